@@ -1,0 +1,18 @@
+# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...])
+#   One static library per folder, linnet_NAME, and one GoogleTest program, linnet_NAME_test, from the TESTS beside
+#   the sources. DEPS are the folders that NAME may include; LIBS are outside libraries.
+function(linnet_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
+  add_library(linnet_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(linnet_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  foreach(dep IN LISTS ARG_DEPS)
+    target_link_libraries(linnet_${name} PUBLIC linnet_${dep})
+  endforeach()
+  target_link_libraries(linnet_${name} PUBLIC ${ARG_LIBS})
+  if(ARG_TESTS AND NOT LINNET_FUZZ)
+    add_executable(linnet_${name}_test ${ARG_TESTS})
+    target_link_libraries(linnet_${name}_test PRIVATE linnet_${name} GTest::gtest GTest::gtest_main)
+    target_compile_definitions(linnet_${name}_test PRIVATE LINNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_test(NAME unit.${name} COMMAND linnet_${name}_test)
+  endif()
+endfunction()

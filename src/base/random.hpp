@@ -1,0 +1,34 @@
+// Random numbers that depend on nothing but (seed, stream, index): Philox4x32-10,
+// J. Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
+// So a sampler or a dropout mask gives the same numbers on any number of threads and after any resume.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace linnet {
+
+// Four 32-bit numbers for one 128-bit counter under one 64-bit key.
+std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, uint64_t key);
+
+// A stream of numbers: Random(seed, stream) is a value that can be saved as (seed, stream, position()).
+class Random {
+ public:
+  explicit Random(uint64_t seed, uint64_t stream = 0, uint64_t position = 0)
+      : seed_(seed), stream_(stream), position_(position) {}
+
+  uint32_t next_u32();
+  uint64_t below(uint64_t bound);  // uniform in [0, bound), without bias; requires bound > 0
+  double uniform();                // in [0, 1), 53 bits
+  float normal();                  // mean 0, variance 1 (Box–Muller, one of the pair)
+  uint64_t position() const { return position_; }
+
+ private:
+  uint64_t next_u64();
+
+  uint64_t seed_;
+  uint64_t stream_;
+  uint64_t position_;  // 32-bit numbers taken so far
+};
+
+}  // namespace linnet

@@ -1,0 +1,14 @@
+// What the terminal can show.
+#pragma once
+
+namespace linnet {
+
+bool stdin_is_terminal();
+bool stdout_is_terminal();
+bool stderr_is_terminal();
+// Columns of the terminal on standard error or output; 80 where there is none.
+int terminal_columns();
+// Whether to colour what goes to standard output: a terminal, and neither NO_COLOR nor TERM=dumb is set.
+bool stdout_has_colour();
+
+}  // namespace linnet
