@@ -4,7 +4,7 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 
 # No contraction: a*b+c rounds the same on every compiler unless the code asks for an FMA by name.
-add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Werror=return-type
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wno-restrict -Werror=return-type
                     -Werror=unused-result -ffp-contract=off -fno-math-errno)
 # The baseline that every x86-64 machine since 2009 has; faster sets are chosen at run time, in kernels/.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
