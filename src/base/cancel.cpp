@@ -23,7 +23,7 @@ void on_signal(int) {
 
 CancelToken& interrupt_token() {
   static const bool installed = [] {
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = on_signal;  // without SA_RESTART: a blocked read returns, so that a prompt can end
     sigemptyset(&action.sa_mask);
     ::sigaction(SIGINT, &action, nullptr);

@@ -19,8 +19,7 @@ class ShapeError : public std::logic_error {
 }  // namespace linnet
 
 // Always on.
-#define CHECK(condition) \
-  ((condition) ? static_cast<void>(0) : ::linnet::check_failed(#condition, __FILE__, __LINE__))
+#define CHECK(condition) ((condition) ? static_cast<void>(0) : ::linnet::check_failed(#condition, __FILE__, __LINE__))
 
 // On in debug builds: for the inner loops of kernels.
 #ifdef NDEBUG

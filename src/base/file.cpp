@@ -1,10 +1,9 @@
 #include "base/file.hpp"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 namespace linnet {
 
@@ -29,7 +28,7 @@ Result<std::string> read_file(const fs::path& path, uint64_t limit) {
     if (errno == ENOENT) error.code = ErrorCode::kNotFound;
     return error;
   }
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return io_error("cannot stat", path.string());
   if (S_ISDIR(info.st_mode)) return invalid("is a folder, not a file", path.string());
   std::string text;

@@ -1,8 +1,7 @@
 #include "base/json.hpp"
 
-#include <fmt/core.h>
-
 #include <cmath>
+#include <fmt/core.h>
 
 #include "base/file.hpp"
 

@@ -12,14 +12,16 @@ TEST(Json, DepthIsLimited) {
 }
 
 TEST(Json, ErrorsNameFileAndField) {
-  const Json json = *parse_json(R"({"a": 3, "b": "x", "c": 1e6, "d": 18446744073709551615, "e": null, "f": 1.5})", "f.json");
+  const Json json =
+      *parse_json(R"({"a": 3, "b": "x", "c": 1e6, "d": 18446744073709551615, "e": null, "f": 1.5})", "f.json");
   const JsonObject object = *JsonObject::of(json, "f.json");
   EXPECT_EQ(*object.integer("a", 0, 9), 3);
   EXPECT_EQ(*object.integer("c", 0, 1 << 30), 1000000);
   EXPECT_EQ(*object.integer_or("e", 7, 0, 9), 7);
   EXPECT_FALSE(object.integer("d", 0, INT64_MAX).ok());
   EXPECT_FALSE(object.integer("f", 0, 9).ok());
-  EXPECT_EQ(object.integer("b", 0, 9).error().to_string(), "f.json: field \"b\" must be an integer from 0 to 9, got \"x\"");
+  EXPECT_EQ(object.integer("b", 0, 9).error().to_string(),
+            "f.json: field \"b\" must be an integer from 0 to 9, got \"x\"");
   EXPECT_EQ(object.string("zz").error().to_string(), "f.json: field \"zz\" is missing");
 }
 

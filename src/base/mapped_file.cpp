@@ -16,7 +16,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::filesystem
     if (errno == ENOENT) error.code = ErrorCode::kNotFound;
     return error;
   }
-  struct stat info{};
+  struct stat info {};
   if (::fstat(fd.get(), &info) != 0) return io_error("cannot stat", path.string());
   if (!S_ISREG(info.st_mode)) return invalid("is not a regular file", path.string());
   const auto size = static_cast<size_t>(info.st_size);

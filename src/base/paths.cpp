@@ -1,9 +1,8 @@
 #include "base/paths.hpp"
 
+#include <cstdlib>
 #include <pwd.h>
 #include <unistd.h>
-
-#include <cstdlib>
 
 namespace linnet {
 

@@ -14,15 +14,15 @@
 namespace linnet {
 
 enum class ErrorCode {
-  kUsage,         // the person asked for something that has no meaning; exit code 2
-  kInvalid,       // a file, request or setting does not say what it must
-  kUnsupported,   // well formed, but not something Linnet does
-  kNotFound,      // no such file, model, tensor, field
-  kIo,            // the operating system said no
-  kNetwork,       // a server said no, or nothing
-  kOutOfMemory,   // refused before it was taken
-  kConflict,      // somebody else holds it
-  kCancelled,     // the person stopped it; exit code 130
+  kUsage,        // the person asked for something that has no meaning; exit code 2
+  kInvalid,      // a file, request or setting does not say what it must
+  kUnsupported,  // well formed, but not something Linnet does
+  kNotFound,     // no such file, model, tensor, field
+  kIo,           // the operating system said no
+  kNetwork,      // a server said no, or nothing
+  kOutOfMemory,  // refused before it was taken
+  kConflict,     // somebody else holds it
+  kCancelled,    // the person stopped it; exit code 130
 };
 
 // What went wrong, where, and what to do next.
@@ -50,7 +50,7 @@ template <class T>
 class [[nodiscard]] Result {
  public:
   // Implicit on purpose, so that `return value;` and `return invalid(...);` both read well.
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(google-explicit-constructor)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(google-explicit-constructor)
 
   bool ok() const { return state_.index() == 0; }
@@ -76,25 +76,27 @@ class [[nodiscard]] Result {
 
 struct Nothing {};
 using Status = Result<Nothing>;
-inline Status ok_status() { return Nothing{}; }
+inline Status ok_status() {
+  return Nothing{};
+}
 
 }  // namespace linnet
 
 #define LINNET_CONCAT_INNER(a, b) a##b
 #define LINNET_CONCAT(a, b) LINNET_CONCAT_INNER(a, b)
-#define LINNET_TRY_INNER(result, lhs, expr)     \
-  auto result = (expr);                         \
-  if (!result.ok()) {                           \
-    return std::move(result).error();           \
-  }                                             \
+#define LINNET_TRY_INNER(result, lhs, expr) \
+  auto result = (expr);                     \
+  if (!result.ok()) {                       \
+    return std::move(result).error();       \
+  }                                         \
   lhs = std::move(result).value()
 
 // TRY_ASSIGN(auto x, f()): x = the value of f(), or return its error from this function.
 #define TRY_ASSIGN(lhs, expr) LINNET_TRY_INNER(LINNET_CONCAT(try_result_, __LINE__), lhs, expr)
 // TRY(f()): return the error of f(), if it has one.
-#define TRY(expr)                                             \
-  do {                                                        \
-    if (auto try_status = (expr); !try_status.ok()) {         \
-      return std::move(try_status).error();                   \
-    }                                                         \
+#define TRY(expr)                                     \
+  do {                                                \
+    if (auto try_status = (expr); !try_status.ok()) { \
+      return std::move(try_status).error();           \
+    }                                                 \
   } while (false)

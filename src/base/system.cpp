@@ -1,15 +1,14 @@
 #include "base/system.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
+#include <fstream>
 #include <sched.h>
+#include <sstream>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <fstream>
-#include <sstream>
 #include <thread>
+#include <unistd.h>
 
 namespace linnet {
 
@@ -48,13 +47,15 @@ fs::path cgroup_dir() {
 // Calls visit(folder) for this process's cgroup and each of its parents: every level's limit binds.
 template <class Visit>
 void for_each_cgroup(const Visit& visit) {
-  for (fs::path dir = cgroup_dir(); dir.string().size() >= std::string("/sys/fs/cgroup").size(); dir = dir.parent_path()) {
+  for (fs::path dir = cgroup_dir(); dir.string().size() >= std::string("/sys/fs/cgroup").size();
+       dir = dir.parent_path()) {
     visit(dir);
   }
 }
 
 bool is_number(const std::string& word) {
-  return !word.empty() && word.size() < 19 && std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return !word.empty() && word.size() < 19 &&
+         std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
 }  // namespace
@@ -89,7 +90,7 @@ uint64_t peak_resident_bytes() {
 }
 
 uint64_t free_disk_bytes(const fs::path& path) {
-  struct statvfs info{};
+  struct statvfs info {};
   fs::path probe = fs::absolute(path);
   while (::statvfs(probe.c_str(), &info) != 0) {
     if (!probe.has_relative_path()) return 0;
@@ -102,7 +103,7 @@ int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
   int cores = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                             : static_cast<int>(std::thread::hardware_concurrency());
+                                                            : static_cast<int>(std::thread::hardware_concurrency());
   for_each_cgroup([&](const fs::path& dir) {
     std::ifstream file(dir / "cpu.max");
     std::string quota;

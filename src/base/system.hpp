@@ -13,11 +13,11 @@ struct MemoryInfo {
 };
 
 MemoryInfo memory_info();
-uint64_t resident_bytes();       // of this process, now
-uint64_t peak_resident_bytes();  // of this process, highest so far
+uint64_t resident_bytes();                                    // of this process, now
+uint64_t peak_resident_bytes();                               // of this process, highest so far
 uint64_t free_disk_bytes(const std::filesystem::path& path);  // for this user; of the nearest existing parent
-int usable_cores();              // scheduling affinity, lowered to a cgroup CPU quota (rounded up); at least 1
-std::string cpu_name();          // "Intel(R) Xeon(R) ..."; "unknown processor" where the system does not say
+int usable_cores();      // scheduling affinity, lowered to a cgroup CPU quota (rounded up); at least 1
+std::string cpu_name();  // "Intel(R) Xeon(R) ..."; "unknown processor" where the system does not say
 
 // "98.3 MB", "1.2 GB": powers of ten, as disks and downloads are sold.
 std::string format_bytes(uint64_t bytes);

@@ -35,9 +35,12 @@ class ThreadPool {
       body(int64_t{0}, count, 0);
       return;
     }
-    run(count, grain, [](const void* context, int64_t begin, int64_t end, int thread) {
-      (*static_cast<const Body*>(context))(begin, end, thread);
-    }, &body);
+    run(
+        count, grain,
+        [](const void* context, int64_t begin, int64_t end, int thread) {
+          (*static_cast<const Body*>(context))(begin, end, thread);
+        },
+        &body);
   }
 
  private:
@@ -56,10 +59,10 @@ class ThreadPool {
 
   std::vector<std::thread> workers_;
   Job job_;
-  bool running_ = false;                    // on the calling thread only
-  std::atomic<int64_t> next_{0};            // first index not handed out yet
-  std::atomic<uint64_t> generation_{0};     // counts jobs; workers wait for it to move
-  std::atomic<int> busy_{0};                // workers that have not finished the current job
+  bool running_ = false;                 // on the calling thread only
+  std::atomic<int64_t> next_{0};         // first index not handed out yet
+  std::atomic<uint64_t> generation_{0};  // counts jobs; workers wait for it to move
+  std::atomic<int> busy_{0};             // workers that have not finished the current job
   std::atomic<bool> stopping_{false};
   std::atomic<int> sleepers_{0};
   std::mutex mutex_;

@@ -1,7 +1,6 @@
 #include "base/thread_pool.hpp"
 
 #include <gtest/gtest.h>
-
 #include <numeric>
 
 namespace linnet {

@@ -7,9 +7,9 @@ namespace linnet {
 namespace {
 
 struct Lead {
-  int length;                   // of the whole sequence; 0 where the byte cannot begin one
-  unsigned char second_low;     // the range of the second byte excludes overlongs, surrogates and > U+10FFFF
-  unsigned char second_high;    // (table 3-7 of the Unicode standard)
+  int length;                 // of the whole sequence; 0 where the byte cannot begin one
+  unsigned char second_low;   // the range of the second byte excludes overlongs, surrogates and > U+10FFFF
+  unsigned char second_high;  // (table 3-7 of the Unicode standard)
 };
 
 Lead lead_of(unsigned char byte) {

@@ -11,7 +11,8 @@ TEST(Utf8, RoundTripsEveryScalarValue) {
     std::string text;
     append_utf8(text, c);
     const Utf8Step step = decode_utf8(text);
-    ASSERT_TRUE(step.valid && step.code_point == c && step.length == static_cast<int>(text.size())) << static_cast<uint32_t>(c);
+    ASSERT_TRUE(step.valid && step.code_point == c && step.length == static_cast<int>(text.size()))
+        << static_cast<uint32_t>(c);
   }
 }
 

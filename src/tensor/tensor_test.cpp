@@ -1,0 +1,68 @@
+#include "tensor/tensor.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+
+namespace linnet {
+namespace {
+
+TEST(DType, EveryHalfRoundTrips) {
+  for (uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const float value = to_float(Half{static_cast<uint16_t>(bits)});
+    if (std::isnan(value)) {
+      EXPECT_TRUE(std::isnan(to_float(to_half(value))));
+    } else {
+      ASSERT_EQ(to_half(value).bits, bits);
+    }
+  }
+}
+
+TEST(DType, RoundsToNearestEven) {
+  EXPECT_EQ(to_half(1.0f + 0x1p-11f).bits, 0x3C00);
+  EXPECT_EQ(to_half(1.0f + 3 * 0x1p-11f).bits, 0x3C02);
+  EXPECT_EQ(to_half(65519.9f).bits, 0x7BFF);
+  EXPECT_EQ(to_half(65520.0f).bits, 0x7C00);
+  EXPECT_EQ(to_half(0x1p-25f).bits, 0);
+  EXPECT_EQ(to_half(0x1.8p-25f).bits, 1);
+  EXPECT_EQ(to_bfloat16(1.0f + 0x1p-8f).bits, 0x3F80);
+  EXPECT_EQ(to_bfloat16(1.0f + 3 * 0x1p-8f).bits, 0x3F82);
+  EXPECT_EQ(to_bfloat16(INFINITY).bits, 0x7F80);
+}
+
+TEST(DType, EightBitFloats) {
+  EXPECT_EQ(f8_e4m3_to_float(0x7E), 448.0f);
+  EXPECT_EQ(f8_e4m3_to_float(0x01), 0x1p-9f);
+  EXPECT_TRUE(std::isnan(f8_e4m3_to_float(0xFF)));
+  EXPECT_EQ(f8_e5m2_to_float(0x7B), 57344.0f);
+}
+
+TEST(Shape, ChecksWhatAFileStates) {
+  const int64_t huge[] = {int64_t{1} << 40, int64_t{1} << 40};
+  const int64_t negative[] = {2, -1};
+  const int64_t deep[] = {1, 1, 1, 1, 1, 1};
+  EXPECT_FALSE(Shape::checked(huge, "t").ok());
+  EXPECT_FALSE(Shape::checked(negative, "t").ok());
+  EXPECT_FALSE(Shape::checked(deep, "t").ok());
+  EXPECT_EQ((Shape{2, 3}).to_string(), "(2, 3)");
+}
+
+TEST(Tensor, ViewsShareBytes) {
+  Tensor a = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, {3, 2});
+  Tensor row = a.rows(1, 1);
+  row.data<float>()[0] = 9;
+  EXPECT_EQ(a.data<float>()[2], 9);
+  EXPECT_EQ(a.reshape({2, 3}).dim(-1), 3);
+  EXPECT_EQ(Tensor::empty(DType::kF32, {4}, Device::kMeta).device(), Device::kMeta);
+}
+
+TEST(Tensor, ConvertsFromUnalignedBytes) {
+  std::byte bytes[5] = {};
+  const Half one = to_half(1.0f);
+  std::memcpy(bytes + 1, &one, 2);
+  const Tensor t = Tensor::view(bytes + 1, DType::kF16, {1}, nullptr);
+  EXPECT_EQ(to_f32(t).data<float>()[0], 1.0f);
+}
+
+}  // namespace
+}  // namespace linnet
