@@ -1,0 +1,152 @@
+// Every format against what ggml decodes (tests/golden/make_quant.py says how that was recorded).
+#include "quant/format.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/file.hpp"
+#include "quant/mxfp4.hpp"
+#include "tensor/dtype.hpp"
+
+namespace linnet {
+namespace {
+
+std::string golden(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(), [](unsigned char c) { return std::tolower(c); });
+  auto text = read_file(std::string(LINNET_SOURCE_DIR) + "/tests/golden/quant/" + name + ".bin");
+  EXPECT_TRUE(text.ok()) << text.error().to_string();
+  return text.ok() ? std::move(text).value() : std::string();
+}
+
+struct Vector {
+  std::vector<std::byte> blocks;
+  std::vector<float> values;
+};
+
+// A recording whose every block takes `block_bytes` and holds `block_elements`.
+Vector load_vector(const std::string& name, size_t block_bytes, size_t block_elements) {
+  const std::string text = golden(name);
+  uint32_t count = 0;
+  if (text.size() < sizeof count) return {};
+  std::memcpy(&count, text.data(), sizeof count);
+  Vector vector{std::vector<std::byte>(count * block_bytes), std::vector<float>(count * block_elements)};
+  EXPECT_EQ(text.size(), sizeof count + vector.blocks.size() + vector.values.size() * sizeof(float)) << name;
+  if (testing::Test::HasFailure()) return {};
+  std::memcpy(vector.blocks.data(), text.data() + sizeof count, vector.blocks.size());
+  std::memcpy(vector.values.data(), text.data() + sizeof count + vector.blocks.size(), vector.values.size() * 4);
+  return vector;
+}
+
+// Bit for bit, except that any NaN equals any other. Returns the first index that differs, or -1.
+int64_t first_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t i = 0; i < a.size(); ++i) {
+    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
+    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i])) return static_cast<int64_t>(i);
+  }
+  return -1;
+}
+
+std::vector<float> decode(const QuantFormat& format, const std::vector<std::byte>& blocks) {
+  const auto elements = static_cast<int64_t>(blocks.size()) / format.block_bytes * format.block_elements;
+  std::vector<float> out(static_cast<size_t>(elements), -1.0f);
+  format.decode(blocks.data(), out.data(), elements);
+  return out;
+}
+
+TEST(QuantFormat, RegistryIsCompleteAndConsistent) {
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < quant_formats().size(); ++i) {
+    const QuantFormat& format = quant_formats()[i];
+    EXPECT_EQ(static_cast<size_t>(format.type), i) << format.name;
+    EXPECT_EQ(&quant_format(format.type), &format);
+    EXPECT_EQ(find_quant_by_name(format.name), &format);
+    EXPECT_TRUE(names.insert(format.name).second) << format.name;
+    EXPECT_GT(format.block_bytes, 0);
+    EXPECT_EQ(format.is_plain(), format.block_elements == 1);
+    if (format.ggml_type >= 0) {
+      EXPECT_EQ(find_quant_by_ggml(static_cast<uint32_t>(format.ggml_type)), &format);
+      EXPECT_EQ(ggml_type_name(static_cast<uint32_t>(format.ggml_type)), format.name);
+    }
+  }
+  EXPECT_EQ(quant_formats().size(), static_cast<size_t>(QuantType::kMXFP4) + 1);
+  EXPECT_EQ(find_quant_by_ggml(16), nullptr);  // IQ2_XXS
+  EXPECT_EQ(ggml_type_name(16), "IQ2_XXS");
+  EXPECT_EQ(ggml_type_name(4'000'000'000U), "");
+  EXPECT_EQ(find_quant_by_name("Q9_Z"), nullptr);
+}
+
+TEST(QuantFormat, DecodesAsGgmlDoes) {
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.ggml_type < 0) continue;
+    const Vector vector = load_vector(std::string(format.name), static_cast<size_t>(format.block_bytes),
+                                      static_cast<size_t>(format.block_elements));
+    ASSERT_FALSE(vector.values.empty()) << format.name << ": run tests/golden/make_quant.py";
+    const int64_t where = first_difference(decode(format, vector.blocks), vector.values);
+    EXPECT_EQ(where, -1) << format.name << " differs at element " << where;
+  }
+}
+
+TEST(QuantFormat, WrongBlocksAreNoticed) {
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.ggml_type < 0) continue;
+    Vector vector = load_vector(std::string(format.name), static_cast<size_t>(format.block_bytes),
+                                static_cast<size_t>(format.block_elements));
+    ASSERT_FALSE(vector.blocks.empty());
+    // Each byte of a block matters: flip every bit of one and at least one value must move. Block 12 has ordinary
+    // scales.
+    const size_t block = static_cast<size_t>(format.block_bytes) * (format.is_plain() ? 20 : 12);
+    for (size_t i = 0; i < static_cast<size_t>(format.block_bytes); ++i) {
+      vector.blocks[block + i] ^= std::byte{0xFF};
+      EXPECT_NE(first_difference(decode(format, vector.blocks), vector.values), -1) << format.name << " byte " << i;
+      vector.blocks[block + i] ^= std::byte{0xFF};
+    }
+  }
+}
+
+TEST(QuantFormat, UnalignedBlocksDecodeTheSame) {
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.ggml_type < 0) continue;
+    const Vector vector = load_vector(std::string(format.name), static_cast<size_t>(format.block_bytes),
+                                      static_cast<size_t>(format.block_elements));
+    std::vector<std::byte> shifted(vector.blocks.size() + 1);
+    std::copy(vector.blocks.begin(), vector.blocks.end(), shifted.begin() + 1);
+    std::vector<float> out(vector.values.size());
+    format.decode(shifted.data() + 1, out.data(), static_cast<int64_t>(out.size()));
+    EXPECT_EQ(first_difference(out, vector.values), -1) << format.name;
+  }
+}
+
+TEST(QuantFormat, EightBitFloatsDecodeByValue) {
+  std::vector<std::byte> bytes(256);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i);
+  const std::vector<float> e4m3 = decode(quant_format(QuantType::kF8E4M3), bytes);
+  const std::vector<float> e5m2 = decode(quant_format(QuantType::kF8E5M2), bytes);
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const auto same = [](float a, float b) { return (std::isnan(a) && std::isnan(b)) || a == b; };
+    EXPECT_TRUE(same(e4m3[i], f8_e4m3_to_float(static_cast<uint8_t>(i)))) << i;
+    EXPECT_TRUE(same(e5m2[i], f8_e5m2_to_float(static_cast<uint8_t>(i)))) << i;
+  }
+  EXPECT_EQ(e4m3[0x7E], 448.0f);  // the largest, OFP8 table 1
+  EXPECT_EQ(e5m2[0x7B], 57344.0f);
+  EXPECT_EQ(e4m3[0x01], 0x1p-9f);
+  EXPECT_EQ(e5m2[0x01], 0x1p-16f);
+}
+
+TEST(QuantFormat, Mxfp4OfSafetensorsDecodesAsTransformersDoes) {
+  const Vector vector = load_vector("mxfp4_safetensors", 17, 32);  // 16 bytes of nibbles and one scale per group
+  ASSERT_FALSE(vector.values.empty());
+  const size_t groups = vector.values.size() / 32;
+  std::vector<float> out(vector.values.size());
+  decode_mxfp4_safetensors(vector.blocks.data(), vector.blocks.data() + groups * 16, out.data(),
+                           static_cast<int64_t>(groups));
+  EXPECT_EQ(first_difference(out, vector.values), -1);
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,31 @@
+// Q4_K: 256 elements in 8 groups of 32, each with a 6-bit scale and minimum, x = d * scale * q - dmin * min.
+// Layout and decoding of ggml's block_q4_K.
+#pragma once
+
+#include "quant/block.hpp"
+
+namespace linnet {
+
+struct BlockQ4_K {
+  static constexpr int kElements = kSuperBlock;
+  Half d;
+  Half dmin;
+  uint8_t scales[12];  // see unpack_scale_min
+  uint8_t qs[128];     // 32 bytes per pair of groups: low nibbles the even group, high nibbles the odd one
+};
+static_assert(sizeof(BlockQ4_K) == 144);
+
+inline void decode_block(const BlockQ4_K& block, float* out) {
+  const float d = to_float(block.d);
+  const float dmin = to_float(block.dmin);
+  for (int group = 0; group < 8; ++group) {
+    const ScaleMin pair = unpack_scale_min(block.scales, group);
+    const float scale = d * static_cast<float>(pair.scale);
+    const float min = dmin * static_cast<float>(pair.min);
+    const uint8_t* qs = block.qs + group / 2 * 32;
+    const int shift = group % 2 * 4;
+    for (int i = 0; i < 32; ++i) out[group * 32 + i] = scale * static_cast<float>(qs[i] >> shift & 15) - min;
+  }
+}
+
+}  // namespace linnet

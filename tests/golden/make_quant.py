@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Records what ggml decodes from blocks of every quantised format, into tests/golden/quant/NAME.bin.
+
+A file is: u32 number of blocks, the blocks, their values as float32 (all little-endian).
+The values come from the Python package gguf; where llama_cpp is installed, ggml's own dequantize_row_* must agree.
+mxfp4_safetensors.bin holds blocks, then scales, then what transformers' convert_moe_packed_tensors makes of them.
+Needs: gguf numpy; torch transformers for mxfp4_safetensors; optionally llama_cpp.
+"""
+
+import ctypes
+import pathlib
+import sys
+
+import numpy as np
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType as T
+from gguf.quants import dequantize
+
+OUT = pathlib.Path(__file__).parent / "quant"
+
+# Where the half-precision scales of each block format lie.
+HALVES = {
+    T.Q4_0: [0], T.Q4_1: [0, 2], T.Q5_0: [0], T.Q5_1: [0, 2], T.Q8_0: [0],
+    T.Q2_K: [80, 82], T.Q3_K: [108], T.Q4_K: [0, 2], T.Q5_K: [0, 2], T.Q6_K: [208],
+    T.IQ4_NL: [0], T.IQ4_XS: [0], T.MXFP4: [], T.F16: [0], T.BF16: [], T.F32: [],
+}
+# 0, -0, smallest and largest subnormal, 1, -1, largest, infinities, NaN
+SPECIAL = [0x0000, 0x8000, 0x0001, 0x03FF, 0x3C00, 0xBC00, 0x7BFF, 0xFBFF, 0x7C00, 0xFC00, 0x7E00]
+
+
+def make_blocks(kind, rng):
+    size = GGML_QUANT_SIZES[kind][1]
+    count = 24 if size > 60 else 64
+    blocks = rng.integers(0, 256, (count, size), dtype=np.uint8)
+    for offset in HALVES[kind]:
+        ordinary = rng.normal(0, 0.05, count).astype(np.float16).view(np.uint16)
+        ordinary[: len(SPECIAL)] = rng.permutation(SPECIAL) if offset else SPECIAL
+        ordinary[-4:] = rng.integers(0, 65536, 4)
+        blocks[:, offset : offset + 2] = ordinary.view(np.uint8).reshape(count, 2)
+    if kind == T.MXFP4:
+        blocks[:6, 0] = [0, 1, 2, 127, 254, 255]
+        blocks[6:48, 0] = rng.integers(110, 135, 42)
+    return blocks
+
+
+def ggml_library():
+    try:
+        import llama_cpp
+    except ImportError:
+        return None
+    return ctypes.CDLL(str(pathlib.Path(llama_cpp.__file__).parent / "lib" / "libggml-base.so"))
+
+
+def ggml_decode(library, kind, blocks, elements):
+    names = {T.F16: "ggml_fp16_to_fp32_row", T.BF16: "ggml_bf16_to_fp32_row"}
+    name = names.get(kind, "dequantize_row_" + {"MXFP4": "mxfp4", "IQ4_NL": "iq4_nl", "IQ4_XS": "iq4_xs"}.get(
+        kind.name, kind.name.replace("Q", "q")))
+    out = np.empty(elements, np.float32)
+    raw = np.ascontiguousarray(blocks)
+    getattr(library, name)(ctypes.c_void_p(raw.ctypes.data), ctypes.c_void_p(out.ctypes.data), ctypes.c_int64(elements))
+    return out
+
+
+def same(a, b):
+    nan = np.isnan(a) & np.isnan(b)
+    return bool(np.all(nan | (a.view(np.uint32) == b.view(np.uint32))))
+
+
+def main():
+    OUT.mkdir(exist_ok=True)
+    library = ggml_library()
+    with np.errstate(all="ignore"):
+        for kind in HALVES:
+            rng = np.random.default_rng(int(kind))
+            blocks = make_blocks(kind, rng)
+            elements = blocks.shape[0] * GGML_QUANT_SIZES[kind][0]
+            values = dequantize(blocks.reshape(1, -1), kind).astype(np.float32).reshape(-1)
+            assert values.size == elements
+            if library and kind != T.F32 and not same(values, ggml_decode(library, kind, blocks, elements)):
+                sys.exit(f"{kind.name}: gguf and ggml decode differently")
+            data = np.uint32(blocks.shape[0]).tobytes() + blocks.tobytes() + values.tobytes()
+            (OUT / f"{kind.name.lower()}.bin").write_bytes(data)
+            print(kind.name, blocks.shape[0], "blocks", "agreed by ggml" if library else "")
+
+    import torch
+    from transformers.integrations.mxfp4 import convert_moe_packed_tensors
+
+    rng = np.random.default_rng(99)
+    experts, rows, groups = 2, 8, 4
+    blocks = rng.integers(0, 256, (experts, rows, groups, 16), dtype=np.uint8)
+    scales = rng.integers(100, 140, (experts, rows, groups), dtype=np.uint8)
+    scales.reshape(-1)[:8] = [0, 1, 2, 126, 127, 128, 254, 255]
+    values = convert_moe_packed_tensors(torch.from_numpy(blocks), torch.from_numpy(scales), dtype=torch.bfloat16)
+    flat = values.transpose(1, 2).contiguous().float().numpy()
+    data = np.uint32(experts * rows * groups).tobytes() + blocks.tobytes() + scales.tobytes() + flat.tobytes()
+    (OUT / "mxfp4_safetensors.bin").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
