@@ -1,8 +1,9 @@
-# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...])
+# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS])
 #   One static library per folder, linnet_NAME, and one GoogleTest program, linnet_NAME_test, from the TESTS beside
-#   the sources. DEPS are the folders that NAME may include; LIBS are outside libraries.
+#   the sources. DEPS are the folders that NAME may include; LIBS are outside libraries. THREADS says that the
+#   folder's code runs on several threads: its tests are then also run under ThreadSanitizer (label "threads").
 function(linnet_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
   add_library(linnet_${name} STATIC ${ARG_SOURCES})
   target_include_directories(linnet_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   foreach(dep IN LISTS ARG_DEPS)
@@ -14,5 +15,12 @@ function(linnet_library name)
     target_link_libraries(linnet_${name}_test PRIVATE linnet_${name} GTest::gtest GTest::gtest_main)
     target_compile_definitions(linnet_${name}_test PRIVATE LINNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME unit.${name} COMMAND linnet_${name}_test)
+    if(ARG_THREADS)
+      set_tests_properties(unit.${name} PROPERTIES LABELS threads)
+      if(NOT TARGET threaded_tests)
+        add_custom_target(threaded_tests)
+      endif()
+      add_dependencies(threaded_tests linnet_${name}_test)
+    endif()
   endif()
 endfunction()
