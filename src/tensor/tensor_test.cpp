@@ -4,6 +4,8 @@
 #include <cstring>
 #include <gtest/gtest.h>
 
+#include "tensor/buffer_pool.hpp"
+
 namespace linnet {
 namespace {
 
@@ -54,6 +56,22 @@ TEST(Tensor, ViewsShareBytes) {
   EXPECT_EQ(a.data<float>()[2], 9);
   EXPECT_EQ(a.reshape({2, 3}).dim(-1), 3);
   EXPECT_EQ(Tensor::empty(DType::kF32, {4}, Device::kMeta).device(), Device::kMeta);
+}
+
+TEST(BufferPool, ReusesAndOutlivesItsHandle) {
+  auto pool = BufferPool::create();
+  const std::byte* first = nullptr;
+  {
+    const Tensor a = pool->empty(DType::kF32, {1000});
+    first = a.raw();
+    EXPECT_GE(pool->bytes_in_use(), 4000u);
+  }
+  EXPECT_EQ(pool->bytes_in_use(), 0u);
+  Tensor again = pool->empty(DType::kF32, {1000});
+  EXPECT_EQ(again.raw(), first);
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % Tensor::kAlignment, 0u);
+  pool.reset();
+  again.data<float>()[999] = 1;
 }
 
 TEST(Tensor, ConvertsFromUnalignedBytes) {

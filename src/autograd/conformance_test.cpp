@@ -1,0 +1,374 @@
+// One row per op: its forward against a naive double-precision formula, and its vjp against finite differences.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <gtest/gtest.h>
+
+#include "autograd/tape.hpp"
+#include "base/random.hpp"
+#include "ops/elementwise.hpp"
+#include "ops/kernel_table.hpp"
+#include "ops/linear.hpp"
+#include "ops/loss.hpp"
+#include "ops/norm.hpp"
+#include "ops/rope.hpp"
+#include "ops/router.hpp"
+#include "ops/select.hpp"
+
+namespace linnet {
+namespace {
+
+using Inputs = std::vector<Tensor>;
+using Numbers = std::vector<double>;
+
+struct Row {
+  std::string name;
+  std::vector<Shape> shapes;  // of the differentiable inputs
+  std::function<Tensor(Context&, const Inputs&)> op;
+  std::function<Numbers(const std::vector<Numbers>&)> naive;
+};
+
+std::ostream& operator<<(std::ostream& out, const Row& row) {
+  return out << row.name;
+}
+
+Tensor random_tensor(Shape shape, uint64_t seed) {
+  Random random(seed);
+  Tensor tensor = Tensor::empty(DType::kF32, shape);
+  for (float& x : tensor.span<float>()) x = random.normal();
+  return tensor;
+}
+
+Numbers numbers_of(const Tensor& tensor) {
+  const auto span = tensor.span<float>();
+  return {span.begin(), span.end()};
+}
+
+double sigmoid(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+// Softmax attention by its definition, with a window, a cap and sinks. q: (N, H, D), k, v: (N, K, D).
+Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t kv_heads, int64_t dim,
+                        const std::vector<ops::Segment>& segments, const AttentionParams& params) {
+  Numbers out(in[0].size());
+  for (const auto& segment : segments) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t kv = h / (heads / kv_heads);
+      for (int64_t i = 0; i < segment.rows; ++i) {
+        Numbers weights;
+        double sum = in.size() > 3 ? std::exp(in[3][h]) : 0;
+        for (int64_t j = 0; j < segment.rows; ++j) {
+          const bool seen = (!params.causal || j <= i) && (params.window == 0 || j > i - params.window);
+          double dot = 0;
+          for (int64_t d = 0; d < dim; ++d) {
+            dot += in[0][((segment.row_begin + i) * heads + h) * dim + d] *
+                   in[1][((segment.row_begin + j) * kv_heads + kv) * dim + d];
+          }
+          dot *= params.scale;
+          if (params.softcap > 0) dot = params.softcap * std::tanh(dot / params.softcap);
+          weights.push_back(seen ? std::exp(dot) : 0);
+          sum += weights.back();
+        }
+        for (int64_t j = 0; j < segment.rows; ++j) {
+          for (int64_t d = 0; d < dim; ++d) {
+            out[((segment.row_begin + i) * heads + h) * dim + d] +=
+                weights[j] / sum * in[2][((segment.row_begin + j) * kv_heads + kv) * dim + d];
+          }
+        }
+      }
+    }
+  }
+  return out;
+}
+
+Row attention_row(std::string name, AttentionParams params, bool sinks, std::vector<ops::Segment> segments,
+                  int64_t rows) {
+  std::vector<Shape> shapes{{rows, 4, 6}, {rows, 2, 6}, {rows, 2, 6}};
+  if (sinks) shapes.push_back({4});
+  return {std::move(name), shapes,
+          [=](Context& ctx, const Inputs& in) {
+            AttentionParams p = params;
+            if (sinks) p.sinks = in[3];
+            return ops::attention(ctx, in[0], in[1], in[2], segments, p);
+          },
+          [=](const std::vector<Numbers>& in) { return naive_attention(in, 4, 2, 6, segments, params); }};
+}
+
+Row unary(std::string name, std::function<Tensor(Context&, const Tensor&)> op, std::function<double(double)> f) {
+  return {std::move(name),
+          {{3, 5}},
+          [op](Context& ctx, const Inputs& in) { return op(ctx, in[0]); },
+          [f](const std::vector<Numbers>& in) {
+            Numbers out = in[0];
+            for (double& x : out) x = f(x);
+            return out;
+          }};
+}
+
+Numbers naive_norm(const Numbers& x, const Numbers& w, const Numbers* b, bool centred, double eps, double offset) {
+  Numbers out(x.size());
+  const size_t dim = w.size();
+  for (size_t r = 0; r < x.size() / dim; ++r) {
+    double mean = 0, square = 0;
+    for (size_t i = 0; i < dim; ++i) mean += centred ? x[r * dim + i] / static_cast<double>(dim) : 0;
+    for (size_t i = 0; i < dim; ++i) square += std::pow(x[r * dim + i] - mean, 2) / static_cast<double>(dim);
+    for (size_t i = 0; i < dim; ++i) {
+      out[r * dim + i] = (x[r * dim + i] - mean) / std::sqrt(square + eps) * (w[i] + offset) + (b ? (*b)[i] : 0);
+    }
+  }
+  return out;
+}
+
+std::vector<Row> norm_rows() {
+  return {{"rms_norm",
+           {{3, 7}, {7}},
+           [](Context& ctx, const Inputs& in) { return ops::rms_norm(ctx, in[0], in[1], 1e-5f, 1.0f); },
+           [](const std::vector<Numbers>& in) { return naive_norm(in[0], in[1], nullptr, false, 1e-5, 1); }},
+          {"layer_norm",
+           {{3, 7}, {7}, {7}},
+           [](Context& ctx, const Inputs& in) { return ops::layer_norm(ctx, in[0], in[1], in[2], 1e-5f); },
+           [](const std::vector<Numbers>& in) { return naive_norm(in[0], in[1], &in[2], true, 1e-5, 0); }}};
+}
+
+Row gated_row(std::string name, ops::Activation activation, std::function<double(double)> f) {
+  return {std::move(name),
+          {{3, 5}, {3, 5}},
+          [=](Context& ctx, const Inputs& in) { return ops::gated(ctx, activation, in[0], in[1]); },
+          [f](const std::vector<Numbers>& in) {
+            Numbers out = in[0];
+            for (size_t i = 0; i < out.size(); ++i) out[i] = f(out[i]) * in[1][i];
+            return out;
+          }};
+}
+
+double gelu(double x) {
+  return x / 2 * (1 + std::erf(x / std::sqrt(2.0)));
+}
+double gelu_tanh(double x) {
+  return x / 2 * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+std::vector<Row> elementwise_rows() {
+  using ops::Activation;
+  const auto act = [](Activation a) { return [a](Context& ctx, const Tensor& x) { return ops::activate(ctx, a, x); }; };
+  return {unary(
+              "scale", [](Context& ctx, const Tensor& x) { return ops::scale(ctx, x, -2.5f); },
+              [](double x) { return -2.5 * x; }),
+          unary(
+              "softcap", [](Context& ctx, const Tensor& x) { return ops::softcap(ctx, x, 0.7f); },
+              [](double x) { return 0.7 * std::tanh(x / 0.7); }),
+          unary("silu", act(Activation::kSilu), [](double x) { return x * sigmoid(x); }),
+          unary("gelu", act(Activation::kGelu), gelu),
+          unary("gelu_tanh", act(Activation::kGeluTanh), gelu_tanh),
+          unary("relu", act(Activation::kRelu), [](double x) { return std::max(x, 0.0); }),
+          gated_row("gated_silu", Activation::kSilu, [](double x) { return x * sigmoid(x); }),
+          gated_row("gated_gelu_tanh", Activation::kGeluTanh, gelu_tanh),
+          {"gated_clamped",
+           {{3, 5}, {3, 5}},
+           [](Context& ctx, const Inputs& in) { return ops::gated_clamped(ctx, in[0], in[1], 1.7f, 0.8f); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out = in[0];
+             for (size_t i = 0; i < out.size(); ++i) {
+               const double g = std::min(in[0][i], 0.8);
+               out[i] = (std::clamp(in[1][i], -0.8, 0.8) + 1) * g * sigmoid(1.7 * g);
+             }
+             return out;
+           }},
+          {"add_broadcast",
+           {{3, 5}, {5}},
+           [](Context& ctx, const Inputs& in) { return ops::add(ctx, in[0], in[1]); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out = in[0];
+             for (size_t i = 0; i < out.size(); ++i) out[i] += in[1][i % 5];
+             return out;
+           }}};
+}
+
+Numbers naive_matmul(const Numbers& x, const Numbers& w, size_t rows, size_t outs, size_t cols) {
+  Numbers out(rows * outs);
+  for (size_t i = 0; i < out.size(); ++i) {
+    for (size_t c = 0; c < cols; ++c) out[i] += x[i / outs * cols + c] * w[i % outs * cols + c];
+  }
+  return out;
+}
+
+std::vector<Row> selection_rows() {
+  static const std::vector<int32_t> ids{2, 0, 2};
+  static const std::vector<int32_t> targets{1, ops::kIgnoreTarget, 3};
+  return {{"matmul_transposed",
+           {{3, 37}, {4, 37}},
+           [](Context& ctx, const Inputs& in) { return ops::matmul_transposed(ctx, in[0], in[1]); },
+           [](const std::vector<Numbers>& in) { return naive_matmul(in[0], in[1], 3, 4, 37); }},
+          {"gather_rows",
+           {{4, 3}},
+           [](Context& ctx, const Inputs& in) { return ops::gather_rows(ctx, in[0], ids); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out;
+             for (const int32_t id : ids) out.insert(out.end(), in[0].begin() + id * 3, in[0].begin() + id * 3 + 3);
+             return out;
+           }},
+          {"scatter_add_rows",
+           {{3, 2}, {3}},
+           [](Context& ctx, const Inputs& in) { return ops::scatter_add_rows(ctx, in[0], ids, in[1], 4); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out(8);
+             for (size_t i = 0; i < 6; ++i) out[ids[i / 2] * 2 + i % 2] += in[0][i] * in[1][i / 2];
+             return out;
+           }},
+          {"columns",
+           {{3, 9}},
+           [](Context& ctx, const Inputs& in) { return ops::columns(ctx, in[0], 1, 4, 2); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out;
+             for (size_t i = 0; i < 12; ++i) out.push_back(in[0][i / 4 * 9 + 1 + i % 4 * 2]);
+             return out;
+           }},
+          {"cross_entropy",
+           {{3, 5}},
+           [](Context& ctx, const Inputs& in) { return ops::cross_entropy(ctx, in[0], targets); },
+           [](const std::vector<Numbers>& in) {
+             double sum = 0;
+             for (const size_t r : {0, 2}) {
+               double z = 0;
+               for (size_t v = 0; v < 5; ++v) z += std::exp(in[0][r * 5 + v]);
+               sum += std::log(z) - in[0][r * 5 + targets[r]];
+             }
+             return Numbers{sum / 2};
+           }}};
+}
+
+Row router_row(std::string name, ops::RouterWeights mode) {
+  return {std::move(name),
+          {{3, 5}},
+          [=](Context& ctx, const Inputs& in) { return ops::route(ctx, in[0], 2, mode).weights; },
+          [=](const std::vector<Numbers>& in) {
+            Numbers out;
+            for (size_t r = 0; r < 3; ++r) {
+              Numbers row(in[0].begin() + r * 5, in[0].begin() + r * 5 + 5);
+              double all = 0;
+              for (const double x : row) all += std::exp(x);
+              std::sort(row.rbegin(), row.rend());
+              const double top = std::exp(row[0]) + std::exp(row[1]);
+              const double z = mode == ops::RouterWeights::kSoftmaxThenTop ? all : top;
+              out.insert(out.end(), {std::exp(row[0]) / z, std::exp(row[1]) / z});
+            }
+            return out;
+          }};
+}
+
+Row rope_row() {
+  return {"rope",
+          {{3, 2, 6}},
+          [](Context& ctx, const Inputs& in) {
+            Tensor cos = Tensor::empty(DType::kF32, {3, 2});
+            Tensor sin = Tensor::empty(DType::kF32, {3, 2});
+            for (int i = 0; i < 6; ++i) {
+              cos.data<float>()[i] = std::cos(0.3f * static_cast<float>(i));
+              sin.data<float>()[i] = std::sin(0.3f * static_cast<float>(i));
+            }
+            return ops::rope(ctx, in[0], cos, sin);
+          },
+          [](const std::vector<Numbers>& in) {
+            Numbers out = in[0];
+            for (size_t n = 0; n < 3; ++n) {
+              for (size_t h = 0; h < 2; ++h) {
+                for (size_t i = 0; i < 2; ++i) {
+                  const double angle = 0.3f * static_cast<float>(n * 2 + i);
+                  const size_t a = (n * 2 + h) * 6 + i;
+                  out[a] = in[0][a] * std::cos(angle) - in[0][a + 2] * std::sin(angle);
+                  out[a + 2] = in[0][a + 2] * std::cos(angle) + in[0][a] * std::sin(angle);
+                }
+              }
+            }
+            return out;
+          }};
+}
+
+std::vector<Row> all_rows() {
+  std::vector<Row> rows = elementwise_rows();
+  for (auto part : {norm_rows(), selection_rows()}) rows.insert(rows.end(), part.begin(), part.end());
+  rows.push_back(rope_row());
+  rows.push_back(router_row("route_all", ops::RouterWeights::kSoftmaxThenTop));
+  rows.push_back(router_row("route_scaled", ops::RouterWeights::kSoftmaxThenTopScaled));
+  rows.push_back(router_row("route_top", ops::RouterWeights::kTopThenSoftmax));
+  rows.push_back(attention_row("attention", {.scale = 0.4f}, false, {{0, 5}, {5, 3}}, 8));
+  rows.push_back(
+      attention_row("attention_window_cap", {.scale = 0.9f, .softcap = 1.5f, .window = 3}, false, {{0, 8}}, 8));
+  rows.push_back(attention_row("attention_sinks", {.scale = 0.4f, .window = 4}, true, {{0, 7}}, 7));
+  rows.push_back(attention_row("attention_both_ways", {.scale = 0.4f, .causal = false}, false, {{0, 6}}, 6));
+  rows.push_back(attention_row("attention_many_blocks", {.scale = 0.4f}, false, {{0, 150}}, 150));
+  return rows;
+}
+
+class Conformance : public testing::TestWithParam<Row> {
+ protected:
+  Conformance() {
+    for (size_t i = 0; i < GetParam().shapes.size(); ++i)
+      inputs_.push_back(random_tensor(GetParam().shapes[i], 11 + i));
+  }
+  ThreadPool pool_{2};
+  Context ctx_{pool_, reference_kernels()};
+  Inputs inputs_;
+};
+
+TEST_P(Conformance, ForwardEqualsTheNaiveFormula) {
+  const Tensor out = GetParam().op(ctx_, inputs_);
+  std::vector<Numbers> numbers;
+  for (const Tensor& input : inputs_) numbers.push_back(numbers_of(input));
+  const Numbers expected = GetParam().naive(numbers);
+  ASSERT_EQ(static_cast<size_t>(out.elements()), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_NEAR(out.data<float>()[i], expected[i], 2e-6 * std::max(1.0, std::abs(expected[i]))) << "at " << i;
+  }
+}
+
+TEST_P(Conformance, MetaDeviceGivesTheSameShape) {
+  Context meta(pool_, reference_kernels(), Device::kMeta);
+  Inputs hollow;
+  for (const Tensor& input : inputs_) hollow.push_back(Tensor::empty(DType::kF32, input.shape(), Device::kMeta));
+  EXPECT_EQ(GetParam().op(meta, hollow).shape(), GetParam().op(ctx_, inputs_).shape());
+}
+
+// Σ out * direction, in double.
+double probe(const Tensor& out, const Tensor& direction) {
+  double sum = 0;
+  for (int64_t i = 0; i < out.elements(); ++i) sum += double{out.data<float>()[i]} * direction.data<float>()[i];
+  return sum;
+}
+
+TEST_P(Conformance, VjpEqualsFiniteDifferences) {
+  Tape tape;
+  ctx_.set_recorder(&tape);
+  for (Tensor& input : inputs_) tape.watch(input);
+  const Tensor out = GetParam().op(ctx_, inputs_);
+  const Tensor direction = random_tensor(out.shape(), 99);
+  tape.backward(ctx_, out, direction);
+  ctx_.set_recorder(nullptr);
+  Random pick(3);
+  for (size_t which = 0; which < inputs_.size(); ++which) {
+    const Tensor grad = tape.grad(inputs_[which]);
+    ASSERT_TRUE(grad.defined());
+    ASSERT_EQ(grad.shape(), inputs_[which].shape());
+    for (int trial = 0; trial < 40; ++trial) {
+      const auto i = static_cast<int64_t>(pick.below(static_cast<uint64_t>(grad.elements())));
+      Inputs moved = inputs_;
+      moved[which] = inputs_[which].clone();
+      const float x = inputs_[which].data<float>()[i];
+      const float step = 4e-3f;
+      moved[which].data<float>()[i] = x + step;
+      const double above = probe(GetParam().op(ctx_, moved), direction);
+      moved[which].data<float>()[i] = x - step;
+      const double below = probe(GetParam().op(ctx_, moved), direction);
+      const double expected = (above - below) / (double{x + step} - double{x - step});
+      ASSERT_NEAR(grad.data<float>()[i], expected, 4e-3 * std::max(1.0, std::abs(expected)))
+          << "input " << which << " at " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Ops, Conformance, testing::ValuesIn(all_rows()),
+                         [](const auto& row_info) { return row_info.param.name; });
+
+}  // namespace
+}  // namespace linnet

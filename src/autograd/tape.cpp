@@ -1,0 +1,69 @@
+#include "autograd/tape.hpp"
+
+#include "base/check.hpp"
+#include "ops/elementwise.hpp"
+
+namespace linnet {
+
+int32_t Tape::next_id() {
+  grads_.emplace_back();
+  watched_.push_back(false);
+  return static_cast<int32_t>(grads_.size()) - 1;
+}
+
+void Tape::watch(Tensor& tensor) {
+  tensor.set_grad_id(next_id());
+  watched_.back() = true;
+}
+
+void Tape::record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) {
+  Call call;
+  for (const Tensor& input : inputs) call.inputs.push_back(input.defined() ? input.grad_id() : Tensor::kNoGrad);
+  for (Tensor* output : outputs) {
+    output->set_grad_id(next_id());
+    call.outputs.push_back(output->grad_id());
+  }
+  call.vjp = std::move(vjp);
+  calls_.push_back(std::move(call));
+}
+
+void Tape::accumulate(Context& ctx, int32_t id, const Tensor& grad) {
+  Tensor& sum = grads_[static_cast<size_t>(id)];
+  sum = sum.defined() ? ops::add(ctx, sum, grad) : grad;
+}
+
+void Tape::backward(Context& ctx, const Tensor& loss) {
+  CHECK(loss.elements() == 1);
+  backward(ctx, loss, Tensor::from(std::vector<float>{1.0f}, loss.shape()));
+}
+
+void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_output) {
+  CHECK(wants_grad(output));
+  GradRecorder* const recorder = ctx.recorder();
+  ctx.set_recorder(nullptr);  // first derivatives only
+  accumulate(ctx, output.grad_id(), grad_output);
+  for (size_t c = calls_.size(); c-- > 0;) {
+    const Call& call = calls_[c];
+    std::vector<Tensor> outgoing;
+    bool reached = false;
+    for (const int32_t id : call.outputs) {
+      Tensor& grad = grads_[static_cast<size_t>(id)];
+      outgoing.push_back(grad);
+      reached |= grad.defined();
+      if (!watched_[static_cast<size_t>(id)]) grad = Tensor();  // nothing earlier needs it any more
+    }
+    if (!reached) continue;
+    const std::vector<Tensor> incoming = call.vjp(ctx, outgoing);
+    CHECK(incoming.size() == call.inputs.size());
+    for (size_t i = 0; i < incoming.size(); ++i) {
+      if (call.inputs[i] != Tensor::kNoGrad && incoming[i].defined()) accumulate(ctx, call.inputs[i], incoming[i]);
+    }
+  }
+  ctx.set_recorder(recorder);
+}
+
+Tensor Tape::grad(const Tensor& tensor) const {
+  return wants_grad(tensor) ? grads_[static_cast<size_t>(tensor.grad_id())] : Tensor();
+}
+
+}  // namespace linnet

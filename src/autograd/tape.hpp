@@ -1,0 +1,44 @@
+// Reverse-mode differentiation: remembers op calls in order and walks them back.
+//
+// Ownership: the tape keeps every recorded call's saved tensors until it is destroyed or cleared.
+// Thread safety: one thread at a time, the one that runs the forward.
+#pragma once
+
+#include <vector>
+
+#include "ops/context.hpp"
+
+namespace linnet {
+
+class Tape : public GradRecorder {
+ public:
+  // From now on `tensor` asks for a gradient: a parameter, or an input.
+  void watch(Tensor& tensor);
+
+  void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) override;
+
+  // Walks back from `loss` (one number), with d loss / d loss = 1. Gradients of watched tensors are summed in the
+  // order in which they arrive, which is the same every time.
+  void backward(Context& ctx, const Tensor& loss);
+  // The same from any tensor, given the gradient with respect to it.
+  void backward(Context& ctx, const Tensor& output, const Tensor& grad_output);
+
+  // d loss / d tensor after backward(); undefined where the loss does not depend on it.
+  Tensor grad(const Tensor& tensor) const;
+
+ private:
+  struct Call {
+    std::vector<int32_t> inputs;  // identities; Tensor::kNoGrad for inputs that ask for nothing
+    std::vector<int32_t> outputs;
+    Vjp vjp;
+  };
+
+  int32_t next_id();
+  void accumulate(Context& ctx, int32_t id, const Tensor& grad);
+
+  std::vector<Call> calls_;
+  std::vector<Tensor> grads_;  // by identity
+  std::vector<bool> watched_;  // by identity
+};
+
+}  // namespace linnet

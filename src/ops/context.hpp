@@ -1,0 +1,78 @@
+// What an op needs besides its tensors: threads, memory, kernels, and who records for the backward pass.
+//
+// Ownership: Context borrows the pool and the kernel table, which must outlive it. Thread safety: one thread at a time.
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.hpp"
+#include "tensor/buffer_pool.hpp"
+#include "tensor/tensor.hpp"
+
+namespace linnet {
+
+struct KernelTable;
+class Context;
+
+// Vector-Jacobian product of one op call: from the gradients of its outputs (undefined where nothing flowed back) to
+// one gradient per recorded input (undefined where that input asks for none).
+using Vjp = std::function<std::vector<Tensor>(Context&, std::span<const Tensor> grad_outputs)>;
+
+// Implemented by autograd's tape; ops only know this much of it.
+class GradRecorder {
+ public:
+  virtual ~GradRecorder() = default;
+  // Gives each output an identity and remembers how to go back from it to the inputs.
+  virtual void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) = 0;
+};
+
+class Context {
+ public:
+  Context(ThreadPool& pool, const KernelTable& kernels, Device device = Device::kCpu)
+      : pool_(&pool), kernels_(&kernels), buffers_(BufferPool::create()), device_(device) {}
+
+  ThreadPool& pool() { return *pool_; }
+  const KernelTable& kernels() const { return *kernels_; }
+  BufferPool& buffers() { return *buffers_; }
+  Device device() const { return device_; }
+  bool meta() const { return device_ == Device::kMeta; }
+
+  // Uninitialised memory for a result.
+  Tensor empty(DType dtype, Shape shape);
+  Tensor empty(Shape shape) { return empty(DType::kF32, shape); }
+  Tensor zeros(Shape shape);
+
+  // Null while nothing is to be differentiated.
+  void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
+  GradRecorder* recorder() const { return recorder_; }
+
+  // Called by every op once its outputs stand: records the call when some input asks for a gradient.
+  void record(std::initializer_list<Tensor> inputs, std::initializer_list<Tensor*> outputs, Vjp vjp);
+  void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp);
+
+  // Calls body(begin, end) over [0, rows) on the pool. `work_per_row` is a rough count of operations: small jobs stay
+  // on this thread, since waking another costs a few microseconds.
+  template <class Body>
+  void for_rows(int64_t rows, int64_t work_per_row, const Body& body) {
+    constexpr int64_t kWorthAThread = 1 << 15;
+    const int64_t grain = std::max<int64_t>(1, kWorthAThread / std::max<int64_t>(work_per_row, 1));
+    pool_->parallel_for(rows, grain, [&](int64_t begin, int64_t end, int) { body(begin, end); });
+  }
+
+ private:
+  ThreadPool* pool_;
+  const KernelTable* kernels_;
+  std::shared_ptr<BufferPool> buffers_;
+  GradRecorder* recorder_ = nullptr;
+  Device device_;
+};
+
+inline bool wants_grad(const Tensor& tensor) {
+  return tensor.defined() && tensor.grad_id() != Tensor::kNoGrad;
+}
+
+}  // namespace linnet

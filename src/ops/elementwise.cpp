@@ -1,0 +1,195 @@
+#include "ops/elementwise.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "ops/kernel_table.hpp"
+
+namespace linnet::ops {
+
+namespace {
+
+constexpr float kSqrt2OverPi = 0.7978845608028654f;
+constexpr float kGeluCubic = 0.044715f;
+
+float sigmoid(float x) {
+  return 1.0f / (1.0f + std::exp(-x));
+}
+
+// out[i] = f(i) over all numbers, on the pool.
+template <class F>
+Tensor map_numbers(Context& ctx, const Shape& shape, int64_t work, const F& f) {
+  Tensor out = ctx.empty(shape);
+  if (ctx.meta()) return out;
+  float* o = out.data<float>();
+  ctx.for_rows(out.elements(), work, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) o[i] = f(i);
+  });
+  return out;
+}
+
+// Sum over all rows of dy: (..., C) -> (C).
+Tensor sum_rows(Context& ctx, const Tensor& dy, const Shape& shape) {
+  Tensor sum = ctx.zeros(shape);
+  const int64_t dim = shape[-1];
+  for (int64_t i = 0; i < dy.elements(); ++i) sum.data<float>()[i % dim] += dy.data<float>()[i];
+  return sum;
+}
+
+constexpr int64_t kCheap = 1;
+constexpr int64_t kTranscendental = 16;
+
+}  // namespace
+
+Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
+  const bool broadcast = x.shape() != y.shape();
+  require_shape(!broadcast || y.shape() == Shape{x.dim(-1)}, "add",
+                "y must be " + x.shape().to_string() + " or a row of it", y.shape());
+  const int64_t dim = y.elements();
+  Tensor out = map_numbers(ctx, x.shape(), kCheap, [px = x.raw(), py = y.raw(), broadcast, dim](int64_t i) {
+    return reinterpret_cast<const float*>(px)[i] + reinterpret_cast<const float*>(py)[broadcast ? i % dim : i];
+  });
+  ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    return {wants_grad(x) ? dy[0] : Tensor(),
+            !wants_grad(y) ? Tensor() : (broadcast ? sum_rows(back, dy[0], y.shape()) : dy[0])};
+  });
+  return out;
+}
+
+Tensor scale(Context& ctx, const Tensor& x, float factor) {
+  Tensor out = map_numbers(ctx, x.shape(), kCheap, [&x, factor](int64_t i) { return x.data<float>()[i] * factor; });
+  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    const Tensor& g = dy[0];
+    return {map_numbers(back, g.shape(), kCheap, [&g, factor](int64_t i) { return g.data<float>()[i] * factor; })};
+  });
+  return out;
+}
+
+Tensor softcap(Context& ctx, const Tensor& x, float cap) {
+  Tensor out = map_numbers(ctx, x.shape(), kTranscendental,
+                           [&x, cap](int64_t i) { return cap * std::tanh(x.data<float>()[i] / cap); });
+  const Tensor y = out;
+  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    return {map_numbers(back, y.shape(), kCheap, [&, g = dy[0]](int64_t i) {
+      const float t = y.data<float>()[i] / cap;
+      return g.data<float>()[i] * (1 - t * t);
+    })};
+  });
+  return out;
+}
+
+float activate_scalar(Activation activation, float x) {
+  switch (activation) {
+    case Activation::kSilu:
+      return x * sigmoid(x);
+    case Activation::kGelu:
+      return 0.5f * x * (1 + std::erf(x * static_cast<float>(std::numbers::sqrt2 / 2)));
+    case Activation::kGeluTanh:
+      return 0.5f * x * (1 + std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x)));
+    case Activation::kRelu:
+      return std::max(x, 0.0f);
+  }
+  return 0;
+}
+
+float activate_scalar_grad(Activation activation, float x) {
+  switch (activation) {
+    case Activation::kSilu: {
+      const float s = sigmoid(x);
+      return s * (1 + x * (1 - s));
+    }
+    case Activation::kGelu: {
+      const float phi =
+          std::exp(-0.5f * x * x) * static_cast<float>(0.5 * std::numbers::inv_sqrtpi * std::numbers::sqrt2);
+      return 0.5f * (1 + std::erf(x * static_cast<float>(std::numbers::sqrt2 / 2))) + x * phi;
+    }
+    case Activation::kGeluTanh: {
+      const float t = std::tanh(kSqrt2OverPi * (x + kGeluCubic * x * x * x));
+      return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * kSqrt2OverPi * (1 + 3 * kGeluCubic * x * x);
+    }
+    case Activation::kRelu:
+      return x > 0 ? 1.0f : 0.0f;
+  }
+  return 0;
+}
+
+Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
+  Tensor out = map_numbers(ctx, x.shape(), kTranscendental,
+                           [&x, activation](int64_t i) { return activate_scalar(activation, x.data<float>()[i]); });
+  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    return {map_numbers(back, x.shape(), kTranscendental, [&, g = dy[0]](int64_t i) {
+      return g.data<float>()[i] * activate_scalar_grad(activation, x.data<float>()[i]);
+    })};
+  });
+  return out;
+}
+
+namespace {
+
+auto gated_kernel(const KernelTable& kernels, Activation activation) {
+  if (activation == Activation::kSilu) return kernels.silu_mul;
+  if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul;
+  return decltype(kernels.silu_mul){nullptr};
+}
+
+std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up,
+                              const Tensor& dy) {
+  const float* g = gate.data<float>();
+  const float* u = up.data<float>();
+  const float* d = dy.data<float>();
+  Tensor d_gate = map_numbers(ctx, gate.shape(), kTranscendental,
+                              [=](int64_t i) { return d[i] * u[i] * activate_scalar_grad(activation, g[i]); });
+  Tensor d_up = map_numbers(ctx, up.shape(), kTranscendental,
+                            [=](int64_t i) { return d[i] * activate_scalar(activation, g[i]); });
+  return {d_gate, d_up};
+}
+
+}  // namespace
+
+Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up) {
+  require_shape(gate.shape() == up.shape(), "gated", "up must be " + gate.shape().to_string(), up.shape());
+  Tensor out = ctx.empty(gate.shape());
+  if (!ctx.meta()) {
+    const auto kernel = gated_kernel(ctx.kernels(), activation);
+    const float* g = gate.data<float>();
+    const float* u = up.data<float>();
+    float* o = out.data<float>();
+    ctx.for_rows(out.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+      if (kernel) return kernel(g + begin, u + begin, end - begin, o + begin);
+      for (int64_t i = begin; i < end; ++i) o[i] = activate_scalar(activation, g[i]) * u[i];
+    });
+  }
+  ctx.record({gate, up}, {&out},
+             [=](Context& back, std::span<const Tensor> dy) { return gated_vjp(back, activation, gate, up, dy[0]); });
+  return out;
+}
+
+Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit) {
+  require_shape(gate.shape() == up.shape(), "gated_clamped", "up must be " + gate.shape().to_string(), up.shape());
+  Tensor out = map_numbers(ctx, gate.shape(), kTranscendental, [&](int64_t i) {
+    const float g = std::min(gate.data<float>()[i], limit);
+    const float u = std::clamp(up.data<float>()[i], -limit, limit);
+    return (u + 1) * g * sigmoid(alpha * g);
+  });
+  ctx.record({gate, up}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    const float* gp = gate.data<float>();
+    const float* up_data = up.data<float>();
+    const float* d = dy[0].data<float>();
+    return {map_numbers(back, gate.shape(), kTranscendental,
+                        [=](int64_t i) {
+                          if (gp[i] > limit) return 0.0f;
+                          const float s = sigmoid(alpha * gp[i]);
+                          const float u = std::clamp(up_data[i], -limit, limit);
+                          return d[i] * (u + 1) * s * (1 + alpha * gp[i] * (1 - s));
+                        }),
+            map_numbers(back, up.shape(), kTranscendental, [=](int64_t i) {
+              if (std::abs(up_data[i]) > limit) return 0.0f;
+              const float g = std::min(gp[i], limit);
+              return d[i] * g * sigmoid(alpha * g);
+            })};
+  });
+  return out;
+}
+
+}  // namespace linnet::ops

@@ -1,0 +1,31 @@
+// Arithmetic number by number: sums, scaling, activations, gates, soft caps.
+#pragma once
+
+#include "ops/context.hpp"
+
+namespace linnet::ops {
+
+// Same shapes, or y of shape (C) added to every row of x: (..., C).
+Tensor add(Context& ctx, const Tensor& x, const Tensor& y);
+Tensor scale(Context& ctx, const Tensor& x, float factor);
+// cap * tanh(x / cap), Gemma 2's limit on logits (arXiv:2408.00118 section 2).
+Tensor softcap(Context& ctx, const Tensor& x, float cap);
+
+enum class Activation : uint8_t {
+  kSilu,      // x * sigmoid(x)
+  kGelu,      // x * Φ(x), by erf
+  kGeluTanh,  // its tanh form (arXiv:1606.08415)
+  kRelu,
+};
+
+Tensor activate(Context& ctx, Activation activation, const Tensor& x);
+// activation(gate) * up, a gated linear unit (Shazeer 2020, arXiv:2002.05202). Same shapes.
+Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up);
+// gpt-oss: g = min(gate, limit), u = clamp(up, -limit, limit) -> (u + 1) * g * sigmoid(alpha * g).
+Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit);
+
+// The reference functions and their derivatives, for kernels and tests.
+float activate_scalar(Activation activation, float x);
+float activate_scalar_grad(Activation activation, float x);
+
+}  // namespace linnet::ops

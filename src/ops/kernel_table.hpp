@@ -1,0 +1,58 @@
+// The fast paths that a machine offers. A null entry means that the op's reference runs.
+//
+// Filled by kernels/registry.cpp, in explicit lines, for one instruction set; read-only afterwards.
+// Every kernel computes what its reference computes, within the tolerance that the conformance table states, and the
+// same bits for the same row whatever the number of rows and threads.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "base/thread_pool.hpp"
+#include "ops/attention.hpp"
+#include "quant/format.hpp"
+
+namespace linnet {
+
+// A matrix as a file holds it: (rows, cols) in row-major blocks of `format`. Borrows the bytes.
+struct MatrixView {
+  const QuantFormat* format = nullptr;
+  const std::byte* bytes = nullptr;
+  int64_t rows = 0;  // output features
+  int64_t cols = 0;  // input features; a multiple of the format's block
+  int64_t row_bytes() const { return cols / format->block_elements * format->block_bytes; }
+};
+
+// A matrix in the layout that one instruction set multiplies fastest. Opaque to everyone but the kernels that made it.
+class PackedMatrix {
+ public:
+  virtual ~PackedMatrix() = default;
+  // y (n, rows) = x (n, cols) times the transposed matrix.
+  virtual void product(ThreadPool& pool, const float* x, int64_t n, float* y) const = 0;
+  // out (cols) = row `row` of the matrix, decoded.
+  virtual void gather(int64_t row, float* out) const = 0;
+  virtual int64_t bytes() const = 0;
+};
+
+struct KernelTable {
+  std::string_view isa = "reference";
+
+  // Null where this instruction set has no layout for the format and the reference must do.
+  std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix) = nullptr;
+
+  // out (rows, dim) = x / rms(x) * (weight + offset)
+  void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
+                   float* out) = nullptr;
+  // The rows [begin, end) of one attention call; see ops/attention.hpp.
+  AttentionKernel attention = nullptr;
+  // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
+  void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
+};
+
+// The table without a single kernel: everything runs on its reference.
+const KernelTable& reference_kernels();
+
+}  // namespace linnet

@@ -1,0 +1,20 @@
+// Rows and columns picked out and put back.
+#pragma once
+
+#include <span>
+
+#include "ops/context.hpp"
+
+namespace linnet::ops {
+
+// table: (V, C), ids: one row each, in [0, V) -> (N, C). Also an embedding.
+Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> ids);
+
+// x: (M, C); row i of x, times scales[i] where scales (M) is defined, is added to row ids[i] of zeros (rows, C).
+Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales,
+                        int64_t rows);
+
+// x: (N, C) -> (N, count): columns begin, begin + 1, ..., or with `stride` > 1 every stride-th.
+Tensor columns(Context& ctx, const Tensor& x, int64_t begin, int64_t count, int64_t stride = 1);
+
+}  // namespace linnet::ops

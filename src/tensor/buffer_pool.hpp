@@ -1,0 +1,33 @@
+// Reuses the buffers of freed tensors: a forward allocates the same few sizes thousands of times.
+//
+// Sizes are rounded up to four classes per power of two, so at most a quarter is wasted.
+// Ownership: a tensor keeps its pool alive. Thread safety: take() and the release of tensors may happen on any thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "tensor/tensor.hpp"
+
+namespace linnet {
+
+class BufferPool : public std::enable_shared_from_this<BufferPool> {
+ public:
+  static std::shared_ptr<BufferPool> create() { return std::shared_ptr<BufferPool>(new BufferPool()); }
+  ~BufferPool();
+  BufferPool(const BufferPool&) = delete;
+  BufferPool& operator=(const BufferPool&) = delete;
+
+  Tensor empty(DType dtype, Shape shape);
+  // Bytes that tensors hold now, and the most that they and the free lists ever held together.
+  uint64_t bytes_in_use() const;
+  uint64_t bytes_peak() const;
+  void release_free();
+
+ private:
+  BufferPool();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace linnet
