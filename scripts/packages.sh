@@ -71,7 +71,7 @@ may_use_sudo() {
 administrator_line() {
   {
     echo "Linnet needs packages that are not installed, and you may not install them here."
-    echo "Please ask an administrator to run this line, then start again:"
+    echo "Please ask an administrator to run this line as root, then start again:"
     echo
     echo "  apt-get update && apt-get install -y --no-install-recommends $*"
     echo
