@@ -1,0 +1,41 @@
+// safetensors: the tensor file of Hugging Face (github.com/huggingface/safetensors, "Format"), alone or in shards under
+// an index (model.safetensors.index.json).
+//
+// As strict as the reference reader: the header is at most 100 MB, tensors cover the data without overlap or hole,
+// sizes agree with dtype and shape; duplicate names, which its JSON parser lets pass, are refused too. Ownership:
+// tensors own their mapping. Thread safety: values.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/stored_tensor.hpp"
+
+namespace linnet {
+
+inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
+
+struct SafetensorsFile {
+  std::vector<StoredTensor> tensors;            // in the order of their data
+  std::map<std::string, std::string> metadata;  // "__metadata__"
+};
+
+// Parses a whole file that lies in memory; `owner` keeps it there (null: the caller does).
+Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes, const std::string& place,
+                                          std::shared_ptr<const void> owner = nullptr);
+
+Result<SafetensorsFile> open_safetensors(const std::filesystem::path& path);
+
+// All tensors of the shards that an index names. The shards lie in the folder of the index: a name with a path in it is
+// refused. Errors: a missing shard, a listed tensor that its shard does not hold.
+Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::path& index);
+
+// FP8 checkpoints: ties every NAME.weight_scale_inv or NAME.weight_scale to the FP8 tensor NAME.weight it belongs to
+// and removes it from the list, and NAME.input_scale with it. `block` is the config's
+// quantization_config.weight_block_size. Errors: a scale whose shape does not fit its weight.
+Status attach_fp8_scales(std::vector<StoredTensor>& tensors, int64_t block_rows = 128, int64_t block_columns = 128);
+
+}  // namespace linnet

@@ -1,0 +1,142 @@
+#include "formats/stored_tensor.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/core.h>
+#include <numeric>
+
+#include "base/check.hpp"
+
+namespace linnet {
+
+namespace {
+
+struct FloatPair {
+  DType dtype;
+  QuantType type;
+};
+constexpr FloatPair kFloats[] = {{DType::kF32, QuantType::kF32},
+                                 {DType::kF16, QuantType::kF16},
+                                 {DType::kBF16, QuantType::kBF16},
+                                 {DType::kF8E4M3, QuantType::kF8E4M3},
+                                 {DType::kF8E5M2, QuantType::kF8E5M2}};
+
+bool is_aligned(const std::byte* bytes, int64_t alignment) {
+  return reinterpret_cast<uintptr_t>(bytes) % static_cast<uintptr_t>(alignment) == 0;
+}
+
+void apply_scale(const WeightScale& scale, int64_t first, int64_t count, int64_t columns, float* out) {
+  const int64_t stride = scale.values.dim(1);
+  for (int64_t row = 0; row < count; ++row) {
+    const float* factors = scale.values.data<float>() + (first + row) / scale.block_rows * stride;
+    for (int64_t begin = 0; begin < columns; begin += scale.block_columns) {
+      const float factor = factors[begin / scale.block_columns];
+      const int64_t end = std::min(columns, begin + scale.block_columns);
+      for (int64_t column = begin; column < end; ++column) out[row * columns + column] *= factor;
+    }
+  }
+}
+
+}  // namespace
+
+ElementType ElementType::of(DType dtype) {
+  for (const FloatPair& pair : kFloats) {
+    if (pair.dtype == dtype) return {&quant_format(pair.type), dtype};
+  }
+  return {nullptr, dtype};
+}
+
+ElementType ElementType::of(const QuantFormat& format) {
+  for (const FloatPair& pair : kFloats) {
+    if (pair.type == format.type) return {&format, pair.dtype};
+  }
+  return {&format, std::nullopt};
+}
+
+std::string_view ElementType::type_name() const {
+  return format ? format->name : dtype_name(*dtype);
+}
+
+int64_t ElementType::bytes_of(int64_t elements) const {
+  return format ? format->bytes_of(elements) : elements * dtype_bytes(*dtype);
+}
+
+Tensor as_tensor(const StoredTensor& tensor) {
+  CHECK(tensor.dtype.has_value());
+  if (is_aligned(tensor.bytes.data(), dtype_bytes(*tensor.dtype))) {
+    return Tensor::view(tensor.bytes.data(), *tensor.dtype, tensor.shape, tensor.owner);
+  }
+  Tensor copy = Tensor::empty(*tensor.dtype, tensor.shape);
+  if (!tensor.bytes.empty()) std::memcpy(copy.raw(), tensor.bytes.data(), tensor.bytes.size());
+  return copy;
+}
+
+Tensor to_f32(const StoredTensor& tensor) {
+  if (!tensor.format || (tensor.dtype == DType::kF32 && !tensor.scale)) return to_f32(as_tensor(tensor));
+  Tensor out = Tensor::empty(DType::kF32, tensor.shape);
+  if (tensor.shape.elements() > 0) decode_rows(tensor, 0, tensor.shape.rows(), out.data<float>());
+  return out;
+}
+
+void decode_rows(const StoredTensor& tensor, int64_t first, int64_t count, float* out) {
+  const int64_t columns = tensor.shape.rank() ? tensor.shape[-1] : 1;
+  CHECK(first >= 0 && count >= 0 && first + count <= tensor.shape.rows());
+  const std::byte* from = tensor.bytes.data() + tensor.bytes_of(first * columns);
+  if (tensor.format) {
+    tensor.format->decode(from, out, count * columns);
+    if (tensor.scale) apply_scale(*tensor.scale, first, count, columns, out);
+    return;
+  }
+  const Tensor rows = to_f32(Tensor::view(from, *tensor.dtype, Shape{count, columns}, tensor.owner));
+  std::copy_n(rows.data<float>(), count * columns, out);
+}
+
+Result<TensorSource> TensorSource::of(std::vector<StoredTensor> tensors) {
+  TensorSource source;
+  source.tensors_ = std::move(tensors);
+  source.by_name_.resize(source.tensors_.size());
+  std::iota(source.by_name_.begin(), source.by_name_.end(), 0U);
+  const auto name_of = [&](uint32_t i) -> const std::string& { return source.tensors_[i].name; };
+  std::sort(source.by_name_.begin(), source.by_name_.end(),
+            [&](uint32_t a, uint32_t b) { return name_of(a) < name_of(b); });
+  const auto twice = std::adjacent_find(source.by_name_.begin(), source.by_name_.end(),
+                                        [&](uint32_t a, uint32_t b) { return name_of(a) == name_of(b); });
+  if (twice != source.by_name_.end()) {
+    const StoredTensor& a = source.tensors_[std::min(twice[0], twice[1])];
+    const StoredTensor& b = source.tensors_[std::max(twice[0], twice[1])];
+    if (a.file == b.file) return invalid("the file holds two tensors of this name", a.place());
+    return invalid("another file of the set holds a tensor of this name: " + b.file, a.place());
+  }
+  return source;
+}
+
+const StoredTensor* TensorSource::find(std::string_view name) const {
+  const auto it = std::lower_bound(by_name_.begin(), by_name_.end(), name,
+                                   [&](uint32_t i, std::string_view wanted) { return tensors_[i].name < wanted; });
+  return it != by_name_.end() && tensors_[*it].name == name ? &tensors_[*it] : nullptr;
+}
+
+Result<const StoredTensor*> TensorSource::get(std::string_view name) const {
+  if (const StoredTensor* tensor = find(name)) return tensor;
+  return not_found(fmt::format("has no tensor \"{}\"", name), tensors_.empty() ? "model" : tensors_.front().file);
+}
+
+uint64_t TensorSource::total_bytes() const {
+  uint64_t total = 0;
+  for (const StoredTensor& tensor : tensors_) total += tensor.bytes.size();
+  return total;
+}
+
+Status check_no_overlap(std::vector<ByteRange>& ranges, const std::string& place) {
+  std::sort(ranges.begin(), ranges.end(), [](const ByteRange& a, const ByteRange& b) {
+    return a.begin != b.begin ? a.begin < b.begin : a.end < b.end;
+  });
+  for (size_t i = 1; i < ranges.size(); ++i) {
+    if (ranges[i].begin >= ranges[i - 1].end) continue;
+    return invalid(fmt::format("tensors \"{}\" and \"{}\" share bytes of the file", ranges[i - 1].name, ranges[i].name),
+                   place);
+  }
+  return ok_status();
+}
+
+}  // namespace linnet
