@@ -1,0 +1,314 @@
+#include "text/bpe.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <fmt/format.h>
+
+#include "base/utf8.hpp"
+#include "text/byte_alphabet.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr size_t kShortWord = 64;  // symbols; measured: the heap wins beyond about this
+constexpr uint32_t kNoRank = UINT32_MAX;
+constexpr std::string_view kSpaceMark = "\u2581";
+
+}  // namespace
+
+void BpeModel::MergeTable::reserve(size_t count) {
+  slots_.assign(std::bit_ceil(std::max<size_t>(count * 2, 16)), Slot{});
+  mask_ = slots_.size() - 1;
+}
+
+bool BpeModel::MergeTable::insert(int32_t left, int32_t right, Merge merge) {
+  const uint64_t key = pair_key(left, right);
+  size_t at = fold_multiply(key ^ secret_.add, secret_.multiply) & mask_;
+  for (; slots_[at].key != kEmpty; at = (at + 1) & mask_) {
+    if (slots_[at].key == key) return false;
+  }
+  slots_[at] = {key, merge};
+  return true;
+}
+
+Result<std::unique_ptr<BpeModel>> BpeModel::build(const Vocabulary& vocabulary, const std::vector<bool>& in_model,
+                                                  const MergeList& merges, BpeOptions options, std::string_view place) {
+  std::unique_ptr<BpeModel> model(new BpeModel);  // NOLINT: the constructor is private
+  model->options_ = std::move(options);
+  TRY(model->index_pieces(vocabulary, in_model));
+  model->merges_.reserve(merges.size());
+  model->merge_order_.reserve(merges.size());
+  const size_t prefix = model->options_.continuing_prefix.size();
+  std::string joined;
+  uint32_t rank = 0;
+  for (const auto& [left, right] : merges) {
+    joined = left;
+    joined += std::string_view(right).substr(std::min(prefix, right.size()));
+    const int32_t left_id = vocabulary.find(left);
+    const int32_t right_id = vocabulary.find(right);
+    const int32_t result = vocabulary.find(joined);
+    if (left_id == kNoToken || right_id == kNoToken || result == kNoToken) {
+      const std::string& missing = left_id == kNoToken ? left : right_id == kNoToken ? right : joined;
+      return invalid(fmt::format("merge {} ({:?} {:?}) needs token {:?}, which is not in the vocabulary", rank, left,
+                                 right, missing),
+                     std::string(place));
+    }
+    if (model->merges_.insert(left_id, right_id, {rank, result})) model->merge_order_.emplace_back(left_id, right_id);
+    ++rank;
+  }
+  model->find_safe_splits(vocabulary);
+  return model;
+}
+
+Status BpeModel::index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model) {
+  const auto size = static_cast<size_t>(vocabulary.size());
+  std::vector<std::pair<size_t, size_t>> spans(size);
+  for (size_t id = 0; id < size; ++id) {
+    spans[id] = {keys_.size(), std::string::npos};
+    if (!in_model[id]) continue;
+    const std::string_view piece = vocabulary.piece(static_cast<int32_t>(id));
+    if (!options_.byte_level) {
+      keys_ += piece;
+    } else if (const auto bytes = letters_to_bytes(piece)) {
+      keys_ += *bytes;
+    } else {
+      continue;  // spelled outside the alphabet: no text can be it
+    }
+    spans[id].second = keys_.size();
+  }
+  words_.reserve(size);
+  for (size_t id = 0; id < size; ++id) {
+    if (spans[id].second == std::string::npos) continue;
+    words_.insert(std::string_view(keys_).substr(spans[id].first, spans[id].second - spans[id].first),
+                  static_cast<int32_t>(id));
+  }
+  for (size_t byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    byte_tokens_[byte] =
+        options_.byte_level ? words_.find(std::string_view(&c, 1)) : words_.find(fmt::format("<0x{:02X}>", byte));
+  }
+  whole_ = std::vector<std::atomic<Whole>>(size);
+  for (auto& whole : whole_) whole.store(options_.ignore_merges ? Whole::kYes : Whole::kUnasked);
+  return ok_status();
+}
+
+// Models that merge over characters see a whole text as one word. Where every token that merging can give has U+2581
+// only at its start, or is a run of it, no merge ever crosses "x▁", and the text can be cut there.
+void BpeModel::find_safe_splits(const Vocabulary& vocabulary) {
+  if (options_.byte_level || !options_.continuing_prefix.empty() || !options_.end_suffix.empty()) return;
+  if (words_.find(kSpaceMark) == kNoToken) return;
+  for (const auto& [left, right] : merge_order_) {
+    // Merging only ever joins what it has built, so it is enough to look at the seams.
+    const std::string_view before = vocabulary.piece(left);
+    if (vocabulary.piece(right).starts_with(kSpaceMark) && !before.ends_with(kSpaceMark)) return;
+  }
+  cut_before_spaces_ = true;
+}
+
+Status BpeModel::encode(std::string_view text, std::span<const TextSpan> words, EncodeScratch& scratch,
+                        std::vector<int32_t>& out) const {
+  scratch.cache.expect(text.size());
+  for (const TextSpan& span : words) {
+    const std::string_view word = text.substr(span.begin, span.end - span.begin);
+    if (cut_before_spaces_ && word.size() > 16) {
+      encode_long_characters(word, scratch, out);
+    } else {
+      encode_word(word, scratch, out);
+    }
+  }
+  return ok_status();
+}
+
+// Cuts a text before each run of U+2581.
+void BpeModel::encode_long_characters(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
+  size_t start = 0;
+  size_t at = 0;
+  while (at < word.size()) {
+    const size_t mark = word.find(kSpaceMark, at);
+    if (mark == std::string_view::npos) break;
+    if (mark > start) {
+      encode_word(word.substr(start, mark - start), scratch, out);
+      start = mark;
+    }
+    at = mark + kSpaceMark.size();
+    while (word.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
+  }
+  if (start < word.size()) encode_word(word.substr(start), scratch, out);
+}
+
+void BpeModel::encode_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
+  const int32_t id = words_.find(word);
+  if (id != kNoToken &&
+      (whole_[static_cast<size_t>(id)].load(std::memory_order_relaxed) == Whole::kYes || is_whole(id, word, scratch))) {
+    out.push_back(id);
+    return;
+  }
+  encode_rare(word, scratch, out);
+}
+
+void BpeModel::encode_rare(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
+  if (!scratch.cache.enabled() || word.empty() || word.size() > WordCache::kMaxWord) {
+    merge_word(word, scratch, out);
+    return;
+  }
+  const auto [known, entry] = scratch.cache.at(word);
+  if (known) {
+    const size_t end = entry->first + entry->count;
+    for (size_t i = entry->first; i < end; ++i) {
+      const int32_t id = out[i];  // a copy: push_back may move what it came from
+      out.push_back(id);
+    }
+    return;
+  }
+  const size_t first = out.size();
+  merge_word(word, scratch, out);
+  entry->first = first;
+  entry->count = static_cast<uint32_t>(out.size() - first);
+}
+
+bool BpeModel::is_whole(int32_t id, std::string_view word, EncodeScratch& scratch) const {
+  std::atomic<Whole>& known = whole_[static_cast<size_t>(id)];
+  if (known.load(std::memory_order_relaxed) == Whole::kNo) return false;
+  std::vector<int32_t> merged;
+  merge_word(word, scratch, merged);
+  const bool whole = merged.size() == 1 && merged[0] == id;
+  known.store(whole ? Whole::kYes : Whole::kNo, std::memory_order_relaxed);
+  return whole;
+}
+
+void BpeModel::merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
+  scratch.symbols.clear();
+  if (options_.byte_level) {
+    start_bytes(word, scratch.symbols);
+  } else {
+    start_characters(word, scratch.symbols);
+  }
+  if (scratch.symbols.size() <= kShortWord) {
+    merge_short(scratch.symbols, out);
+  } else {
+    merge_long(scratch, out);
+  }
+}
+
+void BpeModel::start_bytes(std::string_view word, std::vector<int32_t>& symbols) const {
+  bool unknown_before = false;
+  for (const char byte : word) {
+    const int32_t symbol = byte_tokens_[static_cast<uint8_t>(byte)];
+    if (symbol != kNoToken) {
+      symbols.push_back(symbol);
+    } else if (options_.unk != kNoToken && !(options_.fuse_unk && unknown_before)) {
+      symbols.push_back(options_.unk);
+    }
+    unknown_before = symbol == kNoToken;
+  }
+}
+
+void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& symbols) const {
+  const bool decorated = !options_.continuing_prefix.empty() || !options_.end_suffix.empty();
+  std::string spelled;
+  bool unknown_waits = false;  // an unknown token is written before the next known one: Hugging Face's order
+  for (size_t at = 0; at < word.size();) {
+    const auto length = static_cast<size_t>(decode_utf8(word.substr(at)).length);
+    std::string_view character = word.substr(at, length);
+    if (decorated) {
+      spelled = at == 0 ? std::string() : options_.continuing_prefix;
+      spelled += character;
+      if (at + length == word.size()) spelled += options_.end_suffix;
+      character = spelled;
+    }
+    at += length;
+    const int32_t symbol = words_.find(character);
+    if (symbol != kNoToken) {
+      if (std::exchange(unknown_waits, false)) symbols.push_back(options_.unk);
+      symbols.push_back(symbol);
+      continue;
+    }
+    const auto token_of = [&](char byte) { return byte_tokens_[static_cast<uint8_t>(byte)]; };
+    if (options_.byte_fallback &&
+        std::all_of(character.begin(), character.end(), [&](char byte) { return token_of(byte) != kNoToken; })) {
+      for (const char byte : character) symbols.push_back(token_of(byte));
+      continue;
+    }
+    if (options_.unk == kNoToken) continue;
+    if (unknown_waits && !options_.fuse_unk) symbols.push_back(options_.unk);
+    unknown_waits = true;
+  }
+  if (unknown_waits) symbols.push_back(options_.unk);
+}
+
+void BpeModel::merge_short(std::vector<int32_t>& symbols, std::vector<int32_t>& out) const {
+  std::array<uint32_t, kShortWord> ranks;
+  std::array<int32_t, kShortWord> results;
+  size_t count = symbols.size();
+  const auto look = [&](size_t left) {
+    const Merge* merge = merges_.find(symbols[left], symbols[left + 1]);
+    ranks[left] = merge ? merge->rank : kNoRank;
+    results[left] = merge ? merge->result : kNoToken;
+  };
+  for (size_t i = 0; i + 1 < count; ++i) look(i);
+  while (count > 1) {
+    const size_t best = static_cast<size_t>(std::min_element(ranks.begin(), ranks.begin() + count - 1) - ranks.begin());
+    if (ranks[best] == kNoRank) break;
+    symbols[best] = results[best];
+    std::copy(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 2,
+              symbols.begin() + static_cast<std::ptrdiff_t>(count),
+              symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
+    std::copy(ranks.begin() + best + 1, ranks.begin() + count - 1, ranks.begin() + best);
+    std::copy(results.begin() + best + 1, results.begin() + count - 1, results.begin() + best);
+    --count;
+    if (best + 1 < count) look(best);
+    if (best > 0) look(best - 1);
+  }
+  out.insert(out.end(), symbols.begin(), symbols.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+// A linked list of symbols and a heap of pairs. A pair that a merge has overtaken stays in the heap and is recognised
+// when it comes out: its symbols are no longer what they were.
+void BpeModel::merge_long(EncodeScratch& scratch, std::vector<int32_t>& out) const {
+  std::vector<int32_t>& symbols = scratch.symbols;
+  const auto count = static_cast<uint32_t>(symbols.size());
+  scratch.previous.resize(count);
+  scratch.next.resize(count);
+  for (uint32_t i = 0; i < count; ++i) {
+    scratch.previous[i] = i - 1;  // of the first: UINT32_MAX
+    scratch.next[i] = i + 1;
+  }
+  auto& heap = scratch.heap;
+  heap.clear();
+  const auto later = [](const EncodeScratch::Candidate& a, const EncodeScratch::Candidate& b) {
+    return a.rank != b.rank ? a.rank > b.rank : a.left > b.left;
+  };
+  const auto candidate = [&](uint32_t left, uint32_t right) {
+    if (const Merge* merge = merges_.find(symbols[left], symbols[right])) {
+      heap.push_back({0, merge->rank, left, right, merge->result, 0});
+      return true;
+    }
+    return false;
+  };
+  for (uint32_t i = 0; i + 1 < count; ++i) candidate(i, i + 1);
+  std::make_heap(heap.begin(), heap.end(), later);
+  const auto push = [&](uint32_t left, uint32_t right) {
+    if (candidate(left, right)) std::push_heap(heap.begin(), heap.end(), later);
+  };
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const EncodeScratch::Candidate top = heap.back();
+    heap.pop_back();
+    if (symbols[top.left] == kNoToken || scratch.next[top.left] != top.right) continue;
+    const Merge* merge = merges_.find(symbols[top.left], symbols[top.right]);
+    if (!merge || merge->result != top.result) continue;
+    symbols[top.left] = top.result;
+    symbols[top.right] = kNoToken;
+    const uint32_t after = scratch.next[top.right];
+    scratch.next[top.left] = after;
+    if (after < count) {
+      scratch.previous[after] = top.left;
+      push(top.left, after);
+    }
+    if (scratch.previous[top.left] < count) push(scratch.previous[top.left], top.left);
+  }
+  for (uint32_t i = 0; i < count; i = scratch.next[i]) out.push_back(symbols[i]);
+}
+
+}  // namespace linnet

@@ -1,0 +1,110 @@
+#include "text/gguf_tokenizer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "text/byte_alphabet.hpp"
+
+namespace linnet {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+// All bytes, a few merges, two special tokens and a word of the user's.
+GgufTokenizerFields byte_level_fields() {
+  GgufTokenizerFields fields;
+  fields.model = "gpt2";
+  fields.pre = "gpt-2";
+  for (int byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    fields.tokens.push_back(bytes_to_letters(std::string_view(&c, 1)));
+  }
+  fields.token_types.assign(256, 1);
+  for (const char* merge : {"h e", "l l", "he ll", "Ġ w", "hell o", "ĠĠ Ġ", "Ġ Ġ"}) {
+    const std::string line = merge;
+    const std::string piece = line.substr(0, line.find(' ')) + line.substr(line.find(' ') + 1);
+    if (piece == "ĠĠĠ") continue;
+    fields.merges.push_back(line);
+    fields.tokens.push_back(piece);
+    fields.token_types.push_back(1);
+  }
+  fields.tokens.insert(fields.tokens.end(), {"<|im_end|>", "<|endoftext|>", "<word>"});
+  fields.token_types.insert(fields.token_types.end(), {3, 3, 4});
+  fields.bos = fields.eos = 263;
+  return fields;
+}
+
+TEST(GgufTokenizerTest, MergesByRankLeftmostFirst) {
+  const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  EXPECT_EQ(*tokenizer->encode("hello w"), (Ids{260, 259}));
+  EXPECT_EQ(*tokenizer->encode("helll"), (Ids{258, 'l'}));
+  EXPECT_EQ(*tokenizer->encode(""), Ids{});
+  EXPECT_EQ(tokenizer->piece(260), "hello");
+  EXPECT_EQ(tokenizer->token_bytes(259), " w");
+}
+
+TEST(GgufTokenizerTest, SpecialTokensAreTextUnlessAskedFor) {
+  const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
+  ASSERT_TRUE(tokenizer.ok());
+  EXPECT_EQ(tokenizer->encode("a<|im_end|>")->size(), 11u);
+  EXPECT_EQ(*tokenizer->encode("a<|im_end|>", {false, true}), (Ids{'a', 262}));
+  EXPECT_EQ(*tokenizer->encode("<word>"), Ids{264});
+  EXPECT_EQ(tokenizer->special().eot, 262);
+  EXPECT_EQ(tokenizer->decode(Ids{'a', 262}), "a");
+  EXPECT_EQ(tokenizer->decode(Ids{'a', 262}, {false}), "a<|im_end|>");
+}
+
+TEST(GgufTokenizerTest, StreamingGivesNoHalfCharacter) {
+  const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
+  ASSERT_TRUE(tokenizer.ok());
+  const std::string text = "é€😀";
+  const auto ids = *tokenizer->encode(text);
+  ASSERT_EQ(ids.size(), 9u);
+  Detokenizer detokenizer(*tokenizer);
+  std::vector<std::string> parts;
+  for (const int32_t id : ids) parts.push_back(detokenizer.push(id));
+  EXPECT_EQ(parts, (std::vector<std::string>{"", "é", "", "", "€", "", "", "", "😀"}));
+  EXPECT_EQ(detokenizer.push(ids[0]), "");
+  EXPECT_EQ(detokenizer.finish(), "\ufffd");
+}
+
+TEST(GgufTokenizerTest, BytesThatAreNotUtf8Survive) {
+  const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
+  ASSERT_TRUE(tokenizer.ok());
+  const auto ids = *tokenizer->encode("\xff\x80z");
+  std::string bytes;
+  for (const int32_t id : ids) bytes += tokenizer->token_bytes(id);
+  EXPECT_EQ(bytes, "\xff\x80z");
+}
+
+TEST(GgufTokenizerTest, RefusesWhatDoesNotFitTogether) {
+  const auto error_of = [](const GgufTokenizerFields& fields) {
+    const auto tokenizer = load_gguf_tokenizer(fields, "m.gguf");
+    return tokenizer.ok() ? std::string("loaded") : tokenizer.error().to_string();
+  };
+  GgufTokenizerFields fields = byte_level_fields();
+  fields.merges.push_back("zz top");
+  EXPECT_NE(error_of(fields).find("\"zz\", which is not in the vocabulary"), std::string::npos) << error_of(fields);
+  fields = byte_level_fields();
+  fields.merges.push_back("nospace");
+  EXPECT_NE(error_of(fields).find("nospace"), std::string::npos);
+  fields = byte_level_fields();
+  fields.tokens.push_back("hello");
+  fields.token_types.push_back(1);
+  EXPECT_NE(error_of(fields).find("has two ids, 260 and 265"), std::string::npos) << error_of(fields);
+  fields = byte_level_fields();
+  fields.eos = int64_t{1} << 40;
+  EXPECT_NE(error_of(fields).find("1099511627776"), std::string::npos);
+  fields = byte_level_fields();
+  fields.token_types.pop_back();
+  EXPECT_NE(error_of(fields).find("264 values for 265 tokens"), std::string::npos) << error_of(fields);
+  fields = byte_level_fields();
+  fields.pre = "no-such";
+  EXPECT_NE(error_of(fields).find("no-such"), std::string::npos);
+  fields = {};
+  fields.model = "gpt2";
+  EXPECT_NE(error_of(fields).find("missing or empty"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace linnet

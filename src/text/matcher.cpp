@@ -1,0 +1,134 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "text/matcher.hpp"
+
+#include <chrono>
+#include <fmt/format.h>
+#include <pcre2.h>
+
+#include "base/utf8.hpp"
+#include "text/scanners.hpp"
+
+namespace linnet {
+
+namespace {
+
+// Steps and memory that one match may take: model files choose the pattern, users the text.
+constexpr uint32_t kMatchLimit = 2'000'000;
+constexpr uint32_t kDepthLimit = 10'000;
+constexpr uint32_t kHeapLimitKib = 64 << 10;
+// Of one text: the limits above are per match, and a text can have a slow match at each of its characters.
+constexpr std::chrono::seconds kTimeLimit{10};
+constexpr size_t kMaxPattern = 16 << 10;
+
+struct FreeCode {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+};
+struct FreeMatchData {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+struct FreeMatchContext {
+  void operator()(pcre2_match_context* context) const { pcre2_match_context_free(context); }
+};
+
+std::string pcre2_message(int code) {
+  PCRE2_UCHAR buffer[256];
+  pcre2_get_error_message(code, buffer, sizeof buffer);
+  return reinterpret_cast<const char*>(buffer);
+}
+
+class RegexMatcher : public Matcher {
+ public:
+  RegexMatcher(pcre2_code* code, std::string pattern) : code_(code), pattern_(std::move(pattern)) {}
+
+  Status find(std::string_view text, size_t base, bool gaps, std::vector<TextSpan>& out) const override {
+    const std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create(1, nullptr));
+    const std::unique_ptr<pcre2_match_context, FreeMatchContext> context(pcre2_match_context_create(nullptr));
+    pcre2_set_match_limit(context.get(), kMatchLimit);
+    pcre2_set_depth_limit(context.get(), kDepthLimit);
+    pcre2_set_heap_limit(context.get(), kHeapLimitKib);
+    const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
+    size_t gap = 0;
+    for (size_t at = 0; at < text.size();) {
+      int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, 0, data.get(),
+                              context.get());
+      if (found == PCRE2_ERROR_NOMATCH) break;
+      if (std::chrono::steady_clock::now() > deadline) found = PCRE2_ERROR_MATCHLIMIT;
+      if (found < 0) {
+        return invalid(
+            fmt::format("the pre-tokenizer's pattern {:?} gives up on this text: {}", pattern_, pcre2_message(found)),
+            {}, "the pattern needs too many steps: it is not one that a tokenizer should have");
+      }
+      const PCRE2_SIZE* match = pcre2_get_ovector_pointer(data.get());
+      if (match[1] < match[0] || match[0] < at) break;  // \K can move a match's start behind its end
+      // An empty match only cuts what lies around it.
+      if (gaps && gap < match[0]) out.push_back({base + gap, base + match[0]});
+      gap = match[0];
+      if (match[1] == match[0]) {
+        if (match[0] == text.size()) break;
+        at = match[0] + static_cast<size_t>(decode_utf8(text.substr(match[0])).length);
+        continue;
+      }
+      out.push_back({base + match[0], base + match[1]});
+      at = gap = match[1];
+    }
+    if (gaps && gap < text.size()) out.push_back({base + gap, base + text.size()});
+    return ok_status();
+  }
+
+ private:
+  std::unique_ptr<pcre2_code, FreeCode> code_;
+  std::string pattern_;
+};
+
+class LiteralMatcher : public Matcher {
+ public:
+  explicit LiteralMatcher(std::string literal) : literal_(std::move(literal)) {}
+
+  Status find(std::string_view text, size_t base, bool gaps, std::vector<TextSpan>& out) const override {
+    size_t gap = 0;
+    for (size_t at = 0; (at = text.find(literal_, at)) != std::string_view::npos; at = gap) {
+      if (gaps && gap < at) out.push_back({base + gap, base + at});
+      gap = at + literal_.size();
+      out.push_back({base + at, base + gap});
+    }
+    if (gaps && gap < text.size()) out.push_back({base + gap, base + text.size()});
+    return ok_status();
+  }
+
+ private:
+  std::string literal_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Matcher>> compile_with_pcre2(std::string_view pattern, std::string_view place) {
+  if (pattern.size() > kMaxPattern) {
+    return invalid(fmt::format("a pattern of {} bytes, more than {}", pattern.size(), kMaxPattern), std::string(place));
+  }
+  if (pattern.find("&&") != std::string_view::npos) {
+    return unsupported(fmt::format("pattern {:?} intersects classes, which PCRE2 reads as text", pattern),
+                       std::string(place));
+  }
+  int error = 0;
+  PCRE2_SIZE offset = 0;
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &error,
+                                   &offset, nullptr);
+  if (!code) {
+    return invalid(fmt::format("pattern {:?}: {} at offset {}", pattern, pcre2_message(error), offset),
+                   std::string(place));
+  }
+  return std::unique_ptr<Matcher>(std::make_unique<RegexMatcher>(code, std::string(pattern)));
+}
+
+Result<std::unique_ptr<Matcher>> compile_pattern(std::string_view pattern, PatternDialect dialect,
+                                                 std::string_view place) {
+  if (auto scanner = known_scanner(pattern, dialect)) return scanner;
+  return compile_with_pcre2(pattern, place);
+}
+
+std::unique_ptr<Matcher> literal_matcher(std::string literal) {
+  return std::make_unique<LiteralMatcher>(std::move(literal));
+}
+
+}  // namespace linnet

@@ -1,0 +1,292 @@
+#include "text/normalizer.hpp"
+
+#include <cstring>
+#include <fmt/format.h>
+#include <utf8proc.h>
+
+#include "base/utf8.hpp"
+#include "text/byte_alphabet.hpp"
+
+namespace linnet {
+
+namespace {
+
+// A normalizer made of a function from text to text.
+template <class Function>
+class FunctionNormalizer : public Normalizer {
+ public:
+  explicit FunctionNormalizer(Function function) : function_(std::move(function)) {}
+  Status apply(std::string& text) const override {
+    text = function_(text);
+    return ok_status();
+  }
+
+ private:
+  Function function_;
+};
+
+template <class Function>
+std::unique_ptr<Normalizer> normalizer_of(Function function) {
+  return std::make_unique<FunctionNormalizer<Function>>(std::move(function));
+}
+
+// Applies `map(character, out)` to each character.
+template <class Map>
+std::string map_characters(std::string_view text, Map map) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    at += static_cast<size_t>(step.length);
+    map(step.code_point, out);
+  }
+  return out;
+}
+
+class ReplaceNormalizer : public Normalizer {
+ public:
+  ReplaceNormalizer(std::unique_ptr<Matcher> matcher, std::string content)
+      : matcher_(std::move(matcher)), content_(std::move(content)) {}
+
+  Status apply(std::string& text) const override {
+    std::vector<TextSpan> matches;
+    TRY(matcher_->find(text, 0, false, matches));
+    if (matches.empty()) return ok_status();
+    std::string out;
+    size_t at = 0;
+    for (const TextSpan& match : matches) {
+      out.append(text, at, match.begin - at);
+      out += content_;
+      at = match.end;
+    }
+    out.append(text, at);
+    text = std::move(out);
+    return ok_status();
+  }
+
+ private:
+  std::unique_ptr<Matcher> matcher_;
+  std::string content_;
+};
+
+std::string strip(std::string_view text, bool left, bool right) {
+  const CharTable& table = CharTable::get();
+  size_t begin = 0;
+  size_t end = text.size();
+  bool blank = true;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    at += static_cast<size_t>(step.length);
+    if (table.flags(step.code_point) & kWhiteSpace) {
+      if (blank && left) begin = at;
+    } else {
+      blank = false;
+      end = at;
+    }
+  }
+  if (blank) return left || right ? std::string() : std::string(text);
+  return std::string(text.substr(begin, (right ? end : text.size()) - begin));
+}
+
+bool is_chinese(char32_t c) {
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
+         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) ||
+         // Upstream's slip for 2B820, kept since ids depend on it.
+         (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+std::string bert_clean(std::string_view text) {
+  const CharTable& table = CharTable::get();
+  return map_characters(text, [&](char32_t c, std::string& out) {
+    if (c == '\t' || c == '\n' || c == '\r') {
+      out.push_back(' ');
+      return;
+    }
+    const uint16_t flags = table.flags(c);
+    if (c == 0 || c == kReplacementCharacter || (flags & (kControl | kFormat | kOtherC))) return;
+    if (flags & kWhiteSpace) {
+      out.push_back(' ');
+    } else {
+      append_utf8(out, c);
+    }
+  });
+}
+
+std::string drop_flags(std::string_view text, uint16_t flags) {
+  const CharTable& table = CharTable::get();
+  return map_characters(text, [&](char32_t c, std::string& out) {
+    if (!(table.flags(c) & flags)) append_utf8(out, c);
+  });
+}
+
+std::string bert_normalize(std::string_view text, const BertNormalization& options) {
+  std::string out = options.clean_text ? bert_clean(text) : std::string(text);
+  if (options.handle_chinese_chars) {
+    out = map_characters(out, [](char32_t c, std::string& made) {
+      if (is_chinese(c)) made.push_back(' ');
+      append_utf8(made, c);
+      if (is_chinese(c)) made.push_back(' ');
+    });
+  }
+  if (options.strip_accents) out = drop_flags(normalize_unicode(out, NormalForm::kNfd), kMn);
+  if (options.lowercase) {
+    out = map_characters(out, [](char32_t c, std::string& made) { append_lowercase(made, c); });
+  }
+  return out;
+}
+
+void nmt_character(char32_t c, std::string& out) {
+  const bool dropped =
+      (c >= 0x1 && c <= 0x8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F;
+  if (dropped) return;
+  const bool space = c == 0x9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 || (c >= 0x200B && c <= 0x200F) ||
+                     c == 0x2028 || c == 0x2029 || c == 0x2581 || c == 0xFEFF || c == 0xFFFD;
+  append_utf8(out, space ? U' ' : c);
+}
+
+std::string precompiled_normalize(std::string_view text, const CharsMap& map) {
+  std::string out;
+  out.reserve(text.size());
+  size_t at = 0;
+  while (at < text.size()) {
+    // The grapheme that begins here.
+    Utf8Step step = decode_utf8(text.substr(at));
+    size_t end = at + static_cast<size_t>(step.length);
+    utf8proc_int32_t state = 0;
+    while (end < text.size()) {
+      const Utf8Step next = decode_utf8(text.substr(end));
+      if (utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(step.code_point),
+                                           static_cast<utf8proc_int32_t>(next.code_point), &state)) {
+        break;
+      }
+      end += static_cast<size_t>(next.length);
+      step = next;
+    }
+    const std::string_view grapheme = text.substr(at, end - at);
+    at = end;
+    if (grapheme.size() < 6) {
+      if (const CharsMap::Match match = map.shortest(grapheme); match.length > 0) {
+        out += match.replacement;
+        continue;
+      }
+    }
+    for (size_t i = 0; i < grapheme.size();) {
+      const auto length = static_cast<size_t>(decode_utf8(grapheme.substr(i)).length);
+      const std::string_view character = grapheme.substr(i, length);
+      const CharsMap::Match match = map.shortest(character);
+      out += match.length > 0 ? match.replacement : character;
+      i += length;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::unique_ptr<Normalizer> unicode_normalizer(NormalForm form) {
+  return normalizer_of([form](std::string_view text) { return normalize_unicode(text, form); });
+}
+
+std::unique_ptr<Normalizer> lowercase_normalizer() {
+  return normalizer_of([](std::string_view text) {
+    return map_characters(text, [](char32_t c, std::string& out) { append_lowercase(out, c); });
+  });
+}
+
+std::unique_ptr<Normalizer> strip_accents_normalizer() {
+  return normalizer_of([](std::string_view text) { return drop_flags(text, kMark); });
+}
+
+std::unique_ptr<Normalizer> replace_normalizer(std::unique_ptr<Matcher> matcher, std::string content) {
+  return std::make_unique<ReplaceNormalizer>(std::move(matcher), std::move(content));
+}
+
+std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix) {
+  return normalizer_of([prefix](std::string_view text) {
+    std::string out = text.empty() ? std::string() : prefix;
+    out += text;
+    return out;
+  });
+}
+
+std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right) {
+  return normalizer_of([left, right](std::string_view text) { return strip(text, left, right); });
+}
+
+std::unique_ptr<Normalizer> byte_letters_normalizer() {
+  return normalizer_of([](std::string_view text) { return bytes_to_letters(text); });
+}
+
+std::unique_ptr<Normalizer> nmt_normalizer() {
+  return normalizer_of([](std::string_view text) { return map_characters(text, nmt_character); });
+}
+
+std::unique_ptr<Normalizer> bert_normalizer(BertNormalization options) {
+  return normalizer_of([options](std::string_view text) { return bert_normalize(text, options); });
+}
+
+std::unique_ptr<Normalizer> precompiled_normalizer(CharsMap map) {
+  return normalizer_of([map = std::move(map)](std::string_view text) { return precompiled_normalize(text, map); });
+}
+
+Result<CharsMap> CharsMap::parse(std::string_view blob, std::string_view place) {
+  CharsMap map;
+  if (blob.empty()) return map;
+  uint32_t size = 0;
+  if (blob.size() < sizeof size) {
+    return invalid(fmt::format("a precompiled character map of {} bytes", blob.size()), std::string(place));
+  }
+  std::memcpy(&size, blob.data(), sizeof size);
+  if (size % 4 != 0 || size == 0 || size >= blob.size() - sizeof size) {
+    return invalid(fmt::format("a precompiled character map of {} bytes says that its array has {}", blob.size(), size),
+                   std::string(place));
+  }
+  // Every replacement then ends inside the blob.
+  if (blob.back() != '\0') {
+    return invalid("a precompiled character map whose last replacement has no end", std::string(place));
+  }
+  map.blob_ = blob;
+  map.units_ = size / 4;
+  map.strings_at_ = sizeof size + size;
+  return map;
+}
+
+CharsMap::Match CharsMap::longest(std::string_view text) const {
+  return walk(text, false);
+}
+
+CharsMap::Match CharsMap::shortest(std::string_view text) const {
+  return walk(text, true);
+}
+
+// The unit layout of Darts-clone: label in bits 0-7, has-leaf in 8, offset in 10-30 shifted by 8 where bit 9 is set; a
+// leaf has bit 31 and its value below.
+CharsMap::Match CharsMap::walk(std::string_view text, bool first) const {
+  Match match;
+  if (units_ == 0) return match;
+  const auto unit_at = [&](size_t index) {
+    uint32_t unit = 0;
+    std::memcpy(&unit, blob_.data() + 4 + index * 4, sizeof unit);
+    return unit;
+  };
+  const auto offset_of = [](uint32_t unit) -> size_t { return (unit >> 10) << ((unit & (1u << 9)) >> 6); };
+  size_t node = offset_of(unit_at(0));
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto label = static_cast<uint8_t>(text[i]);
+    node ^= label;
+    if (label == 0 || node >= units_) break;
+    const uint32_t unit = unit_at(node);
+    if ((unit & (1u << 31 | 0xFF)) != label) break;
+    node ^= offset_of(unit);
+    if (node >= units_) break;
+    if ((unit >> 8) & 1) {
+      const size_t at = strings_at_ + (unit_at(node) & ~(1u << 31));
+      if (at >= blob_.size()) break;
+      match = {i + 1, std::string_view(blob_.data() + at)};
+      if (first) break;
+    }
+  }
+  return match;
+}
+
+}  // namespace linnet

@@ -1,0 +1,14 @@
+// The scanner of a pattern that is known by its spelling.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "text/matcher.hpp"
+
+namespace linnet {
+
+// Null where no scanner gives what `pattern` matches.
+std::unique_ptr<Matcher> known_scanner(std::string_view pattern, PatternDialect dialect);
+
+}  // namespace linnet

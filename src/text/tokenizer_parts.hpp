@@ -1,0 +1,45 @@
+// What a Tokenizer is made of. Loaders fill it; only text/ looks inside.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/added_tokens.hpp"
+#include "text/decoder.hpp"
+#include "text/normalizer.hpp"
+#include "text/pre_tokenizer.hpp"
+#include "text/token_model.hpp"
+#include "text/tokenizer.hpp"
+#include "text/vocabulary.hpp"
+
+namespace linnet {
+
+// How a piece spells its bytes.
+enum class PieceSpelling { kPlain, kByteLetters, kSpaceMark };
+
+struct TokenizerParts {
+  Vocabulary vocabulary;
+  std::vector<bool> special_ids;  // by id: skipped by decode
+  SpecialIds special;
+  std::vector<int32_t> end_ids;
+
+  AddedTokenMatcher added;             // looked for in the text as it comes
+  AddedTokenMatcher added_normalized;  // looked for once it is normalised
+  Normalizers normalizers;
+  PreTokenizers pre_tokenizers;
+  std::unique_ptr<TokenModel> model;
+  std::vector<int32_t> prefix;  // of add_special
+  std::vector<int32_t> suffix;
+  DecoderStages decoders;
+
+  PieceSpelling spelling = PieceSpelling::kPlain;
+  bool literal_specials = false;  // special pieces are plain text, whatever `spelling` says (GGUF)
+  bool keeps_bytes = false;       // the model works on bytes: invalid UTF-8 passes through
+  std::string algorithm;
+};
+
+// Fills special.eot where a token is known by name to end a turn, and end_ids.
+void find_end_tokens(TokenizerParts& parts);
+
+}  // namespace linnet

@@ -1,0 +1,120 @@
+// Drives a tokenizer for the comparison with its peers (tests/peers/tokenizers.py) and times it.
+//
+//   tokenizer_tool KIND FILE encode [--add-special] [--parse-special]   JSON strings in, a line each; lists of ids out
+//   tokenizer_tool KIND FILE decode [--keep-special] [--stream]         lists of ids in; JSON strings out
+//   tokenizer_tool KIND FILE bench TEXT                                 MB/s of encoding the file TEXT
+// KIND: json (tokenizer.json), gguf (a JSON object of the fields of GgufTokenizerFields).
+#include <chrono>
+#include <fmt/format.h>
+#include <iostream>
+
+#include "base/file.hpp"
+#include "base/json.hpp"
+#include "text/gguf_tokenizer.hpp"
+#include "text/tokenizer.hpp"
+
+namespace linnet {
+namespace {
+
+Result<Tokenizer> load_fields(const std::string& path) {
+  TRY_ASSIGN(const Json json, read_json_file(path, 1ull << 30));
+  GgufTokenizerFields fields;
+  fields.model = json.at("model");
+  const auto list = [&](const char* key, auto& out) {
+    if (json.contains(key)) json.at(key).get_to(out);
+  };
+  list("tokens", fields.tokens);
+  list("scores", fields.scores);
+  list("token_type", fields.token_types);
+  list("merges", fields.merges);
+  const auto optional = [&]<class T>(const char* key, std::optional<T>& out) {
+    if (json.contains(key)) out = json.at(key).get<T>();
+  };
+  optional("pre", fields.pre);
+  optional("bos_token_id", fields.bos);
+  optional("eos_token_id", fields.eos);
+  optional("eot_token_id", fields.eot);
+  optional("unknown_token_id", fields.unk);
+  optional("seperator_token_id", fields.sep);
+  optional("padding_token_id", fields.pad);
+  optional("cls_token_id", fields.cls);
+  optional("mask_token_id", fields.mask);
+  optional("add_bos_token", fields.add_bos);
+  optional("add_eos_token", fields.add_eos);
+  optional("add_space_prefix", fields.add_space_prefix);
+  optional("remove_extra_whitespaces", fields.remove_extra_whitespaces);
+  return load_gguf_tokenizer(fields, path);
+}
+
+Result<Tokenizer> load(std::string_view kind, const std::string& path) {
+  if (kind == "gguf") return load_fields(path);
+  return usage_error("KIND is gguf");
+}
+
+Status encode_lines(const Tokenizer& tokenizer, const EncodeOptions& options) {
+  for (std::string line; std::getline(std::cin, line);) {
+    TRY_ASSIGN(const Json text, parse_json(line, "stdin"));
+    TRY_ASSIGN(const auto ids, tokenizer.encode(text.get<std::string>(), options));
+    std::cout << Json(ids).dump() << '\n';
+  }
+  return ok_status();
+}
+
+Status decode_lines(const Tokenizer& tokenizer, const DecodeOptions& options, bool stream) {
+  for (std::string line; std::getline(std::cin, line);) {
+    TRY_ASSIGN(const Json json, parse_json(line, "stdin"));
+    const auto ids = json.get<std::vector<int32_t>>();
+    std::string text;
+    if (stream) {
+      Detokenizer detokenizer(tokenizer, options);
+      for (const int32_t id : ids) text += detokenizer.push(id);
+      text += detokenizer.finish();
+    } else {
+      text = tokenizer.decode(ids, options);
+    }
+    std::cout << dump_json(Json(text)) << '\n';
+  }
+  return ok_status();
+}
+
+Status bench(const Tokenizer& tokenizer, const std::string& path) {
+  TRY_ASSIGN(const std::string text, read_file(path));
+  double best = 1e9;
+  size_t count = 0;
+  for (int round = 0; round < 7; ++round) {
+    const auto start = std::chrono::steady_clock::now();
+    TRY_ASSIGN(const auto ids, tokenizer.encode(text));
+    best = std::min(best, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    count = ids.size();
+  }
+  fmt::print("{:.1f} MB/s, {} bytes, {} tokens\n", static_cast<double>(text.size()) / best / 1e6, text.size(), count);
+  return ok_status();
+}
+
+Status run(const std::vector<std::string>& arguments) {
+  if (arguments.size() < 3) return usage_error("tokenizer_tool KIND FILE encode|decode|bench ...");
+  const auto start = std::chrono::steady_clock::now();
+  TRY_ASSIGN(const Tokenizer tokenizer, load(arguments[0], arguments[1]));
+  const auto flag = [&](std::string_view name) {
+    return std::find(arguments.begin() + 3, arguments.end(), name) != arguments.end();
+  };
+  if (arguments[2] == "encode") return encode_lines(tokenizer, {flag("--add-special"), flag("--parse-special")});
+  if (arguments[2] == "decode") return decode_lines(tokenizer, {!flag("--keep-special")}, flag("--stream"));
+  if (arguments[2] == "bench" && arguments.size() == 4) {
+    fmt::print("loaded in {:.1f} ms\n",
+               std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    return bench(tokenizer, arguments[3]);
+  }
+  return usage_error("encode, decode or bench");
+}
+
+}  // namespace
+}  // namespace linnet
+
+int main(int argc, char** argv) {
+  std::ios::sync_with_stdio(false);
+  const auto status = linnet::run({argv + 1, argv + argc});
+  if (status.ok()) return 0;
+  std::cerr << status.error().to_string() << '\n';
+  return 1;
+}
