@@ -1,9 +1,11 @@
 #include "base/file.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace linnet {
 
@@ -44,6 +46,29 @@ Result<std::string> read_file(const fs::path& path, uint64_t limit) {
     }
     text.append(buffer, static_cast<size_t>(got));
   }
+}
+
+Status stream_file(const fs::path& path, uint64_t bytes,
+                   const std::function<Status(std::span<const std::byte>)>& sink) {
+  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.valid()) {
+    const bool missing = errno == ENOENT;
+    Error error = io_error("cannot open", path.string());
+    if (missing) error.code = ErrorCode::kNotFound;
+    return error;
+  }
+  std::vector<std::byte> buffer(size_t{1} << 20);
+  for (uint64_t done = 0; done < bytes;) {
+    const ssize_t got = ::read(fd.get(), buffer.data(), std::min<uint64_t>(buffer.size(), bytes - done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return io_error("cannot read", path.string());
+    if (got == 0) {
+      return invalid("ends after " + std::to_string(done) + " of " + std::to_string(bytes) + " bytes", path.string());
+    }
+    TRY(sink(std::span(buffer).first(static_cast<size_t>(got))));
+    done += static_cast<uint64_t>(got);
+  }
+  return ok_status();
 }
 
 Status write_all(int fd, std::span<const std::byte> bytes, const std::string& place) {

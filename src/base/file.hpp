@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,11 @@ inline constexpr uint64_t kMaxTextFile = 256ull << 20;
 
 // All bytes of `path`. Errors: not found, unreadable, larger than `limit` (named with both sizes).
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit = kMaxTextFile);
+
+// Hands the first `bytes` bytes of `path` to `sink`, in order, in chunks of up to 1 MiB; stops at the first error of
+// `sink`. Errors: not found, unreadable, ends before `bytes`.
+Status stream_file(const std::filesystem::path& path, uint64_t bytes,
+                   const std::function<Status(std::span<const std::byte>)>& sink);
 
 // A file written beside its target and renamed over it by commit(): after a crash at any moment the target is the old
 // file or the new one. Destroyed without commit(), it leaves nothing behind.

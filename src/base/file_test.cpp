@@ -29,6 +29,35 @@ TEST_F(FileTest, CommitReplacesWhole) {
   EXPECT_EQ(entries(), 1u);
 }
 
+TEST_F(FileTest, StreamGivesEachByteOnceInOrderAndStopsAtTheFirstError) {
+  const fs::path path = dir_ / "a.bin";
+  std::string text((size_t{5} << 19) + 7, ' ');
+  for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i % 251);
+  ASSERT_TRUE(write_file(path, text).ok());
+  std::string seen;
+  int chunks = 0;
+  const auto collect = [&](std::span<const std::byte> chunk) -> Status {
+    ++chunks;
+    seen.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+    return ok_status();
+  };
+  ASSERT_TRUE(stream_file(path, text.size(), collect).ok());
+  EXPECT_EQ(seen, text);
+  EXPECT_GT(chunks, 1);
+  seen.clear();
+  ASSERT_TRUE(stream_file(path, 10, collect).ok());
+  EXPECT_EQ(seen, text.substr(0, 10));
+  EXPECT_FALSE(stream_file(path, text.size() + 1, collect).ok());
+  EXPECT_EQ(stream_file(dir_ / "none", 1, collect).error().code, ErrorCode::kNotFound);
+  int calls = 0;
+  const Status stopped = stream_file(path, text.size(), [&](std::span<const std::byte>) -> Status {
+    ++calls;
+    return invalid("enough");
+  });
+  EXPECT_EQ(stopped.error().message, "enough");
+  EXPECT_EQ(calls, 1);
+}
+
 TEST_F(FileTest, WithoutCommitNothingIsLeftAndTheOldFileStands) {
   const fs::path path = dir_ / "a.txt";
   ASSERT_TRUE(write_file(path, "old").ok());

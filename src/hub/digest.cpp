@@ -1,13 +1,9 @@
 #include "hub/digest.hpp"
 
 #include <array>
-#include <cerrno>
-#include <fcntl.h>
 #include <fmt/core.h>
 #include <openssl/evp.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include <vector>
+#include <system_error>
 
 #include "base/file.hpp"
 
@@ -37,28 +33,23 @@ std::string Digest::hex() {
 
 Status digest_file(const std::filesystem::path& path, uint64_t bytes, Digest& digest, const CancelToken* cancel,
                    const std::function<void(uint64_t)>& progress) {
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) return io_error("cannot open", path.string());
-  std::vector<std::byte> buffer(size_t{1} << 20);
-  for (uint64_t done = 0; done < bytes;) {
+  uint64_t done = 0;
+  return stream_file(path, bytes, [&](std::span<const std::byte> chunk) -> Status {
     if (cancel != nullptr) TRY(cancel->check());
-    const ssize_t got = ::read(fd.get(), buffer.data(), std::min<uint64_t>(buffer.size(), bytes - done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return io_error("cannot read", path.string());
-    if (got == 0) return invalid(fmt::format("ends after {} of {} bytes", done, bytes), path.string());
-    digest.update(std::span(buffer).first(static_cast<size_t>(got)));
-    done += static_cast<uint64_t>(got);
+    digest.update(chunk);
+    done += chunk.size();
     if (progress) progress(done);
-  }
-  return ok_status();
+    return ok_status();
+  });
 }
 
 Result<std::string> sha256_file(const std::filesystem::path& path, const CancelToken* cancel,
                                 const std::function<void(uint64_t)>& progress) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) return io_error("cannot stat", path.string());
+  std::error_code error;
+  const uint64_t size = std::filesystem::file_size(path, error);
+  if (error) return invalid("cannot tell its size: " + error.message(), path.string());
   Digest digest;
-  TRY(digest_file(path, static_cast<uint64_t>(info.st_size), digest, cancel, progress));
+  TRY(digest_file(path, size, digest, cancel, progress));
   return digest.hex();
 }
 
