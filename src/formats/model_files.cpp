@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <fcntl.h>
 #include <fmt/core.h>
-#include <unistd.h>
+#include <span>
 
 #include "base/file.hpp"
 #include "formats/hugging_face.hpp"
@@ -64,10 +63,12 @@ Error refuse_foreign(std::string_view what, const fs::path& path) {
 
 // The first bytes of a file; fewer when it is shorter or unreadable.
 std::string read_head(const fs::path& path, size_t size) {
-  const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string head(size, '\0');
-  const ssize_t got = fd.valid() ? ::read(fd.get(), head.data(), size) : 0;
-  head.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  std::string head;
+  // A file shorter than `size` is no error here.
+  (void)stream_file(path, size, [&](std::span<const std::byte> chunk) -> Status {
+    head.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+    return ok_status();
+  });
   return head;
 }
 
