@@ -134,18 +134,8 @@ Result<uint64_t> read_alignment(const GgufMetadata& metadata) {
 
 // ---- tensors
 
-struct PlainType {
-  uint32_t ggml_type;
-  DType dtype;
-};
-constexpr PlainType kPlainTypes[] = {
-    {24, DType::kI8}, {25, DType::kI16}, {26, DType::kI32}, {27, DType::kI64}, {28, DType::kF64}};
-
 Result<ElementType> element_type(uint32_t ggml_type, const std::string& place) {
-  if (const QuantFormat* format = find_quant_by_ggml(ggml_type)) return ElementType::of(*format);
-  for (const PlainType& plain : kPlainTypes) {
-    if (plain.ggml_type == ggml_type) return ElementType::of(plain.dtype);
-  }
+  if (const auto type = element_type_of_ggml(ggml_type)) return *type;
   const std::string_view name = ggml_type_name(ggml_type);
   if (name.empty()) return invalid(fmt::format("has the type {}, which GGUF does not define", ggml_type), place);
   return unsupported(fmt::format("is stored as {}, which Linnet does not decode", name), place,

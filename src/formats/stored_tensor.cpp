@@ -21,6 +21,14 @@ constexpr FloatPair kFloats[] = {{DType::kF32, QuantType::kF32},
                                  {DType::kF8E4M3, QuantType::kF8E4M3},
                                  {DType::kF8E5M2, QuantType::kF8E5M2}};
 
+struct PlainGgmlType {
+  uint32_t ggml_type;
+  DType dtype;
+};
+// The types of GGUF that are not weights' formats.
+constexpr PlainGgmlType kPlainGgmlTypes[] = {
+    {24, DType::kI8}, {25, DType::kI16}, {26, DType::kI32}, {27, DType::kI64}, {28, DType::kF64}};
+
 bool is_aligned(const std::byte* bytes, int64_t alignment) {
   return reinterpret_cast<uintptr_t>(bytes) % static_cast<uintptr_t>(alignment) == 0;
 }
@@ -59,6 +67,24 @@ std::string_view ElementType::type_name() const {
 
 int64_t ElementType::bytes_of(int64_t elements) const {
   return format ? format->bytes_of(elements) : elements * dtype_bytes(*dtype);
+}
+
+std::optional<uint32_t> ggml_type_of(const ElementType& type) {
+  if (type.format) {
+    return type.format->ggml_type < 0 ? std::nullopt : std::optional(static_cast<uint32_t>(type.format->ggml_type));
+  }
+  for (const PlainGgmlType& plain : kPlainGgmlTypes) {
+    if (plain.dtype == type.dtype) return plain.ggml_type;
+  }
+  return std::nullopt;
+}
+
+std::optional<ElementType> element_type_of_ggml(uint32_t ggml_type) {
+  if (const QuantFormat* format = find_quant_by_ggml(ggml_type)) return ElementType::of(*format);
+  for (const PlainGgmlType& plain : kPlainGgmlTypes) {
+    if (plain.ggml_type == ggml_type) return ElementType::of(plain.dtype);
+  }
+  return std::nullopt;
 }
 
 Tensor as_tensor(const StoredTensor& tensor) {

@@ -44,6 +44,11 @@ struct WeightScale {
   int64_t block_columns = 1;
 };
 
+// The number of the type in GGUF files; nullopt where it has none (FP8, booleans, unsigned bytes).
+std::optional<uint32_t> ggml_type_of(const ElementType& type);
+// The element type of that number; nullopt where Linnet decodes none.
+std::optional<ElementType> element_type_of_ggml(uint32_t ggml_type);
+
 struct StoredTensor : ElementType {
   std::string name;
   Shape shape;  // row-major, in the order of Hugging Face: GGUF's dimensions reversed

@@ -1,0 +1,63 @@
+#include "formats/tensor_writer.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+namespace linnet {
+
+TensorBytes TensorBytes::of(Tensor tensor) {
+  const auto owner = std::make_shared<const Tensor>(std::move(tensor));
+  return {{owner->raw(), static_cast<size_t>(owner->bytes())}, owner};
+}
+
+TensorBytes TensorBytes::of(std::vector<std::byte> bytes) {
+  const auto owner = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+  return {*owner, owner};
+}
+
+TensorToWrite TensorToWrite::copy_of(const StoredTensor& tensor) {
+  return {tensor.name, tensor, tensor.shape, [bytes = tensor.bytes, owner = tensor.owner]() -> Result<TensorBytes> {
+            return TensorBytes{bytes, owner};
+          }};
+}
+
+TensorToWrite TensorToWrite::of(std::string name, const Tensor& tensor) {
+  return {std::move(name), ElementType::of(tensor.dtype()), tensor.shape(),
+          [tensor]() -> Result<TensorBytes> { return TensorBytes::of(tensor); }};
+}
+
+Status check_tensors(const std::vector<TensorToWrite>& tensors, const std::string& place) {
+  std::vector<std::string_view> names;
+  names.reserve(tensors.size());
+  for (const TensorToWrite& tensor : tensors) {
+    if (tensor.name.empty()) return invalid("a tensor without a name cannot be written", place);
+    const int64_t row = tensor.shape.rank() ? tensor.shape[-1] : 1;
+    if (row % tensor.type.block_elements() != 0) {
+      return invalid(fmt::format("tensor \"{}\" has rows of {} elements, not a multiple of {}'s blocks of {}",
+                                 tensor.name, row, tensor.type.type_name(), tensor.type.block_elements()),
+                     place);
+    }
+    names.push_back(tensor.name);
+  }
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) return invalid(fmt::format("two tensors are named \"{}\"", *twice), place);
+  return ok_status();
+}
+
+Status write_tensor(AtomicFile& file, const TensorToWrite& tensor) {
+  TRY_ASSIGN(const TensorBytes produced, tensor.produce());
+  CHECK(produced.bytes.size() == tensor.bytes());
+  return file.write(produced.bytes);
+}
+
+Status write_zeros(AtomicFile& file, uint64_t count) {
+  constexpr size_t kChunk = 4096;
+  const std::byte zeros[kChunk] = {};
+  for (; count > 0; count -= std::min<uint64_t>(count, kChunk)) {
+    TRY(file.write(std::span(zeros, std::min<uint64_t>(count, kChunk))));
+  }
+  return ok_status();
+}
+
+}  // namespace linnet
