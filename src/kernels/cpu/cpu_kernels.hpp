@@ -1,0 +1,57 @@
+// What each instruction set offers, as plain functions over plain memory: the objects behind them include nothing whose
+// inline functions another object might share (see CMakeLists.txt).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/panel.hpp"
+
+namespace linnet::kernels {
+
+// Products with one quantised format. A panel is described in kernels/panel.hpp.
+struct QuantKernels {
+  // out: the 16 rows of the panel times one row of activations.
+  void (*one_row)(const std::byte* panel, int64_t groups, const ActGroup* x, float* out);
+  // Spreads a panel's codes to bytes and its scales to floats, for many_rows.
+  void (*spread)(const std::byte* panel, int64_t groups, std::byte* wide);
+  // out[r * out_stride + 0..15] for rows r of activations, groups of them apart. Same bits as one_row.
+  void (*many_rows)(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
+                    int64_t out_stride);
+  int64_t wide_group_bytes;  // of one group of a panel after spread; a multiple of 64
+  int64_t super_bytes;       // of the panel, per groups_in_super
+  int groups_in_super;
+  int offset;  // for quantise
+  int scales;
+};
+
+enum class FloatFormat : uint8_t { kF32, kF16, kBF16 };
+// The panel of a float matrix is (cols, 16). out[r * out_stride + 0..15] = panel times row r of x (n, cols).
+using FloatProduct = void (*)(const std::byte* panel, int64_t cols, const float* x, int64_t n, float* out,
+                              int64_t out_stride);
+
+struct CpuKernels {
+  QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+  FloatProduct f32, f16, bf16;
+  // out: `groups` groups of x. A group with an infinity or NaN becomes NaN; one below 2^-120 becomes zero.
+  void (*quantise)(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
+
+  void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
+  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
+};
+
+namespace avx2 {
+extern const CpuKernels kKernels;
+}
+namespace avxvnni {
+extern const CpuKernels kKernels;
+}
+namespace avx512 {
+extern const CpuKernels kKernels;
+}
+namespace avx512vnni {
+extern const CpuKernels kKernels;
+}
+
+}  // namespace linnet::kernels

@@ -1,0 +1,61 @@
+// The integer dot product for sets without VNNI: vpmaddubsw adds two products of a u8 with an s8 in 16 bits and
+// saturates at 32767. Activations lie in [-127, 127], so codes of b bits give at most 254 (2^b - 1) a pair, and this
+// many pairs may be added before they are widened: 8 for four bits (30480), 4 for five (31496), 2 for six (32004).
+// Codes of eight bits are multiplied as two nibbles. Nothing ever saturates: sums are exact, as with VNNI.
+#pragma once
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the simd header of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+constexpr int dot_bits(int value_bits) {
+  return value_bits <= 4 ? 4 : value_bits <= 6 ? value_bits : 8;
+}
+
+template <int kBits>
+struct Dot {
+  static_assert(kBits >= 4 && kBits <= 6);
+  static constexpr int kPairsThatFit = 1 << (7 - kBits);
+  struct Codes {
+    U8 all;
+  };
+  static LINNET_INLINE Codes prepare(U8 codes) { return {codes}; }
+
+  I32 sum;
+  I16 pairs;
+  LINNET_INLINE void start(int32_t value) { sum = set1(value); }
+  template <int kIndex, int kCount>
+  LINNET_INLINE void step(Codes codes, const int8_t* q) {
+    const I16 products = multiply_pairs(codes.all, q);
+    pairs = kIndex % kPairsThatFit == 0 ? products : add(pairs, products);
+    if ((kIndex + 1) % kPairsThatFit == 0 || kIndex + 1 == kCount) sum = add(sum, add_pairs(pairs, 1));
+  }
+};
+
+template <>
+struct Dot<8> {
+  struct Codes {
+    U8 low;
+    U8 high;
+  };
+  static LINNET_INLINE Codes prepare(U8 codes) { return {shifted_and<0>(codes, 15), shifted_and<4>(codes, 15)}; }
+
+  I32 sum;
+  I16 low;
+  I16 high;
+  LINNET_INLINE void start(int32_t value) { sum = set1(value); }
+  template <int kIndex, int kCount>
+  LINNET_INLINE void step(Codes codes, const int8_t* q) {
+    const I16 low_products = multiply_pairs(codes.low, q);
+    const I16 high_products = multiply_pairs(codes.high, q);
+    low = kIndex == 0 ? low_products : add(low, low_products);
+    high = kIndex == 0 ? high_products : add(high, high_products);
+    if (kIndex + 1 == kCount) sum = add(sum, add(add_pairs(low, 1), add_pairs(high, 16)));
+  }
+};
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -1,0 +1,4 @@
+#define LINNET_KERNEL_ISA avx512
+#include "kernels/cpu/simd_avx512.hpp"
+//
+#include "kernels/cpu/kernels_inl.hpp"

@@ -1,0 +1,34 @@
+// The table of one instruction set, after its simd header: explicit lines.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/float_inl.hpp"
+#include "kernels/cpu/math_inl.hpp"
+#include "kernels/cpu/quant_inl.hpp"
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+
+constexpr CpuKernels kKernels{
+    .q4_0 = quant_kernels<kPanelQ4_0>(),
+    .q4_1 = quant_kernels<kPanelQ4_1>(),
+    .q5_0 = quant_kernels<kPanelQ5_0>(),
+    .q5_1 = quant_kernels<kPanelQ5_1>(),
+    .q8_0 = quant_kernels<kPanelQ8_0>(),
+    .q2_k = quant_kernels<kPanelQ2_K>(),
+    .q3_k = quant_kernels<kPanelQ3_K>(),
+    .q4_k = quant_kernels<kPanelQ4_K>(),
+    .q5_k = quant_kernels<kPanelQ5_K>(),
+    .q6_k = quant_kernels<kPanelQ6_K>(),
+    .iq4_nl = quant_kernels<kPanelIQ4_NL>(),
+    .iq4_xs = quant_kernels<kPanelIQ4_XS>(),
+    .mxfp4 = quant_kernels<kPanelMXFP4>(),
+    .f32 = float_product<FloatFormat::kF32>,
+    .f16 = float_product<FloatFormat::kF16>,
+    .bf16 = float_product<FloatFormat::kBF16>,
+    .quantise = quantise,
+    .rms_norm = rms_norm,
+    .silu_mul = gate<Silu>,
+    .gelu_tanh_mul = gate<GeluTanh>,
+};
+
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA

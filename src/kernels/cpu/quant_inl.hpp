@@ -1,0 +1,253 @@
+// Products with quantised panels (kernels/panel.hpp), over the sixteen lanes of a simd header.
+//
+// The arithmetic of one output, the same in every schedule: for each group in order, an exact integer dot product, then
+//   acc = fma(float(dot), weight scale * activation scale, acc);  acc = fma(min, activation sum, acc) where there is
+//   one.
+#pragma once
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+// Calls f.template operator()<I>() for I in [kBegin, kEnd).
+template <int kBegin, int kEnd, class F>
+LINNET_INLINE void unroll(const F& f) {
+  if constexpr (kBegin < kEnd) {
+    f.template operator()<kBegin>();
+    unroll<kBegin + 1, kEnd>(f);
+  }
+}
+
+// Codes as they are packed, and as spread() left them.
+template <PanelFormat F>
+struct PackedCodes {
+  const std::byte* at;
+
+  template <int kQuad>
+  LINNET_INLINE U8 quad() const {
+    U8 codes = low<kQuad>();
+    if constexpr (F.high_bits > 0) codes = bit_or(codes, high<kQuad>());
+    if constexpr (F.table == CodeTable::kIq4) codes = lookup(kIq4Table, codes);
+    if constexpr (F.table == CodeTable::kE2M1) codes = lookup(kE2M1Table, codes);
+    return codes;
+  }
+
+ private:
+  template <int kQuad>
+  LINNET_INLINE U8 low() const {
+    if constexpr (F.low_bits == 8) {
+      return load_line(at + kLine * kQuad);
+    } else if constexpr (F.low_bits == 4) {
+      return shifted_and<kQuad / 4 * 4>(load_line(at + kLine * (kQuad % 4)), 15);
+    } else {
+      return shifted_and<kQuad % 4 * 2>(load_line(at + kLine * (kQuad / 4)), 3);
+    }
+  }
+  template <int kQuad>
+  LINNET_INLINE U8 high() const {
+    constexpr int kPlane = F.low_bytes();
+    if constexpr (F.high_bits == 1) {
+      return shifted_and<kQuad - F.low_bits>(load_line(at + kPlane), 1 << F.low_bits);
+    } else {
+      return shifted_and<kQuad % 4 * 2 - F.low_bits>(load_line(at + kPlane + kLine * (kQuad / 4)), 3 << F.low_bits);
+    }
+  }
+};
+
+struct WideCodes {
+  const std::byte* at;
+  template <int kQuad>
+  LINNET_INLINE U8 quad() const {
+    return load_line(at + kLine * kQuad);
+  }
+};
+
+// Scale (and minimum) of the rows for one group, or for each half of it.
+template <int kScales>
+struct GroupScales {
+  F32 scale[kScales];
+  F32 min[kScales];
+};
+
+template <PanelFormat F>
+LINNET_INLINE GroupScales<F.scales> group_scales(const std::byte* factors, F32 d, F32 min) {
+  GroupScales<F.scales> s;
+  for (int i = 0; i < F.scales; ++i) {
+    const std::byte* bytes = factors + i * kPanelRows;
+    s.min[i] = min;
+    if constexpr (F.scale == ScaleKind::kHalf) {
+      s.scale[i] = d;
+    } else if constexpr (F.scale == ScaleKind::kE8M0) {
+      // 2^(e - 128); where that is subnormal (e < 2), zero.
+      s.scale[i] = bits_to_f32(shift_left<23>(max(sub(load_u8(bytes), set1(int32_t{1})), set1(int32_t{0}))));
+    } else if constexpr (F.scale == ScaleKind::kSuperU8) {
+      s.scale[i] = mul(d, to_f32(load_u8(bytes)));
+      if constexpr (F.has_min) s.min[i] = mul(min, to_f32(load_u8(bytes + F.scales * kPanelRows)));
+    } else {
+      s.scale[i] = mul(d, to_f32(load_i8(bytes)));
+    }
+  }
+  return s;
+}
+
+// Calls f(codes, scales) for every group of a panel, in order.
+template <PanelFormat F, class Body>
+LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const Body& f) {
+  constexpr int kGroups = F.groups_in_super();
+  constexpr int kHeader = F.header_bytes();
+  constexpr int kSub = F.sub_bytes();
+  constexpr int kStep = F.group_bytes();
+  for (int64_t g = 0; g < groups; g += kGroups) {
+    F32 d = zero();
+    F32 min = zero();
+    if constexpr (kHeader > 0) d = load_f16(panel);
+    if constexpr (F.has_min) min = load_f16(panel + kHalfRow);
+    panel += kHeader;
+    for (int i = 0; i < kGroups; ++i, panel += kStep) {
+      f(PackedCodes<F>{panel + kSub}, group_scales<F>(panel, d, min));
+    }
+  }
+}
+
+// One group of kRows rows of activations, `stride` groups apart.
+template <int kBits, int kScales, bool kMin, int kRows, class Source>
+LINNET_INLINE void accumulate(const Source& source, const GroupScales<kScales>& scales, const ActGroup* x,
+                              int64_t stride, F32 (&acc)[kRows]) {
+  constexpr int kCount = kQuads / kScales;
+  unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
+    Dot<kBits> dots[kRows];
+    for (int r = 0; r < kRows; ++r) dots[r].start(x[r * stride].start[kPart]);
+    unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
+      constexpr int kQuad = kPart * kCount + kIndex;
+      const auto codes = Dot<kBits>::prepare(source.template quad<kQuad>());
+      for (int r = 0; r < kRows; ++r) {
+        dots[r].template step<kIndex, kCount>(codes, x[r * stride].q + 4 * kQuad);
+      }
+    });
+    for (int r = 0; r < kRows; ++r) {
+      const F32 scale = mul(scales.scale[kPart], set1(x[r * stride].scale));
+      acc[r] = fmadd(to_f32(dots[r].sum), scale, acc[r]);
+      if constexpr (kMin) acc[r] = fmadd(scales.min[kPart], set1(x[r * stride].sum[kPart]), acc[r]);
+    }
+  });
+}
+
+template <PanelFormat F>
+void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* out) {
+  constexpr int kBits = dot_bits(F.value_bits());
+  F32 acc[1] = {zero()};
+  for_each_group<F>(
+      panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
+        accumulate<kBits, F.scales, F.has_min>(codes, scales, x, 0, acc);
+        ++x;
+      });
+  store(out, acc[0]);
+}
+
+constexpr int wide_group_bytes(int scales, bool has_min) {
+  return kLine * (kQuads + scales * (has_min ? 2 : 1));
+}
+
+// Codes as bytes, then the scales, then the minima.
+template <PanelFormat F>
+void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
+  constexpr int kStep = wide_group_bytes(F.scales, F.has_min);
+  for_each_group<F>(
+      panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
+        unroll<0, kQuads>([&]<int kQuad>() __attribute__((always_inline)) {
+          store_line(wide + kLine * kQuad, codes.template quad<kQuad>());
+        });
+        auto* numbers = reinterpret_cast<float*>(wide + kLine * kQuads);
+        for (int i = 0; i < F.scales; ++i) {
+          store(numbers + i * kPanelRows, scales.scale[i]);
+          if constexpr (F.has_min) store(numbers + (F.scales + i) * kPanelRows, scales.min[i]);
+        }
+        wide += kStep;
+      });
+}
+
+template <int kBits, int kScales, bool kMin, int kRows>
+void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride) {
+  constexpr int kStep = wide_group_bytes(kScales, kMin);
+  F32 acc[kRows];
+  for (int r = 0; r < kRows; ++r) acc[r] = zero();
+  for (int64_t g = 0; g < groups; ++g, wide += kStep) {
+    const auto* numbers = reinterpret_cast<const float*>(wide + kLine * kQuads);
+    GroupScales<kScales> scales;
+    for (int i = 0; i < kScales; ++i) {
+      scales.scale[i] = load(numbers + i * kPanelRows);
+      scales.min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
+    }
+    accumulate<kBits, kScales, kMin>(WideCodes{wide}, scales, x + g, groups, acc);
+  }
+  for (int r = 0; r < kRows; ++r) store(out + r * out_stride, acc[r]);
+}
+
+template <int kBits, int kScales, bool kMin, int kRows>
+LINNET_INLINE int64_t tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n,
+                            float* out, int64_t out_stride) {
+  for (; n - done >= kRows; done += kRows) {
+    tile<kBits, kScales, kMin, kRows>(wide, groups, x + done * groups, out + done * out_stride, out_stride);
+  }
+  return done;
+}
+
+template <int kBits, int kScales, bool kMin>
+void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride) {
+  constexpr int kMost = kRowTile<kBits>;
+  int64_t done = tiles<kBits, kScales, kMin, kMost>(wide, groups, x, 0, n, out, out_stride);
+  if constexpr (kMost > 8) done = tiles<kBits, kScales, kMin, 8>(wide, groups, x, done, n, out, out_stride);
+  if constexpr (kMost > 4) done = tiles<kBits, kScales, kMin, 4>(wide, groups, x, done, n, out, out_stride);
+  if constexpr (kMost > 2) done = tiles<kBits, kScales, kMin, 2>(wide, groups, x, done, n, out, out_stride);
+  tiles<kBits, kScales, kMin, 1>(wide, groups, x, done, n, out, out_stride);
+}
+
+template <PanelFormat F>
+constexpr QuantKernels quant_kernels() {
+  constexpr int kSuper = F.super_bytes();
+  constexpr int kGroups = F.groups_in_super();
+  return {one_row<F>,
+          spread<F>,
+          many_rows<dot_bits(F.value_bits()), F.scales, F.has_min>,
+          wide_group_bytes(F.scales, F.has_min),
+          kSuper,
+          kGroups,
+          F.offset,
+          F.scales};
+}
+
+// Nearest int8 with ties to even, by the largest magnitude of the group; the sums that go with it.
+LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGroup& out) {
+  constexpr float kTiny = 0x1p-120f;  // below it, 127 / amax would overflow
+  const F32 a = load(x);
+  const F32 b = load(x + 16);
+  const I32 no_sign = set1(int32_t{0x7FFFFFFF});
+  // Magnitudes order as integers do, and NaN is above infinity: it cannot hide from this maximum.
+  const int32_t amax_bits = reduce_max(max(bit_and(f32_to_bits(a), no_sign), bit_and(f32_to_bits(b), no_sign)));
+  float amax;
+  std::memcpy(&amax, &amax_bits, sizeof(amax));
+  const bool finite = amax_bits < 0x7F800000;
+  const float inverse = finite && amax >= kTiny ? 127.0f / amax : 0.0f;
+  const I32 qa = finite ? to_i32(mul(a, set1(inverse))) : set1(int32_t{0});
+  const I32 qb = finite ? to_i32(mul(b, set1(inverse))) : set1(int32_t{0});
+  store_i8(out.q, qa);
+  store_i8(out.q + 16, qb);
+  out.scale = !finite ? __builtin_nanf("") : inverse > 0 ? amax / 127.0f : 0.0f;
+  const int32_t sum_a = reduce_add(qa);
+  const int32_t sum_b = reduce_add(qb);
+  const int32_t sums[2] = {scales == 1 ? sum_a + sum_b : sum_a, scales == 1 ? 0 : sum_b};
+  for (int i = 0; i < 2; ++i) {
+    out.start[i] = -offset * sums[i];
+    out.sum[i] = out.scale * static_cast<float>(sums[i]);
+  }
+}
+
+void quantise(const float* x, int64_t groups, int offset, int scales, ActGroup* out) {
+  for (int64_t g = 0; g < groups; ++g) quantise_group(x + g * kGroup, offset, scales, out[g]);
+}
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -1,0 +1,234 @@
+// Sixteen lanes for AVX-512 (F, BW, DQ, VL), with VNNI where the file is compiled for it. The same names as in
+// simd_avx2.hpp; the maths is written over them once. Only in here and there are raw intrinsics.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <immintrin.h>
+
+#ifndef LINNET_KERNEL_ISA
+#error "define LINNET_KERNEL_ISA, the namespace of one instruction set"
+#endif
+#define LINNET_INLINE inline __attribute__((always_inline))
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+struct F32 {
+  __m512 v;
+};
+struct I32 {
+  __m512i v;
+};
+struct U8 {  // a quad of codes for each of the sixteen rows
+  __m512i v;
+};
+
+// Activation rows that fit the registers of one tile.
+#ifdef __AVX512VNNI__
+template <int kBits>
+inline constexpr int kRowTile = 12;
+#else
+template <int kBits>
+inline constexpr int kRowTile = kBits <= 6 ? 8 : 4;
+#endif
+inline constexpr int kFloatRowTile = 12;
+
+LINNET_INLINE F32 zero() {
+  return {_mm512_setzero_ps()};
+}
+LINNET_INLINE F32 set1(float x) {
+  return {_mm512_set1_ps(x)};
+}
+LINNET_INLINE I32 set1(int32_t x) {
+  return {_mm512_set1_epi32(x)};
+}
+LINNET_INLINE F32 load(const float* p) {
+  return {_mm512_loadu_ps(p)};
+}
+LINNET_INLINE void store(float* p, F32 a) {
+  _mm512_storeu_ps(p, a.v);
+}
+LINNET_INLINE F32 load_first(const float* p, int64_t n) {  // lanes from n on are zero; n <= 16
+  return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
+}
+LINNET_INLINE void store_first(float* p, int64_t n, F32 a) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), a.v);
+}
+
+LINNET_INLINE F32 add(F32 a, F32 b) {
+  return {_mm512_add_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 sub(F32 a, F32 b) {
+  return {_mm512_sub_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 mul(F32 a, F32 b) {
+  return {_mm512_mul_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 div(F32 a, F32 b) {
+  return {_mm512_div_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 fmadd(F32 a, F32 b, F32 c) {
+  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+LINNET_INLINE F32 fnmadd(F32 a, F32 b, F32 c) {
+  return {_mm512_fnmadd_ps(a.v, b.v, c.v)};
+}
+// The second operand where either is NaN.
+LINNET_INLINE F32 max(F32 a, F32 b) {
+  return {_mm512_max_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 min(F32 a, F32 b) {
+  return {_mm512_min_ps(a.v, b.v)};
+}
+LINNET_INLINE F32 round(F32 a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+// a where x < limit, else b.
+LINNET_INLINE F32 select_less(F32 x, F32 limit, F32 a, F32 b) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ), b.v, a.v)};
+}
+LINNET_INLINE F32 to_f32(I32 a) {
+  return {_mm512_cvtepi32_ps(a.v)};
+}
+LINNET_INLINE I32 to_i32(F32 a) {
+  return {_mm512_cvtps_epi32(a.v)};
+}  // to nearest, ties to even
+LINNET_INLINE F32 bits_to_f32(I32 a) {
+  return {_mm512_castsi512_ps(a.v)};
+}
+LINNET_INLINE I32 f32_to_bits(F32 a) {
+  return {_mm512_castps_si512(a.v)};
+}
+LINNET_INLINE I32 add(I32 a, I32 b) {
+  return {_mm512_add_epi32(a.v, b.v)};
+}
+LINNET_INLINE I32 sub(I32 a, I32 b) {
+  return {_mm512_sub_epi32(a.v, b.v)};
+}
+LINNET_INLINE I32 bit_and(I32 a, I32 b) {
+  return {_mm512_and_si512(a.v, b.v)};
+}
+LINNET_INLINE I32 max(I32 a, I32 b) {
+  return {_mm512_max_epi32(a.v, b.v)};
+}
+template <int kBy>
+LINNET_INLINE I32 shift_left(I32 a) {
+  return {_mm512_slli_epi32(a.v, kBy)};
+}
+template <int kBy>
+LINNET_INLINE I32 shift_right_signed(I32 a) {
+  return {_mm512_srai_epi32(a.v, kBy)};
+}
+// The halves of the register are combined first, then quarters, and so on: one fixed order.
+LINNET_INLINE F32 swap_halves(F32 a, int step) {
+  switch (step) {
+    case 8:
+      return {_mm512_shuffle_f32x4(a.v, a.v, 0x4E)};
+    case 4:
+      return {_mm512_shuffle_f32x4(a.v, a.v, 0xB1)};
+    case 2:
+      return {_mm512_permute_ps(a.v, 0x4E)};
+    default:
+      return {_mm512_permute_ps(a.v, 0xB1)};
+  }
+}
+LINNET_INLINE float first(F32 a) {
+  return _mm512_cvtss_f32(a.v);
+}
+LINNET_INLINE int32_t reduce_add(I32 a) {
+  return _mm512_reduce_add_epi32(a.v);
+}
+LINNET_INLINE int32_t reduce_max(I32 a) {
+  return _mm512_reduce_max_epi32(a.v);
+}
+
+LINNET_INLINE F32 load_f16(const void* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
+}
+LINNET_INLINE F32 load_bf16(const void* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
+LINNET_INLINE I32 load_u8(const void* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
+}
+LINNET_INLINE I32 load_i8(const void* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
+}
+LINNET_INLINE void store_i8(int8_t* p, I32 a) {  // values must fit
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+
+LINNET_INLINE U8 load_line(const std::byte* p) {
+  return {_mm512_loadu_si512(p)};
+}
+LINNET_INLINE void store_line(std::byte* p, U8 a) {
+  _mm512_storeu_si512(p, a.v);
+}
+// (a shifted right by kBy, or left by -kBy) & mask in every byte; the mask must cut what crosses between bytes.
+template <int kBy>
+LINNET_INLINE U8 shifted_and(U8 a, int mask) {
+  __m512i v = a.v;
+  if constexpr (kBy > 0) v = _mm512_srli_epi32(v, kBy);
+  if constexpr (kBy < 0) v = _mm512_slli_epi32(v, -kBy);
+  return {_mm512_and_si512(v, _mm512_set1_epi8(static_cast<char>(mask)))};
+}
+LINNET_INLINE U8 bit_or(U8 a, U8 b) {
+  return {_mm512_or_si512(a.v, b.v)};
+}
+LINNET_INLINE U8 lookup(const uint8_t* table, U8 codes) {
+  const __m128i row = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(row), codes.v)};
+}
+
+LINNET_INLINE __m512i broadcast_quad(const int8_t* q) {
+  int32_t quad;
+  std::memcpy(&quad, q, sizeof(quad));
+  return _mm512_set1_epi32(quad);
+}
+
+#ifdef __AVX512VNNI__
+// Bits that the integer dot product tells apart: with VNNI no code can overflow it.
+inline constexpr int kWidestDot = 8;
+constexpr int dot_bits(int /*value_bits*/) {
+  return kWidestDot;
+}
+
+template <int kBits>
+struct Dot {
+  struct Codes {
+    U8 all;
+  };
+  static LINNET_INLINE Codes prepare(U8 codes) { return {codes}; }
+
+  I32 sum;
+  LINNET_INLINE void start(int32_t value) { sum = set1(value); }
+  // Quad kIndex of the kCount that are summed.
+  template <int kIndex, int kCount>
+  LINNET_INLINE void step(Codes codes, const int8_t* q) {
+    sum.v = _mm512_dpbusd_epi32(sum.v, codes.all.v, broadcast_quad(q));
+  }
+};
+#else
+struct I16 {
+  __m512i v;
+};
+LINNET_INLINE I16 multiply_pairs(U8 codes, const int8_t* q) {
+  return {_mm512_maddubs_epi16(codes.v, broadcast_quad(q))};
+}
+LINNET_INLINE I16 add(I16 a, I16 b) {
+  return {_mm512_add_epi16(a.v, b.v)};
+}
+LINNET_INLINE I32 add_pairs(I16 a, int factor) {
+  return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(static_cast<int16_t>(factor)))};
+}
+#endif
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
+
+#ifndef __AVX512VNNI__
+#include "kernels/cpu/dot_by_pairs_inl.hpp"
+#endif

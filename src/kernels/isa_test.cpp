@@ -1,0 +1,60 @@
+#include "kernels/isa.hpp"
+
+#include <cstdlib>
+#include <gtest/gtest.h>
+
+#include "kernels/registry.hpp"
+
+namespace linnet {
+namespace {
+
+TEST(Isa, NamesGoThereAndBack) {
+  for (const Isa isa : all_isas()) {
+    ASSERT_EQ(parse_isa(isa_name(isa)), isa);
+    EXPECT_EQ(kernel_table(isa).isa == "reference", isa == Isa::kBaseline);
+  }
+  EXPECT_FALSE(parse_isa("AVX2").has_value());
+}
+
+TEST(Isa, TheFastestIsChosen) {
+  const auto chosen = choose_isa("");
+  ASSERT_TRUE(chosen.ok());
+  EXPECT_TRUE(machine_has(*chosen));
+  for (const Isa isa : all_isas()) {
+    EXPECT_TRUE(isa <= *chosen || !machine_has(isa)) << isa_name(isa);
+  }
+}
+
+TEST(Isa, AnyLowerOneCanBeForced) {
+  for (const Isa isa : all_isas()) {
+    const auto chosen = choose_isa(isa_name(isa));
+    ASSERT_EQ(chosen.ok(), machine_has(isa));
+    if (chosen.ok()) {
+      EXPECT_EQ(*chosen, isa);
+    } else {
+      EXPECT_NE(chosen.error().hint.find(machine_isas()), std::string::npos);
+    }
+  }
+}
+
+TEST(Isa, AnUnknownNameIsAnErrorThatListsTheChoices) {
+  const auto chosen = choose_isa("sse9");
+  ASSERT_FALSE(chosen.ok());
+  EXPECT_EQ(chosen.error().code, ErrorCode::kUsage);
+  EXPECT_NE(chosen.error().message.find("sse9"), std::string::npos);
+  EXPECT_NE(chosen.error().hint.find("x86-64-v2"), std::string::npos);
+}
+
+TEST(Isa, TheEnvironmentForcesIt) {
+  ASSERT_EQ(setenv("LINNET_ISA", "x86-64-v2", 1), 0);
+  const auto forced = kernel_table_for_this_machine();
+  ASSERT_EQ(setenv("LINNET_ISA", "nonsense", 1), 0);
+  const auto wrong = kernel_table_for_this_machine();
+  ASSERT_EQ(unsetenv("LINNET_ISA"), 0);
+  ASSERT_TRUE(forced.ok());
+  EXPECT_EQ((*forced)->isa, "reference");
+  EXPECT_FALSE(wrong.ok());
+}
+
+}  // namespace
+}  // namespace linnet

@@ -1,0 +1,15 @@
+// Matrices in panels, and the schedules of their products: what runs in parallel, in which order, from which cache.
+#pragma once
+
+#include <memory>
+
+#include "base/thread_pool.hpp"
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "ops/kernel_table.hpp"
+
+namespace linnet::kernels {
+
+// Null for a format without panels. `kernels` must outlive the matrix.
+std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix);
+
+}  // namespace linnet::kernels

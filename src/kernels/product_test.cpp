@@ -1,0 +1,243 @@
+// Products with packed matrices: every format on every instruction set of this machine, against the definition.
+#include "base/check.hpp"
+#include "kernels/kernels_testing.hpp"
+#include "kernels/panel.hpp"
+
+namespace linnet {
+namespace {
+
+bool is_float(QuantType type) {
+  return type == QuantType::kF32 || type == QuantType::kF16 || type == QuantType::kBF16;
+}
+
+std::vector<QuantType> packed_types() {
+  return {QuantType::kF32,  QuantType::kF16,    QuantType::kBF16,   QuantType::kQ4_0,
+          QuantType::kQ4_1, QuantType::kQ5_0,   QuantType::kQ5_1,   QuantType::kQ8_0,
+          QuantType::kQ2_K, QuantType::kQ3_K,   QuantType::kQ4_K,   QuantType::kQ5_K,
+          QuantType::kQ6_K, QuantType::kIQ4_NL, QuantType::kIQ4_XS, QuantType::kMXFP4};
+}
+
+std::vector<float> product(const KernelTable& table, ThreadPool& pool, const TestMatrix& matrix,
+                           const std::vector<float>& x) {
+  const auto packed = table.pack(pool, matrix.view());
+  CHECK(packed != nullptr);
+  const int64_t n = static_cast<int64_t>(x.size()) / matrix.cols;
+  std::vector<float> y(static_cast<size_t>(n * matrix.rows), 12345.0f);
+  packed->product(pool, x.data(), n, y.data());
+  return y;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// Activations as the kernels see them: the nearest of 255 steps of the group's largest magnitude.
+struct Quantised {
+  std::vector<double> values;
+  std::vector<double> steps;  // the scale of each value's group
+};
+Quantised quantise(const std::vector<float>& x) {
+  Quantised out;
+  for (size_t g = 0; g < x.size(); g += kernels::kGroup) {
+    float amax = 0;
+    for (size_t i = g; i < g + kernels::kGroup; ++i) amax = std::max(amax, std::abs(x[i]));
+    for (size_t i = g; i < g + kernels::kGroup; ++i) {
+      const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
+      out.values.push_back(std::nearbyint(x[i] * inverse) * double{amax / 127.0f});
+      out.steps.push_back(double{amax / 127.0f});
+    }
+  }
+  return out;
+}
+
+class ProductTest : public testing::TestWithParam<Isa> {};
+
+struct Sizes {
+  int64_t rows;
+  int64_t groups;  // of the format's columns (32, or 256)
+  int64_t n;
+};
+
+TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(2);
+  for (const QuantType type : packed_types()) {
+    SCOPED_TRACE(quant_format(type).name);
+    for (const Sizes& sizes : {Sizes{1, 1, 1}, Sizes{16, 3, 2}, Sizes{17, 2, 29}, Sizes{40, 5, 7}, Sizes{5, 1, 13}}) {
+      const int64_t cols = sizes.groups * std::max<int64_t>(32, quant_format(type).block_elements);
+      const TestMatrix matrix = random_matrix(type, sizes.rows, cols, 7 + cols);
+      const std::vector<float> w = matrix.decoded();
+      const std::vector<float> x = random_floats(sizes.n * cols, 11);
+      const std::vector<float> y = product(table, pool, matrix, x);
+      const Quantised q = quantise(x);
+      for (int64_t r = 0; r < sizes.n; ++r) {
+        for (int64_t o = 0; o < sizes.rows; ++o) {
+          double expected = 0;
+          double exact = 0;
+          double largest_weight = 0;
+          double activations = 0;
+          double step_error = 0;
+          for (int64_t c = 0; c < cols; ++c) {
+            const double weight = w[static_cast<size_t>(o * cols + c)];
+            const auto at = static_cast<size_t>(r * cols + c);
+            const double seen = is_float(type) ? double{x[at]} : q.values[at];
+            expected += weight * seen;
+            exact += weight * x[at];
+            largest_weight = std::max(largest_weight, std::abs(weight));
+            activations += std::abs(seen);
+            step_error += std::abs(weight) * q.steps[at] * 0.5001;
+          }
+          const double rounding = 1e-6 * largest_weight * activations;
+          const float got = y[static_cast<size_t>(r * sizes.rows + o)];
+          ASSERT_NEAR(got, expected, rounding) << "row " << r << " output " << o;
+          ASSERT_NEAR(got, exact, step_error + rounding) << "row " << r << " output " << o;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(ProductTest, HasTheSameBitsForAnyNumberOfRowsAndThreads) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool one(1);
+  ThreadPool three(3);
+  for (const QuantType type : packed_types()) {
+    SCOPED_TRACE(quant_format(type).name);
+    const int64_t cols = 768;
+    const TestMatrix matrix = random_matrix(type, 83, cols, 3);
+    const std::vector<float> x = random_floats(61 * cols, 5);
+    const std::vector<float> all = product(table, three, matrix, x);
+    ASSERT_TRUE(same_bits(all, product(table, one, matrix, x)));
+    for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 25}) {
+      const std::vector<float> part(x.begin(), x.begin() + rows * cols);
+      const std::vector<float> expected(all.begin(), all.begin() + rows * matrix.rows);
+      ASSERT_TRUE(same_bits(expected, product(table, three, matrix, part))) << rows << " rows";
+    }
+  }
+}
+
+// Blocks of rows are cut by the cache: enough rows and columns for several.
+TEST_P(ProductTest, HasTheSameBitsAcrossBlocksOfRows) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(2);
+  for (const QuantType type : {QuantType::kQ4_1, QuantType::kQ6_K, QuantType::kF16}) {
+    const int64_t cols = 4096;
+    const TestMatrix matrix = random_matrix(type, 40, cols, 3);
+    const std::vector<float> x = random_floats(150 * cols, 5);
+    const std::vector<float> all = product(table, pool, matrix, x);
+    for (const int64_t row : {0, 63, 64, 95, 96, 120, 149}) {
+      const std::vector<float> one(x.begin() + row * cols, x.begin() + (row + 1) * cols);
+      const std::vector<float> expected(all.begin() + row * matrix.rows, all.begin() + (row + 1) * matrix.rows);
+      ASSERT_TRUE(same_bits(expected, product(table, pool, matrix, one))) << "row " << row;
+    }
+  }
+}
+
+TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  SKIP_UNLESS_MACHINE_HAS(Isa::kAvx2);
+  ThreadPool pool(1);
+  for (const QuantType type : packed_types()) {
+    const TestMatrix matrix = random_matrix(type, 33, 512, 3);
+    const std::vector<float> x = random_floats(5 * 512, 5);
+    EXPECT_TRUE(same_bits(product(kernel_table(Isa::kAvx2), pool, matrix, x),
+                          product(kernel_table(GetParam()), pool, matrix, x)))
+        << quant_format(type).name;
+  }
+}
+
+TEST_P(ProductTest, GathersTheRowsOfTheFile) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(2);
+  for (const QuantType type : packed_types()) {
+    const TestMatrix matrix = random_matrix(type, 37, 512, 9);
+    const std::vector<float> w = matrix.decoded();
+    const auto packed = kernel_table(GetParam()).pack(pool, matrix.view());
+    std::vector<float> row(512);
+    for (int64_t r = 0; r < matrix.rows; ++r) {
+      packed->gather(r, row.data());
+      for (size_t c = 0; c < row.size(); ++c) {
+        ASSERT_EQ(row[c], w[static_cast<size_t>(r) * row.size() + c]) << quant_format(type).name << " row " << r;
+      }
+    }
+  }
+}
+
+// Codes and activations at their limits, where sixteen-bit sums would saturate.
+TEST_P(ProductTest, IsExactAtTheLimits) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(1);
+  for (const QuantType type : packed_types()) {
+    if (is_float(type)) continue;
+    for (const std::byte fill : {std::byte{0xFF}, std::byte{0x00}, std::byte{0x80}}) {
+      const int64_t cols = 256;
+      TestMatrix matrix = random_matrix(type, 16, cols, 9);
+      std::fill(matrix.bytes.begin(), matrix.bytes.end(), fill);
+      const int64_t blocks = 16 * cols / matrix.format->block_elements;
+      const Half scale = to_half(0.5f);
+      for (int64_t b = 0; b < blocks; ++b) {
+        std::byte* block = matrix.bytes.data() + b * matrix.format->block_bytes;
+        if (type == QuantType::kMXFP4) block[0] = std::byte{127};
+        for (const size_t at : half_offsets(type)) std::memcpy(block + at, &scale, sizeof(scale));
+      }
+      const std::vector<float> w = matrix.decoded();
+      for (const float sign : {1.0f, -1.0f}) {
+        const std::vector<float> x(static_cast<size_t>(cols), sign * 127.0f);
+        const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, x);
+        double expected = 0;
+        double largest = 0;
+        for (int64_t c = 0; c < cols; ++c) {
+          expected += double{w[static_cast<size_t>(c)]} * x[static_cast<size_t>(c)];
+          largest = std::max(largest, std::abs(double{w[static_cast<size_t>(c)]}));
+        }
+        ASSERT_NEAR(y[0], expected, 1e-5 * largest * 127 * cols) << matrix.format->name << " " << int(fill);
+      }
+    }
+  }
+}
+
+TEST_P(ProductTest, TakesAnyNumber) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(1);
+  const int64_t cols = 64;
+  for (const QuantType type : {QuantType::kQ4_0, QuantType::kQ4_1, QuantType::kQ8_0}) {
+    const TestMatrix matrix = random_matrix(type, 16, cols, 9);
+    const std::vector<float> w = matrix.decoded();
+    const auto run = [&](float fill) {
+      return product(table, pool, matrix, std::vector<float>(static_cast<size_t>(cols), fill));
+    };
+    for (const float y : run(0.0f)) EXPECT_EQ(y, 0.0f);
+    for (const float y : run(1e-42f)) EXPECT_NEAR(y, 0.0f, 1e-38f);
+    for (const float y : run(3e36f)) EXPECT_TRUE(std::isfinite(y));
+    for (const float y : run(std::nanf(""))) EXPECT_TRUE(std::isnan(y));
+    for (const float y : run(INFINITY)) EXPECT_FALSE(std::isfinite(y));
+    // A row of NaN leaves its neighbours alone.
+    std::vector<float> x = random_floats(3 * cols, 3);
+    const std::vector<float> good = product(table, pool, matrix, x);
+    x[static_cast<size_t>(cols) + 40] = std::nanf("");
+    const std::vector<float> mixed = product(table, pool, matrix, x);
+    for (size_t o = 0; o < 16; ++o) {
+      EXPECT_EQ(mixed[o], good[o]);
+      EXPECT_TRUE(std::isnan(mixed[16 + o]));
+      EXPECT_EQ(mixed[32 + o], good[32 + o]);
+    }
+  }
+}
+
+TEST_P(ProductTest, LeavesWhatItCannotPackToTheReference) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(1);
+  const std::vector<std::byte> bytes(64 * 33);
+  EXPECT_EQ(kernel_table(GetParam()).pack(pool, {&quant_format(QuantType::kF8E4M3), bytes.data(), 16, 32}), nullptr);
+  EXPECT_EQ(kernel_table(GetParam()).pack(pool, {&quant_format(QuantType::kQ8_0), bytes.data(), 0, 32}), nullptr);
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, ProductTest, testing::ValuesIn(kernel_isas()),
+                         [](const auto& one) { return std::string(isa_name(one.param)); });
+
+}  // namespace
+}  // namespace linnet

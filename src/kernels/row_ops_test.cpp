@@ -1,0 +1,73 @@
+// Norms and gates on every instruction set of this machine, against double precision.
+#include "kernels/kernels_testing.hpp"
+
+namespace linnet {
+namespace {
+
+class RowOpsTest : public testing::TestWithParam<Isa> {};
+
+TEST_P(RowOpsTest, RmsNorm) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  for (const int64_t dim : {1, 5, 16, 31, 48, 64, 576, 1000}) {
+    const std::vector<float> x = random_floats(3 * dim, 1);
+    const std::vector<float> w = random_floats(dim, 2);
+    std::vector<float> out(x.size());
+    table.rms_norm(x.data(), w.data(), 1.0f, 1e-5f, 3, dim, out.data());
+    for (int64_t r = 0; r < 3; ++r) {
+      double sum = 0;
+      for (int64_t i = 0; i < dim; ++i) sum += double{x[r * dim + i]} * x[r * dim + i];
+      const double scale = 1 / std::sqrt(sum / static_cast<double>(dim) + 1e-5);
+      for (int64_t i = 0; i < dim; ++i) {
+        const double expected = x[r * dim + i] * scale * (w[i] + 1.0);
+        ASSERT_NEAR(out[r * dim + i], expected, 1e-6 * (1 + std::abs(expected))) << dim;
+      }
+    }
+  }
+}
+
+using Gate = void (*)(const float*, const float*, int64_t, float*);
+
+// `error` is relative: an exponent near 100 is itself rounded to 2^-24 of that.
+void check_gate(Gate gate, double error, const std::function<double(double)>& activation) {
+  std::vector<float> x;
+  for (float v = -120; v <= 120; v += 0.037f) x.push_back(v);
+  for (const float v : {0.0f, -0.0f, 1e-40f, -1e-20f, 1e30f, -1e30f, 88.7f, -88.7f, -104.5f}) x.push_back(v);
+  const std::vector<float> up = random_floats(static_cast<int64_t>(x.size()), 4);
+  std::vector<float> out(x.size());
+  gate(x.data(), up.data(), static_cast<int64_t>(x.size()), out.data());
+  for (size_t i = 0; i < x.size(); ++i) {
+    const double expected = activation(x[i]) * up[i];
+    ASSERT_NEAR(out[i], expected, error * std::abs(expected) + 1e-30) << x[i];
+  }
+  // Where the run of numbers is cut changes nothing.
+  std::vector<float> parts(x.size());
+  for (size_t i = 0; i < x.size(); i += 7) {
+    gate(x.data() + i, up.data() + i, static_cast<int64_t>(std::min<size_t>(7, x.size() - i)), parts.data() + i);
+  }
+  EXPECT_EQ(std::memcmp(parts.data(), out.data(), out.size() * sizeof(float)), 0);
+  const float nan = std::nanf("");
+  float result = 0;
+  const float one = 1;
+  gate(&nan, &one, 1, &result);
+  EXPECT_TRUE(std::isnan(result));
+}
+
+TEST_P(RowOpsTest, SiluMul) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  check_gate(kernel_table(GetParam()).silu_mul, 1e-6, [](double x) { return x / (1 + std::exp(-x)); });
+}
+
+TEST_P(RowOpsTest, GeluTanhMul) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  check_gate(kernel_table(GetParam()).gelu_tanh_mul, 1e-5, [](double x) {
+    const double u = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+    return x / (1 + std::exp(-2 * u));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, RowOpsTest, testing::ValuesIn(kernel_isas()),
+                         [](const auto& one) { return std::string(isa_name(one.param)); });
+
+}  // namespace
+}  // namespace linnet
