@@ -11,10 +11,10 @@ namespace linnet {
 namespace {
 
 std::shared_ptr<std::byte> allocate(int64_t bytes) {
-  const auto alignment = std::align_val_t{Tensor::kAlignment};
+  constexpr auto kAlignment = std::align_val_t{Tensor::kAlignment};
   const auto size = static_cast<size_t>(std::max<int64_t>(bytes, 1));
-  return {static_cast<std::byte*>(::operator new(size, alignment)),
-          [alignment](std::byte* p) { ::operator delete(p, alignment); }};
+  return {static_cast<std::byte*>(::operator new(size, kAlignment)),
+          [](std::byte* p) { ::operator delete(p, kAlignment); }};
 }
 
 }  // namespace
