@@ -5,14 +5,15 @@
 
 namespace linnet {
 
-int32_t Tape::next_id() {
+int32_t Tape::next_id(const Shape& shape) {
   grads_.emplace_back();
+  shapes_.push_back(shape);
   watched_.push_back(false);
   return static_cast<int32_t>(grads_.size()) - 1;
 }
 
 void Tape::watch(Tensor& tensor) {
-  tensor.set_grad_id(next_id());
+  tensor.set_grad_id(next_id(tensor.shape()));
   watched_.back() = true;
 }
 
@@ -20,7 +21,7 @@ void Tape::record(std::span<const Tensor> inputs, std::span<Tensor* const> outpu
   Call call;
   for (const Tensor& input : inputs) call.inputs.push_back(input.defined() ? input.grad_id() : Tensor::kNoGrad);
   for (Tensor* output : outputs) {
-    output->set_grad_id(next_id());
+    output->set_grad_id(next_id(output->shape()));
     call.outputs.push_back(output->grad_id());
   }
   call.vjp = std::move(vjp);
@@ -29,7 +30,8 @@ void Tape::record(std::span<const Tensor> inputs, std::span<Tensor* const> outpu
 
 void Tape::accumulate(Context& ctx, int32_t id, const Tensor& grad) {
   Tensor& sum = grads_[static_cast<size_t>(id)];
-  sum = sum.defined() ? ops::add(ctx, sum, grad) : grad;
+  const Tensor shaped = grad.reshape(shapes_[static_cast<size_t>(id)]);
+  sum = sum.defined() ? ops::add(ctx, sum, shaped) : shaped;
 }
 
 void Tape::backward(Context& ctx, const Tensor& loss) {

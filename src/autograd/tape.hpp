@@ -33,11 +33,12 @@ class Tape : public GradRecorder {
     Vjp vjp;
   };
 
-  int32_t next_id();
+  int32_t next_id(const Shape& shape);
   void accumulate(Context& ctx, int32_t id, const Tensor& grad);
 
   std::vector<Call> calls_;
   std::vector<Tensor> grads_;  // by identity
+  std::vector<Shape> shapes_;  // by identity; a reshaped tensor keeps its identity, its gradient has this shape
   std::vector<bool> watched_;  // by identity
 };
 

@@ -1,6 +1,7 @@
 #include "base/mapped_file.hpp"
 
 #include <fcntl.h>
+#include <functional>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -45,6 +46,12 @@ std::pair<size_t, size_t> inner_pages(uint64_t offset, uint64_t size, size_t lim
 void MappedFile::drop_pages(uint64_t offset, uint64_t size) const {
   const auto [begin, length] = inner_pages(offset, size, size_);
   if (length) ::madvise(const_cast<std::byte*>(data_) + begin, length, MADV_DONTNEED);
+}
+
+void MappedFile::drop_pages_of(std::span<const std::byte> bytes) const {
+  const std::less_equal<> before;
+  if (bytes.empty() || !before(data_, bytes.data()) || !before(bytes.data() + bytes.size(), data_ + size_)) return;
+  drop_pages(static_cast<uint64_t>(bytes.data() - data_), bytes.size());
 }
 
 void MappedFile::will_need(uint64_t offset, uint64_t size) const {

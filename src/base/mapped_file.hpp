@@ -30,6 +30,8 @@ class MappedFile {
 
   // Tells the kernel that whole pages inside [offset, offset + size) are not needed now. They can be read again.
   void drop_pages(uint64_t offset, uint64_t size) const;
+  // The same for `bytes`, where they lie in this file; nothing otherwise.
+  void drop_pages_of(std::span<const std::byte> bytes) const;
   // Asks the kernel to read [offset, offset + size) ahead.
   void will_need(uint64_t offset, uint64_t size) const;
 

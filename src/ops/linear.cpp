@@ -40,13 +40,6 @@ Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Shape&
   return dw;
 }
 
-Shape with_last(const Shape& shape, int64_t last) {
-  std::array<int64_t, Shape::kMaxRank> dims{};
-  std::copy(shape.dims().begin(), shape.dims().end(), dims.begin());
-  dims[static_cast<size_t>(shape.rank() - 1)] = last;
-  return Shape(std::span<const int64_t>(dims.data(), static_cast<size_t>(shape.rank())));
-}
-
 MatrixView view_of(const Tensor& weight) {
   return {&quant_format(QuantType::kF32), weight.raw(), weight.dim(0), weight.dim(1)};
 }
@@ -83,7 +76,7 @@ void transposed_product_reference(Context& ctx, const MatrixView& matrix, const 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(0) == x.dim(-1), "matmul",
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
-  Tensor out = ctx.empty(with_last(x.shape(), weight.dim(1)));
+  Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
   if (!ctx.meta()) {
     transposed_product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(0),
                                  out.data<float>());
@@ -94,7 +87,7 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
 Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(1) == x.dim(-1), "matmul_transposed",
                 "weight must be (O, C=" + std::to_string(x.dim(-1)) + ")", weight.shape());
-  Tensor out = ctx.empty(with_last(x.shape(), weight.dim(0)));
+  Tensor out = ctx.empty(x.shape().with_last(weight.dim(0)));
   if (!ctx.meta()) {
     product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
   }

@@ -41,6 +41,13 @@ int64_t Shape::rows() const {
   return product;
 }
 
+Shape Shape::with_last(int64_t last) const {
+  CHECK(rank_ >= 1);
+  Shape other = *this;
+  other.dims_[static_cast<size_t>(rank_ - 1)] = last;
+  return other;
+}
+
 std::string Shape::to_string() const {
   std::string text = "(";
   for (int i = 0; i < rank_; ++i) text += (i ? ", " : "") + std::to_string((*this)[i]);

@@ -29,6 +29,8 @@ class Shape {
   int64_t elements() const;
   int64_t rows() const;  // product of all extents but the last; 1 for rank 0 and 1
   std::span<const int64_t> dims() const { return {dims_.data(), static_cast<size_t>(rank_)}; }
+  // The same extents but the last. Requires rank >= 1.
+  Shape with_last(int64_t last) const;
   bool operator==(const Shape& other) const = default;
   std::string to_string() const;  // "(2, 37, 48)"
 

@@ -1,0 +1,256 @@
+#include "models/gguf_config.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "models/hf_config.hpp"
+
+namespace linnet {
+
+namespace {
+
+// What every family has, under Llama's names in config.json. A family's own lines come first.
+constexpr std::array<GgufKey, 9> kCommonKeys{{{"hidden_size", "embedding_length"},
+                                              {"num_hidden_layers", "block_count"},
+                                              {"num_attention_heads", "attention.head_count"},
+                                              {"num_key_value_heads", "attention.head_count_kv"},
+                                              {"intermediate_size", "feed_forward_length"},
+                                              {"max_position_embeddings", "context_length"},
+                                              {"rms_norm_eps", "attention.layer_norm_rms_epsilon"},
+                                              {"layer_norm_eps", "attention.layer_norm_epsilon"},
+                                              {"rope_theta", "rope.freq_base"}}};
+
+// A metadata value as JSON: numbers, booleans, strings, and lists of them.
+Result<Json> to_json(const GgufMetadata& metadata, std::string_view key) {
+  const GgufValue& value = *metadata.find(key);
+  switch (value.type) {
+    case GgufType::kString: {
+      TRY_ASSIGN(const std::string_view text, metadata.string(key));
+      return Json(std::string(text));
+    }
+    case GgufType::kBool: {
+      TRY_ASSIGN(const bool flag, metadata.boolean(key));
+      return Json(flag);
+    }
+    case GgufType::kF32:
+    case GgufType::kF64: {
+      TRY_ASSIGN(const double number, metadata.number(key));
+      return Json(number);
+    }
+    case GgufType::kArray: {
+      TRY_ASSIGN(const std::vector<float> numbers, metadata.floats(key));
+      return Json(numbers);
+    }
+    default: {
+      TRY_ASSIGN(const int64_t number, metadata.integer(key, INT64_MIN, INT64_MAX));
+      return Json(number);
+    }
+  }
+}
+
+// llama.cpp writes some per-layer numbers as lists; equal ones are one number.
+Status collapse_lists(Json& config, const std::string& place) {
+  for (auto& [key, value] : config.items()) {
+    if (!value.is_array() || key == "no_rope_layers" || key == "layer_types") continue;
+    if (value.empty() || std::any_of(value.begin(), value.end(), [&](const Json& x) { return x != value[0]; })) {
+      return unsupported(fmt::format("\"{}\" differs between layers", key), place);
+    }
+    value = Json(value[0]);
+  }
+  return ok_status();
+}
+
+// Several families share an architecture in GGUF: "llama" is Llama, Mistral and Mixtral.
+Result<const Family*> family_of(const GgufMetadata& metadata) {
+  TRY_ASSIGN(const std::string_view arch, metadata.string("general.architecture"));
+  TRY_ASSIGN(const std::string_view exact, metadata.string_or("linnet.model_type", ""));
+  TRY_ASSIGN(const int64_t experts, metadata.integer_or(std::string(arch) + ".expert_count", 0, 0, 65536));
+  const Family* found = nullptr;
+  std::string known;
+  for (const Family* family : families()) {
+    if (family->gguf_arch.empty()) continue;
+    if (family->gguf_arch == arch) {
+      if (family->model_type == exact) return family;
+      const bool mixture = family->model_type == "mixtral";
+      if (!found || (mixture && experts > 0)) found = family;
+    }
+    if (known.find(family->gguf_arch) == std::string::npos)
+      known += (known.empty() ? "" : ", ") + std::string(family->gguf_arch);
+  }
+  if (!found)
+    return unsupported(fmt::format("models of architecture \"{}\" are not known", arch), metadata.place(),
+                       "known: " + known);
+  return found;
+}
+
+Status copy_keys(const GgufMetadata& metadata, const Family& family, const std::string& arch, Json& config) {
+  const auto copy = [&](const GgufKey& key) -> Status {
+    const std::string from = key.gguf.empty() ? "linnet." + std::string(key.hf) : arch + "." + std::string(key.gguf);
+    if (!metadata.has(from) || config.contains(key.hf)) return ok_status();
+    TRY_ASSIGN(Json value, to_json(metadata, from));
+    // Lists in linnet.* keys are JSON text.
+    if (key.gguf.empty() && value.is_string()) {
+      TRY_ASSIGN(value, parse_json(value.get<std::string>(), metadata.place() + ": " + from));
+    }
+    config[std::string(key.hf)] = std::move(value);
+    return ok_status();
+  };
+  for (const GgufKey& key : family.gguf_keys) TRY(copy(key));
+  for (const GgufKey& key : kCommonKeys) TRY(copy(key));
+  return ok_status();
+}
+
+// rope.scaling.* into rope_scaling. llama.cpp keeps llama3's and longrope's factors in tensors instead.
+Status copy_rope_scaling(const GgufMetadata& metadata, const std::string& arch, Json& config) {
+  const std::string base = arch + ".rope.scaling.";
+  TRY_ASSIGN(const std::string_view type, metadata.string_or(base + "type", "none"));
+  if (type != "linear" && type != "yarn") return ok_status();
+  Json scaling = {{"rope_type", std::string(type)}};
+  TRY_ASSIGN(const double factor, metadata.number(base + "factor"));
+  scaling["factor"] = factor;
+  const std::array<std::pair<const char*, const char*>, 4> optional{
+      {{"original_context_length", "original_max_position_embeddings"},
+       {"yarn_beta_fast", "beta_fast"},
+       {"yarn_beta_slow", "beta_slow"},
+       {"yarn_truncate", "truncate"}}};
+  for (const auto& [gguf, hf] : optional) {
+    if (!metadata.has(base + gguf)) continue;
+    TRY_ASSIGN(scaling[hf], to_json(metadata, base + gguf));
+  }
+  config["rope_scaling"] = std::move(scaling);
+  return ok_status();
+}
+
+int64_t vocabulary_of(const Gguf& gguf) {
+  const StoredTensor* embedding = gguf.tensors().find("token_embd.weight");
+  return embedding && embedding->shape.rank() == 2 ? embedding->shape[0] : 0;
+}
+
+}  // namespace
+
+Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
+  const GgufMetadata& metadata = gguf.metadata();
+  GgufConfig out;
+  TRY_ASSIGN(out.family, family_of(metadata));
+  const std::string arch(out.family->gguf_arch);
+  Json& config = out.config;
+  config = {{"model_type", std::string(out.family->model_type)},
+            {"architectures", {std::string(out.family->architecture)}}};
+  TRY(copy_keys(metadata, *out.family, arch, config));
+  TRY(collapse_lists(config, metadata.place()));
+  config["vocab_size"] = vocabulary_of(gguf);
+  config["tie_word_embeddings"] = gguf.tensors().find("output.weight") == nullptr;
+  TRY_ASSIGN(const int64_t heads, metadata.integer_or(arch + ".attention.head_count", 1, 1, kMaxSize));
+  TRY_ASSIGN(const int64_t width, metadata.integer_or(arch + ".embedding_length", 0, 0, kMaxSize));
+  TRY_ASSIGN(const int64_t dim, metadata.integer_or(arch + ".attention.key_length", width / heads, 1, 65536));
+  TRY_ASSIGN(const int64_t value_dim, metadata.integer_or(arch + ".attention.value_length", dim, 1, 65536));
+  if (value_dim != dim) return unsupported("keys and values of different sizes", metadata.place());
+  config["head_dim"] = dim;
+  TRY_ASSIGN(const int64_t rotary, metadata.integer_or(arch + ".rope.dimension_count", dim, 1, 65536));
+  if (rotary != dim) config["partial_rotary_factor"] = static_cast<double>(rotary) / static_cast<double>(dim);
+  TRY(copy_rope_scaling(metadata, arch, config));
+  if (out.family->from_gguf) TRY(out.family->from_gguf(config));
+  return out;
+}
+
+Status read_rope_tensors(const TensorSource& tensors, TransformerConfig& config) {
+  const auto factors = [&](const char* name, std::vector<double>& into) -> Status {
+    const StoredTensor* stored = tensors.find(name);
+    if (!stored) return ok_status();
+    const Tensor values = to_f32(*stored);
+    if (values.elements() != config.ropes[0].rotary_dim / 2) {
+      return invalid(fmt::format("must have {} numbers, has {}", config.ropes[0].rotary_dim / 2, values.elements()),
+                     stored->place());
+    }
+    for (const float value : values.span<float>()) {
+      if (!(value > 0) || !std::isfinite(value)) return invalid("must hold positive numbers", stored->place());
+      into.push_back(value);
+    }
+    return ok_status();
+  };
+  if (config.ropes.empty()) return ok_status();
+  RopeSpec& rope = config.ropes[0];
+  TRY(factors("rope_freqs.weight", rope.divisors));
+  TRY(factors("rope_factors_long.weight", rope.long_factor));
+  TRY(factors("rope_factors_short.weight", rope.short_factor));
+  if (rope.long_factor.empty() != rope.short_factor.empty())
+    return invalid("has only one of rope_factors_long and rope_factors_short");
+  if (!rope.long_factor.empty()) rope.kind = RopeKind::kLongRope;
+  return ok_status();
+}
+
+std::vector<std::pair<std::string, Tensor>> rope_tensors(const TransformerConfig& config) {
+  std::vector<std::pair<std::string, Tensor>> out;
+  if (config.ropes.empty()) return out;
+  const RopeSpec& rope = config.ropes[0];
+  const auto add = [&](const char* name, const std::vector<double>& factors) {
+    std::vector<float> numbers(factors.begin(), factors.end());
+    out.emplace_back(name, Tensor::from(numbers, {static_cast<int64_t>(numbers.size())}));
+  };
+  if (rope.kind == RopeKind::kLongRope) {
+    add("rope_factors_long.weight", rope.long_factor);
+    add("rope_factors_short.weight", rope.short_factor);
+  } else if (rope.kind == RopeKind::kLlama3) {
+    RopeSpec plain{.theta = rope.theta, .rotary_dim = rope.rotary_dim};
+    const std::vector<float> before = inverse_frequencies(plain, 0);
+    const std::vector<float> after = inverse_frequencies(rope, 0);
+    std::vector<double> divisors;
+    for (size_t i = 0; i < before.size(); ++i) divisors.push_back(double{before[i]} / after[i]);
+    add("rope_freqs.weight", divisors);
+  } else if (!rope.divisors.empty()) {
+    add("rope_freqs.weight", rope.divisors);
+  }
+  return out;
+}
+
+Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerConfig& config, const Json& json) {
+  GgufMetadataOut out;
+  const std::string arch(family.gguf_arch);
+  const auto put = [&](const std::string& key, Json value) { out.entries.emplace_back(key, std::move(value)); };
+  put("general.architecture", arch);
+  if (arch != family.model_type) put("linnet.model_type", std::string(family.model_type));
+  const auto copy = [&](const GgufKey& key) {
+    const auto it = json.find(key.hf);
+    if (it == json.end() || it->is_null()) return;
+    if (key.gguf.empty()) {
+      put("linnet." + std::string(key.hf), dump_json(*it));
+      out.ignored_by_others.emplace_back(key.hf);
+    } else {
+      put(arch + "." + std::string(key.gguf), *it);
+    }
+  };
+  for (const GgufKey& key : family.gguf_keys) copy(key);
+  const auto own = [&](std::string_view gguf) {
+    return std::any_of(family.gguf_keys.begin(), family.gguf_keys.end(),
+                       [&](const GgufKey& k) { return k.gguf == gguf; });
+  };
+  for (const GgufKey& key : kCommonKeys) {
+    if (!own(key.gguf) && key.hf != "rope_theta") copy(key);
+  }
+  if (!json.contains("num_key_value_heads")) put(arch + ".attention.head_count_kv", config.num_kv_heads);
+  put(arch + ".attention.key_length", config.head_dim);
+  put(arch + ".attention.value_length", config.head_dim);
+  put(arch + ".vocab_size", config.vocab_size);
+  if (!config.causal) put(arch + ".attention.causal", false);
+  if (config.ropes.empty()) return out;
+  const RopeSpec& rope = config.ropes[0];
+  put(arch + ".rope.freq_base", rope.theta);
+  put(arch + ".rope.dimension_count", rope.rotary_dim);
+  const std::string scaling = arch + ".rope.scaling.";
+  if (rope.kind == RopeKind::kLinear || rope.kind == RopeKind::kYarn) {
+    put(scaling + "type", rope.kind == RopeKind::kYarn ? "yarn" : "linear");
+    put(scaling + "factor", rope.factor);
+  }
+  if (rope.original_context > 0) put(scaling + "original_context_length", rope.original_context);
+  if (rope.kind == RopeKind::kYarn) {
+    put(scaling + "yarn_beta_fast", rope.beta_fast);
+    put(scaling + "yarn_beta_slow", rope.beta_slow);
+    put(scaling + "yarn_truncate", rope.truncate);
+  }
+  if (rope.kind == RopeKind::kLongRope) put(scaling + "attn_factor", rope.attention_factor);
+  return out;
+}
+
+}  // namespace linnet

@@ -1,0 +1,44 @@
+#include "models/model.hpp"
+
+#include "models/gguf_config.hpp"
+
+namespace linnet {
+
+Result<ModelDescription> describe_model(const std::filesystem::path& path) {
+  ModelDescription model;
+  TRY_ASSIGN(model.files, open_model_files(path));
+  std::string place;
+  if (model.files.kind == ModelFiles::Kind::kGguf) {
+    TRY_ASSIGN(GgufConfig gguf, config_from_gguf(*model.files.gguf));
+    model.family = gguf.family;
+    model.config = std::move(gguf.config);
+    place = model.files.gguf->metadata().place();
+  } else {
+    if (!model.files.config) {
+      return not_found("config.json is missing", model.files.folder.string(),
+                       "weights alone do not say what model they are: put the model's config.json beside them");
+    }
+    model.config = *model.files.config;
+    place = (model.files.folder / "config.json").string();
+    TRY_ASSIGN(const JsonObject object, JsonObject::of(model.config, place));
+    TRY_ASSIGN(const std::string type, object.string("model_type"));
+    TRY_ASSIGN(model.family, find_family(type, place));
+  }
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(model.config, place));
+  TRY_ASSIGN(model.transformer, model.family->read_config(object));
+  if (model.files.kind == ModelFiles::Kind::kGguf) TRY(read_rope_tensors(*model.files.tensors, model.transformer));
+  return model;
+}
+
+Result<Transformer> load_transformer(const ModelDescription& model) {
+  return Transformer::load(model.transformer, model.family->tensors(model.transformer), *model.files.tensors,
+                           model.files.kind == ModelFiles::Kind::kGguf);
+}
+
+std::vector<std::shared_ptr<const MappedFile>> mapped_files(const ModelDescription& model) {
+  std::vector<std::shared_ptr<const MappedFile>> files;
+  if (model.files.gguf) files.assign(model.files.gguf->files().begin(), model.files.gguf->files().end());
+  return files;
+}
+
+}  // namespace linnet

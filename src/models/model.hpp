@@ -1,0 +1,30 @@
+// A model opened from disk: its files, its config, its weights.
+// Ownership: owns the weights and the mapped files. Thread safety: const once loaded.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "formats/model_files.hpp"
+#include "models/family.hpp"
+#include "models/transformer.hpp"
+
+namespace linnet {
+
+struct ModelDescription {
+  ModelFiles files;
+  const Family* family = nullptr;
+  Json config;  // as config.json has it, also for GGUF
+  TransformerConfig transformer;
+};
+
+// Opens `path` and reads the config; no weight is touched.
+Result<ModelDescription> describe_model(const std::filesystem::path& path);
+
+// The weights of a described model, unpacked.
+Result<Transformer> load_transformer(const ModelDescription& description);
+
+// The files that weights were mapped from, for Transformer::pack.
+std::vector<std::shared_ptr<const MappedFile>> mapped_files(const ModelDescription& description);
+
+}  // namespace linnet

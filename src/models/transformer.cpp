@@ -1,0 +1,288 @@
+#include "models/transformer.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+#include <numeric>
+
+#include "base/check.hpp"
+#include "ops/norm.hpp"
+#include "ops/rope.hpp"
+#include "ops/select.hpp"
+
+namespace linnet {
+
+Batch whole_sequence(std::vector<int32_t> tokens) {
+  Batch batch;
+  batch.sequences.push_back({.row_begin = 0, .rows = static_cast<int64_t>(tokens.size())});
+  batch.logit_rows.resize(tokens.size());
+  std::iota(batch.logit_rows.begin(), batch.logit_rows.end(), 0);
+  batch.tokens = std::move(tokens);
+  return batch;
+}
+
+struct Transformer::Run {
+  Context& ctx;
+  const Batch& batch;
+  KvCache* cache;
+  std::vector<int32_t> positions;  // of each row
+  std::vector<RopeTables> ropes;   // one per config_.ropes
+  std::vector<ops::Segment> segments;
+};
+
+const Slot& Transformer::at(int64_t layer, Role role) const {
+  const Layer& slots = layer < 0 ? ends_ : layers_[static_cast<size_t>(layer)];
+  return slots[static_cast<size_t>(role)];
+}
+
+Slot& Transformer::slot(const TensorSpec& spec) {
+  return const_cast<Slot&>(at(spec.layer, spec.role));
+}
+
+const Linear& Transformer::head() const {
+  return at(-1, config_.tied_head ? Role::kEmbedding : Role::kHead).only();
+}
+
+void Transformer::for_each(const std::function<void(const TensorSpec&, Slot&)>& visit) {
+  for (const TensorSpec& spec : table_) visit(spec, slot(spec));
+}
+
+Status Transformer::check(const Batch& batch, const KvCache* cache) const {
+  for (size_t i = 0; i < batch.tokens.size(); ++i) {
+    if (batch.tokens[i] < 0 || batch.tokens[i] >= config_.vocab_size) {
+      return invalid(
+          fmt::format("token {} at row {} is outside the vocabulary of {}", batch.tokens[i], i, config_.vocab_size));
+    }
+  }
+  for (const BatchSequence& s : batch.sequences) {
+    if (cache) CHECK(cache->length(s.cache_id) == s.position);
+    CHECK(cache || s.position == 0);
+    if (s.position + s.rows > config_.max_positions) {
+      return invalid(
+          fmt::format("{} tokens do not fit the model's context of {}", s.position + s.rows, config_.max_positions), {},
+          "shorten the text");
+    }
+  }
+  return ok_status();
+}
+
+Tensor Transformer::norm(Run& run, int64_t layer, Role role, const Tensor& x) const {
+  const Slot& slot = at(layer, role);
+  if (config_.norm == NormKind::kRms) {
+    return ops::rms_norm(run.ctx, x, slot.vector, config_.norm_eps, config_.norm_offset);
+  }
+  return ops::layer_norm(run.ctx, x, slot.vector, slot.parts.empty() ? Tensor() : slot.parts[0].bias, config_.norm_eps);
+}
+
+Tensor Transformer::embed(Run& run) const {
+  Tensor x = at(-1, Role::kEmbedding).only().weight.gather(run.ctx, run.batch.tokens);
+  if (config_.embedding_scale != 1) x = ops::scale(run.ctx, x, config_.embedding_scale);
+  if (const Slot& positions = at(-1, Role::kPositionEmbedding); positions.defined()) {
+    x = ops::add(run.ctx, x, positions.only().weight.gather(run.ctx, run.positions));
+  }
+  if (config_.token_types > 0) {
+    const std::vector<int32_t> first(run.positions.size(), 0);  // one text: every token is of type 0
+    x = ops::add(run.ctx, x, at(-1, Role::kTypeEmbedding).only().weight.gather(run.ctx, first));
+  }
+  return config_.embedding_norm ? norm(run, -1, Role::kEmbeddingNorm, x) : x;
+}
+
+Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const {
+  const AttentionParams params{.scale = config_.attention_scale,
+                               .softcap = config_.attention_softcap,
+                               .window = config_.layers[static_cast<size_t>(layer)].window,
+                               .causal = config_.causal,
+                               .sinks = at(layer, Role::kSinks).vector};
+  if (!run.cache) return ops::attention(run.ctx, q, k, v, run.segments, params);
+  std::vector<AttentionSpan> spans;
+  for (const BatchSequence& s : run.batch.sequences) {
+    run.cache->store(s.cache_id, layer, k, v, s.row_begin, s.rows);
+    spans.push_back(run.cache->span(s.cache_id, layer, s.row_begin, s.rows));
+  }
+  return ops::attention_over(run.ctx, q, config_.num_kv_heads, spans, params);
+}
+
+namespace {
+
+struct Qkv {
+  Tensor q, k, v;  // (N, H*D), (N, K*D), (N, K*D)
+};
+
+// GPT-NeoX: columns are (H, 3, D).
+Qkv split_per_head(Context& ctx, const Tensor& fused, int64_t heads, int64_t dim) {
+  const int64_t rows = fused.dim(0);
+  const Tensor by_head = fused.reshape({rows * heads, 3 * dim});
+  const auto part = [&](int64_t i) {
+    Tensor piece = ops::columns(ctx, by_head, i * dim, dim);
+    return piece.reshape({rows, heads * dim});
+  };
+  return {part(0), part(1), part(2)};
+}
+
+}  // namespace
+
+Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
+  const TransformerConfig& c = config_;
+  Context& ctx = run.ctx;
+  const int64_t rows = x.dim(0);
+  const int64_t q_size = c.num_heads * c.head_dim;
+  const int64_t kv_size = c.num_kv_heads * c.head_dim;
+  Qkv qkv;
+  if (const Slot& fused = at(layer, Role::kQkv); fused.defined()) {
+    const Tensor all = fused.only().forward(ctx, x);
+    qkv = c.qkv_layout == QkvLayout::kPerHead
+              ? split_per_head(ctx, all, c.num_heads, c.head_dim)
+              : Qkv{ops::columns(ctx, all, 0, q_size), ops::columns(ctx, all, q_size, kv_size),
+                    ops::columns(ctx, all, q_size + kv_size, kv_size)};
+  } else {
+    qkv = {at(layer, Role::kQuery).only().forward(ctx, x), at(layer, Role::kKey).only().forward(ctx, x),
+           at(layer, Role::kValue).only().forward(ctx, x)};
+  }
+  if (c.qk_norm == QkNorm::kWhole) {
+    qkv.q = norm(run, layer, Role::kQueryNorm, qkv.q);
+    qkv.k = norm(run, layer, Role::kKeyNorm, qkv.k);
+  }
+  Tensor q = qkv.q.reshape({rows, c.num_heads, c.head_dim});
+  Tensor k = qkv.k.reshape({rows, c.num_kv_heads, c.head_dim});
+  const Tensor v = qkv.v.reshape({rows, c.num_kv_heads, c.head_dim});
+  if (c.qk_norm == QkNorm::kPerHead) {
+    q = norm(run, layer, Role::kQueryNorm, q);
+    k = norm(run, layer, Role::kKeyNorm, k);
+  }
+  const LayerConfig& lc = c.layers[static_cast<size_t>(layer)];
+  if (!c.ropes.empty() && lc.rope) {
+    const RopeTables& tables = run.ropes[static_cast<size_t>(lc.rope_index)];
+    q = ops::rope(ctx, q, tables.cos, tables.sin);
+    k = ops::rope(ctx, k, tables.cos, tables.sin);
+  }
+  const Tensor out = attend(run, layer, q, k, v);
+  return at(layer, Role::kAttentionOutput).only().forward(ctx, out.reshape({rows, q_size}));
+}
+
+Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
+  const TransformerConfig& c = config_;
+  if (c.layers[static_cast<size_t>(layer)].experts) return experts(run, layer, x);
+  Context& ctx = run.ctx;
+  const Linear& down = at(layer, Role::kDown).only();
+  if (!c.gated) return down.forward(ctx, ops::activate(ctx, c.activation, at(layer, Role::kUp).only().forward(ctx, x)));
+  Tensor gate;
+  Tensor up;
+  if (const Slot& fused = at(layer, Role::kGateUp); fused.defined()) {
+    const Tensor both = fused.only().forward(ctx, x);
+    gate = ops::columns(ctx, both, 0, c.intermediate_size);
+    up = ops::columns(ctx, both, c.intermediate_size, c.intermediate_size);
+  } else {
+    gate = at(layer, Role::kGate).only().forward(ctx, x);
+    up = at(layer, Role::kUp).only().forward(ctx, x);
+  }
+  return down.forward(ctx, ops::gated(ctx, c.activation, gate, up));
+}
+
+// Rows are grouped by expert, so that each expert's matrices are read once.
+Tensor Transformer::experts(Run& run, int64_t layer, const Tensor& x) const {
+  const MoeConfig& moe = config_.moe;
+  Context& ctx = run.ctx;
+  const ops::Routing routing = ops::route(ctx, at(layer, Role::kRouter).only().forward(ctx, x), moe.top_k, moe.weights);
+  const Tensor weights = routing.weights.reshape({x.dim(0) * moe.top_k, 1});
+  Tensor sum;
+  for (int64_t e = 0; e < moe.experts; ++e) {
+    const auto part = static_cast<size_t>(e);
+    std::vector<int32_t> rows;   // of x
+    std::vector<int32_t> picks;  // of weights
+    for (size_t i = 0; i < routing.experts.size(); ++i) {
+      if (routing.experts[i] != e) continue;
+      rows.push_back(static_cast<int32_t>(static_cast<int64_t>(i) / moe.top_k));
+      picks.push_back(static_cast<int32_t>(i));
+    }
+    if (rows.empty()) continue;
+    const Tensor in = ops::gather_rows(ctx, x, rows);
+    Tensor gate;
+    Tensor up;
+    if (const Slot& fused = at(layer, Role::kExpertGateUp); fused.defined()) {
+      const Tensor both = fused.parts[part].forward(ctx, in);  // gate and up alternate
+      gate = ops::columns(ctx, both, 0, moe.intermediate_size, 2);
+      up = ops::columns(ctx, both, 1, moe.intermediate_size, 2);
+    } else {
+      gate = at(layer, Role::kExpertGate).parts[part].forward(ctx, in);
+      up = at(layer, Role::kExpertUp).parts[part].forward(ctx, in);
+    }
+    constexpr float kAlpha = 1.702f;  // gpt-oss's modeling code
+    constexpr float kLimit = 7.0f;
+    const Tensor inner =
+        moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit) : ops::gated(ctx, config_.activation, gate, up);
+    const Tensor out = at(layer, Role::kExpertDown).parts[part].forward(ctx, inner);
+    const Tensor scales = ops::gather_rows(ctx, weights, picks).reshape({static_cast<int64_t>(picks.size())});
+    const Tensor scattered = ops::scatter_add_rows(ctx, out, rows, scales, x.dim(0));
+    sum = sum.defined() ? ops::add(ctx, sum, scattered) : scattered;
+  }
+  return sum.defined() ? sum : ctx.zeros(x.shape());
+}
+
+Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {
+  Context& ctx = run.ctx;
+  switch (config_.placement) {
+    case NormPlacement::kPre: {
+      const Tensor mid = ops::add(ctx, x, attention(run, l, norm(run, l, Role::kAttentionNorm, x)));
+      return ops::add(ctx, mid, mlp(run, l, norm(run, l, Role::kMlpNorm, mid)));
+    }
+    case NormPlacement::kPreAndPost: {
+      const Tensor attended = attention(run, l, norm(run, l, Role::kAttentionNorm, x));
+      const Tensor mid = ops::add(ctx, x, norm(run, l, Role::kPostAttentionNorm, attended));
+      const Tensor fed = mlp(run, l, norm(run, l, Role::kMlpNorm, mid));
+      return ops::add(ctx, mid, norm(run, l, Role::kPostMlpNorm, fed));
+    }
+    case NormPlacement::kOnOutput: {
+      const Tensor mid = ops::add(ctx, x, norm(run, l, Role::kPostAttentionNorm, attention(run, l, x)));
+      return ops::add(ctx, mid, norm(run, l, Role::kPostMlpNorm, mlp(run, l, mid)));
+    }
+    case NormPlacement::kAfterSum: {
+      const Tensor mid = norm(run, l, Role::kPostAttentionNorm, ops::add(ctx, x, attention(run, l, x)));
+      return norm(run, l, Role::kPostMlpNorm, ops::add(ctx, mid, mlp(run, l, mid)));
+    }
+    case NormPlacement::kParallel: {
+      const Tensor first = norm(run, l, Role::kAttentionNorm, x);
+      const Tensor second = config_.one_norm ? first : norm(run, l, Role::kMlpNorm, x);
+      const Tensor attended = attention(run, l, first);
+      return ops::add(ctx, x, ops::add(ctx, attended, mlp(run, l, second)));
+    }
+  }
+  return x;
+}
+
+Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden) const {
+  TRY(check(batch, cache));
+  Run run{ctx, batch, cache, {}, {}, {}};
+  for (const BatchSequence& s : batch.sequences) {
+    if (cache) TRY(cache->reserve(s.cache_id, s.rows));
+    run.segments.push_back({s.row_begin, s.rows});
+    for (int64_t r = 0; r < s.rows; ++r) run.positions.push_back(static_cast<int32_t>(s.position + r));
+  }
+  CHECK(static_cast<int64_t>(run.positions.size()) == batch.rows());
+  for (const RopeSpec& rope : config_.ropes) {
+    std::vector<int> regimes;
+    for (const BatchSequence& s : batch.sequences) {
+      const int64_t length = std::max(s.total_length, s.position + s.rows);
+      regimes.insert(regimes.end(), static_cast<size_t>(s.rows), rope_regime(rope, length));
+    }
+    run.ropes.push_back(rope_tables(ctx, rope, run.positions, regimes));
+  }
+  ForwardOutput output;
+  Tensor x = embed(run);
+  for (int64_t l = 0; l < config_.num_layers(); ++l) {
+    if (want_hidden) output.hidden.push_back(x);
+    x = layer(run, l, x);
+  }
+  if (config_.final_norm) x = norm(run, -1, Role::kFinalNorm, x);
+  output.last_hidden = x;
+  if (config_.has_head) {
+    const bool all = static_cast<int64_t>(batch.logit_rows.size()) == batch.rows();
+    const Tensor wanted = all ? x : ops::gather_rows(ctx, x, batch.logit_rows);
+    output.logits = head().forward(ctx, wanted);
+    if (config_.final_softcap > 0) output.logits = ops::softcap(ctx, output.logits, config_.final_softcap);
+  }
+  if (cache) {
+    for (const BatchSequence& s : batch.sequences) cache->commit(s.cache_id, s.rows);
+  }
+  return output;
+}
+
+}  // namespace linnet

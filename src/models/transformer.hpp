@@ -1,0 +1,77 @@
+// The transformer: one forward for every family, for training and for generation.
+//
+// Ownership: owns its weights; mapped files stay mapped while a weight needs them.
+// Thread safety: forward() is const and may run in several threads with a Context each.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/mapped_file.hpp"
+#include "formats/stored_tensor.hpp"
+#include "models/batch.hpp"
+#include "models/config.hpp"
+#include "models/tensor_table.hpp"
+#include "nn/linear.hpp"
+
+namespace linnet {
+
+// The weights of one role in one layer: one Linear, or one per expert. A norm's or an embedding's vectors and matrices
+// live here too (norm: weight vector in `vector`, its bias in parts[0].bias).
+struct Slot {
+  std::vector<Linear> parts;
+  Tensor vector;  // (C): a norm's weight, the sinks
+
+  bool defined() const { return vector.defined() || (!parts.empty() && parts[0].defined()); }
+  const Linear& only() const { return parts.at(0); }
+};
+
+class Transformer {
+ public:
+  // All tensors of `table` from `source`, by their safetensors or GGUF names. Errors: a missing tensor, a shape that
+  // disagrees with the config, NaN or infinite numbers in plain tensors; each names the tensor.
+  static Result<Transformer> load(TransformerConfig config, std::vector<TensorSpec> table, const TensorSource& source,
+                                  bool gguf_names);
+
+  // No cache: every sequence starts at position 0 and sees only itself (training, scoring). With a cache: rows follow
+  // what it holds, their keys and values are added and committed.
+  // Errors: a token outside the vocabulary, positions beyond the context, no room in the cache.
+  Result<ForwardOutput> forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden = false) const;
+
+  // Repacks every matrix for the kernels of `ctx` and gives back the pages of `files` that it was mapped from.
+  void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
+
+  // Calls visit(spec, slot) for every line of the table.
+  void for_each(const std::function<void(const TensorSpec&, Slot&)>& visit);
+
+  const TransformerConfig& config() const { return config_; }
+  const std::vector<TensorSpec>& table() const { return table_; }
+  KvShape kv_shape(DType dtype) const { return {config_.num_layers(), config_.num_kv_heads, config_.head_dim, dtype}; }
+
+ private:
+  struct Run;  // one forward's state
+  using Layer = std::array<Slot, kRoleCount>;
+
+  Transformer() = default;
+  Slot& slot(const TensorSpec& spec);
+  const Slot& at(int64_t layer, Role role) const;
+  const Linear& head() const;
+
+  Status check(const Batch& batch, const KvCache* cache) const;
+  Tensor embed(Run& run) const;
+  Tensor norm(Run& run, int64_t layer, Role role, const Tensor& x) const;
+  Tensor attention(Run& run, int64_t layer, const Tensor& x) const;
+  Tensor attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const;
+  Tensor mlp(Run& run, int64_t layer, const Tensor& x) const;
+  Tensor experts(Run& run, int64_t layer, const Tensor& x) const;
+  Tensor layer(Run& run, int64_t layer, const Tensor& x) const;
+
+  TransformerConfig config_;
+  std::vector<TensorSpec> table_;
+  Layer ends_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,190 @@
+// Transformer::load and pack: from a file's tensors to weights.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <fmt/core.h>
+
+#include "models/transformer.hpp"
+
+namespace linnet {
+
+namespace {
+
+struct Loader {
+  const TensorSource& source;
+  bool gguf;
+
+  std::string name_of(const TensorSpec& spec, int64_t expert) const {
+    std::string name = gguf ? spec.gguf : spec.name;
+    if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(expert));
+    return name;
+  }
+
+  // The stored tensor, whose shape must be `shape`.
+  Result<const StoredTensor*> find(const std::string& name, const Shape& shape) const {
+    TRY_ASSIGN(const StoredTensor* stored, source.get(name));
+    if (stored->shape != shape) {
+      return invalid(
+          fmt::format("has shape {} where the config asks for {}", stored->shape.to_string(), shape.to_string()),
+          stored->place(), "the config and the weights belong to different models");
+    }
+    if (!stored->format) return unsupported(fmt::format("holds {} numbers", stored->type_name()), stored->place());
+    return stored;
+  }
+};
+
+Status check_finite(std::span<const float> numbers, const StoredTensor& stored) {
+  const auto bad = std::find_if(numbers.begin(), numbers.end(), [](float x) { return !std::isfinite(x); });
+  if (bad == numbers.end()) return ok_status();
+  return invalid(fmt::format("holds {} at element {}", std::isnan(*bad) ? "NaN" : "infinity", bad - numbers.begin()),
+                 stored.place(), "the file is damaged, or the training that made it diverged");
+}
+
+// Matrix number `index` of (count, rows, cols) stored in one tensor.
+StoredTensor slice(const StoredTensor& stored, int64_t index, int64_t count) {
+  StoredTensor part = stored;
+  const size_t bytes = stored.bytes.size() / static_cast<size_t>(count);
+  part.bytes = stored.bytes.subspan(static_cast<size_t>(index) * bytes, bytes);
+  part.shape = Shape(stored.shape.dims().subspan(1));
+  return part;
+}
+
+Tensor transpose(const Tensor& in) {
+  const int64_t rows = in.dim(0);
+  const int64_t cols = in.dim(1);
+  Tensor out = Tensor::empty(DType::kF32, {cols, rows});
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out.data<float>()[c * rows + r] = in.data<float>()[r * cols + c];
+  }
+  return out;
+}
+
+// The same blocks with their rows in our order.
+Weight reorder_rows(const MatrixView& view, const std::vector<int64_t>& order) {
+  const auto row_bytes = static_cast<size_t>(view.row_bytes());
+  auto copy = std::make_shared<std::vector<std::byte>>(row_bytes * static_cast<size_t>(view.rows));
+  for (int64_t r = 0; r < view.rows; ++r) {
+    std::memcpy(copy->data() + static_cast<size_t>(order[static_cast<size_t>(r)]) * row_bytes,
+                view.bytes + static_cast<size_t>(r) * row_bytes, row_bytes);
+  }
+  MatrixView ours = view;
+  ours.bytes = copy->data();
+  return Weight::from_blocks(ours, copy);
+}
+
+Result<Weight> load_matrix(const TensorSpec& spec, const StoredTensor& stored, bool gguf) {
+  const bool plain = stored.format->is_plain();
+  if (plain && stored.format->type == QuantType::kF32) TRY(check_finite(to_f32(stored).span<float>(), stored));
+  if (spec.transposed && !gguf) return Weight::from_tensor(transpose(to_f32(stored)));
+  const bool decode = stored.scale || (plain && stored.format->type == QuantType::kF32);
+  if (decode && !(gguf && spec.gguf_rows != GgufRows::kSame)) return Weight::from_tensor(to_f32(stored));
+  const MatrixView view{stored.format, stored.bytes.data(), stored.shape[0], stored.shape[1]};
+  if (!gguf || spec.gguf_rows == GgufRows::kSame) return Weight::from_blocks(view, stored.owner);
+  return reorder_rows(view, gguf_row_order(spec));
+}
+
+Result<Tensor> load_vector(const TensorSpec& spec, const StoredTensor& stored, bool gguf) {
+  Tensor values = to_f32(stored);
+  TRY(check_finite(values.span<float>(), stored));
+  if (gguf && spec.gguf_rows != GgufRows::kSame) {
+    const std::vector<int64_t> order = gguf_row_order(spec);
+    Tensor ours = Tensor::empty(DType::kF32, values.shape());
+    for (size_t r = 0; r < order.size(); ++r) ours.data<float>()[order[r]] = values.data<float>()[r];
+    values = ours;
+  }
+  return values;
+}
+
+Shape with_experts(int64_t experts, const Shape& shape) {
+  return shape.rank() == 1 ? Shape{experts, shape[0]} : Shape{experts, shape[0], shape[1]};
+}
+
+// gpt-oss in GGUF: gate and up, (E, I, C) or (E, I) each, woven into the (E, 2I, ...) of safetensors.
+Result<StoredTensor> weave(const Loader& loader, const TensorSpec& spec) {
+  const auto named = [&](const char* part) {
+    std::string name = spec.gguf;
+    return name.replace(name.find("{}"), 2, part);
+  };
+  const Shape half = spec.shape.rank() == 1 ? Shape{spec.experts, spec.shape[0] / 2}
+                                            : Shape{spec.experts, spec.shape[0] / 2, spec.shape[1]};
+  TRY_ASSIGN(const StoredTensor* gate, loader.find(named("gate"), half));
+  TRY_ASSIGN(const StoredTensor* up, loader.find(named("up"), half));
+  if (gate->format != up->format) return invalid("gate and up experts have different formats", gate->place());
+  const size_t rows = static_cast<size_t>(half[0] * half[1]);
+  const size_t row_bytes = gate->bytes.size() / rows;
+  auto bytes = std::make_shared<std::vector<std::byte>>(2 * gate->bytes.size());
+  for (size_t r = 0; r < rows; ++r) {
+    std::memcpy(bytes->data() + 2 * r * row_bytes, gate->bytes.data() + r * row_bytes, row_bytes);
+    std::memcpy(bytes->data() + (2 * r + 1) * row_bytes, up->bytes.data() + r * row_bytes, row_bytes);
+  }
+  StoredTensor woven = *gate;
+  woven.shape =
+      spec.shape.rank() == 1 ? Shape{spec.experts, spec.shape[0]} : Shape{spec.experts, spec.shape[0], spec.shape[1]};
+  woven.bytes = *bytes;
+  woven.owner = bytes;
+  return woven;
+}
+
+// Puts part `index` of `spec` into its slot.
+Status place(const TensorSpec& spec, const StoredTensor& stored, bool gguf, size_t index, Slot& slot) {
+  if (spec.shape.rank() == 2) {
+    TRY_ASSIGN(slot.parts[index].weight, load_matrix(spec, stored, gguf));
+    return ok_status();
+  }
+  TRY_ASSIGN(const Tensor values, load_vector(spec, stored, gguf));
+  (spec.bias ? slot.parts[index].bias : slot.vector) = values;
+  return ok_status();
+}
+
+Status load_spec(const Loader& loader, const TensorSpec& spec, Slot& slot) {
+  const auto parts = static_cast<size_t>(std::max<int64_t>(spec.experts, 1));
+  if (spec.shape.rank() == 2 || spec.bias) slot.parts.resize(parts);
+  const Shape shape = spec.transposed && !loader.gguf ? Shape{spec.shape[1], spec.shape[0]} : spec.shape;
+  if (spec.experts == 0 || !(spec.stacked || loader.gguf)) {
+    for (size_t i = 0; i < parts; ++i) {
+      const std::string name = loader.name_of(spec, static_cast<int64_t>(i));
+      if (spec.optional && !loader.source.find(name)) continue;
+      TRY_ASSIGN(const StoredTensor* stored, loader.find(name, shape));
+      TRY(place(spec, *stored, loader.gguf, i, slot));
+    }
+    return ok_status();
+  }
+  StoredTensor woven;
+  const StoredTensor* stored = &woven;
+  if (loader.gguf && spec.interleaved) {
+    TRY_ASSIGN(woven, weave(loader, spec));
+  } else {
+    TRY_ASSIGN(stored, loader.find(loader.name_of(spec, 0), with_experts(spec.experts, shape)));
+  }
+  for (size_t i = 0; i < parts; ++i) {
+    TRY(place(spec, slice(*stored, static_cast<int64_t>(i), spec.experts), loader.gguf, i, slot));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Result<Transformer> Transformer::load(TransformerConfig config, std::vector<TensorSpec> table,
+                                      const TensorSource& source, bool gguf_names) {
+  Transformer model;
+  model.layers_.resize(config.layers.size());
+  model.config_ = std::move(config);
+  if (gguf_names) model.config_.norm_offset = 0;  // GGUF holds the norms with their offset
+  const Loader loader{source, gguf_names};
+  for (const TensorSpec& spec : table) TRY(load_spec(loader, spec, model.slot(spec)));
+  model.table_ = std::move(table);
+  return model;
+}
+
+void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files) {
+  for_each([&](const TensorSpec& spec, Slot& slot) {
+    if (spec.shape.rank() != 2) return;
+    for (Linear& part : slot.parts) {
+      part.weight.pack(ctx, [&](std::span<const std::byte> original) {
+        for (const auto& file : files) file->drop_pages_of(original);
+      });
+    }
+  });
+}
+
+}  // namespace linnet

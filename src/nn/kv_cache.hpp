@@ -1,0 +1,73 @@
+// Keys and values of many sequences, in blocks of kBlockTokens positions, so that sequences grow without moving and a
+// scheduler can be put above it (Kwon et al. 2023, arXiv:2309.06180).
+//
+// Ownership: owns its memory, taken block by block. Thread safety: one thread at a time.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "ops/attention.hpp"
+
+namespace linnet {
+
+struct KvShape {
+  int64_t layers = 0;         // L
+  int64_t kv_heads = 0;       // K
+  int64_t head_dim = 0;       // D
+  DType dtype = DType::kF16;  // F16 or F32
+
+  // Bytes of one block, all layers, keys and values.
+  int64_t block_bytes() const { return layers * 2 * kBlockTokens * kv_heads * head_dim * dtype_bytes(dtype); }
+  // Bytes that `tokens` positions of one sequence take.
+  int64_t bytes_for(int64_t tokens) const { return (tokens + kBlockTokens - 1) / kBlockTokens * block_bytes(); }
+};
+
+class KvCache {
+ public:
+  using SequenceId = int32_t;
+
+  // `max_bytes` bounds all sequences together.
+  KvCache(const KvShape& shape, int64_t max_bytes) : shape_(shape), max_bytes_(max_bytes) {}
+
+  SequenceId add_sequence();
+  void remove_sequence(SequenceId id);
+  int64_t length(SequenceId id) const;
+  // Forgets positions from `length` on.
+  void truncate(SequenceId id, int64_t length);
+
+  // Makes room for `rows` more positions. Error kOutOfMemory with both sizes when max_bytes would be passed.
+  Status reserve(SequenceId id, int64_t rows);
+  // Stores k, v: rows [row_begin, row_begin + rows) of (N, K, D), at positions from length(id) on, for one layer.
+  // Requires reserve() before. The length grows by commit() once every layer is stored.
+  void store(SequenceId id, int64_t layer, const Tensor& k, const Tensor& v, int64_t row_begin, int64_t rows);
+  void commit(SequenceId id, int64_t rows);
+
+  // What attention reads: positions [0, length + rows) of one layer, for rows that follow the committed ones.
+  AttentionSpan span(SequenceId id, int64_t layer, int64_t row_begin, int64_t rows) const;
+
+  const KvShape& shape() const { return shape_; }
+  int64_t bytes() const { return blocks_held_ * shape_.block_bytes(); }
+
+ private:
+  using Block = std::unique_ptr<std::byte[]>;
+  struct Sequence {
+    std::vector<Block> blocks;
+    int64_t length = 0;
+    bool live = false;
+  };
+
+  const Sequence& sequence(SequenceId id) const;
+  Sequence& sequence(SequenceId id);
+  std::byte* keys(const Block& block, int64_t layer) const;
+  std::byte* values(const Block& block, int64_t layer) const;
+
+  KvShape shape_;
+  int64_t max_bytes_;
+  int64_t blocks_held_ = 0;
+  std::vector<Sequence> sequences_;
+  std::vector<Block> free_;
+};
+
+}  // namespace linnet

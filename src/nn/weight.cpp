@@ -1,0 +1,115 @@
+#include "nn/weight.hpp"
+
+#include <algorithm>
+
+#include "base/check.hpp"
+#include "ops/linear.hpp"
+#include "ops/select.hpp"
+
+namespace linnet {
+
+Weight Weight::from_tensor(Tensor tensor) {
+  require_shape(tensor.shape().rank() == 2, "weight", "a matrix must be (O, C)", tensor.shape());
+  Weight weight;
+  weight.rows_ = tensor.dim(0);
+  weight.cols_ = tensor.dim(1);
+  weight.tensor_ = std::move(tensor);
+  return weight;
+}
+
+Weight Weight::from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner) {
+  Weight weight;
+  weight.rows_ = matrix.rows;
+  weight.cols_ = matrix.cols;
+  weight.format_ = matrix.format->type;
+  weight.blocks_ = matrix;
+  weight.owner_ = std::move(owner);
+  return weight;
+}
+
+int64_t Weight::bytes() const {
+  if (packed_) return packed_->bytes();
+  return tensor_.defined() ? tensor_.bytes() : rows_ * blocks_.row_bytes();
+}
+
+Tensor Weight::product(Context& ctx, const Tensor& x) const {
+  require_shape(x.dim(-1) == cols_, "product", "x must be (..., C=" + std::to_string(cols_) + ")", x.shape());
+  if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
+  Tensor out = ctx.empty(x.shape().with_last(rows_));
+  if (!ctx.meta()) {
+    const int64_t n = x.elements() / cols_;
+    if (packed_) {
+      packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
+    } else {
+      ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
+    }
+  }
+  ctx.record({x}, {&out}, [frozen = *this](Context& back, std::span<const Tensor> dy) {
+    return std::vector<Tensor>{frozen.transposed_product(back, dy[0])};
+  });
+  return out;
+}
+
+Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
+  if (tensor_.defined()) return ops::matmul(ctx, y, tensor_);
+  require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
+                y.shape());
+  Tensor out = ctx.empty(y.shape().with_last(cols_));
+  if (ctx.meta()) return out;
+  const int64_t n = y.elements() / rows_;
+  std::fill(out.span<float>().begin(), out.span<float>().end(), 0.0f);
+  ctx.for_rows(n, rows_ * cols_, [&](int64_t begin, int64_t end) {
+    std::vector<float> row(static_cast<size_t>(cols_));
+    for (int64_t o = 0; o < rows_; ++o) {
+      decode_row(o, row.data());
+      for (int64_t r = begin; r < end; ++r) {
+        const float g = y.data<float>()[r * rows_ + o];
+        float* to = out.data<float>() + r * cols_;
+        for (int64_t c = 0; c < cols_; ++c) to[c] += g * row[static_cast<size_t>(c)];
+      }
+    }
+  });
+  return out;
+}
+
+void Weight::decode_row(int64_t row, float* out) const {
+  if (packed_) {
+    packed_->gather(row, out);
+  } else if (tensor_.defined()) {
+    std::copy_n(tensor_.data<float>() + row * cols_, cols_, out);
+  } else {
+    blocks_.format->decode(blocks_.bytes + row * blocks_.row_bytes(), out, cols_);
+  }
+}
+
+Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
+  if (tensor_.defined()) return ops::gather_rows(ctx, tensor_, ids);
+  Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), cols_});
+  if (ctx.meta()) return out;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    require_shape(ids[i] >= 0 && ids[i] < rows_, "gather", "id " + std::to_string(ids[i]) + " must be a row",
+                  Shape{rows_, cols_});
+    decode_row(ids[i], out.data<float>() + static_cast<int64_t>(i) * cols_);
+  }
+  return out;
+}
+
+Tensor Weight::unpack() const {
+  Tensor out = Tensor::empty(DType::kF32, {rows_, cols_});
+  for (int64_t row = 0; row < rows_; ++row) decode_row(row, out.data<float>() + row * cols_);
+  return out;
+}
+
+void Weight::pack(Context& ctx, const std::function<void(std::span<const std::byte>)>& release) {
+  if (packed_ || !defined() || !ctx.kernels().pack) return;
+  const MatrixView view =
+      tensor_.defined() ? MatrixView{&quant_format(QuantType::kF32), tensor_.raw(), rows_, cols_} : blocks_;
+  packed_ = ctx.kernels().pack(ctx.pool(), view);
+  if (!packed_) return;
+  release({view.bytes, static_cast<size_t>(rows_ * view.row_bytes())});
+  tensor_ = Tensor();
+  blocks_ = MatrixView();
+  owner_.reset();
+}
+
+}  // namespace linnet

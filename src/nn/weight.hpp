@@ -1,0 +1,62 @@
+// A weight matrix of any storage format, behind four doors: product, transposed product, row gather, unpack.
+//
+// A Weight is not a Tensor. It holds its numbers in one of three ways: as a float32 tensor (which may be trained), as
+// blocks in a mapped file, or packed for this machine's kernels. Packing replaces the blocks: they never stand side by
+// side for longer than one matrix takes.
+// Ownership: movable; shares mapped bytes. Thread safety: const methods are safe together.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+
+#include "ops/context.hpp"
+#include "ops/kernel_table.hpp"
+
+namespace linnet {
+
+class Weight {
+ public:
+  Weight() = default;
+
+  // tensor: (O, C) float32.
+  static Weight from_tensor(Tensor tensor);
+  // Blocks that `owner` keeps alive.
+  static Weight from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner);
+
+  bool defined() const { return rows_ > 0; }
+  int64_t rows() const { return rows_; }  // O, output features
+  int64_t cols() const { return cols_; }  // C, input features
+  QuantType format() const { return format_; }
+  int64_t bytes() const;  // that this holds now
+
+  // x: (..., C) -> (..., O). Differentiable in x, and in the weight when it is a tensor that asks for it.
+  Tensor product(Context& ctx, const Tensor& x) const;
+  // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
+  Tensor transposed_product(Context& ctx, const Tensor& y) const;
+  // Rows `ids` (each in [0, O)) -> (N, C): an embedding.
+  Tensor gather(Context& ctx, std::span<const int32_t> ids) const;
+  // All of it: (O, C) float32.
+  Tensor unpack() const;
+
+  // Repacks for the kernels of `ctx`, where they have a layout for the format; else nothing changes. `release` is then
+  // called with the original bytes, which nothing reads any more.
+  void pack(Context& ctx, const std::function<void(std::span<const std::byte>)>& release);
+
+  // The float32 tensor to train; undefined when the weight is held in another way.
+  Tensor& tensor() { return tensor_; }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  void decode_row(int64_t row, float* out) const;
+
+  int64_t rows_ = 0;
+  int64_t cols_ = 0;
+  QuantType format_ = QuantType::kF32;
+  Tensor tensor_;
+  MatrixView blocks_;
+  std::shared_ptr<const void> owner_;
+  std::shared_ptr<const PackedMatrix> packed_;
+};
+
+}  // namespace linnet
