@@ -1,6 +1,8 @@
 #include "base/json.hpp"
 
+#include <chrono>
 #include <gtest/gtest.h>
+#include <string>
 
 namespace linnet {
 namespace {
@@ -29,6 +31,26 @@ TEST(Json, RejectsInvalidUtf8AndSyntax) {
   EXPECT_FALSE(parse_json("\"\xff\"", "x").ok());
   EXPECT_FALSE(parse_json("{\"a\":}", "x").ok());
   EXPECT_FALSE(parse_json("", "x").ok());
+  EXPECT_EQ(parse_json("[1e999]", "f.json").error().to_string(), "f.json: bad JSON: number overflow parsing '1e999'");
+  EXPECT_NE(parse_json("[1,]", "f.json").error().message.find("bad JSON: parse error at line 1, column 4"),
+            std::string::npos);
+}
+
+TEST(Json, KeepsOrderAndTheLastOfEqualKeys) {
+  EXPECT_EQ(dump_json(*parse_json(R"({"b":1,"a":{"x":1,"x":[2]},"b":3,"c":null,"b":{}})", "x")),
+            R"({"b":{},"a":{"x":[2]},"c":null})");
+  EXPECT_EQ(dump_json(*parse_json("[true,-1,2.5,\"s\",[],{}]", "x")), "[true,-1,2.5,\"s\",[],{}]");
+}
+
+TEST(Json, ManyKeysTakeNoQuadraticTime) {
+  std::string text = "{";
+  for (int i = 0; i < 200'000; ++i) text += "\"token" + std::to_string(i % 150'000) + "\":" + std::to_string(i) + ",";
+  text.back() = '}';
+  const auto begin = std::chrono::steady_clock::now();
+  const auto json = parse_json(text, "x");
+  ASSERT_TRUE(json.ok()) << json.error().to_string();
+  EXPECT_EQ(json->size(), 150'000U);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(20));  // the quadratic way takes minutes
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/core.h>
+#include <set>
 
 namespace linnet {
 
@@ -15,10 +16,12 @@ bool is_multimodal_config(const Json& config) {
 
 Json text_config_of(const Json& config) {
   if (!config.is_object() || !is_multimodal_config(config)) return config;
-  Json text = config["text_config"];
+  Json text = *config.find("text_config");
+  std::set<std::string, std::less<>> present;  // an ordered Json object finds a key by looking at all of them
+  for (const auto& item : text.items()) present.insert(item.key());
   for (const auto& [key, value] : config.items()) {
     if (key.ends_with("_config") && key != "quantization_config") continue;  // other towers
-    if (key != "text_config" && !text.contains(key)) text[key] = value;
+    if (present.insert(key).second) text.get_ref<Json::object_t&>().emplace_back(key, value);
   }
   return text;
 }
