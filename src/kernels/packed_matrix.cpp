@@ -5,27 +5,12 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "kernels/line_buffer.hpp"
 #include "kernels/pack.hpp"
 
 namespace linnet::kernels {
 
 namespace {
-
-struct alignas(64) Line {
-  std::array<std::byte, kLine> bytes;
-};
-
-// Uninitialised memory on cache-line boundaries.
-class LineBuffer {
- public:
-  explicit LineBuffer(int64_t bytes)
-      : lines_(std::make_unique_for_overwrite<Line[]>(static_cast<size_t>((bytes + kLine - 1) / kLine))) {}
-  std::byte* data() { return lines_[0].bytes.data(); }
-  const std::byte* data() const { return lines_[0].bytes.data(); }
-
- private:
-  std::unique_ptr<Line[]> lines_;
-};
 
 // The panels of a matrix, packed in parallel.
 class Panels {

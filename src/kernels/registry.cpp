@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "kernels/line_buffer.hpp"
 #include "kernels/packed_matrix.hpp"
 
 namespace linnet {
@@ -15,10 +16,40 @@ std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matri
 }
 
 template <const kernels::CpuKernels& kCpu>
+void attention_for(const float* q, const AttentionSpan& span, const AttentionShape& shape,
+                   const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end, float* out) {
+  static_assert(kernels::kAttentionBlock == kBlockTokens);
+  const int64_t queries = (end - begin) * (shape.heads / shape.kv_heads);
+  kernels::LineBuffer scratch(kCpu.attention_scratch(shape.head_dim, queries));
+  kCpu.attention({.q = q,
+                  .out = out,
+                  .row_begin = span.row_begin,
+                  .position = span.position,
+                  .keys = span.keys,
+                  .key_blocks = span.key_blocks.data(),
+                  .value_blocks = span.value_blocks.data(),
+                  .half = span.dtype == DType::kF16,
+                  .by_head = span.by_head,
+                  .heads = shape.heads,
+                  .kv_heads = shape.kv_heads,
+                  .head_dim = shape.head_dim,
+                  .scale = params.scale,
+                  .softcap = params.softcap,
+                  .window = params.window,
+                  .causal = params.causal,
+                  .sinks = params.sinks.defined() ? params.sinks.data<float>() : nullptr,
+                  .kv_head = kv_head,
+                  .begin = begin,
+                  .end = end,
+                  .scratch = scratch.data()});
+}
+
+template <const kernels::CpuKernels& kCpu>
 KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
+  table.attention = attention_for<kCpu>;
   table.rms_norm = kCpu.rms_norm;
   table.silu_mul = kCpu.silu_mul;
   table.gelu_tanh_mul = kCpu.gelu_tanh_mul;

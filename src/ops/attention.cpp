@@ -22,13 +22,32 @@ float capped(float score, float cap) {
   return cap > 0 ? cap * std::tanh(score / cap) : score;
 }
 
+// Where a number of one key/value head lies in its block.
+struct HeadLayout {
+  int64_t at;
+  int64_t per_position;
+  int64_t per_dim;
+  int64_t of(int64_t position, int64_t d) const { return at + position * per_position + d * per_dim; }
+};
+HeadLayout key_layout(const AttentionSpan& span, const AttentionShape& shape, int64_t kv_head) {
+  const int64_t dim = shape.head_dim;
+  if (span.by_head) return {kv_head * dim * kBlockTokens, 1, kBlockTokens};
+  return {kv_head * dim, shape.kv_heads * dim, 1};
+}
+HeadLayout value_layout(const AttentionSpan& span, const AttentionShape& shape, int64_t kv_head) {
+  const int64_t dim = shape.head_dim;
+  if (span.by_head) return {kv_head * dim * kBlockTokens, dim, 1};
+  return key_layout(span, shape, kv_head);
+}
+
 // One row and head. State of the online softmax: the highest score so far, the sum of exp(score - highest), and the
 // values weighted alike.
 void attend_row(const float* q, const AttentionSpan& span, const AttentionShape& shape, const AttentionParams& params,
                 int64_t head, int64_t position, float* out) {
   const int64_t dim = shape.head_dim;
-  const int64_t stride = shape.kv_heads * dim;
-  const int64_t offset = head / (shape.heads / shape.kv_heads) * dim;
+  const int64_t kv_head = head / (shape.heads / shape.kv_heads);
+  const HeadLayout key_at = key_layout(span, shape, kv_head);
+  const HeadLayout value_at = value_layout(span, shape, kv_head);
   const int64_t first = first_visible_key(params, position);
   const int64_t last = params.causal ? position + 1 : span.keys;
   float highest = params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY;
@@ -42,9 +61,9 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
     float scores[kBlockTokens];
     float block_highest = highest;
     for (int64_t j = begin; j < end; ++j) {
-      const int64_t base = (j - block * kBlockTokens) * stride + offset;
+      const int64_t at = j - block * kBlockTokens;
       float dot = 0;
-      for (int64_t d = 0; d < dim; ++d) dot += q[d] * number_at(keys, span.dtype, base + d);
+      for (int64_t d = 0; d < dim; ++d) dot += q[d] * number_at(keys, span.dtype, key_at.of(at, d));
       scores[j - begin] = capped(dot * params.scale, params.softcap);
       block_highest = std::max(block_highest, scores[j - begin]);
     }
@@ -53,37 +72,41 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
     sum *= rescale;
     for (int64_t d = 0; d < dim; ++d) out[d] *= rescale;
     for (int64_t j = begin; j < end; ++j) {
-      const int64_t base = (j - block * kBlockTokens) * stride + offset;
+      const int64_t at = j - block * kBlockTokens;
       const float weight = std::exp(scores[j - begin] - highest);
       sum += weight;
-      for (int64_t d = 0; d < dim; ++d) out[d] += weight * number_at(values, span.dtype, base + d);
+      for (int64_t d = 0; d < dim; ++d) out[d] += weight * number_at(values, span.dtype, value_at.of(at, d));
     }
   }
   for (int64_t d = 0; d < dim; ++d) out[d] /= sum;
 }
 
 void attention_reference(const float* q, const AttentionSpan& span, const AttentionShape& shape,
-                         const AttentionParams& params, int64_t head, int64_t begin, int64_t end, float* out) {
+                         const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end, float* out) {
+  const int64_t group = shape.heads / shape.kv_heads;
   for (int64_t r = begin; r < end; ++r) {
-    const int64_t at = ((span.row_begin + r) * shape.heads + head) * shape.head_dim;
-    attend_row(q + at, span, shape, params, head, span.position + r, out + at);
+    for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+      const int64_t at = ((span.row_begin + r) * shape.heads + head) * shape.head_dim;
+      attend_row(q + at, span, shape, params, head, span.position + r, out + at);
+    }
   }
 }
 
 void run_spans(Context& ctx, const Tensor& q, std::span<const AttentionSpan> spans, const AttentionShape& shape,
                const AttentionParams& params, Tensor& out) {
-  // Units of work: one head and at most this many rows, so that a long prefill spreads over the pool.
+  // Units of work: the heads of one key/value head and at most this many rows, so that a long prefill spreads over the
+  // pool.
   constexpr int64_t kRowsPerUnit = 32;
   struct Unit {
     const AttentionSpan* span;
-    int64_t head;
+    int64_t kv_head;
     int64_t begin;
   };
   std::vector<Unit> units;
   int64_t work = 0;
   for (const AttentionSpan& span : spans) {
     for (int64_t begin = 0; begin < span.rows; begin += kRowsPerUnit) {
-      for (int64_t head = 0; head < shape.heads; ++head) units.push_back({&span, head, begin});
+      for (int64_t kv_head = 0; kv_head < shape.kv_heads; ++kv_head) units.push_back({&span, kv_head, begin});
     }
     work += span.rows * span.keys;
   }
@@ -93,14 +116,14 @@ void run_spans(Context& ctx, const Tensor& q, std::span<const AttentionSpan> spa
   ctx.for_rows(count, work_per_unit, [&](int64_t begin, int64_t end) {
     for (int64_t u = begin; u < end; ++u) {
       const Unit& unit = units[static_cast<size_t>(u)];
-      kernel(q.data<float>(), *unit.span, shape, params, unit.head, unit.begin,
+      kernel(q.data<float>(), *unit.span, shape, params, unit.kv_head, unit.begin,
              std::min(unit.begin + kRowsPerUnit, unit.span->rows), out.data<float>());
     }
   });
 }
 
 AttentionSpan span_over_batch(const Tensor& k, const Tensor& v, const Segment& segment) {
-  AttentionSpan span{segment.row_begin, segment.rows, 0, segment.rows, DType::kF32, {}, {}};
+  AttentionSpan span{segment.row_begin, segment.rows, 0, segment.rows, DType::kF32, false, {}, {}};
   const int64_t stride = k.dim(1) * k.dim(2);
   for (int64_t begin = 0; begin < segment.rows; begin += kBlockTokens) {
     const int64_t at = (segment.row_begin + begin) * stride;

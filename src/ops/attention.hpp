@@ -25,13 +25,16 @@ struct AttentionParams {
 
 // Rows [row_begin, row_begin + rows) of q, which are the tokens at positions [position, position + rows) of one
 // sequence, and the sequence's keys and values for positions [0, keys): block b holds positions from b * kBlockTokens,
-// each position K * D numbers of `dtype` (F32 or F16).
+// as numbers of `dtype` (F32 or F16).
 struct AttentionSpan {
   int64_t row_begin = 0;
   int64_t rows = 0;
   int64_t position = 0;
   int64_t keys = 0;
   DType dtype = DType::kF32;
+  // Layout of a block. By position: keys and values (kBlockTokens, K, D), of which the last block may be cut short.
+  // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole.
+  bool by_head = false;
   std::vector<const std::byte*> key_blocks;
   std::vector<const std::byte*> value_blocks;
 };
@@ -42,9 +45,10 @@ struct AttentionShape {
   int64_t head_dim = 0;  // D
 };
 
-// Computes head `head` of rows [begin, end) of one span: q and out are (N, H, D).
+// Computes the H / K heads of key/value head `kv_head` for rows [begin, end) of one span: q and out are (N, H, D).
 using AttentionKernel = void (*)(const float* q, const AttentionSpan& span, const AttentionShape& shape,
-                                 const AttentionParams& params, int64_t head, int64_t begin, int64_t end, float* out);
+                                 const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end,
+                                 float* out);
 
 namespace ops {
 

@@ -30,12 +30,41 @@ enum class FloatFormat : uint8_t { kF32, kF16, kBF16 };
 using FloatProduct = void (*)(const std::byte* panel, int64_t cols, const float* x, int64_t n, float* out,
                               int64_t out_stride);
 
+inline constexpr int64_t kAttentionBlock = 64;  // keys; equals ops' kBlockTokens
+
+// Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart.
+struct AttentionCall {
+  const float* q;  // (N, H, D)
+  float* out;      // (N, H, D)
+  int64_t row_begin;
+  int64_t position;
+  int64_t keys;
+  const std::byte* const* key_blocks;
+  const std::byte* const* value_blocks;
+  bool half;     // keys and values are F16, else F32
+  bool by_head;  // their layout in a block
+  int64_t heads;
+  int64_t kv_heads;
+  int64_t head_dim;
+  float scale;
+  float softcap;
+  int64_t window;
+  bool causal;
+  const float* sinks;  // (H), or null
+  int64_t kv_head;
+  int64_t begin;
+  int64_t end;
+  std::byte* scratch;  // attention_scratch(head_dim, rows * H / K) bytes, on a cache line
+};
+
 struct CpuKernels {
   QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
   FloatProduct f32, f16, bf16;
   // out: `groups` groups of x. A group with an infinity or NaN becomes NaN; one below 2^-120 becomes zero.
   void (*quantise)(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
 
+  void (*attention)(const AttentionCall& call);
+  int64_t (*attention_scratch)(int64_t head_dim, int64_t queries);
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);

@@ -4,6 +4,8 @@
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/float_inl.hpp"
 #include "kernels/cpu/math_inl.hpp"
+// After the maths that it uses.
+#include "kernels/cpu/attention_inl.hpp"
 #include "kernels/cpu/quant_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
@@ -26,6 +28,8 @@ constexpr CpuKernels kKernels{
     .f16 = float_product<FloatFormat::kF16>,
     .bf16 = float_product<FloatFormat::kBF16>,
     .quantise = quantise,
+    .attention = attention,
+    .attention_scratch = attention_scratch,
     .rms_norm = rms_norm,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,

@@ -29,6 +29,9 @@ struct U8 {  // a quad of codes for each of the sixteen rows
 template <int kBits>
 inline constexpr int kRowTile = kBits <= 4 ? 4 : 2;
 inline constexpr int kFloatRowTile = 6;
+// Queries and registers of keys or dimensions in one tile of attention.
+inline constexpr int64_t kAttentionRows = 4;
+inline constexpr int kAttentionVecs = 1;
 
 LINNET_INLINE F32 zero() {
   return {_mm256_setzero_ps(), _mm256_setzero_ps()};

@@ -34,6 +34,9 @@ template <int kBits>
 inline constexpr int kRowTile = kBits <= 6 ? 8 : 4;
 #endif
 inline constexpr int kFloatRowTile = 12;
+// Queries and registers of keys or dimensions in one tile of attention.
+inline constexpr int64_t kAttentionRows = 6;
+inline constexpr int kAttentionVecs = 4;
 
 LINNET_INLINE F32 zero() {
   return {_mm512_setzero_ps()};

@@ -1,0 +1,129 @@
+// Attention on every instruction set of this machine against the reference, and against itself: however rows are cut
+// and keys are laid out, a row has the same bits.
+#include "ops/attention.hpp"
+
+#include "kernels/kernels_testing.hpp"
+
+namespace linnet {
+namespace {
+
+struct Case {
+  int64_t heads;
+  int64_t kv_heads;
+  int64_t dim;
+  int64_t keys;
+  AttentionParams params;
+};
+
+// A sequence's keys and values in blocks, as a cache would hold them.
+struct Cache {
+  std::vector<std::vector<std::byte>> keys;
+  std::vector<std::vector<std::byte>> values;
+};
+
+void put(std::vector<std::byte>& block, int64_t at, DType dtype, float number) {
+  const Half half = to_half(number);
+  if (dtype == DType::kF16) {
+    std::memcpy(block.data() + at * 2, &half, 2);
+  } else {
+    std::memcpy(block.data() + at * 4, &number, 4);
+  }
+}
+
+Cache fill_cache(const Case& c, DType dtype, bool by_head) {
+  const std::vector<float> numbers = random_floats(2 * c.keys * c.kv_heads * c.dim, 5);
+  // What was never written is NaN: no row may be touched by it.
+  const auto block_bytes = static_cast<size_t>(kBlockTokens * c.kv_heads * c.dim * dtype_bytes(dtype));
+  Cache cache;
+  size_t next = 0;
+  for (int64_t j = 0; j < c.keys; ++j) {
+    if (j % kBlockTokens == 0) {
+      cache.keys.emplace_back(block_bytes, std::byte{0xFF});
+      cache.values.emplace_back(block_bytes, std::byte{0xFF});
+    }
+    const int64_t at = j % kBlockTokens;
+    for (int64_t h = 0; h < c.kv_heads; ++h) {
+      for (int64_t d = 0; d < c.dim; ++d) {
+        const int64_t key_at = by_head ? (h * c.dim + d) * kBlockTokens + at : (at * c.kv_heads + h) * c.dim + d;
+        const int64_t value_at = by_head ? (h * kBlockTokens + at) * c.dim + d : key_at;
+        put(cache.keys.back(), key_at, dtype, numbers[next++]);
+        put(cache.values.back(), value_at, dtype, numbers[next++]);
+      }
+    }
+  }
+  return cache;
+}
+
+// Rows [first, keys) of the sequence, in spans of `step` rows.
+std::vector<float> attend(const KernelTable& table, const Case& c, DType dtype, bool by_head, int64_t first,
+                          int64_t step) {
+  const Cache cache = fill_cache(c, dtype, by_head);
+  const std::vector<float> q = random_floats(c.keys * c.heads * c.dim, 6);
+  ThreadPool pool(step == c.keys ? 2 : 1);
+  Context ctx(pool, table);
+  std::vector<float> out;
+  for (int64_t row = first; row < c.keys; row += step) {
+    const int64_t rows = std::min(step, c.keys - row);
+    const std::span<const float> part(q.data() + row * c.heads * c.dim, static_cast<size_t>(rows * c.heads * c.dim));
+    // A row of a causal span may see no key after itself, though the cache holds some.
+    AttentionSpan span{0, rows, row, c.keys, dtype, by_head, {}, {}};
+    for (const auto& block : cache.keys) span.key_blocks.push_back(block.data());
+    for (const auto& block : cache.values) span.value_blocks.push_back(block.data());
+    const Tensor result = ops::attention_over(ctx, Tensor::from(part, Shape{rows, c.heads, c.dim}), c.kv_heads,
+                                              std::span(&span, 1), c.params);
+    out.insert(out.end(), result.span<float>().begin(), result.span<float>().end());
+  }
+  return out;
+}
+
+std::vector<Case> cases() {
+  AttentionParams plain{.scale = 0.125f};
+  AttentionParams window{.scale = 0.2f, .window = 70};
+  AttentionParams narrow{.scale = 0.2f, .window = 3};
+  AttentionParams capped{.scale = 1.0f, .softcap = 5.0f};
+  AttentionParams both_ways{.scale = 0.125f, .causal = false};
+  AttentionParams sinks{.scale = 0.5f};
+  static const std::vector<float> kSinks{0.5f, -1.0f, 3.0f, 0.0f};
+  sinks.sinks = Tensor::from(kSinks, Shape{4});
+  return {{9, 3, 64, 200, plain},     {4, 1, 16, 131, window}, {2, 2, 20, 90, narrow},
+          {4, 2, 8, 65, capped},      {3, 3, 80, 64, plain},   {4, 2, 32, 130, sinks},
+          {2, 1, 128, 70, both_ways}, {1, 1, 4, 1, plain},     {8, 1, 256, 129, window}};
+}
+
+class AttentionTest : public testing::TestWithParam<Isa> {};
+
+TEST_P(AttentionTest, IsTheReference) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const Case& c : cases()) {
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      for (const bool by_head : {false, true}) {
+        const std::vector<float> expected = attend(reference_kernels(), c, dtype, by_head, 0, c.keys);
+        const std::vector<float> got = attend(kernel_table(GetParam()), c, dtype, by_head, 0, c.keys);
+        ASSERT_EQ(got.size(), expected.size());
+        for (size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], expected[i], 1e-5) << "D=" << c.dim << " at " << i;
+      }
+    }
+  }
+}
+
+TEST_P(AttentionTest, ARowHasTheSameBitsHoweverItIsComputed) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const auto same = [](const std::vector<float>& a, const std::vector<float>& b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+  };
+  for (const Case& c : cases()) {
+    for (const DType dtype : {DType::kF32, DType::kF16}) {
+      const std::vector<float> all = attend(kernel_table(GetParam()), c, dtype, true, 0, c.keys);
+      EXPECT_TRUE(same(all, attend(kernel_table(GetParam()), c, dtype, true, 0, 1))) << c.dim;
+      EXPECT_TRUE(same(all, attend(kernel_table(GetParam()), c, dtype, true, 0, 7))) << c.dim;
+      EXPECT_TRUE(same(all, attend(kernel_table(GetParam()), c, dtype, false, 0, 33))) << c.dim;
+      EXPECT_TRUE(same(all, attend(kernel_table(Isa::kAvx2), c, dtype, true, 0, c.keys))) << c.dim;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, AttentionTest, testing::ValuesIn(kernel_isas()),
+                         [](const auto& one) { return std::string(isa_name(one.param)); });
+
+}  // namespace
+}  // namespace linnet
