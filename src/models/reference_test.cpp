@@ -229,6 +229,44 @@ TEST_P(Reference, LossAndGradients) {
   EXPECT_GT(compared, 10);
 }
 
+// The deliberately wrong case: one wrong number among many must be seen, and so must NaN.
+TEST_P(Reference, OneWrongNumberFails) {
+  const Tensor want = to_f32(*find(encoder() ? "hidden.last" : "logits"));
+  Tensor got = Tensor::empty(DType::kF32, want.shape());
+  float largest = 0;
+  for (const float x : want.span<float>()) largest = std::max(largest, std::abs(x));
+  for (const float wrong : {3e-4f * largest, NAN}) {
+    std::copy_n(want.data<float>(), want.elements(), got.data<float>());
+    EXPECT_EQ(distance(got, want), 0);
+    got.data<float>()[want.elements() / 2] += wrong;
+    EXPECT_GT(distance(got, want), kTolerance);
+  }
+}
+
+// A forward that forgot a tensor could still agree where that tensor hardly matters. None hardly matters.
+TEST_P(Reference, EveryTensorChangesTheOutput) {
+  const TensorSource& source = *description_->files.tensors;
+  const ForwardOutput right = value(model_->forward(ctx_, batch(), nullptr));
+  for (size_t changed = 0; changed < source.all().size(); ++changed) {
+    std::vector<StoredTensor> tensors(source.all().begin(), source.all().end());
+    StoredTensor& tensor = tensors[changed];
+    // Adding one number to all keys of a layer without rotation moves no softmax; the pooler has no part in hidden
+    // states.
+    if (tensor.name.ends_with("attention.self.key.bias") || tensor.name.starts_with("pooler.")) continue;
+    const auto values = std::make_shared<std::vector<float>>(tensor.bytes.size() / sizeof(float));
+    std::copy_n(to_f32(tensor).data<float>(), values->size(), values->data());
+    for (size_t i = 0; i < values->size(); i += 3) (*values)[i] = (*values)[i] * 1.5f + 0.1f;
+    tensor.bytes = std::as_bytes(std::span(*values));
+    tensor.owner = values;
+    const Transformer other = value(Transformer::load(description_->transformer, model_->table(),
+                                                      value(TensorSource::of(std::move(tensors))), false));
+    const ForwardOutput wrong = value(other.forward(ctx_, batch(), nullptr));
+    EXPECT_GT(distance(wrong.last_hidden, right.last_hidden) + (encoder() ? 0 : distance(wrong.logits, right.logits)),
+              10 * kTolerance)
+        << source.all()[changed].name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Reference, testing::ValuesIn(reference_folders()), [](const auto& row) {
   std::string name = row.param.parent_path().filename().string() + "_" + row.param.filename().string();
   std::replace_if(
