@@ -81,8 +81,8 @@ Status cut_continuation(Rendered& rendered, const std::string& continued, const 
   const bool spacing_kept = rendered.text.compare(at, kContinueTag.size(), kContinueTag) == 0;
   rendered.text.resize(at);
   if (!spacing_kept) rendered.text.resize(jinja::strip_space(rendered.text, false, true).size());
-  std::erase_if(rendered.generation, [&](const TextSpan& span) { return span.begin >= rendered.text.size(); });
-  for (TextSpan& span : rendered.generation) span.end = std::min(span.end, rendered.text.size());
+  std::erase_if(rendered.generation, [&](const RenderedSpan& span) { return span.begin >= rendered.text.size(); });
+  for (RenderedSpan& span : rendered.generation) span.end = std::min(span.end, rendered.text.size());
   return ok_status();
 }
 

@@ -27,10 +27,10 @@ struct RenderOptions {
 };
 
 // A part of the text, in bytes.
-struct TextSpan {
+struct RenderedSpan {
   size_t begin = 0;
   size_t end = 0;
-  bool operator==(const TextSpan&) const = default;
+  bool operator==(const RenderedSpan&) const = default;
 };
 
 struct Rendered {
@@ -38,7 +38,7 @@ struct Rendered {
   // What stands in {% generation %} blocks, in the order in which they ended: the tokens that training counts.
   // Exact for blocks written straight into the output; a block inside a macro or a {% set %} is placed, as
   // transformers does, where the output was when it ended.
-  std::vector<TextSpan> generation;
+  std::vector<RenderedSpan> generation;
 };
 
 class Template {
