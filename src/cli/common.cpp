@@ -1,0 +1,96 @@
+#include "cli/common.hpp"
+
+#include <charconv>
+#include <cstdio>
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "base/file.hpp"
+#include "tasks/tokenizer_loader.hpp"
+
+namespace linnet::cli {
+
+void ModelFlags::declare(CLI::App& app) {
+  app.add_option("MODEL", model, "a name (linnet list), a path, or a source such as hf:org/repo:Q4_K_M")->required();
+  app.add_option("--threads", threads, "threads to compute with; 0: all cores")->check(CLI::Range(0, 1024));
+  app.add_option("--context", context,
+                 fmt::format("tokens to make room for; 0: the model's own, at most {}", kDefaultContext))
+      ->check(CLI::NonNegativeNumber);
+}
+
+void SamplingFlags::declare(CLI::App& app) {
+  const auto group = [](CLI::Option* option) { return option->group("Sampling"); };
+  group(app.add_option("--temperature", params.temperature, "0: always the likeliest token"));
+  group(app.add_option("--top-k", params.top_k, "only the k likeliest tokens; 0: all"));
+  group(app.add_option("--top-p", params.top_p, "only the likeliest tokens that together have this probability"));
+  group(app.add_option("--min-p", params.min_p, "only tokens at least this fraction as likely as the likeliest"));
+  group(app.add_option("--typical-p", params.typical_p, "only the most typical tokens of this probability together"));
+  group(app.add_option("--repetition-penalty", params.repetition_penalty, "above 1: seldom say again what was said"));
+  group(app.add_option("--presence-penalty", params.presence_penalty, "taken off every generated token's logit"));
+  group(app.add_option("--frequency-penalty", params.frequency_penalty, "taken off for each time it was generated"));
+  group(app.add_option("--logit-bias", logit_bias, "ID:BIAS, added to a token's logit; may be repeated"));
+  group(app.add_option("--seed", params.seed, "same seed, same text"));
+  group(app.add_option("--stop", stop, "end before this text; may be repeated"));
+  group(app.add_option("--max-tokens", max_tokens, "how many tokens at most"))->check(CLI::PositiveNumber);
+}
+
+Result<GenerateParams> SamplingFlags::read() const {
+  GenerateParams out;
+  out.sampling = params;
+  for (const std::string& text : logit_bias) {
+    const size_t colon = text.find(':');
+    int32_t id = 0;
+    float bias = 0;
+    const char* end = text.data() + text.size();
+    const auto first = std::from_chars(text.data(), end, id);
+    const bool good = colon != std::string::npos && first.ec == std::errc() && first.ptr == text.data() + colon &&
+                      std::from_chars(text.data() + colon + 1, end, bias).ptr == end && colon + 1 < text.size();
+    if (!good) return usage_error("--logit-bias must be ID:BIAS, got " + text, "for example --logit-bias 42:-5");
+    out.sampling.logit_bias[id] = bias;
+  }
+  out.stop_strings = stop;
+  out.max_tokens = max_tokens;
+  TRY(out.sampling.check());
+  return out;
+}
+
+Session Speaker::session() {
+  return {transformer, runtime->context(), context, kv_dtype(model.description)};
+}
+
+Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
+  TRY_ASSIGN(ModelHandle model, find_model(flags.model));
+  if (!model.config().has_head) {
+    return unsupported("this model makes embeddings, not text", model.name(),
+                       "use it with: linnet embed " + model.name());
+  }
+  const int64_t limit = model.config().max_positions;
+  if (flags.context > limit) {
+    return usage_error(fmt::format("--context {} is more than the model's {}", flags.context, limit));
+  }
+  const int64_t context = flags.context > 0 ? flags.context : default_context(model.description);
+  TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
+  TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
+  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context));
+  std::vector<int32_t> ends = end_tokens(model, tokenizer);
+  return std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime),
+                                           std::move(transformer), context, std::move(ends)});
+}
+
+Result<std::string> read_stdin() {
+  return read_file("/dev/stdin");
+}
+
+Status print(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return io_error("cannot write the output");
+  }
+  return ok_status();
+}
+
+Status print_json(const Json& json) {
+  return print(dump_json(json) + "\n");
+}
+
+}  // namespace linnet::cli

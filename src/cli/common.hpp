@@ -1,0 +1,55 @@
+// Flags and manners that several verbs share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/App.hpp>
+
+#include "base/json.hpp"
+#include "engine/generate.hpp"
+#include "tasks/memory_plan.hpp"
+#include "tasks/model_handle.hpp"
+#include "tasks/runtime.hpp"
+
+namespace linnet::cli {
+
+// MODEL, --threads, --context.
+struct ModelFlags {
+  std::string model;
+  int threads = 0;
+  int64_t context = 0;
+  void declare(CLI::App& app);
+};
+
+// --temperature and its kin. Without a flag: the model's generation_config.json, else greedy.
+struct SamplingFlags {
+  SamplingParams params;
+  std::vector<std::string> logit_bias;  // ID:BIAS
+  std::vector<std::string> stop;
+  int64_t max_tokens = 512;
+  void declare(CLI::App& app);
+  // The parameters, checked. Error kUsage.
+  Result<GenerateParams> read() const;
+};
+
+// A model ready to speak.
+struct Speaker {
+  ModelHandle model;
+  Tokenizer tokenizer;
+  std::unique_ptr<Runtime> runtime;
+  Transformer transformer;
+  int64_t context;
+  std::vector<int32_t> end_tokens;
+
+  Session session();
+};
+Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags);
+
+// All of standard input, at most kMaxTextFile bytes.
+Result<std::string> read_stdin();
+// Writes to standard output at once. Error kIo when nobody reads it any more.
+Status print(std::string_view text);
+Status print_json(const Json& json);
+
+}  // namespace linnet::cli

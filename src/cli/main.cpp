@@ -1,0 +1,65 @@
+// linnet: reads the command line, runs one verb, turns its result into an exit code.
+#include <cstdio>
+#include <exception>
+#include <map>
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.hpp"
+#include "cli/verbs.hpp"
+
+#ifndef LINNET_VERSION
+#define LINNET_VERSION "0.1.0"
+#endif
+
+namespace {
+
+using namespace linnet;       // NOLINT(google-build-using-namespace)
+using namespace linnet::cli;  // NOLINT(google-build-using-namespace)
+
+constexpr int kFailed = 1;
+constexpr int kUsedWrongly = 2;
+constexpr int kStopped = 130;
+
+int report(const Error& error) {
+  std::fprintf(stderr, "linnet: %s\n", error.to_string().c_str());
+  if (error.code == ErrorCode::kCancelled) return kStopped;
+  return error.code == ErrorCode::kUsage ? kUsedWrongly : kFailed;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Linnet: from a pile of text to a small language model that does your job, on your own machine."};
+  app.set_version_flag("--version", "linnet " LINNET_VERSION);
+  app.require_subcommand(1);
+  app.footer("Help on a verb: linnet VERB --help");
+  std::map<const CLI::App*, Job> jobs;
+  for (const Verb& verb : verbs()) {
+    CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
+    sub->group(verb.group);
+    sub->footer(std::string("Example:\n  ") + verb.example);
+    jobs[sub] = verb.declare(*sub);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kUsedWrongly;
+  }
+  const Status status = jobs.at(app.get_subcommands().front())();
+  if (!status.ok()) return report(status.error());
+  // Output that could not be written (a full disk, a closed pipe) is a failure too.
+  if (std::fflush(stdout) != 0) return report(io_error("cannot write the output"));
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "linnet: out of memory\n  close other programs, or take a smaller model\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "linnet: internal error: %s\n", error.what());
+  }
+  return kFailed;
+}

@@ -1,0 +1,191 @@
+// linnet generate: continues a text, answers a question, or works through a file of them.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "base/cancel.hpp"
+#include "base/file.hpp"
+#include "base/terminal.hpp"
+#include "cli/common.hpp"
+#include "cli/verb.hpp"
+#include "tasks/chat_prompt.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+struct Flags {
+  ModelFlags model;
+  SamplingFlags sampling;
+  std::string prompt;
+  std::string system;
+  std::string batch;
+  bool chat = false;
+  bool json = false;
+  bool stats = false;
+  bool parse_special = false;
+  int32_t logprobs = -1;
+};
+
+// One prompt's tokens: {"messages": [...]} through the chat template, {"prompt": "..."} as it is.
+class Prompts {
+ public:
+  Prompts(const Flags& flags, const Speaker& speaker) : flags_(flags), speaker_(speaker) {}
+
+  Result<std::vector<int32_t>> plain(const std::string& text) {
+    return speaker_.tokenizer.encode(text, {.add_special = true, .parse_special = flags_.parse_special});
+  }
+
+  Result<std::vector<int32_t>> chat(Json messages) {
+    if (!template_) {
+      TRY_ASSIGN(ChatTemplate loaded, load_chat_template(speaker_.model, speaker_.tokenizer));
+      template_ = std::move(loaded);
+    }
+    ChatRequest request;
+    request.messages = std::move(messages);
+    request.add_generation_prompt = true;
+    TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(*template_, speaker_.tokenizer, request));
+    return std::move(prompt.tokens);
+  }
+
+  Result<std::vector<int32_t>> question(const std::string& text) {
+    if (!flags_.chat) return plain(text);
+    Json messages = Json::array();
+    if (!flags_.system.empty()) messages.push_back({{"role", "system"}, {"content", flags_.system}});
+    messages.push_back({{"role", "user"}, {"content", text}});
+    return chat(std::move(messages));
+  }
+
+ private:
+  const Flags& flags_;
+  const Speaker& speaker_;
+  std::optional<ChatTemplate> template_;
+};
+
+Json describe_token(const Tokenizer& tokenizer, const TokenChance& token) {
+  return {{"id", token.id}, {"token", tokenizer.token_bytes(token.id)}, {"logprob", token.log_probability}};
+}
+
+Json to_json(const Generated& result, const Tokenizer& tokenizer, bool logprobs) {
+  Json json = {{"text", result.text},
+               {"finish_reason", std::string(finish_reason_name(result.reason))},
+               {"prompt_tokens", result.prompt_tokens},
+               {"tokens", result.tokens.size()},
+               {"prefill_seconds", result.prefill_seconds},
+               {"decode_seconds", result.decode_seconds}};
+  if (!logprobs) return json;
+  Json list = Json::array();
+  for (const GeneratedToken& token : result.tokens) {
+    Json item = describe_token(tokenizer, token.chosen);
+    item["top"] = Json::array();
+    for (const TokenChance& other : token.top) item["top"].push_back(describe_token(tokenizer, other));
+    list.push_back(std::move(item));
+  }
+  json["logprobs"] = std::move(list);
+  return json;
+}
+
+void print_stats(const Generated& result) {
+  const auto rate = [](int64_t tokens, double seconds) {
+    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+  };
+  std::fprintf(stderr, "[prompt %lld tokens, %.1f tokens/s; reply %zu tokens, %.1f tokens/s]\n",
+               static_cast<long long>(result.prompt_tokens),
+               rate(result.prompt_tokens - result.reused_tokens, result.prefill_seconds), result.tokens.size(),
+               rate(static_cast<int64_t>(result.tokens.size()), result.decode_seconds));
+}
+
+Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
+  std::string text = flags.prompt;
+  if (text.empty() && !stdin_is_terminal()) {
+    TRY_ASSIGN(text, read_stdin());
+    // A pipe's last line break belongs to the pipe.
+    if (text.ends_with('\n')) text.pop_back();
+  }
+  Prompts prompts(flags, speaker);
+  TRY_ASSIGN(const std::vector<int32_t> tokens, prompts.question(text));
+  Session session = speaker.session();
+  Status written = ok_status();
+  CancelToken& cancel = interrupt_token();
+  const auto show = [&](std::string_view piece) {
+    if (!flags.json && written.ok()) written = print(piece);
+    if (!written.ok()) cancel.cancel();  // nobody reads: stop computing
+  };
+  TRY_ASSIGN(const Generated result, generate(session, speaker.tokenizer, tokens, params, show, &cancel));
+  TRY(std::move(written));
+  if (flags.json) {
+    TRY(print_json(to_json(result, speaker.tokenizer, flags.logprobs >= 0)));
+  } else {
+    TRY(print("\n"));
+  }
+  if (flags.stats) print_stats(result);
+  return result.reason == FinishReason::kCancelled ? cancel.check() : ok_status();
+}
+
+// Line `number` of a batch file.
+Result<std::vector<int32_t>> batch_prompt(Prompts& prompts, std::string_view line, const std::string& place) {
+  TRY_ASSIGN(const Json json, parse_json(line, place));
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+  if (const Json* messages = object.find("messages")) return prompts.chat(*messages);
+  if (!object.has("prompt")) return invalid("has neither \"prompt\" nor \"messages\"", place);
+  TRY_ASSIGN(const std::string text, object.string("prompt"));
+  return prompts.question(text);
+}
+
+Status run_batch(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
+  TRY_ASSIGN(const std::string text, flags.batch == "-" ? read_stdin() : read_file(flags.batch));
+  Prompts prompts(flags, speaker);
+  Session session = speaker.session();
+  size_t number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    const std::string place = flags.batch + ":" + std::to_string(number);
+    TRY_ASSIGN(const std::vector<int32_t> tokens, batch_prompt(prompts, line, place));
+    auto result = generate(session, speaker.tokenizer, tokens, params, {}, &interrupt_token());
+    if (!result.ok()) return std::move(result).error().at(place);
+    TRY(interrupt_token().check());
+    TRY(print_json(to_json(*result, speaker.tokenizer, flags.logprobs >= 0)));
+    if (flags.stats) print_stats(*result);
+  }
+  return ok_status();
+}
+
+Status run(const Flags& flags) {
+  const bool from_terminal = flags.prompt.empty() && flags.batch.empty() && stdin_is_terminal();
+  if (from_terminal)
+    return usage_error("there is no prompt", "give one: linnet generate MODEL \"Once upon a time\", or pipe one in");
+  if (!flags.prompt.empty() && !flags.batch.empty()) return usage_error("give a prompt or --batch, not both");
+  TRY_ASSIGN(GenerateParams params, flags.sampling.read());
+  interrupt_token();
+  TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
+  params.end_tokens = speaker->end_tokens;
+  params.top_logprobs = std::max(flags.logprobs, 0);
+  return flags.batch.empty() ? run_one(flags, *speaker, params) : run_batch(flags, *speaker, params);
+}
+
+}  // namespace
+
+Job declare_generate(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  flags->model.declare(app);
+  app.add_option("PROMPT", flags->prompt, "the text to continue; without it, standard input");
+  app.add_flag("--chat", flags->chat, "the prompt is a question: ask it through the model's chat template");
+  app.add_option("--system", flags->system, "with --chat: what the model is told first");
+  app.add_option(
+      "--batch", flags->batch,
+      "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line: a JSON line each, in order");
+  app.add_flag("--json", flags->json, "one JSON object instead of text");
+  app.add_option("--logprobs", flags->logprobs,
+                 "with --json or --batch: log-probabilities of each token and of the N likeliest")
+      ->check(CLI::Range(0, 100));
+  app.add_flag("--parse-special", flags->parse_special, "special tokens that the prompt spells are tokens");
+  app.add_flag("--stats", flags->stats, "token counts and speeds, on standard error");
+  flags->sampling.declare(app);
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace linnet::cli

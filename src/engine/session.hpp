@@ -1,0 +1,47 @@
+// One text in the KV cache: what a model has read so far, and the logits after it.
+// Ownership: borrows the model and the context. Thread safety: one thread at a time.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "models/transformer.hpp"
+
+namespace linnet {
+
+class Session {
+ public:
+  // Room for `max_tokens` positions.
+  Session(const Transformer& model, Context& ctx, int64_t max_tokens, DType kv_dtype);
+
+  // Reads what of `tokens` is not read yet: a common beginning with what was read before stays in the cache. Returns
+  // the logits (V) after the last token; requires at least one token. `progress` hears how many of how many are read.
+  // Errors: too many tokens (both numbers), cancelled.
+  Result<std::span<const float>> read(std::span<const int32_t> tokens, const CancelToken* cancel = nullptr,
+                                      const std::function<void(int64_t, int64_t)>& progress = {});
+  // Reads one more token.
+  Result<std::span<const float>> read_next(int32_t token);
+
+  const std::vector<int32_t>& tokens() const { return tokens_; }
+  int64_t max_tokens() const { return max_tokens_; }
+
+ private:
+  Status step(std::span<const int32_t> tokens, int64_t total_length, bool want_logits);
+  void forget_from(int64_t length);
+
+  const Transformer& model_;
+  Context& ctx_;
+  int64_t max_tokens_;
+  KvCache cache_;
+  KvCache::SequenceId id_;
+  std::vector<int32_t> tokens_;
+  Tensor logits_;
+  int regime_ = 0;  // of stretched rotary embeddings: a change makes every cached key stale
+};
+
+// Error for a prompt of `tokens` where `limit` fit: names both.
+Error too_long(int64_t tokens, int64_t limit);
+
+}  // namespace linnet

@@ -1,0 +1,31 @@
+// How much memory a model needs, computed before any of it is taken.
+// Thread safety: pure functions.
+#pragma once
+
+#include <cstdint>
+
+#include "models/model.hpp"
+
+namespace linnet {
+
+struct MemoryPlan {
+  uint64_t weights = 0;      // as they are held while running
+  uint64_t kv_cache = 0;     // of one sequence as long as the context
+  uint64_t activations = 0;  // of one prefill step
+  uint64_t total() const { return weights + kv_cache + activations; }
+};
+
+// Element type of cached keys and values: half precision where the weights are no finer, else float32.
+DType kv_dtype(const ModelDescription& model);
+
+// `context` tokens of one sequence.
+MemoryPlan plan_memory(const ModelDescription& model, int64_t context);
+
+// Error kOutOfMemory with both numbers, and what would fit, when the plan is more than this process may take.
+Status check_memory(const MemoryPlan& plan, int64_t context);
+
+// The longest context that anybody is given without asking: the model's own, up to this.
+inline constexpr int64_t kDefaultContext = 4096;
+int64_t default_context(const ModelDescription& model);
+
+}  // namespace linnet

@@ -1,0 +1,57 @@
+#include "tasks/model_handle.hpp"
+
+#include <algorithm>
+
+#include "tasks/memory_plan.hpp"
+
+namespace linnet {
+
+Result<ModelHandle> find_model(std::string_view name) {
+  ModelHandle model;
+  TRY_ASSIGN(model.stored, Store::standard().resolve(name));
+  TRY_ASSIGN(model.description, describe_model(model.stored.path));
+  return model;
+}
+
+Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {
+  const ModelFiles& files = model.description.files;
+  if (!files.chat_template && files.named_chat_templates.empty()) {
+    return unsupported("this model has no chat template, so it was not made for conversations", model.name(),
+                       "continue text with: linnet generate " + model.name() + " \"Once upon a time\"");
+  }
+  Json source = files.chat_template.value_or("");
+  if (!files.named_chat_templates.empty()) {
+    source = Json::array();
+    if (files.chat_template) source.push_back({{"name", "default"}, {"template", *files.chat_template}});
+    for (const auto& [name, text] : files.named_chat_templates) source.push_back({{"name", name}, {"template", text}});
+  }
+  const SpecialIds& ids = tokenizer.special();
+  std::map<std::string, std::string> special;
+  const auto add = [&](const char* name, int32_t id) {
+    if (id != kNoToken) special.emplace(name, tokenizer.piece(id));
+  };
+  add("bos_token", ids.bos);
+  add("eos_token", ids.eos);
+  add("unk_token", ids.unk);
+  add("pad_token", ids.pad);
+  return ChatTemplate::parse(source, "chat template of " + model.name(), std::move(special));
+}
+
+std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids = tokenizer.end_ids();
+  for (const int64_t id : model.description.files.eos_token_ids) {
+    if (id >= 0 && id < tokenizer.vocab_size()) ids.push_back(static_cast<int32_t>(id));
+  }
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context) {
+  TRY(check_memory(plan_memory(model.description, context), context));
+  TRY_ASSIGN(Transformer transformer, load_transformer(model.description));
+  transformer.pack(runtime.context(), mapped_files(model.description));
+  return transformer;
+}
+
+}  // namespace linnet

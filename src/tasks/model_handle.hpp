@@ -1,0 +1,39 @@
+// A model by the name that a person types: found, described, and loaded as far as the job needs.
+// Ownership: owns everything. Thread safety: const once loaded.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "hub/store.hpp"
+#include "models/model.hpp"
+#include "tasks/runtime.hpp"
+#include "text/chat_template.hpp"
+#include "text/tokenizer.hpp"
+
+namespace linnet {
+
+struct ModelHandle {
+  StoredModel stored;
+  ModelDescription description;
+
+  // What the person called it.
+  const std::string& name() const { return stored.name; }
+  const TransformerConfig& config() const { return description.transformer; }
+};
+
+// Finds and describes `name`; nothing large is read. Errors: not found, with the command that pulls it.
+Result<ModelHandle> find_model(std::string_view name);
+
+// The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
+// a guessed template would answer badly without anyone knowing why.
+Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);
+
+// Tokens after which a reply ends: generation_config's, the tokenizer's.
+std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);
+
+// Weights, packed for `runtime`, after the memory plan has been compared with what there is.
+Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context);
+
+}  // namespace linnet
