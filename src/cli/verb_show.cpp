@@ -1,0 +1,180 @@
+// linnet show: what a model is, and what it needs.
+#include <algorithm>
+#include <fmt/core.h>
+#include <map>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "base/system.hpp"
+#include "cli/common.hpp"
+#include "cli/verb.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+// What a tensor is for, roughly, as people compare models by it.
+std::string_view class_of(const TensorSpec& spec) {
+  switch (spec.role) {
+    case Role::kEmbedding:
+    case Role::kPositionEmbedding:
+    case Role::kTypeEmbedding:
+      return "embedding";
+    case Role::kHead:
+      return "head";
+    case Role::kQkv:
+    case Role::kQuery:
+    case Role::kKey:
+    case Role::kValue:
+    case Role::kAttentionOutput:
+      return "attention";
+    case Role::kGateUp:
+    case Role::kGate:
+    case Role::kUp:
+    case Role::kDown:
+      return "mlp";
+    case Role::kExpertGateUp:
+    case Role::kExpertGate:
+    case Role::kExpertUp:
+    case Role::kExpertDown:
+      return "experts";
+    default:
+      return "other";
+  }
+}
+
+// Class -> format -> parameters.
+using Classes = std::map<std::string, std::map<std::string, int64_t>>;
+
+Classes classify(const ModelHandle& model) {
+  const bool gguf = model.description.files.kind == ModelFiles::Kind::kGguf;
+  std::map<std::string, std::string> class_by_name;
+  for (const TensorSpec& spec : model.description.family->tensors(model.config())) {
+    for (int64_t e = 0; e < std::max<int64_t>(spec.experts, 1); ++e) {
+      for (const char* part : {"gate", "up"}) {
+        std::string name = gguf ? spec.gguf : spec.name;
+        if (const size_t hole = name.find("{}"); hole != std::string::npos) {
+          name.replace(hole, 2, gguf ? std::string(part) : std::to_string(e));
+        }
+        class_by_name[name] = class_of(spec);
+      }
+    }
+  }
+  Classes classes;
+  for (const StoredTensor& tensor : model.description.files.tensors->all()) {
+    const auto it = class_by_name.find(tensor.name);
+    classes[it == class_by_name.end() ? "other" : it->second][std::string(tensor.type_name())] +=
+        tensor.shape.elements();
+  }
+  return classes;
+}
+
+std::string sha256_of(const ModelHandle& model) {
+  for (const auto& file : model.stored.manifest.files) {
+    if (model.stored.path.filename() == file.name) return file.sha256;
+  }
+  return {};
+}
+
+Json describe(const ModelHandle& model) {
+  const TransformerConfig& c = model.config();
+  const ModelFiles& files = model.description.files;
+  int64_t parameters = 0;
+  Json classes = Json::object();
+  for (const auto& [name, formats] : classify(model)) {
+    for (const auto& [format, count] : formats) {
+      classes[name][format] = count;
+      parameters += count;
+    }
+  }
+  Json memory = Json::array();
+  for (int64_t context = 1024;; context *= 4) {
+    const int64_t at = std::min(context, c.max_positions);
+    const MemoryPlan plan = plan_memory(model.description, at);
+    memory.push_back({{"context", at}, {"bytes", plan.total()}, {"kv_cache", plan.kv_cache}});
+    if (at == c.max_positions) break;
+  }
+  return {{"name", model.name()},
+          {"path", model.stored.path.string()},
+          {"architecture", c.model_type},
+          {"parameters", parameters},
+          {"layers", c.num_layers()},
+          {"hidden_size", c.hidden_size},
+          {"heads", c.num_heads},
+          {"kv_heads", c.num_kv_heads},
+          {"head_dim", c.head_dim},
+          {"experts", c.moe.experts},
+          {"vocabulary", c.vocab_size},
+          {"context", c.max_positions},
+          {"quantisation", std::move(classes)},
+          {"chat_template", files.chat_template.has_value() || !files.named_chat_templates.empty()},
+          {"license", model.stored.manifest.license},
+          {"sha256", sha256_of(model)},
+          {"weights_bytes", files.tensors->total_bytes()},
+          {"memory", std::move(memory)},
+          {"memory_available", memory_info().available}};
+}
+
+std::string count_words(int64_t n) {
+  return n >= 1'000'000'000 ? fmt::format("{:.2f} billion", static_cast<double>(n) / 1e9)
+         : n >= 1'000'000   ? fmt::format("{:.1f} million", static_cast<double>(n) / 1e6)
+                            : std::to_string(n);
+}
+
+std::string for_people(const Json& d) {
+  std::string out;
+  const auto line = [&](const char* key, const std::string& value) { out += fmt::format("{:<15} {}\n", key, value); };
+  const auto integer = [&](const char* key) { return d[key].get<int64_t>(); };
+  line("model", d["name"].get<std::string>());
+  line("path", d["path"].get<std::string>());
+  line("architecture", fmt::format("{}: {} layers, hidden size {}, {} heads ({} for keys and values) of {}",
+                                   d["architecture"].get<std::string>(), integer("layers"), integer("hidden_size"),
+                                   integer("heads"), integer("kv_heads"), integer("head_dim")));
+  if (integer("experts") > 0) line("experts", std::to_string(integer("experts")));
+  line("parameters", count_words(integer("parameters")));
+  line("vocabulary", fmt::format("{} tokens", integer("vocabulary")));
+  line("context", fmt::format("{} tokens", integer("context")));
+  line("chat template",
+       d["chat_template"].get<bool>() ? "yes" : "none: this model continues text, it does not converse");
+  const auto or_unknown = [&](const char* key) {
+    return d[key].get<std::string>().empty() ? "not known" : d[key].get<std::string>();
+  };
+  line("licence", or_unknown("license"));
+  line("sha256", or_unknown("sha256"));
+  out += "\nweights\n";
+  for (const auto& [name, formats] : d["quantisation"].items()) {
+    std::string list;
+    for (const auto& [format, count] : formats.items()) {
+      list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", format, count_words(count.get<int64_t>()));
+    }
+    out += fmt::format("  {:<13} {}\n", name, list);
+  }
+  const auto available = d["memory_available"].get<uint64_t>();
+  out += fmt::format("\nmemory ({} free here)\n", format_bytes(available));
+  for (const Json& row : d["memory"]) {
+    const auto bytes = row["bytes"].get<uint64_t>();
+    out += fmt::format("  {:>7} tokens  {:>8}{}\n", row["context"].get<int64_t>(), format_bytes(bytes),
+                       bytes > available ? "  does not fit" : "");
+  }
+  return out;
+}
+
+}  // namespace
+
+Job declare_show(CLI::App& app) {
+  struct Flags {
+    std::string model;
+    bool json = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  app.add_option("MODEL", flags->model, "a name (linnet list), a path or a source")->required();
+  app.add_flag("--json", flags->json, "the same for machines");
+  return [flags]() -> Status {
+    TRY_ASSIGN(const ModelHandle model, find_model(flags->model));
+    const Json description = describe(model);
+    return flags->json ? print_json(description) : print(for_people(description));
+  };
+}
+
+}  // namespace linnet::cli

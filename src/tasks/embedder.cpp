@@ -1,0 +1,144 @@
+#include "tasks/embedder.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "tasks/tokenizer_loader.hpp"
+
+namespace linnet {
+
+namespace {
+
+Status read_pooling_module(const std::filesystem::path& path, PoolingConfig& config) {
+  TRY_ASSIGN(const Json json, read_json_file(path.string()));
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path.string()));
+  constexpr std::pair<const char*, Pooling> kModes[] = {{"pooling_mode_mean_tokens", Pooling::kMean},
+                                                        {"pooling_mode_cls_token", Pooling::kCls},
+                                                        {"pooling_mode_max_tokens", Pooling::kMax},
+                                                        {"pooling_mode_lasttoken", Pooling::kLastToken}};
+  int chosen = 0;
+  for (const auto& [key, pooling] : kModes) {
+    TRY_ASSIGN(const bool on, object.boolean_or(key, false));
+    if (!on) continue;
+    config.pooling = pooling;
+    ++chosen;
+  }
+  if (chosen == 1) return ok_status();
+  return unsupported("a pooling other than exactly one of mean, cls, max and last token", path.string());
+}
+
+// "sentence_transformers.models.Pooling" -> "Pooling"
+std::string last_part(const std::string& dotted) {
+  return dotted.substr(dotted.rfind('.') + 1);
+}
+
+}  // namespace
+
+Result<PoolingConfig> read_pooling(const ModelHandle& model) {
+  const ModelFiles& files = model.description.files;
+  PoolingConfig config;
+  config.max_tokens = model.config().max_positions;
+  config.pooling = model.config().causal ? Pooling::kLastToken : Pooling::kMean;
+  if (const auto path = files.file("sentence_bert_config.json")) {
+    TRY_ASSIGN(const Json json, read_json_file(path->string()));
+    TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path->string()));
+    TRY_ASSIGN(config.max_tokens, object.integer_or("max_seq_length", config.max_tokens, 1, config.max_tokens));
+  }
+  const auto modules = files.file("modules.json");
+  if (!modules) return config;
+  TRY_ASSIGN(const Json list, read_json_file(modules->string()));
+  if (!list.is_array()) return invalid("must be a list of modules", modules->string());
+  config.normalise = false;
+  for (const Json& item : list) {
+    TRY_ASSIGN(const JsonObject module, JsonObject::of(item, modules->string()));
+    TRY_ASSIGN(const std::string type, module.string("type"));
+    TRY_ASSIGN(const std::string folder, module.string_or("path", ""));
+    const std::string kind = last_part(type);
+    if (kind == "Normalize") {
+      config.normalise = true;
+    } else if (kind == "Pooling") {
+      const auto path = files.file(folder + "/config.json");
+      if (!path) return not_found(folder + "/config.json is missing", files.folder.string());
+      TRY(read_pooling_module(*path, config));
+    } else if (kind != "Transformer") {
+      return unsupported(fmt::format("module \"{}\"", type), modules->string(),
+                         "supported: Transformer, Pooling, Normalize");
+    }
+  }
+  return config;
+}
+
+Result<std::unique_ptr<Embedder>> Embedder::open(std::string_view model_name, int threads) {
+  TRY_ASSIGN(ModelHandle model, find_model(model_name));
+  TRY_ASSIGN(const PoolingConfig pooling, read_pooling(model));
+  TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
+  TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(threads));
+  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, pooling.max_tokens));
+  return std::unique_ptr<Embedder>(
+      new Embedder(std::move(model), std::move(tokenizer), std::move(runtime), std::move(transformer), pooling));
+}
+
+namespace {
+
+std::vector<float> pool_rows(const Tensor& hidden, Pooling pooling) {
+  const int64_t rows = hidden.dim(0);
+  const int64_t dim = hidden.dim(1);
+  const float* h = hidden.data<float>();
+  std::vector<float> out(static_cast<size_t>(dim));
+  for (int64_t d = 0; d < dim; ++d) {
+    float& x = out[static_cast<size_t>(d)];
+    switch (pooling) {
+      case Pooling::kCls:
+        x = h[d];
+        break;
+      case Pooling::kLastToken:
+        x = h[(rows - 1) * dim + d];
+        break;
+      case Pooling::kMax:
+        x = h[d];
+        for (int64_t r = 1; r < rows; ++r) x = std::max(x, h[r * dim + d]);
+        break;
+      case Pooling::kMean: {
+        double sum = 0;
+        for (int64_t r = 0; r < rows; ++r) sum += h[r * dim + d];
+        x = static_cast<float>(sum / static_cast<double>(rows));
+        break;
+      }
+    }
+  }
+  return out;
+}
+
+void normalise(std::vector<float>& vector) {
+  double squares = 0;
+  for (const float x : vector) squares += double{x} * x;
+  const double length = std::max(std::sqrt(squares), 1e-12);
+  for (float& x : vector) x = static_cast<float>(x / length);
+}
+
+}  // namespace
+
+Result<std::vector<float>> Embedder::embed(const std::string& text, bool truncate) {
+  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(text, {.add_special = true}));
+  if (tokens.empty()) return invalid("the text is empty");
+  const auto limit = static_cast<size_t>(pooling_.max_tokens);
+  if (tokens.size() > limit) {
+    if (!truncate) {
+      return invalid(fmt::format("the text has {} tokens, the model takes {}", tokens.size(), limit), {},
+                     "cut the text in parts, or allow the rest to be ignored with --truncate");
+    }
+    // The closing special token stays, as sentence-transformers keeps it.
+    const int32_t last = tokens.back();
+    tokens.resize(limit);
+    if (last == tokenizer_.special().sep) tokens.back() = last;
+  }
+  Batch batch = whole_sequence(std::move(tokens));
+  batch.logit_rows.clear();
+  TRY_ASSIGN(const ForwardOutput out, transformer_.forward(runtime_->context(), batch, nullptr));
+  std::vector<float> vector = pool_rows(out.last_hidden, pooling_.pooling);
+  if (pooling_.normalise) normalise(vector);
+  return vector;
+}
+
+}  // namespace linnet
