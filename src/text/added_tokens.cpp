@@ -41,6 +41,11 @@ size_t space_before(std::string_view text, size_t at, size_t floor) {
   return at;
 }
 
+// isspace() in the C locale, which llama.cpp asks.
+bool is_c_space(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 size_t space_after(std::string_view text, size_t at) {
   while (at < text.size()) {
     const Utf8Step step = decode_utf8(text.substr(at));
@@ -111,6 +116,12 @@ int32_t AddedTokenMatcher::longest_at(std::string_view text, size_t at) const {
   return found;
 }
 
+size_t AddedTokenMatcher::longest_prefix(std::string_view text) const {
+  if (tokens_.empty() || text.empty() || !first_bytes_[static_cast<uint8_t>(text[0])]) return 0;
+  const int32_t token = longest_at(text, 0);
+  return token < 0 ? 0 : tokens_[static_cast<size_t>(token)].content.size();
+}
+
 std::vector<AddedTokenMatcher::Piece> AddedTokenMatcher::split(std::string_view text, bool parse_special) const {
   if (text.empty()) return {};
   if (tokens_.empty()) return {{{0, text.size()}, kNoToken}};
@@ -179,9 +190,12 @@ std::vector<AddedTokenMatcher::Piece> AddedTokenMatcher::split_longest(std::stri
       const size_t end = place.at + bucket.key();
       // Everything taken so far is at least as long, so a free first and last byte leave nothing covered between.
       if (!covered[end - 1]) {
+        const AddedToken& token = tokens_[static_cast<size_t>(place.token)];
+        size_t after = end;
+        while (token.rstrip && after < text.size() && !covered[after] && is_c_space(text[after])) ++after;
         std::fill(covered.begin() + static_cast<std::ptrdiff_t>(place.at),
-                  covered.begin() + static_cast<std::ptrdiff_t>(end), true);
-        taken.push_back({{place.at, end}, tokens_[static_cast<size_t>(place.token)].id});
+                  covered.begin() + static_cast<std::ptrdiff_t>(after), true);
+        taken.push_back({{place.at, after}, token.id});
       } else if (const int32_t shorter = next_usable(shorter_[static_cast<size_t>(place.token)]); shorter >= 0) {
         by_length[length(shorter)].push_back({place.at, shorter});
       }

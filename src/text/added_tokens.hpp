@@ -47,6 +47,9 @@ class AddedTokenMatcher {
   // the number of tokens that begin each other.
   std::vector<Piece> split(std::string_view text, bool parse_special) const;
 
+  // Bytes of the longest token that `text` begins with, or 0.
+  size_t longest_prefix(std::string_view text) const;
+
  private:
   // A trie of the contents in an array of sorted edges.
   struct Node {

@@ -13,7 +13,6 @@ namespace {
 
 constexpr size_t kShortWord = 64;  // symbols; measured: the heap wins beyond about this
 constexpr uint32_t kNoRank = UINT32_MAX;
-constexpr std::string_view kSpaceMark = "\u2581";
 
 }  // namespace
 
@@ -36,7 +35,7 @@ Result<std::unique_ptr<BpeModel>> BpeModel::build(const Vocabulary& vocabulary, 
                                                   const MergeList& merges, BpeOptions options, std::string_view place) {
   std::unique_ptr<BpeModel> model(new BpeModel);  // NOLINT: the constructor is private
   model->options_ = std::move(options);
-  TRY(model->index_pieces(vocabulary, in_model));
+  model->index_pieces(vocabulary, in_model);
   model->merges_.reserve(merges.size());
   model->merge_order_.reserve(merges.size());
   const size_t prefix = model->options_.continuing_prefix.size();
@@ -61,120 +60,33 @@ Result<std::unique_ptr<BpeModel>> BpeModel::build(const Vocabulary& vocabulary, 
   return model;
 }
 
-Status BpeModel::index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model) {
-  const auto size = static_cast<size_t>(vocabulary.size());
-  std::vector<std::pair<size_t, size_t>> spans(size);
-  for (size_t id = 0; id < size; ++id) {
-    spans[id] = {keys_.size(), std::string::npos};
+void BpeModel::index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model) {
+  std::vector<std::string> keys(static_cast<size_t>(vocabulary.size()));
+  for (size_t id = 0; id < keys.size(); ++id) {
     if (!in_model[id]) continue;
     const std::string_view piece = vocabulary.piece(static_cast<int32_t>(id));
-    if (!options_.byte_level) {
-      keys_ += piece;
-    } else if (const auto bytes = letters_to_bytes(piece)) {
-      keys_ += *bytes;
-    } else {
-      continue;  // spelled outside the alphabet: no text can be it
-    }
-    spans[id].second = keys_.size();
+    // A piece that is spelled outside the alphabet is one that no text can be.
+    keys[id] = options_.byte_level ? letters_to_bytes(piece).value_or(std::string()) : std::string(piece);
   }
-  words_.reserve(size);
-  for (size_t id = 0; id < size; ++id) {
-    if (spans[id].second == std::string::npos) continue;
-    words_.insert(std::string_view(keys_).substr(spans[id].first, spans[id].second - spans[id].first),
-                  static_cast<int32_t>(id));
-  }
+  index_words(keys, options_.ignore_merges);
   for (size_t byte = 0; byte < 256; ++byte) {
     const char c = static_cast<char>(byte);
     byte_tokens_[byte] =
-        options_.byte_level ? words_.find(std::string_view(&c, 1)) : words_.find(fmt::format("<0x{:02X}>", byte));
+        options_.byte_level ? find_word(std::string_view(&c, 1)) : find_word(fmt::format("<0x{:02X}>", byte));
   }
-  whole_ = std::vector<std::atomic<Whole>>(size);
-  for (auto& whole : whole_) whole.store(options_.ignore_merges ? Whole::kYes : Whole::kUnasked);
-  return ok_status();
 }
 
 // Models that merge over characters see a whole text as one word. Where every token that merging can give has U+2581
 // only at its start, or is a run of it, no merge ever crosses "x▁", and the text can be cut there.
 void BpeModel::find_safe_splits(const Vocabulary& vocabulary) {
   if (options_.byte_level || !options_.continuing_prefix.empty() || !options_.end_suffix.empty()) return;
-  if (words_.find(kSpaceMark) == kNoToken) return;
+  if (find_word(kSpaceMark) == kNoToken) return;
   for (const auto& [left, right] : merge_order_) {
     // Merging only ever joins what it has built, so it is enough to look at the seams.
     const std::string_view before = vocabulary.piece(left);
     if (vocabulary.piece(right).starts_with(kSpaceMark) && !before.ends_with(kSpaceMark)) return;
   }
-  cut_before_spaces_ = true;
-}
-
-Status BpeModel::encode(std::string_view text, std::span<const TextSpan> words, EncodeScratch& scratch,
-                        std::vector<int32_t>& out) const {
-  scratch.cache.expect(text.size());
-  for (const TextSpan& span : words) {
-    const std::string_view word = text.substr(span.begin, span.end - span.begin);
-    if (cut_before_spaces_ && word.size() > 16) {
-      encode_long_characters(word, scratch, out);
-    } else {
-      encode_word(word, scratch, out);
-    }
-  }
-  return ok_status();
-}
-
-// Cuts a text before each run of U+2581.
-void BpeModel::encode_long_characters(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
-  size_t start = 0;
-  size_t at = 0;
-  while (at < word.size()) {
-    const size_t mark = word.find(kSpaceMark, at);
-    if (mark == std::string_view::npos) break;
-    if (mark > start) {
-      encode_word(word.substr(start, mark - start), scratch, out);
-      start = mark;
-    }
-    at = mark + kSpaceMark.size();
-    while (word.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
-  }
-  if (start < word.size()) encode_word(word.substr(start), scratch, out);
-}
-
-void BpeModel::encode_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
-  const int32_t id = words_.find(word);
-  if (id != kNoToken &&
-      (whole_[static_cast<size_t>(id)].load(std::memory_order_relaxed) == Whole::kYes || is_whole(id, word, scratch))) {
-    out.push_back(id);
-    return;
-  }
-  encode_rare(word, scratch, out);
-}
-
-void BpeModel::encode_rare(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
-  if (!scratch.cache.enabled() || word.empty() || word.size() > WordCache::kMaxWord) {
-    merge_word(word, scratch, out);
-    return;
-  }
-  const auto [known, entry] = scratch.cache.at(word);
-  if (known) {
-    const size_t end = entry->first + entry->count;
-    for (size_t i = entry->first; i < end; ++i) {
-      const int32_t id = out[i];  // a copy: push_back may move what it came from
-      out.push_back(id);
-    }
-    return;
-  }
-  const size_t first = out.size();
-  merge_word(word, scratch, out);
-  entry->first = first;
-  entry->count = static_cast<uint32_t>(out.size() - first);
-}
-
-bool BpeModel::is_whole(int32_t id, std::string_view word, EncodeScratch& scratch) const {
-  std::atomic<Whole>& known = whole_[static_cast<size_t>(id)];
-  if (known.load(std::memory_order_relaxed) == Whole::kNo) return false;
-  std::vector<int32_t> merged;
-  merge_word(word, scratch, merged);
-  const bool whole = merged.size() == 1 && merged[0] == id;
-  known.store(whole ? Whole::kYes : Whole::kNo, std::memory_order_relaxed);
-  return whole;
+  cut_before_spaces();
 }
 
 void BpeModel::merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
@@ -218,7 +130,7 @@ void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& sym
       character = spelled;
     }
     at += length;
-    const int32_t symbol = words_.find(character);
+    const int32_t symbol = find_word(character);
     if (symbol != kNoToken) {
       if (std::exchange(unknown_waits, false)) symbols.push_back(options_.unk);
       symbols.push_back(symbol);

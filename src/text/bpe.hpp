@@ -2,13 +2,11 @@
 // tokenizer.json spells them): the pair of neighbours with the lowest rank is merged, the leftmost first, until none is
 // left.
 //
-// A word that is a token, and that merging does build, is one lookup; other words up to 64 symbols are merged in place;
-// longer ones through a heap, O(n log n).
+// Words up to 64 symbols are merged in place, longer ones through a heap, O(n log n).
 // Thread safety: const methods may be called from any thread (what is learned about a token is stored atomically).
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,8 +14,8 @@
 #include <vector>
 
 #include "base/result.hpp"
-#include "text/token_model.hpp"
 #include "text/vocabulary.hpp"
+#include "text/word_model.hpp"
 
 namespace linnet {
 
@@ -33,15 +31,12 @@ struct BpeOptions {
   std::string end_suffix;         // of a word's last symbol
 };
 
-class BpeModel : public TokenModel {
+class BpeModel : public WordModel {
  public:
   // `in_model[id]` says which tokens merging may give (added tokens are not among them). Merges are in order of rank; a
   // pair that comes again keeps its first rank. Errors: a merge whose parts or result are not tokens.
   static Result<std::unique_ptr<BpeModel>> build(const Vocabulary& vocabulary, const std::vector<bool>& in_model,
                                                  const MergeList& merges, BpeOptions options, std::string_view place);
-
-  Status encode(std::string_view text, std::span<const TextSpan> words, EncodeScratch& scratch,
-                std::vector<int32_t>& out) const override;
 
   const BpeOptions& options() const { return options_; }
   // The merges in order of rank, as pairs of ids.
@@ -81,29 +76,19 @@ class BpeModel : public TokenModel {
   };
 
   BpeModel() = default;
-  Status index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model);
+  void index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model);
   void find_safe_splits(const Vocabulary& vocabulary);
 
-  void encode_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const;
-  void encode_long_characters(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const;
-  void encode_rare(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const;
-  bool is_whole(int32_t id, std::string_view word, EncodeScratch& scratch) const;
-  void merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const;
+  void merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const override;
   void start_bytes(std::string_view word, std::vector<int32_t>& symbols) const;
   void start_characters(std::string_view word, std::vector<int32_t>& symbols) const;
   void merge_short(std::vector<int32_t>& symbols, std::vector<int32_t>& out) const;
   void merge_long(EncodeScratch& scratch, std::vector<int32_t>& out) const;
 
   BpeOptions options_;
-  std::string keys_;                        // what words_ borrows: every piece as it appears in words
-  PieceMap words_;                          // as it appears in words -> id
   std::array<int32_t, 256> byte_tokens_{};  // of each byte: the symbol (byte_level) or its "<0x..>" token
   MergeTable merges_;
   std::vector<std::pair<int32_t, int32_t>> merge_order_;
-  // No token has U+2581 behind anything but U+2581: words can be cut before it. See find_safe_splits().
-  bool cut_before_spaces_ = false;
-  enum class Whole : uint8_t { kUnasked, kYes, kNo };
-  mutable std::vector<std::atomic<Whole>> whole_;  // by id: does merging the token's own text give the token?
 };
 
 }  // namespace linnet

@@ -296,10 +296,12 @@ class SentencePieceStep : public DecoderStep {
   explicit SentencePieceStep(SentencePieceSettings settings) : settings_(settings) {}
   void push(DecodedPiece piece, std::vector<DecodedPiece>& out) override {
     if (const int byte = byte_of_piece(piece.text); byte >= 0) {
-      out.push_back({std::string(1, static_cast<char>(byte)), true});
+      bytes_.push_back(static_cast<char>(byte));
+      give_bytes(false, out);
       at_start_ = false;
       return;
     }
+    give_bytes(true, out);
     constexpr std::string_view kMark = "\u2581";
     if (at_start_ && settings_.drop_space && piece.text.starts_with(kMark)) {
       piece.text.erase(0, kMark.size());
@@ -309,9 +311,22 @@ class SentencePieceStep : public DecoderStep {
     replace_all(piece.text, kMark, " ");
     out.push_back({std::move(piece.text), true});
   }
+  void finish(std::vector<DecodedPiece>& out) override { give_bytes(true, out); }
 
  private:
+  // Whole characters, and one U+FFFD for each byte that is in none. Unless `all`, what may become a character stays.
+  void give_bytes(bool all, std::vector<DecodedPiece>& out) {
+    while (!bytes_.empty()) {
+      const Utf8Step step = decode_utf8(bytes_);
+      if (!step.valid && !all && incomplete_utf8_tail(bytes_) == bytes_.size()) return;
+      const size_t length = step.valid ? static_cast<size_t>(step.length) : 1;
+      out.push_back({step.valid ? bytes_.substr(0, length) : std::string(kReplacement), true});
+      bytes_.erase(0, length);
+    }
+  }
+
   SentencePieceSettings settings_;
+  std::string bytes_;
   bool at_start_ = true;
 };
 

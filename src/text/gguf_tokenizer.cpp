@@ -1,11 +1,17 @@
 #include "text/gguf_tokenizer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
+#include <limits>
 
 #include "text/bpe.hpp"
 #include "text/gguf_pre_tokenizers.hpp"
+#include "text/score_bpe.hpp"
+#include "text/sentencepiece_normalizer.hpp"
 #include "text/tokenizer_parts.hpp"
+#include "text/unigram.hpp"
+#include "text/word_pieces.hpp"
 
 namespace linnet {
 
@@ -38,13 +44,22 @@ Result<Vocabulary> build_vocabulary(const GgufTokenizerFields& fields, const std
 
 // llama.cpp's tokens that are named for what they are, whatever type the file gives them.
 void fix_kinds(Vocabulary& vocabulary) {
-  for (const char* name :
-       {"<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<EOT>", "_<EOT>", "<|end_of_text|>",
-        "<｜end▁of▁sentence｜>", "<end_of_utterance>", "<|return|>", "<|call|>", "<|eom_id|>"}) {
+  // clang-format off
+  constexpr std::string_view kControl[] = {
+      "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>", "<end_of_turn>",
+      "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]", "<|end_of_text|>",
+      "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>", "<｜end▁of▁sentence｜>", "[e~[",
+      "<|fim_prefix|>", "<fim-prefix>", "<fim_prefix>", "<｜fim▁begin｜>", "<PRE>", "▁<PRE>", "<|code_prefix|>", "<|prefix|>",
+      "<|fim_suffix|>", "<fim-suffix>", "<fim_suffix>", "<｜fim▁hole｜>", "<SUF>", "▁<SUF>", "<|code_suffix|>", "<|suffix|>",
+      "<|fim_middle|>", "<fim-middle>", "<fim_middle>", "<｜fim▁end｜>", "<MID>", "▁<MID>", "<|code_middle|>", "<|middle|>",
+      "<|fim_pad|>", "<fim-pad>", "<fim_pad>", "<PAD>", "[PAD]", "<|fim_repo|>", "<|repo_name|>", "<fim-repo>", "<REPO>",
+      "<reponame>", "<|file_sep|>"};
+  // clang-format on
+  for (const std::string_view name : kControl) {
     const int32_t id = vocabulary.find(name);
     if (id != kNoToken) vocabulary.set_kind(id, TokenKind::kControl);
   }
-  for (const char* name : {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"}) {
+  for (const std::string_view name : {"<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"}) {
     const int32_t id = vocabulary.find(name);
     if (id != kNoToken) vocabulary.set_kind(id, TokenKind::kUserDefined);
   }
@@ -53,6 +68,13 @@ void fix_kinds(Vocabulary& vocabulary) {
     const int32_t id = vocabulary.find("<|end|>");
     if (id != kNoToken) vocabulary.set_kind(id, TokenKind::kUserDefined);
   }
+}
+
+// Phi-3's special tokens swallow the white space behind them; the files do not say so, llama.cpp goes by the name.
+bool specials_strip(std::string name) {
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c); });
+  return name.find("phi-3") != std::string::npos || name.find("phi3") != std::string::npos;
 }
 
 Result<int32_t> special_id(const std::optional<int64_t>& field, int32_t fallback, const Vocabulary& vocabulary,
@@ -87,7 +109,7 @@ Status read_special_ids(const GgufTokenizerFields& fields, const DefaultIds& def
   return ok_status();
 }
 
-void find_added_tokens(TokenizerParts& parts) {
+void find_added_tokens(TokenizerParts& parts, bool strip) {
   std::vector<AddedToken> added;
   const int32_t size = parts.vocabulary.size();
   parts.special_ids.assign(static_cast<size_t>(size), false);
@@ -100,6 +122,7 @@ void find_added_tokens(TokenizerParts& parts) {
     token.id = id;
     token.content = parts.vocabulary.piece(id);
     token.special = special;
+    token.rstrip = strip && token.content != "<unk>" && token.content != "<s>" && token.content != "<|endoftext|>";
     added.push_back(std::move(token));
   }
   parts.added = AddedTokenMatcher(std::move(added), AddedTokenOrder::kLongest);
@@ -118,6 +141,27 @@ Result<MergeList> split_merges(const std::vector<std::string>& lines, const std:
   return merges;
 }
 
+std::vector<bool> ids_of(const Vocabulary& vocabulary, std::initializer_list<TokenKind> kinds) {
+  std::vector<bool> chosen(static_cast<size_t>(vocabulary.size()));
+  for (int32_t id = 0; id < vocabulary.size(); ++id) {
+    chosen[static_cast<size_t>(id)] = std::find(kinds.begin(), kinds.end(), vocabulary.kind(id)) != kinds.end();
+  }
+  return chosen;
+}
+
+Status check_scores(const std::vector<float>& scores, const std::string& place) {
+  if (scores.empty()) return invalid("the scores (tokenizer.ggml.scores) are missing", place);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (!std::isfinite(scores[i])) return invalid(fmt::format("token {} has no finite score", i), place);
+  }
+  return ok_status();
+}
+
+void add_ends(const GgufTokenizerFields& fields, bool add_bos, bool add_eos, TokenizerParts& parts) {
+  if (fields.add_bos.value_or(add_bos) && parts.special.bos != kNoToken) parts.prefix.push_back(parts.special.bos);
+  if (fields.add_eos.value_or(add_eos) && parts.special.eos != kNoToken) parts.suffix.push_back(parts.special.eos);
+}
+
 Status fill_byte_level_bpe(const GgufTokenizerFields& fields, TokenizerParts& parts, const std::string& place) {
   if (fields.merges.empty()) return invalid("the merges (tokenizer.ggml.merges) are missing", place);
   TRY_ASSIGN(GgufPreTokenizer pre, gguf_pre_tokenizer(fields.pre.value_or("default"), place));
@@ -134,10 +178,77 @@ Status fill_byte_level_bpe(const GgufTokenizerFields& fields, TokenizerParts& pa
   parts.literal_specials = true;
   parts.keeps_bytes = true;
   parts.algorithm = "byte-level BPE";
-  const bool add_bos = fields.add_bos.value_or(pre.add_bos);
-  const bool add_eos = fields.add_eos.value_or(false);
-  if (add_bos && parts.special.bos != kNoToken) parts.prefix.push_back(parts.special.bos);
-  if (add_eos && parts.special.eos != kNoToken) parts.suffix.push_back(parts.special.eos);
+  add_ends(fields, pre.add_bos, false, parts);
+  return ok_status();
+}
+
+// "llama": SentencePiece's merging, over every token of the file.
+Status fill_score_bpe(const GgufTokenizerFields& fields, TokenizerParts& parts, const std::string& place) {
+  TRY(check_scores(fields.scores, place));
+  TRY(read_special_ids(fields, {1, 2, 0, kNoToken, kNoToken, kNoToken, kNoToken}, parts, place));
+  ScoreBpeOptions options;
+  options.scores = fields.scores;
+  options.mergeable.assign(static_cast<size_t>(parts.vocabulary.size()), true);
+  options.unk = parts.special.unk;
+  options.byte_fallback = true;
+  parts.model = std::make_unique<ScoreBpeModel>(parts.vocabulary, std::move(options));
+  const bool prefix = fields.add_space_prefix.value_or(true);
+  if (prefix) parts.normalizers.push_back(prepend_normalizer(" "));
+  parts.normalizers.push_back(replace_normalizer(literal_matcher(" "), "\u2581"));
+  parts.decoders.push_back(sentencepiece_decoder(prefix, false));
+  parts.spelling = PieceSpelling::kSpaceMark;
+  parts.keeps_bytes = true;
+  parts.algorithm = "SentencePiece BPE";
+  add_ends(fields, true, false, parts);
+  return ok_status();
+}
+
+Status fill_unigram(const GgufTokenizerFields& fields, TokenizerParts& parts, const std::string& place) {
+  TRY(check_scores(fields.scores, place));
+  TRY(read_special_ids(fields, {kNoToken, 1, 2, kNoToken, 0, kNoToken, kNoToken}, parts, place));
+  UnigramOptions options;
+  options.used = ids_of(parts.vocabulary, {TokenKind::kNormal, TokenKind::kUserDefined, TokenKind::kUnused});
+  float lowest = std::numeric_limits<float>::max();
+  SentencePieceNormalization normalization;
+  for (int32_t id = 0; id < parts.vocabulary.size(); ++id) {
+    const TokenKind kind = parts.vocabulary.kind(id);
+    const float score = fields.scores[static_cast<size_t>(id)];
+    if (kind == TokenKind::kNormal) lowest = std::min(lowest, score);
+    if (kind == TokenKind::kUserDefined) normalization.verbatim.emplace_back(parts.vocabulary.piece(id));
+    options.scores.push_back(kind == TokenKind::kUserDefined ? 0.0 : static_cast<double>(score));
+  }
+  options.unk_score = static_cast<double>(lowest - 10.0f);
+  options.unk = parts.special.unk;
+  TRY_ASSIGN(parts.model, UnigramModel::build(parts.vocabulary, std::move(options), place));
+  TRY_ASSIGN(normalization.map, CharsMap::parse(fields.precompiled_charsmap, place));
+  normalization.add_dummy_prefix = fields.add_space_prefix.value_or(false);
+  normalization.remove_extra_whitespaces = fields.remove_extra_whitespaces.value_or(false);
+  const bool drop_space = normalization.add_dummy_prefix || normalization.remove_extra_whitespaces;
+  parts.normalizers.push_back(llama_cpp_unigram_normalizer(std::move(normalization)));
+  parts.decoders.push_back(sentencepiece_decoder(drop_space, false));
+  parts.spelling = PieceSpelling::kSpaceMark;
+  parts.keeps_bytes = true;
+  parts.algorithm = "SentencePiece unigram";
+  add_ends(fields, false, true, parts);
+  return ok_status();
+}
+
+Status fill_wordpiece(const GgufTokenizerFields& fields, TokenizerParts& parts, const std::string& place) {
+  TRY(read_special_ids(fields, {101, kNoToken, 100, 102, 0, kNoToken, 103}, parts, place));
+  if (parts.special.cls == kNoToken) parts.special.cls = parts.special.bos;
+  WordPieceOptions options;
+  options.unk = parts.special.unk;
+  options.continuing_prefix.clear();
+  options.max_characters = 0;
+  const std::vector<bool> in_model(static_cast<size_t>(parts.vocabulary.size()), true);
+  TRY_ASSIGN(parts.model, WordPieceModel::build(parts.vocabulary, in_model, std::move(options), place));
+  const bool lowercase = fields.lowercase.value_or(true);
+  parts.pre_tokenizers.push_back(llama_cpp_bert_stage(lowercase, fields.strip_accents.value_or(lowercase)));
+  parts.decoders.push_back(sentencepiece_decoder(true, false));
+  parts.spelling = PieceSpelling::kSpaceMark;
+  parts.algorithm = "WordPiece";
+  if (parts.special.bos != kNoToken) parts.prefix.push_back(parts.special.bos);
+  if (parts.special.sep != kNoToken) parts.suffix.push_back(parts.special.sep);
   return ok_status();
 }
 
@@ -147,9 +258,15 @@ Result<Tokenizer> load_gguf_tokenizer(const GgufTokenizerFields& fields, const s
   auto parts = std::make_unique<TokenizerParts>();
   TRY_ASSIGN(parts->vocabulary, build_vocabulary(fields, place));
   fix_kinds(parts->vocabulary);
-  find_added_tokens(*parts);
+  find_added_tokens(*parts, specials_strip(fields.model_name));
   if (fields.model == "gpt2") {
     TRY(fill_byte_level_bpe(fields, *parts, place));
+  } else if (fields.model == "llama") {
+    TRY(fill_score_bpe(fields, *parts, place));
+  } else if (fields.model == "t5") {
+    TRY(fill_unigram(fields, *parts, place));
+  } else if (fields.model == "bert") {
+    TRY(fill_wordpiece(fields, *parts, place));
   } else {
     return unsupported(fmt::format("tokenizer model {:?}", fields.model), place);
   }

@@ -33,6 +33,9 @@ struct GgufTokenizerFields {
   std::optional<bool> add_sep;                   // add_sep_token
   std::optional<bool> add_space_prefix;          // add_space_prefix
   std::optional<bool> remove_extra_whitespaces;  // remove_extra_whitespaces
+  std::optional<bool> lowercase;                 // normalizer.lowercase (bert)
+  std::optional<bool> strip_accents;             // normalizer.strip_accents (bert)
+  std::string model_name;                        // general.name, on which llama.cpp hangs how Phi-3's tokens strip
   std::string precompiled_charsmap;              // precompiled_charsmap: raw bytes (t5)
 };
 

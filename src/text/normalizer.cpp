@@ -11,11 +11,15 @@ namespace linnet {
 
 namespace {
 
-// A normalizer made of a function from text to text.
+// A normalizer made of a function from text to text. `filters`: it may drop characters.
 template <class Function>
 class FunctionNormalizer : public Normalizer {
  public:
-  explicit FunctionNormalizer(Function function) : function_(std::move(function)) {}
+  explicit FunctionNormalizer(Function function, bool filters) : function_(std::move(function)), filters_(filters) {}
+  bool drops_start(std::string_view text) const override {
+    if (!filters_ || text.empty()) return false;
+    return function_(text.substr(0, static_cast<size_t>(decode_utf8(text).length))).empty();
+  }
   Status apply(std::string& text) const override {
     text = function_(text);
     return ok_status();
@@ -23,11 +27,12 @@ class FunctionNormalizer : public Normalizer {
 
  private:
   Function function_;
+  bool filters_;
 };
 
 template <class Function>
-std::unique_ptr<Normalizer> normalizer_of(Function function) {
-  return std::make_unique<FunctionNormalizer<Function>>(std::move(function));
+std::unique_ptr<Normalizer> normalizer_of(Function function, bool filters = false) {
+  return std::make_unique<FunctionNormalizer<Function>>(std::move(function), filters);
 }
 
 // Applies `map(character, out)` to each character.
@@ -88,13 +93,6 @@ std::string strip(std::string_view text, bool left, bool right) {
   return std::string(text.substr(begin, (right ? end : text.size()) - begin));
 }
 
-bool is_chinese(char32_t c) {
-  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||
-         (c >= 0x2A700 && c <= 0x2B73F) || (c >= 0x2B740 && c <= 0x2B81F) ||
-         // Upstream's slip for 2B820, kept since ids depend on it.
-         (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
-}
-
 std::string bert_clean(std::string_view text) {
   const CharTable& table = CharTable::get();
   return map_characters(text, [&](char32_t c, std::string& out) {
@@ -103,7 +101,7 @@ std::string bert_clean(std::string_view text) {
       return;
     }
     const uint16_t flags = table.flags(c);
-    if (c == 0 || c == kReplacementCharacter || (flags & (kControl | kFormat | kOtherC))) return;
+    if (c == 0 || c == kReplacementCharacter || (flags & (kControl | kFormat)) || is_private_use(c)) return;
     if (flags & kWhiteSpace) {
       out.push_back(' ');
     } else {
@@ -123,9 +121,9 @@ std::string bert_normalize(std::string_view text, const BertNormalization& optio
   std::string out = options.clean_text ? bert_clean(text) : std::string(text);
   if (options.handle_chinese_chars) {
     out = map_characters(out, [](char32_t c, std::string& made) {
-      if (is_chinese(c)) made.push_back(' ');
+      if (is_cjk_ideograph(c)) made.push_back(' ');
       append_utf8(made, c);
-      if (is_chinese(c)) made.push_back(' ');
+      if (is_cjk_ideograph(c)) made.push_back(' ');
     });
   }
   if (options.strip_accents) out = drop_flags(normalize_unicode(out, NormalForm::kNfd), kMn);
@@ -194,7 +192,7 @@ std::unique_ptr<Normalizer> lowercase_normalizer() {
 }
 
 std::unique_ptr<Normalizer> strip_accents_normalizer() {
-  return normalizer_of([](std::string_view text) { return drop_flags(text, kMark); });
+  return normalizer_of([](std::string_view text) { return drop_flags(text, kMark); }, true);
 }
 
 std::unique_ptr<Normalizer> replace_normalizer(std::unique_ptr<Matcher> matcher, std::string content) {
@@ -210,7 +208,7 @@ std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix) {
 }
 
 std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right) {
-  return normalizer_of([left, right](std::string_view text) { return strip(text, left, right); });
+  return normalizer_of([left, right](std::string_view text) { return strip(text, left, right); }, left);
 }
 
 std::unique_ptr<Normalizer> byte_letters_normalizer() {
@@ -218,11 +216,11 @@ std::unique_ptr<Normalizer> byte_letters_normalizer() {
 }
 
 std::unique_ptr<Normalizer> nmt_normalizer() {
-  return normalizer_of([](std::string_view text) { return map_characters(text, nmt_character); });
+  return normalizer_of([](std::string_view text) { return map_characters(text, nmt_character); }, true);
 }
 
 std::unique_ptr<Normalizer> bert_normalizer(BertNormalization options) {
-  return normalizer_of([options](std::string_view text) { return bert_normalize(text, options); });
+  return normalizer_of([options](std::string_view text) { return bert_normalize(text, options); }, true);
 }
 
 std::unique_ptr<Normalizer> precompiled_normalizer(CharsMap map) {

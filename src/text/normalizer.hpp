@@ -20,6 +20,9 @@ class Normalizer {
   Normalizer& operator=(const Normalizer&) = delete;
   virtual ~Normalizer() = default;
   virtual Status apply(std::string& text) const = 0;
+  // Does apply() drop the first character of `text`? What is left then no longer begins where the text does, which
+  // Metaspace's "first" asks.
+  virtual bool drops_start(std::string_view) const { return false; }
 };
 
 using Normalizers = std::vector<std::unique_ptr<Normalizer>>;

@@ -184,6 +184,53 @@ class FixedLengthStage : public PreTokenizer {
   size_t length_;
 };
 
+class LlamaCppBertStage : public PreTokenizer {
+ public:
+  LlamaCppBertStage(bool lowercase, bool strip_accents) : lowercase_(lowercase), strip_accents_(strip_accents) {}
+
+  Status apply(PreText& text) const override {
+    std::string made;
+    std::vector<TextSpan> words;
+    bool in_word = false;
+    const auto begin_word = [&] {
+      words.push_back({made.size(), made.size()});
+      made += "\u2581";
+    };
+    for (const TextSpan& word : text.words) {
+      in_word = false;
+      for (size_t at = word.begin; at < word.end;) {
+        const Utf8Step step = decode_utf8(text.text.substr(at, word.end - at));
+        at += static_cast<size_t>(step.length);
+        const char32_t c = strip_accents_ ? first_of_decomposition(step.code_point) : step.code_point;
+        const uint16_t flags = CharTable::get().flags(c);
+        if (flags & kWhiteSpace) {
+          in_word = false;
+          continue;
+        }
+        if (c == 0 || c == kReplacementCharacter || (flags & (kControl | kFormat)) || is_private_use(c)) continue;
+        if (strip_accents_ && (flags & kMark)) continue;
+        const bool alone = (flags & kPunctuation) || (c < 0x7F && (flags & kSymbol)) || is_cjk_ideograph(c);
+        if (alone || !in_word) begin_word();
+        in_word = !alone;
+        if (lowercase_) {
+          append_utf8(made, simple_lowercase(c));
+        } else {
+          append_utf8(made, c);
+        }
+        words.back().end = made.size();
+      }
+    }
+    text.storage = std::move(made);
+    text.text = text.storage;
+    text.words = std::move(words);
+    return ok_status();
+  }
+
+ private:
+  bool lowercase_;
+  bool strip_accents_;
+};
+
 // Matches each character, or each run of characters, whose class is not 0; a run is of one class.
 template <class ClassOf>
 class ClassMatcher : public Matcher {
@@ -255,6 +302,10 @@ std::unique_ptr<PreTokenizer> byte_letters_stage() {
 
 std::unique_ptr<PreTokenizer> metaspace_stage(std::string mark, PrependScheme scheme, bool split) {
   return std::make_unique<MetaspaceStage>(std::move(mark), scheme, split);
+}
+
+std::unique_ptr<PreTokenizer> llama_cpp_bert_stage(bool lowercase, bool strip_accents) {
+  return std::make_unique<LlamaCppBertStage>(lowercase, strip_accents);
 }
 
 std::unique_ptr<PreTokenizer> fixed_length_stage(size_t length) {

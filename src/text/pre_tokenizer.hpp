@@ -54,6 +54,10 @@ std::unique_ptr<PreTokenizer> metaspace_stage(std::string mark, PrependScheme sc
 // Words of `length` characters.
 std::unique_ptr<PreTokenizer> fixed_length_stage(size_t length);
 
+// llama.cpp's "bert" tokenizer: words and single punctuation and CJK characters, each after U+2581, without control
+// characters; `strip_accents` leaves the first character of every decomposition.
+std::unique_ptr<PreTokenizer> llama_cpp_bert_stage(bool lowercase, bool strip_accents);
+
 // Characters that BERT calls punctuation: ASCII's that are no letters or digits, and P*.
 std::unique_ptr<Matcher> punctuation_matcher();
 

@@ -39,7 +39,10 @@ class Encoding {
   Status fragment(std::string_view text, bool starts_input) {
     if (parts_.normalizers.empty()) return normalized(text, starts_input);
     std::string changed(text);
-    for (const auto& normalizer : parts_.normalizers) TRY(normalizer->apply(changed));
+    for (const auto& normalizer : parts_.normalizers) {
+      starts_input = starts_input && !normalizer->drops_start(changed);
+      TRY(normalizer->apply(changed));
+    }
     return normalized(changed, starts_input);
   }
 
@@ -200,7 +203,8 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DecodeOptions& option
 std::string Detokenizer::push(int32_t id) {
   const TokenizerParts& parts = tokenizer_->parts();
   if (!valid_id(parts, id) || (options_.skip_special && tokenizer_->is_special(id))) return {};
-  std::string piece(parts.vocabulary.piece(id));
+  const auto spelled = parts.decoded_as.find(id);
+  std::string piece(spelled != parts.decoded_as.end() ? std::string_view(spelled->second) : parts.vocabulary.piece(id));
   if (parts.literal_specials && parts.spelling == PieceSpelling::kByteLetters &&
       parts.vocabulary.kind(id) != TokenKind::kNormal) {
     piece = bytes_to_letters(piece);

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "text/added_tokens.hpp"
@@ -32,6 +33,8 @@ struct TokenizerParts {
   std::vector<int32_t> prefix;  // of add_special
   std::vector<int32_t> suffix;
   DecoderStages decoders;
+  // Pieces that decoding spells otherwise than the vocabulary: added tokens that are looked for in normalised text.
+  std::unordered_map<int32_t, std::string> decoded_as;
 
   PieceSpelling spelling = PieceSpelling::kPlain;
   bool literal_specials = false;  // special pieces are plain text, whatever `spelling` says (GGUF)

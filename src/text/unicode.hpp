@@ -61,6 +61,18 @@ std::string normalize_unicode(std::string_view text, NormalForm form);
 // The lower case of one character, which may be more than one (U+0130): appended to `out`.
 void append_lowercase(std::string& out, char32_t c);
 
+// The lower case that is one character, where there is one.
+char32_t simple_lowercase(char32_t c);
+
+// The first code point of the full canonical decomposition.
+char32_t first_of_decomposition(char32_t c);
+
+// Co: U+E000..U+F8FF and planes 15 and 16.
+bool is_private_use(char32_t c);
+
+// What BERT cuts into single characters: the CJK ideograph blocks as Hugging Face lists them.
+bool is_cjk_ideograph(char32_t c);
+
 // `text` with every invalid sequence replaced by U+FFFD, one for each maximal subpart.
 std::string replace_invalid_utf8(std::string_view text);
 

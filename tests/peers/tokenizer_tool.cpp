@@ -1,9 +1,9 @@
-// Drives a tokenizer for the comparison with its peers (tests/peers/tokenizers.py) and times it.
+// Drives a tokenizer for the comparison with its peers (tests/peers/compare_tokenizers.py) and times it.
 //
 //   tokenizer_tool KIND FILE encode [--add-special] [--parse-special]   JSON strings in, a line each; lists of ids out
 //   tokenizer_tool KIND FILE decode [--keep-special] [--stream]         lists of ids in; JSON strings out
 //   tokenizer_tool KIND FILE bench TEXT                                 MB/s of encoding the file TEXT
-// KIND: json (tokenizer.json), gguf (a JSON object of the fields of GgufTokenizerFields).
+// KIND: json (tokenizer.json), spm (tokenizer.model), gguf (a JSON object of the fields of GgufTokenizerFields).
 #include <chrono>
 #include <fmt/format.h>
 #include <iostream>
@@ -11,7 +11,9 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "text/gguf_tokenizer.hpp"
+#include "text/sentencepiece.hpp"
 #include "text/tokenizer.hpp"
+#include "text/tokenizer_json.hpp"
 
 namespace linnet {
 namespace {
@@ -43,12 +45,26 @@ Result<Tokenizer> load_fields(const std::string& path) {
   optional("add_eos_token", fields.add_eos);
   optional("add_space_prefix", fields.add_space_prefix);
   optional("remove_extra_whitespaces", fields.remove_extra_whitespaces);
+  if (json.contains("general.name")) fields.model_name = json.at("general.name").get<std::string>();
+  if (json.contains("precompiled_charsmap")) {
+    for (const Json& byte : json.at("precompiled_charsmap")) {
+      fields.precompiled_charsmap.push_back(static_cast<char>(byte.get<int>()));
+    }
+  }
   return load_gguf_tokenizer(fields, path);
 }
 
 Result<Tokenizer> load(std::string_view kind, const std::string& path) {
   if (kind == "gguf") return load_fields(path);
-  return usage_error("KIND is gguf");
+  if (kind == "json") {
+    TRY_ASSIGN(const std::string text, read_file(path, 1ull << 30));
+    return load_tokenizer_json(text, {}, path);
+  }
+  if (kind == "spm") {
+    TRY_ASSIGN(const std::string bytes, read_file(path, 1ull << 30));
+    return load_sentencepiece(bytes, path);
+  }
+  return usage_error("KIND is json, spm or gguf");
 }
 
 Status encode_lines(const Tokenizer& tokenizer, const EncodeOptions& options) {
