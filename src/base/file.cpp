@@ -75,6 +75,7 @@ Status write_all(int fd, std::span<const std::byte> bytes, const std::string& pl
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
     if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && (errno == ENOSPC || errno == EDQUOT)) return Error{ErrorCode::kIo, "the disk is full", place, {}};
     if (put < 0) return io_error("cannot write", place);
     bytes = bytes.subspan(static_cast<size_t>(put));
   }

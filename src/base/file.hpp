@@ -69,7 +69,7 @@ class AtomicFile {
 // AtomicFile in one call.
 Status write_file(const std::filesystem::path& target, std::string_view text);
 
-// Appends [write(2) until all is out]. `place` names the file in the error.
+// Appends [write(2) until all is out]. `place` names the file in the error. A full disk is said in those words.
 Status write_all(int fd, std::span<const std::byte> bytes, const std::string& place);
 
 }  // namespace linnet

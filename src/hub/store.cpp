@@ -189,14 +189,28 @@ Result<fs::path> Store::folder_of(const Source& source, std::string_view revisio
   }
 }
 
-fs::path Store::lock_path(const Source& source) const {
-  Digest digest;
+namespace {
+
+// One name for all that comes from the same repository, package or address.
+std::string key_of(const Source& source) {
   Source whole = source;
   whole.revision.clear();
   whole.selector.clear();
   whole.version.clear();
+  whole.sha256.clear();
+  Digest digest;
   digest.update(whole.to_string());
-  return root_ / ".locks" / digest.hex().substr(0, 32);
+  return digest.hex().substr(0, 32);
+}
+
+}  // namespace
+
+fs::path Store::lock_path(const Source& source) const {
+  return root_ / ".locks" / key_of(source);
+}
+
+fs::path Store::partial_of(const Source& source) const {
+  return partial_dir() / key_of(source);
 }
 
 std::vector<StoredModel> Store::models_in(const fs::path& folder, std::vector<Error>* problems) const {
@@ -403,6 +417,7 @@ Status Store::remove(const StoredModel& model) const {
   TRY(rewrite_manifest(model.folder, model.manifest, false));
   const fs::path inside = model.folder.lexically_relative(root_);
   std::error_code code;
+  if (const auto source = parse_source(model.manifest.source); source.ok()) fs::remove_all(partial_of(*source), code);
   for (const ModelFile& file : model.manifest.files) {
     if (std::ranges::find(shared, file.name) != shared.end()) continue;
     TRY_ASSIGN(const fs::path path, beneath(inside / file.name));

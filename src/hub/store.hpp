@@ -75,6 +75,8 @@ class Store {
 
   std::filesystem::path partial_dir() const { return root_ / ".partial"; }
   std::filesystem::path lock_path(const Source& source) const;
+  // Where the unfinished files of a source wait to be continued.
+  std::filesystem::path partial_of(const Source& source) const;
 
   // root/relative, when no component of it is a symbolic link that could lead out of the store.
   Result<std::filesystem::path> beneath(const std::filesystem::path& relative) const;

@@ -1,0 +1,70 @@
+#include "base/part_file.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace linnet {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Status make_folders(const fs::path& folder) {
+  std::error_code code;
+  fs::create_directories(folder, code);
+  if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), folder.string(), {}};
+  return ok_status();
+}
+
+}  // namespace
+
+Result<PartFile> PartFile::open(const fs::path& path) {
+  TRY(make_folders(path.parent_path()));
+  FileDescriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666));
+  if (!fd.valid()) return io_error("cannot open", path.string());
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) return io_error("cannot stat", path.string());
+  if (!S_ISREG(info.st_mode)) return invalid("is not a plain file", path.string());
+  return PartFile(path, std::move(fd), static_cast<uint64_t>(info.st_size));
+}
+
+Status PartFile::append(std::span<const std::byte> bytes) {
+  TRY(write_all(fd_.get(), bytes, path_.string()));
+  size_ += bytes.size();
+  return ok_status();
+}
+
+Status PartFile::clear() {
+  if (::ftruncate(fd_.get(), 0) != 0) return io_error("cannot empty", path_.string());
+  size_ = 0;
+  return ok_status();
+}
+
+Status PartFile::commit(const fs::path& target) {
+  TRY(make_folders(target.parent_path()));
+  if (::fsync(fd_.get()) != 0) return io_error("cannot flush", path_.string());
+  if (::rename(path_.c_str(), target.c_str()) != 0) return io_error("cannot rename", target.string());
+  const FileDescriptor folder(::open(target.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.valid()) ::fsync(folder.get());
+  return ok_status();
+}
+
+void PartFile::discard() {
+  ::unlink(path_.c_str());
+}
+
+Result<TemporaryFolder> TemporaryFolder::create(const fs::path& parent, const std::string& prefix) {
+  TRY(make_folders(parent));
+  std::string name = (parent / (prefix + "-XXXXXX")).string();
+  if (::mkdtemp(name.data()) == nullptr) return io_error("cannot create folder", name);
+  return TemporaryFolder(name);
+}
+
+TemporaryFolder::~TemporaryFolder() {
+  std::error_code code;
+  if (!path_.empty()) fs::remove_all(path_, code);
+}
+
+}  // namespace linnet

@@ -1,0 +1,56 @@
+// A file that grows over several runs and then takes its place: what a download leaves when it is cut.
+// And a folder that goes when its object does.
+// Thread safety: an object belongs to one thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/file.hpp"
+#include "base/result.hpp"
+
+namespace linnet {
+
+class PartFile {
+ public:
+  // Opens `path` to append, creating it and its folders where missing. A symbolic link is refused.
+  static Result<PartFile> open(const std::filesystem::path& path);
+
+  uint64_t size() const { return size_; }
+  const std::filesystem::path& path() const { return path_; }
+  Status append(std::span<const std::byte> bytes);
+  // Back to nothing.
+  Status clear();
+  // fsync, rename to `target` (its folders are created), fsync of the folder.
+  Status commit(const std::filesystem::path& target);
+  // Deletes the file; nothing may be done with the object then.
+  void discard();
+
+ private:
+  PartFile(std::filesystem::path path, FileDescriptor fd, uint64_t size)
+      : path_(std::move(path)), fd_(std::move(fd)), size_(size) {}
+
+  std::filesystem::path path_;
+  FileDescriptor fd_;
+  uint64_t size_ = 0;
+};
+
+// A new folder in `parent`, called PREFIX-XXXXXX; removed with all it holds on destruction.
+class TemporaryFolder {
+ public:
+  static Result<TemporaryFolder> create(const std::filesystem::path& parent, const std::string& prefix);
+  ~TemporaryFolder();
+  TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  TemporaryFolder& operator=(TemporaryFolder&&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  std::filesystem::path path_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,62 @@
+#include "base/part_file.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::span<const std::byte> bytes(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+TEST(PartFile, GrowsOverSeveralRunsAndTakesItsPlace) {
+  const auto folder = TemporaryFolder::create(testing::TempDir(), "linnet_part");
+  ASSERT_TRUE(folder.ok());
+  const fs::path path = folder->path() / "deep/a.part";
+  {
+    auto part = PartFile::open(path);
+    ASSERT_TRUE(part.ok());
+    ASSERT_TRUE(part->append(bytes("one")).ok());
+  }
+  auto part = PartFile::open(path);
+  EXPECT_EQ(part->size(), 3u);
+  ASSERT_TRUE(part->append(bytes("two")).ok());
+  ASSERT_TRUE(part->commit(folder->path() / "there/a").ok());
+  EXPECT_EQ(*read_file(folder->path() / "there/a"), "onetwo");
+  EXPECT_FALSE(fs::exists(path));
+}
+
+TEST(PartFile, ClearStartsAgainAndLinksAreRefused) {
+  const auto folder = TemporaryFolder::create(testing::TempDir(), "linnet_part");
+  auto part = PartFile::open(folder->path() / "a");
+  ASSERT_TRUE(part->append(bytes("wrong")).ok());
+  ASSERT_TRUE(part->clear().ok());
+  ASSERT_TRUE(part->append(bytes("right")).ok());
+  EXPECT_EQ(*read_file(folder->path() / "a"), "right");
+  fs::create_symlink(folder->path() / "a", folder->path() / "link");
+  EXPECT_FALSE(PartFile::open(folder->path() / "link").ok());
+}
+
+TEST(PartFile, AFullDiskIsSaidInThoseWords) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const FileDescriptor full(::open("/dev/full", O_WRONLY));
+  const Status status = write_all(full.get(), bytes("x"), "model");
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().message, "the disk is full");
+}
+
+TEST(PartFile, ATemporaryFolderGoesWithItsObject) {
+  fs::path path;
+  {
+    const auto folder = TemporaryFolder::create(testing::TempDir(), "linnet_part");
+    path = folder->path();
+    ASSERT_TRUE(write_file(path / "sub/file", "x").ok());
+  }
+  EXPECT_FALSE(fs::exists(path));
+}
+
+}  // namespace
+}  // namespace linnet
