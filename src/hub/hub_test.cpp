@@ -7,7 +7,7 @@
 #include "base/file_lock.hpp"
 #include "hub/digest.hpp"
 #include "hub/hf.hpp"
-#include "hub/hub_server.hpp"
+#include "hub/hub_server_testing.hpp"
 #include "hub/pull.hpp"
 
 namespace linnet {

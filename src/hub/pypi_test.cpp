@@ -7,8 +7,8 @@
 
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
-#include "hub/test_wheel.hpp"
 #include "hub/wheel.hpp"
+#include "hub/wheel_testing.hpp"
 
 namespace linnet {
 namespace {
