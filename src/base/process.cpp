@@ -43,7 +43,11 @@ std::vector<std::string> merged_environment(const std::vector<std::pair<std::str
     }
     if (!replaced) merged.emplace_back(text);
   }
-  for (const auto& [name, value] : changes) merged.push_back(name + "=" + value);
+  for (const auto& [name, value] : changes) {
+    std::string& entry = merged.emplace_back(name);
+    entry += '=';
+    entry += value;
+  }
   return merged;
 }
 

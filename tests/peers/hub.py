@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Shows that tests/hub/server.py speaks the hub's protocol: the hub's own client, huggingface_hub, is pointed at it by
+HF_ENDPOINT and fetches the same repositories. Then `linnet` resolves the cache that the client wrote, in place.
+Prints "PASS name" or "FAIL name: why" a line."""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tests" / "hub"))
+import server as hub_server  # noqa: E402
+
+FAILED = []
+
+
+def case(name, problem):
+    print(f"FAIL {name}: {problem}" if problem else f"PASS {name}", flush=True)
+    if problem:
+        FAILED.append(name)
+
+
+def compare(folder, repo, wanted):
+    for name in wanted:
+        have = (Path(folder) / name).read_bytes()
+        if have != hub_server.REPOS[repo][name]:
+            return f"{name} differs"
+    return None
+
+
+def client_cases(work):
+    # Imported late: the library reads HF_ENDPOINT and HF_HOME once, when it is loaded.
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+    from huggingface_hub.errors import (EntryNotFoundError, GatedRepoError, RepositoryNotFoundError,
+                                        RevisionNotFoundError)
+
+    case("the client fetches a whole repository",
+         compare(snapshot_download("org/folder"), "org/folder", hub_server.REPOS["org/folder"]))
+    path = hf_hub_download("org/tiny", "tiny-Q4_0.gguf")
+    case("the client fetches one large file through the redirect", compare(Path(path).parent, "org/tiny", ["tiny-Q4_0.gguf"]))
+    case("the client pins the commit", None if Path(path).parent.name == hub_server.COMMIT else path)
+    path = hf_hub_download("org/tiny", "tiny-Q8_0.gguf", revision="v1", local_dir=work / "tagged")
+    case("the client fetches a tag", compare(Path(path).parent, "org/tiny", ["tiny-Q8_0.gguf"]))
+    info = HfApi().model_info("org/tiny", files_metadata=True)
+    sizes = {s.rfilename: (s.size, s.lfs.sha256 if s.lfs else None) for s in info.siblings}
+    truth = {n: (len(d), hub_server.sha256(d) if hub_server.is_lfs(n) else None) for n, d in hub_server.REPOS["org/tiny"].items()}
+    case("the client reads sizes and hashes", None if sizes == truth and info.sha == hub_server.COMMIT else f"{sizes} {info.sha}")
+    for name, kind, call in [
+        ("a missing repository", RepositoryNotFoundError, lambda: HfApi().model_info("org/none")),
+        ("a private repository", RepositoryNotFoundError, lambda: hf_hub_download("org/private", "private-Q4_0.gguf")),
+        ("a missing revision", RevisionNotFoundError, lambda: HfApi().model_info("org/tiny", revision="v9")),
+        ("a missing file", EntryNotFoundError, lambda: hf_hub_download("org/tiny", "none.gguf")),
+        ("a gated repository", GatedRepoError, lambda: hf_hub_download("org/gated", "gated-Q4_0.gguf")),
+    ]:
+        try:
+            call()
+            case(f"the client refuses {name}", "it did not")
+        except kind:
+            case(f"the client refuses {name}", None)
+        except Exception as error:  # noqa: BLE001
+            case(f"the client refuses {name}", f"{type(error).__name__}: {error}")
+    path = hf_hub_download("org/gated", "gated-Q4_0.gguf", token=hub_server.TOKEN)
+    case("the client fetches a gated file with a token", compare(Path(path).parent, "org/gated", ["gated-Q4_0.gguf"]))
+
+
+def linnet_cases(work):
+    """What the client put into its cache is used where it lies."""
+    linnet = ROOT / "build" / "release" / "linnet"
+    if not linnet.exists():
+        print("SKIP linnet reads the client's cache: build/release/linnet is not built")
+        return
+    environment = {**os.environ, "XDG_DATA_HOME": str(work / "data"), "HF_HUB_OFFLINE": "1"}
+    for name in ("hf:org/folder", "hf:org/tiny:q4_0"):
+        done = subprocess.run([linnet, "verify", name], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        case(f"linnet verifies {name} in the client's cache", None if done.returncode == 0 else done.stdout + done.stderr)
+    stored = [p for p in (work / "data").rglob("*") if p.is_file() and ".locks" not in p.parts]
+    case("linnet copies nothing out of the client's cache", None if not stored else str(stored))
+
+
+def main():
+    work = Path(tempfile.mkdtemp(prefix="linnet-hub-"))
+    process = subprocess.Popen([sys.executable, ROOT / "tests" / "hub" / "server.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        port = process.stdout.readline().split()[1]
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_TOKEN"):
+            os.environ.pop(name, None)
+        os.environ.update(HF_ENDPOINT=f"http://127.0.0.1:{port}", HF_HOME=str(work / "hf"), HF_HUB_DISABLE_TELEMETRY="1",
+                          HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
+        client_cases(work)
+        linnet_cases(work)
+    finally:
+        process.stdin.close()
+        process.wait(10)
+        shutil.rmtree(work, ignore_errors=True)
+    sys.exit(1 if FAILED else 0)
+
+
+if __name__ == "__main__":
+    main()
