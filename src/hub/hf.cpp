@@ -114,7 +114,15 @@ class HubPull {
         return have;
       }
     }
-    return fetch(*repository, selection);
+    TRY_ASSIGN(StoredModel model, fetch(*repository, selection));
+    const bool newer =
+        have.ok() && have->origin == StoredModel::Origin::kStore && have->manifest.revision != model.manifest.revision;
+    if (newer && options_.notice) {
+      Source old = source_;
+      old.revision = have->manifest.revision;
+      options_.notice("the older commit stays beside it; remove it with: linnet rm " + old.to_string());
+    }
+    return model;
   }
 
  private:

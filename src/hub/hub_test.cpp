@@ -260,6 +260,35 @@ TEST_F(HubTest, AWrongHashNamesBothAndLeavesNothing) {
   EXPECT_NE(text.find("and what came is"), std::string::npos);
 }
 
+TEST_F(HubTest, SmallFilesAreCheckedByTheirGitHash) {
+  expect_bad("wronghash", "wrong hash", "hf:org/folder");
+  EXPECT_EQ(files(), std::vector<std::string>{});
+}
+
+TEST_F(HubTest, ProgressGoesFromNothingToAll) {
+  std::vector<Progress> seen;
+  expect_good("", "hf:org/large", {.progress = [&](const Progress& progress) { seen.push_back(progress); }});
+  ASSERT_GT(seen.size(), 2u);
+  uint64_t last = 0;
+  for (const Progress& progress : seen) {
+    if (progress.stage != "downloading") continue;
+    EXPECT_EQ(progress.item, "large-Q8_0.gguf");
+    EXPECT_EQ(progress.total, 3000004u);
+    EXPECT_GE(progress.done, last);
+    last = progress.done;
+  }
+  EXPECT_EQ(last, 3000004u);
+}
+
+TEST_F(HubTest, WhenMainMovesTheNewCommitIsMeant) {
+  expect_good("");
+  expect_good("moved");
+  EXPECT_NE(notices_.find("linnet rm hf:org/tiny@" + kCommit), std::string::npos) << notices_;
+  EXPECT_EQ(store().resolve("hf:org/tiny:q4_0")->folder.filename(), kTagged);
+  ASSERT_TRUE(store().remove(*store().resolve("hf:org/tiny@" + kCommit + ":q4_0")).ok());
+  EXPECT_EQ(store().list().size(), 1u);
+}
+
 TEST_F(HubTest, NothingIsLeftOfWhatCanNeverBecomeTheFile) {
   for (const char* mode : {"wronghash", "longer", "shorter", "endless"}) {
     SCOPED_TRACE(mode);

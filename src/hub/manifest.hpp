@@ -2,7 +2,7 @@
 // SHA-256 of its files. A model exists once its manifest does.
 //
 //   {"format": 1, "models": [{"source": "hf:org/repo:Q4_K_M", "revision": "<commit or version>", "requested": "main",
-//     "license": "apache-2.0", "pulled": "2026-01-31T12:00:00Z", "model": "file.gguf",
+//     "license": "apache-2.0", "pulled": "2026-01-31T12:00:00.000Z", "model": "file.gguf",
 //     "files": [{"name": "file.gguf", "size": 1, "sha256": "<hex>"}]}]}
 //
 // Thread safety: values.

@@ -94,7 +94,7 @@ class Store {
   std::filesystem::path cache_;
 };
 
-// Now, as the manifest writes it: "2026-01-31T12:00:00Z".
+// Now, as the manifest writes it: "2026-01-31T12:00:00.000Z".
 std::string utc_now();
 
 }  // namespace linnet

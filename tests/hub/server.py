@@ -11,7 +11,7 @@ whose path begins with /~MODE[=N][,MODE[=N]...]/ is answered by a server that mi
   busy=N       the first N requests to storage get 429, Retry-After: 1
   broken=N     the first N requests to storage get 500             longwait    429 with Retry-After: 86400
   ratelimit    429 once, with the hub's own RateLimit header
-  wronghash    one byte is another                                 longer      storage sends 100 bytes too many
+  wronghash    one byte is another (small files: backwards)        longer      storage sends 100 bytes too many
   shorter      storage announces and sends 100 bytes too few       endless     storage never ends, without a length
   norange      storage ignores Range                               badrange    storage sends another range than asked
   changed      after the first answer the file is another one, with another ETag
@@ -20,7 +20,7 @@ whose path begins with /~MODE[=N][,MODE[=N]...]/ is answered by a server that mi
   badjson      the API's reply is cut                              lies        the API's sizes are 2^63
   hostile      the API names files that leave the folder           nohash      the API and headers publish no hash
   hugejson     the API's reply never ends                          othercommit X-Repo-Commit is another
-  offline      the API answers 503
+  offline      the API answers 503                                 moved        "main" is another commit
 
 GET /__log gives what was asked so far, as JSON; GET /__reset forgets it, and how often each mode has struck.
 """
@@ -82,6 +82,7 @@ REPOS = {
         "Q4_0/big-Q4_0-00002-of-00002.gguf": b"GGUF" + noise(1000, "s2"),
         "other name with spaces-Q8_0.gguf": b"GGUF" + noise(1000, "s3"),
     },
+    "org/large": {"large-Q8_0.gguf": b"GGUF" + noise(3_000_000, "large")},
     "org/pickle": {"config.json": b"{}", "pytorch_model.bin": noise(1000, "bin")},
     "org/gated": {"gated-Q4_0.gguf": b"GGUF" + noise(1000, "gated")},
     "org/private": {"private-Q4_0.gguf": b"GGUF" + noise(1000, "private")},
@@ -189,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def commit_of(self, revision):
-        known = {"main": COMMIT, COMMIT: COMMIT, "v1": TAGGED, TAGGED: TAGGED, "refs/pr/1": TAGGED}
+        known = {"main": TAGGED if "moved" in self.modes else COMMIT, COMMIT: COMMIT, "v1": TAGGED, TAGGED: TAGGED, "refs/pr/1": TAGGED}
         if revision in known:
             return known[revision]
         self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
@@ -247,7 +248,7 @@ class Handler(BaseHTTPRequestHandler):
         if not is_lfs(name):
             if "nohash" not in self.modes:
                 headers.append(("ETag", f'"{git_sha1(data)}"'))
-            return self.reply(200, data, headers)
+            return self.reply(200, data[::-1] if "wronghash" in self.modes else data, headers)
         if "nohash" not in self.modes:
             headers += [("X-Linked-Etag", f'"{sha256(data)}"'), ("X-Linked-Size", str(len(data)))]
         host = f"http://127.0.0.2:{self.server.server_address[1]}"
