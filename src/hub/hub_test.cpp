@@ -395,6 +395,13 @@ TEST_F(HubTest, AgainMendsAFileThatRotted) {
   expect_good("", "hf:org/tiny:q4_0", {.again = true});
 }
 
+TEST_F(HubTest, AFileThatWasDeletedIsFetchedAgain) {
+  expect_good("");
+  ASSERT_TRUE(fs::remove(store().resolve("hf:org/tiny:q4_0")->path));
+  EXPECT_FALSE(store().resolve("hf:org/tiny:q4_0").ok());
+  expect_good("");
+}
+
 TEST_F(HubTest, OfflineWorksOncePulled) {
   expect_good("");
   server_->reset();

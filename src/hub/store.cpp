@@ -100,6 +100,18 @@ Error not_here(const Source& source, std::string_view typed) {
                    fmt::format("get it with: linnet pull {}", source.to_string()));
 }
 
+// Someone may have deleted or cut a file behind our back; sizes are all that can be looked at every time.
+Status files_are_there(const StoredModel& model) {
+  for (const ModelFile& file : model.manifest.files) {
+    std::error_code code;
+    const uint64_t size = fs::file_size(model.folder / file.name, code);
+    if (!code && size == file.size) continue;
+    return invalid(code ? "is missing: " + code.message() : fmt::format("has {} bytes instead of {}", size, file.size),
+                   (model.folder / file.name).string(), "get it again with: linnet pull " + model.name);
+  }
+  return ok_status();
+}
+
 uint64_t size_on_disk(const fs::path& path) {
   std::error_code code;
   if (!fs::is_directory(path, code)) {
@@ -372,6 +384,7 @@ Result<StoredModel> Store::resolve_pulled(const Source& source) const {
     return usage_error(fmt::format("{}: means several models that are here; say which:\n    {}{}", source.to_string(),
                                    matches[0].name, others));
   }
+  TRY(files_are_there(matches[0]));
   return std::move(matches[0]);
 }
 

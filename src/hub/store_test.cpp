@@ -131,6 +131,15 @@ TEST_F(StoreTest, VerifyNamesTheBadFile) {
   EXPECT_NE(store().verify(model, nullptr, {})->at(0).problem.find("missing"), std::string::npos);
 }
 
+TEST_F(StoreTest, AFileThatWasCutOrDeletedIsNoticedWhenItIsLookedUp) {
+  const StoredModel model = put("pypi:pack", "p.gguf", "good", "1.0");
+  std::ofstream(model.path) << "cut";
+  EXPECT_NE(store().resolve("pypi:pack").error().message.find("3 bytes instead of 4"), std::string::npos);
+  fs::remove(model.path);
+  EXPECT_EQ(store().resolve("pypi:pack").error().hint, "get it again with: linnet pull pypi:pack");
+  EXPECT_EQ(store().list().size(), 1u);
+}
+
 TEST_F(StoreTest, AFileWithoutManifestIsNoModel) {
   ASSERT_TRUE(write_file(dir_ / "models/hf/org/repo" / kCommit / "m.gguf", "half").ok());
   ASSERT_TRUE(write_file(dir_ / "models/.partial/x/m.gguf", "half").ok());
