@@ -223,7 +223,7 @@ bool is_gguf(std::span<const std::byte> head) {
 }
 
 Result<GgufPart> parse_gguf(std::span<const std::byte> bytes, const std::string& place,
-                            std::shared_ptr<const void> owner) {
+                            const std::shared_ptr<const void>& owner) {
   Cursor in(bytes, place);
   if (!is_gguf(bytes)) return invalid("is not a GGUF file: it does not begin with \"GGUF\"", place);
   TRY(in.skip(kMagic.size(), "the header"));

@@ -32,7 +32,7 @@ struct GgufPart {
 // Parses a whole file that lies in memory; `owner` keeps it there (null: the caller does).
 // Errors: kInvalid with the byte offset, or kUnsupported: big-endian, version 1, tensor types without a decoder.
 Result<GgufPart> parse_gguf(std::span<const std::byte> bytes, const std::string& place,
-                            std::shared_ptr<const void> owner = nullptr);
+                            const std::shared_ptr<const void>& owner = nullptr);
 
 class Gguf {
  public:

@@ -150,7 +150,7 @@ Status read_eos(ModelFiles& files) {
     const std::string place = (files.folder / "generation_config.json").string();
     TRY_ASSIGN(files.eos_token_ids, token_ids(*files.generation_config, "eos_token_id", place));
   }
-  if (!files.eos_token_ids.empty()) return ok_status();
+  if (!files.eos_token_ids.empty() || !files.config) return ok_status();
   TRY_ASSIGN(files.eos_token_ids, token_ids(*files.config, "eos_token_id", (files.folder / "config.json").string()));
   return ok_status();
 }

@@ -189,7 +189,7 @@ Status check_layout(const std::vector<StoredTensor>& tensors, uint64_t data_begi
 }  // namespace
 
 Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes, const std::string& place,
-                                          std::shared_ptr<const void> owner) {
+                                          const std::shared_ptr<const void>& owner) {
   uint64_t header_size = 0;
   if (bytes.size() < sizeof header_size) {
     return invalid("is too short for a safetensors file", place, std::string(kPullAgain));

@@ -25,7 +25,7 @@ struct SafetensorsFile {
 
 // Parses a whole file that lies in memory; `owner` keeps it there (null: the caller does).
 Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes, const std::string& place,
-                                          std::shared_ptr<const void> owner = nullptr);
+                                          const std::shared_ptr<const void>& owner = nullptr);
 
 Result<SafetensorsFile> open_safetensors(const std::filesystem::path& path);
 

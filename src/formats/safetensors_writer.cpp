@@ -21,7 +21,7 @@ std::string make_header(Shard shard, const std::map<std::string, std::string>& m
   for (const TensorToWrite& tensor : shard) {
     const uint64_t end = offset + tensor.bytes();
     header += fmt::format(R"({}:{{"dtype":"{}","shape":{},"data_offsets":[{},{}]}},)", dump_json(tensor.name),
-                          dtype_name(*tensor.type.dtype),
+                          dtype_name(tensor.type.plain()),
                           dump_json(Json(std::vector<int64_t>(tensor.shape.dims().begin(), tensor.shape.dims().end()))),
                           offset, end);
     offset = end;
@@ -89,7 +89,7 @@ Status write_safetensors(const fs::path& path, std::vector<TensorToWrite> tensor
         path.string());
   }
   std::stable_sort(tensors.begin(), tensors.end(), [](const TensorToWrite& a, const TensorToWrite& b) {
-    return dtype_bytes(*a.type.dtype) > dtype_bytes(*b.type.dtype);
+    return dtype_bytes(a.type.plain()) > dtype_bytes(b.type.plain());
   });
   const std::vector<Shard> shards = cut(tensors, options.max_shard_bytes);
   std::vector<fs::path> names;

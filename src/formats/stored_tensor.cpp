@@ -61,12 +61,17 @@ ElementType ElementType::of(const QuantFormat& format) {
   return {&format, std::nullopt};
 }
 
+DType ElementType::plain() const {
+  CHECK(dtype.has_value());
+  return *dtype;
+}
+
 std::string_view ElementType::type_name() const {
-  return format ? format->name : dtype_name(*dtype);
+  return format ? format->name : dtype_name(plain());
 }
 
 int64_t ElementType::bytes_of(int64_t elements) const {
-  return format ? format->bytes_of(elements) : elements * dtype_bytes(*dtype);
+  return format ? format->bytes_of(elements) : elements * dtype_bytes(plain());
 }
 
 std::optional<uint32_t> ggml_type_of(const ElementType& type) {
@@ -88,11 +93,10 @@ std::optional<ElementType> element_type_of_ggml(uint32_t ggml_type) {
 }
 
 Tensor as_tensor(const StoredTensor& tensor) {
-  CHECK(tensor.dtype.has_value());
-  if (is_aligned(tensor.bytes.data(), dtype_bytes(*tensor.dtype))) {
-    return Tensor::view(tensor.bytes.data(), *tensor.dtype, tensor.shape, tensor.owner);
+  if (is_aligned(tensor.bytes.data(), dtype_bytes(tensor.plain()))) {
+    return Tensor::view(tensor.bytes.data(), tensor.plain(), tensor.shape, tensor.owner);
   }
-  Tensor copy = Tensor::empty(*tensor.dtype, tensor.shape);
+  Tensor copy = Tensor::empty(tensor.plain(), tensor.shape);
   if (!tensor.bytes.empty()) std::memcpy(copy.raw(), tensor.bytes.data(), tensor.bytes.size());
   return copy;
 }
@@ -113,7 +117,7 @@ void decode_rows(const StoredTensor& tensor, int64_t first, int64_t count, float
     if (tensor.scale) apply_scale(*tensor.scale, first, count, columns, out);
     return;
   }
-  const Tensor rows = to_f32(Tensor::view(from, *tensor.dtype, Shape{count, columns}, tensor.owner));
+  const Tensor rows = to_f32(Tensor::view(from, tensor.plain(), Shape{count, columns}, tensor.owner));
   std::copy_n(rows.data<float>(), count * columns, out);
 }
 

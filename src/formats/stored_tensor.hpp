@@ -30,6 +30,8 @@ struct ElementType {
   static ElementType of(DType dtype);
   static ElementType of(const QuantFormat& format);
 
+  // Requires dtype: plain elements, not blocks.
+  DType plain() const;
   std::string_view type_name() const;
   int64_t block_elements() const { return format ? format->block_elements : 1; }
   // Bytes of `elements`, a multiple of block_elements().

@@ -124,7 +124,7 @@ void decode_mxfp4_safetensors(const std::byte* blocks, const std::byte* scales, 
                                          -0.f, -1.f, -2.f, -3.f, -4.f, -6.f, -8.f, -12.f};
   for (int64_t group = 0; group < groups; ++group) {
     const float scale = half_scale_e8m0(static_cast<uint8_t>(scales[group]));
-    for (int i = 0; i < 16; ++i) {
+    for (int64_t i = 0; i < 16; ++i) {
       const auto byte = static_cast<uint8_t>(blocks[group * 16 + i]);
       out[group * 32 + 2 * i] = kDoubled[byte & 15] * scale;
       out[group * 32 + 2 * i + 1] = kDoubled[byte >> 4] * scale;

@@ -22,7 +22,7 @@ inline void decode_block(const BlockIQ4_XS& block, float* out) {
     const int low = block.scales_l[group / 2] >> (group % 2 * 4) & 15;
     const int high = block.scales_h >> (group * 2) & 3;
     const float scale = d * static_cast<float>((low | high << 4) - 32);
-    const uint8_t* qs = block.qs + group * 16;
+    const uint8_t* qs = block.qs + ptrdiff_t{16} * group;
     for (int i = 0; i < 16; ++i) {
       out[group * 32 + i] = scale * static_cast<float>(kIq4Values[qs[i] & 15]);
       out[group * 32 + i + 16] = scale * static_cast<float>(kIq4Values[qs[i] >> 4]);

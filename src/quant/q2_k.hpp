@@ -21,7 +21,7 @@ inline void decode_block(const BlockQ2_K& block, float* out) {
   for (int group = 0; group < 16; ++group) {
     const float scale = d * static_cast<float>(block.scales[group] & 15);
     const float min = dmin * static_cast<float>(block.scales[group] >> 4);
-    const uint8_t* qs = block.qs + group / 8 * 32 + group % 2 * 16;
+    const uint8_t* qs = block.qs + ptrdiff_t{32} * (group / 8) + ptrdiff_t{16} * (group % 2);
     const int shift = group % 8 / 2 * 2;
     for (int i = 0; i < 16; ++i) out[group * 16 + i] = scale * static_cast<float>(qs[i] >> shift & 3) - min;
   }

@@ -27,8 +27,8 @@ inline void decode_block(const BlockQ3_K& block, float* out) {
   const float d = to_float(block.d);
   for (int group = 0; group < 16; ++group) {
     const float scale = d * static_cast<float>(unpack_q3_scale(block.scales, group) - 32);
-    const uint8_t* qs = block.qs + group / 8 * 32 + group % 2 * 16;
-    const uint8_t* hmask = block.hmask + group % 2 * 16;
+    const uint8_t* qs = block.qs + ptrdiff_t{32} * (group / 8) + ptrdiff_t{16} * (group % 2);
+    const uint8_t* hmask = block.hmask + ptrdiff_t{16} * (group % 2);
     const int shift = group % 8 / 2 * 2;
     for (int i = 0; i < 16; ++i) {
       const int q = (qs[i] >> shift & 3) | (hmask[i] >> (group / 2) & 1) << 2;

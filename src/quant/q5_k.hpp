@@ -23,7 +23,7 @@ inline void decode_block(const BlockQ5_K& block, float* out) {
     const ScaleMin pair = unpack_scale_min(block.scales, group);
     const float scale = d * static_cast<float>(pair.scale);
     const float min = dmin * static_cast<float>(pair.min);
-    const uint8_t* qs = block.qs + group / 2 * 32;
+    const uint8_t* qs = block.qs + ptrdiff_t{32} * (group / 2);
     const int shift = group % 2 * 4;
     for (int i = 0; i < 32; ++i) {
       const int q = (qs[i] >> shift & 15) | (block.qh[i] >> group & 1) << 4;

@@ -20,8 +20,8 @@ inline void decode_block(const BlockQ6_K& block, float* out) {
   for (int group = 0; group < 16; ++group) {
     const float scale = d * static_cast<float>(block.scales[group]);
     const int within = group % 8 * 16;  // first element of the group inside its half block
-    const uint8_t* ql = block.ql + group / 8 * 64 + within % 64;
-    const uint8_t* qh = block.qh + group / 8 * 32 + within % 32;
+    const uint8_t* ql = block.ql + ptrdiff_t{64} * (group / 8) + within % 64;
+    const uint8_t* qh = block.qh + ptrdiff_t{32} * (group / 8) + within % 32;
     const int low_shift = within / 64 * 4;
     const int high_shift = within / 32 * 2;
     for (int i = 0; i < 16; ++i) {
