@@ -56,22 +56,22 @@ show_progress() {
     [[ $line =~ ^@([0-9]+)/([0-9]+)\ (.*) ]] || continue
     finished=${BASH_REMATCH[1]} total=${BASH_REMATCH[2]}
     percent=$((100 * finished / total))
-    if [[ -t 1 ]]; then
+    if [[ -t 2 ]]; then
       local bar=$((percent * 30 / 100))
-      printf '\r  [%-30s] %3d%%  %d of %d \e[K' "$(printf '%*s' $bar '' | tr ' ' '#')" $percent "$finished" "$total"
+      printf '\r  [%-30s] %3d%%  %d of %d \e[K' "$(printf '%*s' $bar '' | tr ' ' '#')" $percent "$finished" "$total" >&2
     elif ((percent / 25 > shown)); then
       shown=$((percent / 25))
-      echo "  $percent% ($finished of $total)"
+      echo "  $percent% ($finished of $total)" >&2
     fi
   done
-  if [[ -t 1 && -n ${total:-} ]]; then printf '\r\e[K'; fi
+  if [[ -t 2 && -n ${total:-} ]]; then printf '\r\e[K' >&2; fi
 }
 
 build() {
   local log=$logs/build.log
   mkdir -p "$logs"
   if [[ ! -f $tree/build.ninja ]]; then
-    echo "Building Linnet; the first time this takes some minutes."
+    echo "Building Linnet; the first time this takes some minutes." >&2
     if ! cmake --preset release >"$log" 2>&1 </dev/null; then
       tail -n 25 "$log" >&2
       echo "The build could not be set up. The whole log is $log" >&2
@@ -107,9 +107,12 @@ main() {
     echo "Built $PWD/$program"
     exit 0
   fi
-  local absolute=$PWD/$program
+  local absolute=$PWD/$program advice=$PWD/scripts/better_models.py
   cd "$started_in"
-  "$absolute" pull "$model"
+  # What was asked for goes to standard output, and nothing else.
+  "$absolute" pull "$model" >/dev/null
+  "$absolute" list --all --json | python3 "$advice" "$(called "$absolute")" >&2
+  echo >&2
   if [[ -z $question ]] && on_terminal; then
     exec "$absolute" chat "$model"
   fi
@@ -118,6 +121,12 @@ main() {
     echo "> $question"
   fi
   exec "$absolute" generate "$model" --chat "$question" </dev/null
+}
+
+# How a person in this folder calls the program: by its short path where there is one.
+called() {
+  local short=${1#"$PWD"/}
+  echo "$short"
 }
 
 main "$@"

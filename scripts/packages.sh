@@ -43,7 +43,7 @@ install_packages() {
       exit 2
     fi
   fi
-  echo "Installing $# packages: $*"
+  echo "Installing $# packages: $*" >&2
   mkdir -p "$(dirname "$log")"
   if ! "${sudo[@]}" "${apt[@]}" update >"$log" 2>&1 </dev/null ||
     ! "${sudo[@]}" "${apt[@]}" install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; then
@@ -64,7 +64,7 @@ may_use_sudo() {
     return
   fi
   [[ -t 0 && -t 1 ]] || return 1
-  echo "Linnet needs $# packages: $*"
+  echo "Linnet needs $# packages: $*" >&2
   sudo -v -p "Password of %p, to install them with apt (Ctrl-C to stop): "
 }
 
