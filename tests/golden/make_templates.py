@@ -234,6 +234,122 @@ def expressions():
     return {"variables": VARIABLES, "cases": r.cases}
 
 
+TOOLS = [
+    {"type": "function", "function": {"name": "get_weather", "description": "The weather at a place.", "parameters": {
+        "type": "object", "properties": {
+            "location": {"type": "string", "description": "City, e.g. \"Zürich\""},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"], "default": "celsius"},
+            "days": {"type": "array", "items": {"type": "integer"}}}, "required": ["location"]}, "return": {"type": "string"}}},
+    {"type": "function", "function": {"name": "search", "description": "", "parameters": {
+        "type": "object", "properties": {
+            "query": {"type": ["string", "null"]}, "limit": {"type": "integer", "default": 10},
+            "where": {"type": "object", "properties": {"site": {"type": "string"}, "fresh": {"type": "boolean"}},
+                      "required": ["site"]},
+            "sort": {"oneOf": [{"type": "string", "default": "new"}, {"type": "number", "description": "weight"}]},
+            "rows": {"type": "array", "items": {"type": "array", "items": {"type": "string"}}}}}}},
+    {"type": "function", "function": {"name": "ping"}},
+]
+CALLS = [{"id": "abcdefghi", "type": "function",
+          "function": {"name": "get_weather", "arguments": {"location": "Zürich", "unit": "celsius", "days": [1, 2]}}}]
+CALLS_TEXT = [{"id": "123456789", "type": "function", "function": {"name": "search", "arguments": "{\"query\": \"<b>\"}"}},
+              {"id": "987654321", "type": "function", "function": {"name": "ping", "arguments": "{}"}}]
+user, assistant, system = ({"role": r} for r in ("user", "assistant", "system"))
+CONVERSATIONS = {
+    "one": [user | {"content": "Why is the sky blue?"}],
+    "system": [system | {"content": "Be brief. "}, user | {"content": " Hi there \n"}],
+    "turns": [user | {"content": "Hi"}, assistant | {"content": "Hello!"}, user | {"content": "And?"},
+              assistant | {"content": "Well…"}, user | {"content": "Go on"}],
+    "system_turns": [system | {"content": "/no_think You rhyme."}, user | {"content": "a"}, assistant | {"content": "b"},
+                     user | {"content": "c"}],
+    "unfinished": [user | {"content": "Count"}, assistant | {"content": "one, two, "}],
+    "unicode": [system | {"content": "你好\u2028"}, user | {"content": "Grüße 🙂\u00a0\u200d👩\u200d👩\u200d👧 \x07\x00 'q' \"w\" \\ </s> <|im_end|>"},
+                assistant | {"content": "\u0301e\r\nname: \t"}, user | {"content": "ＡＢΣ"}],
+    "empty_content": [user | {"content": ""}],
+    "empty": [],
+    "only_system": [system | {"content": "x"}],
+    "two_users": [user | {"content": "a"}, user | {"content": "b"}],
+    "starts_assistant": [assistant | {"content": "a"}, user | {"content": "b"}],
+    "two_systems": [system | {"content": "a"}, system | {"content": "b"}, user | {"content": "c"}],
+    "late_system": [user | {"content": "a"}, system | {"content": "b"}, user | {"content": "c"}],
+    "odd_role": [{"role": "bystander", "content": "x"}],
+    "developer": [{"role": "developer", "content": "Dev."}, user | {"content": "x"}],
+    "no_content": [user],
+    "none_content": [user | {"content": None}],
+    "number_content": [user | {"content": 5}],
+    "parts": [system | {"content": [{"type": "text", "text": "S"}]},
+              user | {"content": [{"type": "image", "url": "x"}, {"type": "text", "text": " look "}, {"type": "text", "text": "!"}]}],
+    "parts_unknown": [user | {"content": [{"type": "sound", "text": "la"}]}],
+    "call": [user | {"content": "Weather?"}, assistant | {"content": None, "tool_calls": CALLS},
+             {"role": "tool", "tool_call_id": "abcdefghi", "name": "get_weather", "content": "{\"t\": 21}"},
+             assistant | {"content": "It is 21 °C."}, user | {"content": "Thanks"}],
+    "call_open": [system | {"content": "S"}, user | {"content": "Weather?"}, assistant | {"content": "", "tool_calls": CALLS}],
+    "calls_text": [user | {"content": "q"}, assistant | {"content": "Let me see", "tool_calls": CALLS_TEXT},
+                   {"role": "tool", "tool_call_id": "123456789", "content": "r1"},
+                   {"role": "tool", "tool_call_id": "987654321", "content": ["r2", 3]}],
+    "call_short_id": [user | {"content": "q"}, assistant | {"content": None, "tool_calls": [CALLS[0] | {"id": "x"}]}],
+    "result_alone": [user | {"content": "q"}, {"role": "tool", "content": "r"}],
+    "thinking_tags": [user | {"content": "q"}, assistant | {"content": "<think>\nhm\n</think>\n\nanswer"}, user | {"content": "more"}],
+    "reasoning": [user | {"content": "q"}, assistant | {"reasoning_content": "hm", "content": "a"}],
+    "thinking": [user | {"content": "q"}, assistant | {"thinking": "hm", "content": "a"}, user | {"content": "r"},
+                 assistant | {"reasoning": "ah", "content": "b"}],
+    "long": [m for i in range(40) for m in (user | {"content": f"question {i} " * 3}, assistant | {"content": f"answer {i}\n" * 2})],
+}
+DOCUMENTS = [{"title": "On birds", "text": "A linnet\nis small."}, {"title": "b", "text": "", "secret": 1, "year": 1999}]
+TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
+
+
+def requests():
+    """name → the arguments of apply_chat_template."""
+    out = {}
+    for name in CONVERSATIONS:
+        out[name] = {"messages": name}
+        out[name + "+prompt"] = {"messages": name, "add_generation_prompt": True}
+    for name in ("one", "system", "turns", "call", "call_open", "calls_text", "unicode", "empty", "parts", "thinking"):
+        out[name + "+tools"] = {"messages": name, "tools": True, "add_generation_prompt": True}
+    for name in ("one", "system_turns", "parts"):
+        out[name + "+documents"] = {"messages": name, "documents": True, "add_generation_prompt": True}
+    for name in ("unfinished", "unicode", "reasoning", "parts", "one", "no_content", "turns"):
+        out[name + "+continue"] = {"messages": name, "continue_final_message": "content"}
+    out["reasoning+continue_reasoning"] = {"messages": "reasoning", "continue_final_message": "reasoning_content"}
+    out["one+no_thinking"] = {"messages": "one", "add_generation_prompt": True, "extra": {"enable_thinking": False}}
+    out["call+builtin"] = {"messages": "call", "tools": True, "extra": {
+        "builtin_tools": ["shell", "get_weather", "browser"], "tools_in_user_message": False, "date_string": "1 Jan 2026",
+        "reasoning_effort": "high", "model_identity": "You are a finch."}}
+    return out
+
+
+def apply(source, request):
+    """[text, spans in bytes] or [None, class, message]."""
+    arguments = dict(request)
+    messages = copy.deepcopy(CONVERSATIONS[arguments.pop("messages")])
+    extra = TOKENS | arguments.pop("extra", {})
+    for key, value in (("tools", TOOLS), ("documents", DOCUMENTS)):
+        arguments[key] = copy.deepcopy(value) if arguments.get(key) else None
+    try:
+        texts, spans = utils.render_jinja_template([messages], chat_template=source, return_assistant_tokens_mask=True,
+                                                   **arguments, **extra)
+        text = texts[0]
+        limit = len(text)
+        inside = [(a, min(b, limit)) for a, b in spans[0] if a < limit]  # those that continuing did not cut off
+        return [text, [[len(text[:a].encode()), len(text[:b].encode())] for a, b in inside]]
+    except Exception as error:  # noqa: BLE001
+        return [None, type(error).__name__, str(error)]
+
+
+def chats(shared):
+    templates, sources = {}, {}
+    for folder, key in ((os.path.join(HERE, "templates"), "file"), (shared, "shared"), (os.path.join(shared, "conditional"), "conditional")):
+        for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            if file.endswith(".jinja"):
+                with open(os.path.join(folder, file), encoding="utf-8", newline="") as source:
+                    sources[file] = source.read()
+                templates[file] = {"where": key, "sha256": hashlib.sha256(sources[file].encode()).hexdigest()}
+    cases = [[template, request] + apply(sources[template], arguments)
+             for template in templates for request, arguments in requests().items()]
+    return {"templates": templates, "conversations": CONVERSATIONS, "tools": TOOLS, "documents": DOCUMENTS, "tokens": TOKENS,
+            "requests": requests(), "cases": cases}
+
+
 def write(path, value):
     """One case a line, so that a change reads well."""
     with open(path, "w", encoding="utf-8") as out:
@@ -251,9 +367,12 @@ def write(path, value):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default=os.path.join(HERE, "templates"))
-    out = parser.parse_args().out
+    parser.add_argument("--shared", default=os.path.join(HERE, "../../../shared/data/chat_templates"))
+    arguments = parser.parse_args()
+    out = arguments.out
     os.makedirs(out, exist_ok=True)
     write(os.path.join(out, "expressions.json"), expressions())
+    write(os.path.join(out, "chats.json"), chats(arguments.shared))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,6 @@
 
 namespace linnet::jinja {
 
-// How deep expressions and statements may nest in the text of a template.
-inline constexpr int kMaxSyntaxDepth = 200;
-
 // `source` is valid UTF-8. Throws Fault (kSyntax, kLimit, kUnsupported) with its line.
 Body parse(std::string_view source);
 
