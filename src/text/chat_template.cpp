@@ -74,7 +74,7 @@ Status cut_continuation(Rendered& rendered, const std::string& continued, const 
   const std::string_view mark = jinja::strip_space(kContinueTag, true, true);
   const std::string_view text = jinja::strip_space(continued, true, true);
   const size_t at = rendered.text.rfind(mark);
-  if (at == std::string::npos || rendered.text.find(text) == std::string::npos) {
+  if (at == std::string::npos || jinja::find_text(rendered.text, text) == std::string::npos) {
     return invalid("the template leaves out the final message or parts of it, so it cannot be continued", place,
                    "end the conversation with a message of the user instead");
   }

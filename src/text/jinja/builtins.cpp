@@ -29,16 +29,16 @@ Dict make_dict(Interpreter& in, const Args& args) {
   if (!args.positional.empty()) {
     const Value& source = args.positional[0];
     if (const Dict* other = source.dict_value()) {
-      for (const auto& [key, value] : other->items) dict.set(key, value);
+      for (const auto& [key, value] : other->items) dict.set(key, value, in.budget());
     } else {
       for (const Value& pair : in.collect(source)) {
         const std::vector<Value> both = in.collect(pair);
         if (both.size() != 2) value_error("dictionary update sequence element has a length that is not 2");
-        dict.set(both[0], both[1]);
+        dict.set(both[0], both[1], in.budget());
       }
     }
   }
-  for (const auto& [name, value] : args.named) dict.set(in.text(name), value);
+  for (const auto& [name, value] : args.named) dict.set(in.text(name), value, in.budget());
   return dict;
 }
 

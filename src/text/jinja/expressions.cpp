@@ -88,7 +88,7 @@ Value Interpreter::eval(const Expr& expr) {
 
 Value Interpreter::lookup(const Expr& expr) {
   for (const Scope* scope = scope_.get(); scope; scope = scope->parent.get()) {
-    budget_.step();
+    budget_.step(1 + expr.name.size() / 64);
     const auto at = scope->variables.find(expr.name);
     if (at != scope->variables.end()) return at->second;
   }
@@ -109,7 +109,7 @@ Value Interpreter::eval_dict(const Expr& expr) {
   Dict out;
   for (size_t i = 0; i < expr.items.size(); i += 2) {
     Value key = eval(*expr.items[i]);
-    out.set(std::move(key), eval(*expr.items[i + 1]));
+    out.set(std::move(key), eval(*expr.items[i + 1]), budget_);
   }
   return dict(std::move(out));
 }
@@ -278,6 +278,7 @@ std::optional<Value> safe_attribute(const Value& object, const std::string& name
 }  // namespace
 
 Value Interpreter::getattr(const Value& object, const std::string& name) {
+  budget_.step(1 + name.size() / 16);
   if (object.is_undefined()) fail_undefined(object);
   if (const Dict* dict = object.dict_value(); dict && is_internal_name(name)) {
     if (const Value* item = dict->find(name)) return *item;
@@ -290,6 +291,7 @@ Value Interpreter::getattr(const Value& object, const std::string& name) {
 }
 
 Value Interpreter::getitem(const Value& object, const Value& key) {
+  budget_.step();
   if (object.is_undefined()) fail_undefined(object);
   if (std::optional<Value> item = subscript(object, key, *this)) return std::move(*item);
   if (const Text* name = key.string()) {

@@ -42,6 +42,7 @@ class Key {
  public:
   Key(Interpreter& in, const Value* attribute, bool case_sensitive, const Value* fallback = nullptr)
       : in_(&in), path_(attribute_path(attribute)), case_sensitive_(case_sensitive) {
+    in.budget().take(path_.size() * sizeof(Value));
     if (fallback && !fallback->is_none()) fallback_ = *fallback;
   }
 
@@ -125,7 +126,7 @@ Value unique(Interpreter& in, const Value& value, const Args& args) {
   return in.generator(source, [&in, source, key, seen]() -> std::optional<Value> {
     while (std::optional<Value> item = in.pull(*source)) {
       const Value k = key(*item);
-      require_hashable(k);
+      require_hashable(k, in.budget());
       in.budget().take(2 * sizeof(Value));
       if (seen->insert(k).second) return item;
     }

@@ -53,6 +53,7 @@ Value title(Interpreter& in, const Value& value, const Args& args) {
 Value trim(Interpreter& in, const Value& value, const Args& args) {
   const Bound bound("trim", args, {"chars"});
   const Value text = as_text(in, value);
+  in.budget().step(text.string()->bytes.size() / 8);
   return in.text(strip_characters(*text.string(), bound.find(0), true, true));
 }
 
@@ -77,7 +78,7 @@ Value format(Interpreter& in, const Value& value, const Args& args) {
   const Value text = as_text(in, value);
   if (args.named.empty()) return in.text(format_percent(*text.string(), in.tuple(args.positional), in));
   Dict named;
-  for (const auto& [name, one] : args.named) named.set(in.text(name), one);
+  for (const auto& [name, one] : args.named) named.set(in.text(name), one, in.budget());
   return in.text(format_percent(*text.string(), in.dict(std::move(named)), in));
 }
 

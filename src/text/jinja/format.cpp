@@ -474,7 +474,7 @@ class PercentFormatter {
     const Dict* dict = values_.dict_value();
     if (!dict) type_error("format requires a mapping");
     used_ = 1;
-    const Value* value = dict->find(key);
+    const Value* value = dict->find(key, in_.budget());
     if (!value) value_error(repr(key, in_.budget()));
     return *value;
   }

@@ -106,7 +106,7 @@ Value Interpreter::tuple(std::vector<Value> items) {
 }
 
 Value Interpreter::dict(Dict dict) {
-  budget_.take(dict.items.size() * 2 * sizeof(Value) + sizeof(Dict));
+  budget_.take(dict.items.size() * (2 * sizeof(Value) + 96) + sizeof(Dict));  // with its index
   return Value::dict(std::move(dict));
 }
 
@@ -148,7 +148,7 @@ void Interpreter::assign(const Expr& target, const Value& value) {
                        target.attribute));
     }
     budget_.take(2 * sizeof(Value));
-    space->attributes.set(Value::text(target.attribute), value);
+    space->attributes.set(Value::text(target.attribute), value, budget_);
     return;
   }
   const std::vector<Value> items = collect(value);
@@ -369,7 +369,7 @@ void Interpreter::bind_macro(const Macro& macro, Args args, Scope& scope) {
   }
   if (signature.uses_kwargs) {
     Dict rest;
-    for (auto& [name, value] : args.named) rest.set(Value::text(name), std::move(value));
+    for (auto& [name, value] : args.named) rest.set(Value::text(name), std::move(value), budget_);
     scope.variables.insert_or_assign("kwargs", dict(std::move(rest)));
   } else if (!args.named.empty()) {
     type_error(fmt::format("macro {} takes no keyword argument {}",

@@ -78,7 +78,7 @@ std::optional<Value> object_field(const Value& self, const std::string& name, In
 Value dict_from_keys(const Args& args, Interpreter& in) {
   const Bound bound("fromkeys", args, {"", ""}, 1);
   Dict dict;
-  for (Value& key : in.collect(bound[0])) dict.set(std::move(key), bound.has(1) ? bound[1] : Value());
+  for (Value& key : in.collect(bound[0])) dict.set(std::move(key), bound.has(1) ? bound[1] : Value(), in.budget());
   return in.dict(std::move(dict));
 }
 
@@ -120,7 +120,7 @@ Value call_dict_method(const Value& self, const std::string& name, const Args& a
   if (name == "fromkeys") return dict_from_keys(args, in);
   if (name == "copy") return self;
   const Bound bound("get", args, {"", ""}, 1);
-  const Value* value = self.dict_value()->find(bound[0]);
+  const Value* value = self.dict_value()->find(bound[0], in.budget());
   if (value) return *value;
   return bound.has(1) ? bound[1] : Value();
 }

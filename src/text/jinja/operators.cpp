@@ -165,7 +165,7 @@ Value add(const Value& a, const Value& b, Interpreter& in) {
 }
 
 bool in_view(const View& view, const Value& item, Interpreter& in) {
-  if (view.kind == View::Kind::kKeys) return view.dict->find(item) != nullptr;
+  if (view.kind == View::Kind::kKeys) return view.dict->find(item, in.budget()) != nullptr;
   for (const auto& [key, value] : view.dict->items) {
     if (view.kind == View::Kind::kValues) {
       if (equals(value, item, in.budget())) return true;
@@ -280,14 +280,14 @@ bool contains(const Value& container, const Value& item, Interpreter& in) {
     if (!part) {
       type_error(fmt::format("'in <string>' requires string as left operand, not {}", type_name(item)));
     }
-    in.budget().step(text->bytes.size() / 16);
-    return text->bytes.find(part->bytes) != std::string::npos;
+    in.budget().step((text->bytes.size() + part->bytes.size()) / 16);
+    return find_text(text->bytes, part->bytes) != std::string::npos;
   }
   if (const Sequence* sequence = container.sequence()) {
     return std::ranges::any_of(
         sequence->items, [&](const Value& one) { return identical(one, item) || equals(one, item, in.budget()); });
   }
-  if (const Dict* dict = container.dict_value()) return dict->find(item) != nullptr;
+  if (const Dict* dict = container.dict_value()) return dict->find(item, in.budget()) != nullptr;
   if (const View* view = container.view()) return in_view(*view, item, in);
   if (const Range* range = container.range()) return in_range(*range, item);
   if (!container.is_undefined() && !container.object_as<Iterator>() && !container.object_as<Loop>()) {
@@ -314,7 +314,7 @@ std::optional<int64_t> length_of(const Value& value) {
 std::optional<Value> subscript(const Value& object, const Value& key, Interpreter& in) {
   if (const Dict* dict = object.dict_value()) {
     try {
-      const Value* item = dict->find(key);
+      const Value* item = dict->find(key, in.budget());
       return item ? std::optional(*item) : std::nullopt;
     } catch (const Fault& fault) {
       if (fault.kind != FaultKind::kType) throw;

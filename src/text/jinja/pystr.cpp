@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utf8proc.h>
 
 #include "base/utf8.hpp"
@@ -414,6 +415,14 @@ bool is_title_case(std::u32string_view text) {
 
 bool is_line_break(char32_t c) {
   return (c >= 0x0A && c <= 0x0D) || (c >= 0x1C && c <= 0x1E) || c == 0x85 || c == 0x2028 || c == 0x2029;
+}
+
+size_t find_text(std::string_view text, std::string_view needle, size_t from) {
+  if (from > text.size()) return text.npos;
+  if (needle.empty()) return from;
+  // std::string_view::find takes the product of both lengths for "aaa…ab" in "aaa…a"; memmem is the two-way algorithm.
+  const void* at = memmem(text.data() + from, text.size() - from, needle.data(), needle.size());
+  return at ? static_cast<size_t>(static_cast<const char*>(at) - text.data()) : text.npos;
 }
 
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends) {

@@ -36,6 +36,9 @@ std::u32string title(std::u32string_view text);
 std::u32string swapcase(std::u32string_view text);
 std::u32string casefold(std::u32string_view text);
 
+// Where `needle` first stands in `text` from `from` on, or npos; in linear time, whatever the two are.
+size_t find_text(std::string_view text, std::string_view needle, size_t from = 0);
+
 // str.splitlines. The lines borrow `text`.
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
 // str.strip, lstrip, rstrip of white space.

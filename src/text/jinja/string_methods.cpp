@@ -72,7 +72,13 @@ Value is_printable_method(const Text& self, const Args& args, Interpreter& in) {
 template <bool kLeft, bool kRight>
 Value strip(const Text& self, const Args& args, Interpreter& in) {
   const Bound bound("strip", args, {""});
+  in.budget().step(self.bytes.size() / 8);
   return in.text(strip_characters(self, bound.find(0), kLeft, kRight));
+}
+
+// A search from the right may compare every character of `needle` at every place.
+void count_search(size_t text, size_t needle, bool from_right, Interpreter& in) {
+  in.budget().step(from_right ? (text / 16 + 1) * (needle / 4 + 1) : (text + needle) / 16);
 }
 
 int64_t split_limit(const Bound& bound) {
@@ -106,10 +112,10 @@ std::vector<Value> split_space(std::string_view text, int64_t limit, bool from_r
 std::vector<Value> split_separator(std::string_view text, std::string_view separator, int64_t limit, bool from_right,
                                    Interpreter& in) {
   if (separator.empty()) value_error("empty separator");
-  in.budget().step(text.size() / 16);
+  count_search(text.size(), separator.size(), from_right, in);
   std::vector<Value> parts;
   while (static_cast<int64_t>(parts.size()) < limit) {
-    const size_t at = from_right ? text.rfind(separator) : text.find(separator);
+    const size_t at = from_right ? text.rfind(separator) : find_text(text, separator);
     if (at == text.npos) break;
     in.budget().take(sizeof(Value));
     parts.push_back(in.text(std::string(from_right ? text.substr(at + separator.size()) : text.substr(0, at))));
@@ -143,7 +149,8 @@ Value partition(const Text& self, const Args& args, Interpreter& in) {
   const Bound bound("partition", args, {""}, 1);
   const std::string& separator = string_argument("partition", bound[0]).bytes;
   if (separator.empty()) value_error("empty separator");
-  const size_t at = kFromRight ? self.bytes.rfind(separator) : self.bytes.find(separator);
+  count_search(self.bytes.size(), separator.size(), kFromRight, in);
+  const size_t at = kFromRight ? self.bytes.rfind(separator) : find_text(self.bytes, separator);
   const Value nothing = Value::text("");
   if (at == std::string::npos) {
     const Value whole = in.text(self.bytes);
@@ -161,6 +168,7 @@ Value replace(const Text& self, const Args& args, Interpreter& in) {
 
 // text[start:end] for the methods that take such bounds; nullopt when start is past the end.
 std::optional<std::pair<int64_t, std::string>> between(const Text& self, const Bound& bound, Interpreter& in) {
+  in.budget().step(self.bytes.size() / 16);
   if (!bound.given(1) && !bound.given(2)) return std::pair<int64_t, std::string>{0, self.bytes};
   const auto clamp = [&](int64_t at) { return std::clamp<int64_t>(at < 0 ? at + self.length : at, 0, self.length); };
   const int64_t start = bound.given(1) ? bound.integer(1, 0) : 0;
@@ -192,9 +200,11 @@ template <bool kFromRight, bool kMustFind>
 Value find(const Text& self, const Args& args, Interpreter& in) {
   const Bound bound("find", args, {"", "", ""}, 1);
   const std::string& needle = string_argument("find", bound[0]).bytes;
-  in.budget().step(self.bytes.size() / 16);
+  count_search(self.bytes.size(), needle.size(), kFromRight, in);
   const auto part = between(self, bound, in);
-  const size_t at = !part ? std::string::npos : kFromRight ? part->second.rfind(needle) : part->second.find(needle);
+  const size_t at = !part        ? std::string::npos
+                    : kFromRight ? part->second.rfind(needle)
+                                 : find_text(part->second, needle);
   if (at != std::string::npos) {
     return Value::integer(part->first + code_points(std::string_view(part->second).substr(0, at)));
   }
@@ -210,8 +220,8 @@ Value count(const Text& self, const Args& args, Interpreter& in) {
   if (!part) return Value::integer(0);
   if (needle.empty()) return Value::integer(code_points(part->second) + 1);
   int64_t found = 0;
-  for (size_t at = part->second.find(needle); at != std::string::npos;
-       at = part->second.find(needle, at + needle.size())) {
+  for (size_t at = find_text(part->second, needle); at != std::string::npos;
+       at = find_text(part->second, needle, at + needle.size())) {
     ++found;
   }
   return Value::integer(found);
@@ -405,7 +415,7 @@ std::string replace_text(const std::string& text, std::string_view from, std::st
     while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80);
   }
   while (count > 0) {
-    const size_t found = text.find(from, at);
+    const size_t found = find_text(text, from, at);
     if (found == std::string::npos) break;
     budget.take(to.size() + 1);
     out.append(text, at, found - at);

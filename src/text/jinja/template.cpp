@@ -31,7 +31,7 @@ Error error_of(const jinja::Fault& fault, const std::string& name, int line) {
 }
 
 // JSON as the template's values. Strings must be UTF-8 and integers fit 64 bits with a sign.
-jinja::Value to_value(const Json& json) {
+jinja::Value to_value(const Json& json, jinja::Budget& budget) {
   using jinja::Value;
   switch (json.type()) {
     case Json::value_t::boolean:
@@ -54,14 +54,14 @@ jinja::Value to_value(const Json& json) {
     case Json::value_t::array: {
       std::vector<Value> items;
       items.reserve(json.size());
-      for (const Json& item : json) items.push_back(to_value(item));
+      for (const Json& item : json) items.push_back(to_value(item, budget));
       return Value::list(std::move(items));
     }
     case Json::value_t::object: {
       jinja::Dict dict;
       for (const auto& [key, item] : json.items()) {
         if (!is_valid_utf8(key)) jinja::value_error("a key among the variables is not UTF-8");
-        dict.set(Value::text(key), to_value(item));
+        dict.set(Value::text(key), to_value(item, budget), budget);
       }
       return Value::dict(std::move(dict));
     }
@@ -124,18 +124,20 @@ Result<Rendered> Template::render(const Json& variables, const RenderOptions& op
   }
   std::map<std::string, jinja::Value, std::less<>> values;
   try {
-    for (const auto& [key, item] : variables.items()) values.emplace(key, to_value(item));
+    jinja::Budget unlimited(jinja::Limits{UINT64_MAX, UINT64_MAX, UINT64_MAX, INT32_MAX});
+    for (const auto& [key, item] : variables.items()) values.emplace(key, to_value(item, unlimited));
   } catch (const jinja::Fault& fault) {
     return invalid(fault.message, name_ + ": variables");
   }
-  jinja::Interpreter interpreter(std::move(values), options.limits, options.now ? *options.now : local_time());
+  std::optional<jinja::Interpreter> interpreter;
   try {
+    interpreter.emplace(std::move(values), options.limits, options.now ? *options.now : local_time());
     Rendered out;
-    out.text = interpreter.run(tree_->body);
-    for (const jinja::CharSpan& span : interpreter.generation()) out.generation.push_back({span.begin, span.end});
+    out.text = interpreter->run(tree_->body);
+    for (const jinja::CharSpan& span : interpreter->generation()) out.generation.push_back({span.begin, span.end});
     return out;
   } catch (const jinja::Fault& fault) {
-    return error_of(fault, name_, interpreter.line());
+    return error_of(fault, name_, interpreter ? interpreter->line() : 1);
   }
 }
 

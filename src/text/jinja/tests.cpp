@@ -49,13 +49,13 @@ bool undefined(Interpreter& /*in*/, const Value& value, const Args& args) {
   return no_arguments(args) && value.is_undefined();
 }
 
-bool is_filter(Interpreter& /*in*/, const Value& value, const Args& args) {
-  require_hashable(value);
+bool is_filter(Interpreter& in, const Value& value, const Args& args) {
+  require_hashable(value, in.budget());
   return no_arguments(args) && value.is_string() && find_filter(value.string()->bytes) != nullptr;
 }
 
-bool is_test(Interpreter& /*in*/, const Value& value, const Args& args) {
-  require_hashable(value);
+bool is_test(Interpreter& in, const Value& value, const Args& args) {
+  require_hashable(value, in.budget());
   return no_arguments(args) && value.is_string() && find_test(value.string()->bytes) != nullptr;
 }
 

@@ -15,6 +15,15 @@ namespace {
 // A dict this small is searched from end to end; larger ones have an index.
 constexpr size_t kLinearDict = 8;
 
+// A tuple of more values than this cannot be a key: comparing keys is not counted step by step.
+constexpr uint64_t kMaxKeyWeight = 256;
+
+bool is_hashable(const Value& value) {
+  if (value.is_list() || value.is_dict()) return false;
+  const View* view = value.view();
+  return !view || view->kind == View::Kind::kValues;
+}
+
 int checked_depth(int deepest_item) {
   if (deepest_item >= kMaxValueDepth) {
     fail(FaultKind::kLimit, fmt::format("values are nested deeper than {}", kMaxValueDepth));
@@ -23,9 +32,19 @@ int checked_depth(int deepest_item) {
 }
 
 std::shared_ptr<const Sequence> make_sequence(std::vector<Value> items, bool group) {
+  Sequence out;
   int deepest = 0;
-  for (const Value& item : items) deepest = std::max(deepest, item.depth());
-  return std::make_shared<const Sequence>(Sequence{std::move(items), checked_depth(deepest), group});
+  for (const Value& item : items) {
+    deepest = std::max(deepest, item.depth());
+    const Sequence* inner = item.sequence();
+    out.weight += inner ? inner->weight : 1;
+    out.weight = std::min(out.weight, kMaxKeyWeight + 1);
+    out.hashable &= inner && item.is_tuple() ? inner->hashable : is_hashable(item);
+  }
+  out.items = std::move(items);
+  out.depth = checked_depth(deepest);
+  out.group = group;
+  return std::make_shared<const Sequence>(std::move(out));
 }
 
 int key_rank(const Value& v) {
@@ -84,7 +103,7 @@ bool equal_sequences(const Sequence& a, const Sequence& b, Budget& budget) {
 bool equal_dicts(const Dict& a, const Dict& b, Budget& budget) {
   if (a.items.size() != b.items.size()) return false;
   for (const auto& [key, value] : a.items) {
-    const Value* other = b.find(key);
+    const Value* other = b.find(key, budget);
     if (!other || !equals(value, *other, budget)) return false;
   }
   return true;
@@ -265,14 +284,17 @@ size_t Dict::position(const Value& key) const {
   return items.size();
 }
 
-const Value* Dict::find(const Value& key) const {
-  require_hashable(key);
+const Value* Dict::find(const Value& key, Budget& budget) const {
+  require_hashable(key, budget);
   const size_t at = position(key);
   return at < items.size() ? &items[at].second : nullptr;
 }
 
 const Value* Dict::find(std::string_view key) const {
-  if (items.size() > kLinearDict) return find(Value::text(std::string(key)));
+  if (items.size() > kLinearDict) {
+    const size_t at = position(Value::text(std::string(key)));
+    return at < items.size() ? &items[at].second : nullptr;
+  }
   for (const auto& [name, value] : items) {
     const Text* text = name.string();
     if (text && text->bytes == key) return &value;
@@ -280,8 +302,8 @@ const Value* Dict::find(std::string_view key) const {
   return nullptr;
 }
 
-void Dict::set(Value key, Value value) {
-  require_hashable(key);
+void Dict::set(Value key, Value value, Budget& budget) {
+  require_hashable(key, budget);
   const size_t at = position(key);
   if (at < items.size()) {
     items[at].second = std::move(value);
@@ -344,13 +366,18 @@ bool truthy(const Value& value) {
   return true;
 }
 
-void require_hashable(const Value& value) {
-  if (value.is_list() || value.is_dict()) type_error(fmt::format("unhashable type: '{}'", type_name(value)));
-  if (const View* view = value.view(); view && view->kind != View::Kind::kValues) {
-    type_error(fmt::format("unhashable type: '{}'", type_name(value)));
+void require_hashable(const Value& value, Budget& budget) {
+  budget.step();
+  if (const Text* text = value.string()) return budget.step(text->bytes.size() / 64);
+  if (value.is_tuple()) {
+    const Sequence& tuple = *value.sequence();
+    if (!tuple.hashable) type_error("unhashable type: 'list' or 'dict' in a tuple");
+    if (tuple.weight > kMaxKeyWeight) {
+      fail(FaultKind::kLimit, fmt::format("a tuple of more than {} values as a key", kMaxKeyWeight));
+    }
+    return budget.step(tuple.weight);
   }
-  if (!value.is_tuple()) return;
-  for (const Value& item : value.sequence()->items) require_hashable(item);
+  if (!is_hashable(value)) type_error(fmt::format("unhashable type: '{}'", type_name(value)));
 }
 
 bool equals(const Value& a, const Value& b, Budget& budget) {
@@ -471,6 +498,7 @@ std::string repr_float(double value) {
 
 void append_repr(std::string& out, const Value& value, Budget& budget) {
   const DepthGuard guard(budget);
+  budget.step();
   const size_t before = out.size();
   if (value.is_none()) {
     out += "None";

@@ -124,7 +124,9 @@ class Value {
 struct Sequence {
   std::vector<Value> items;
   int depth = 1;
-  bool group = false;  // what groupby makes: a tuple whose items are also .grouper and .list
+  uint64_t weight = 1;   // how many values hang below, shared ones as often as they appear
+  bool hashable = true;  // nothing in it, at any depth, is a list or a dict
+  bool group = false;    // what groupby makes: a tuple whose items are also .grouper and .list
 };
 
 // Python's order of hashable values made total, so that equal keys (1, 1.0, True) meet.
@@ -135,9 +137,9 @@ struct KeyLess {
 // Keeps the order of insertion.
 struct Dict {
   // nullptr when absent. Fault kType for an unhashable key.
-  const Value* find(const Value& key) const;
+  const Value* find(const Value& key, Budget& budget) const;
   const Value* find(std::string_view key) const;
-  void set(Value key, Value value);
+  void set(Value key, Value value, Budget& budget);
 
   std::vector<std::pair<Value, Value>> items;
   int depth = 1;
@@ -168,8 +170,8 @@ std::string_view type_name(const Value& value);
 // What jinja2 calls the object in messages: "dict object", "None".
 std::string described(const Value& value);
 bool truthy(const Value& value);
-// Fault kType for lists, dicts and other unhashable values.
-void require_hashable(const Value& value);
+// Fault kType for lists, dicts and other unhashable values; counts what comparing it as a key will cost.
+void require_hashable(const Value& value, Budget& budget);
 
 // a == b.
 bool equals(const Value& a, const Value& b, Budget& budget);
