@@ -148,7 +148,6 @@ INSTANTIATE_TEST_SUITE_P(
         "{% set ns = namespace(d={}) %}{% for i in range(100000) %}{% set ns.d = {'k': ns.d} %}{% endfor %}",
         "{% set ns = namespace(t=()) %}{% for i in range(100000) %}{% set ns.t = (ns.t,) %}{% endfor %}",
         "{% set ns = namespace(g=[1]) %}{% for i in range(100000) %}{% set ns.g = ns.g | map('abs') %}{% endfor %}",
-        "{% set ns = namespace(g=[1]) %}{% for i in range(100000) %}{% set ns.g = ns.g | reverse %}{% endfor %}",
         "{% set ns = namespace() %}{% set ns.n = ns %}{{ ns }}",
         "{% set ns = namespace() %}{% set ns.n = [ns] %}{{ ns }}",
         "{% set ns = namespace(t=(1,)) %}{% for i in range(99) %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}{{ {ns.t: 1} "
@@ -259,9 +258,9 @@ TEST(Template, LimitsAreTheCallers) {
   EXPECT_TRUE(run("0123456789", Json::object(), options).ok());
   EXPECT_FALSE(run("0123456789a", Json::object(), options).ok());
   options = {};
-  options.limits.steps = 50;
+  options.limits.steps = 500;
   EXPECT_TRUE(run("{% for i in range(5) %}{% endfor %}", Json::object(), options).ok());
-  EXPECT_FALSE(run("{% for i in range(50) %}{% endfor %}", Json::object(), options).ok());
+  EXPECT_FALSE(run("{% for i in range(500) %}{% endfor %}", Json::object(), options).ok());
 }
 
 }  // namespace
