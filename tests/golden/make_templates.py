@@ -4,8 +4,8 @@
 Usage: make_templates.py [--out DIR]   (needs transformers >= 5 and jinja2 >= 3.1.6; fixed clock, no network)
 
 expressions.json   small templates over the fixed variables below
-chats.json         whole chat templates (tests/golden/templates/*.jinja and, where it is there, ../shared) over many
-                   conversations
+chats.json         our own chat templates, templates/*.jinja, over many conversations
+shared_chats.json  the same for the templates of ../shared, where it is there
 """
 import argparse
 import copy
@@ -336,14 +336,13 @@ def apply(source, request):
         return [None, type(error).__name__, str(error)]
 
 
-def chats(shared):
+def chats(folder):
     templates, sources = {}, {}
-    for folder, key in ((os.path.join(HERE, "templates"), "file"), (shared, "shared"), (os.path.join(shared, "conditional"), "conditional")):
-        for file in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
-            if file.endswith(".jinja"):
-                with open(os.path.join(folder, file), encoding="utf-8", newline="") as source:
-                    sources[file] = source.read()
-                templates[file] = {"where": key, "sha256": hashlib.sha256(sources[file].encode()).hexdigest()}
+    for file in sorted(os.listdir(folder)):
+        if file.endswith(".jinja"):
+            with open(os.path.join(folder, file), encoding="utf-8", newline="") as source:
+                sources[file] = source.read()
+            templates[file] = {"sha256": hashlib.sha256(sources[file].encode()).hexdigest()}
     cases = [[template, request] + apply(sources[template], arguments)
              for template in templates for request, arguments in requests().items()]
     return {"templates": templates, "conversations": CONVERSATIONS, "tools": TOOLS, "documents": DOCUMENTS, "tokens": TOKENS,
@@ -372,7 +371,9 @@ def main():
     out = arguments.out
     os.makedirs(out, exist_ok=True)
     write(os.path.join(out, "expressions.json"), expressions())
-    write(os.path.join(out, "chats.json"), chats(arguments.shared))
+    write(os.path.join(out, "chats.json"), chats(os.path.join(HERE, "templates")))
+    if os.path.isdir(arguments.shared):  # where it is absent, what was recorded stays
+        write(os.path.join(out, "shared_chats.json"), chats(arguments.shared))
 
 
 if __name__ == "__main__":
