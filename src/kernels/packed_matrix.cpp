@@ -1,8 +1,8 @@
 #include "kernels/packed_matrix.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <span>
+#include <vector>
 
 #include "base/check.hpp"
 #include "kernels/line_buffer.hpp"
@@ -79,119 +79,171 @@ class PanelOutput {
   std::vector<float> tail_;
 };
 
-// Panels for one task: enough work to be worth handing out, and several tasks per thread, so that cores of unequal
-// speed finish together.
-int64_t panels_per_task(const Panels& panels, int64_t n, int threads) {
-  constexpr int64_t kWorthATask = 1 << 17;  // multiply-adds; about 2 µs
-  const int64_t least = kWorthATask / std::max<int64_t>(1, kPanelRows * panels.cols() * n) + 1;
-  const int64_t most = (panels.count() + threads * 4 - 1) / (threads * 4);
-  return std::max<int64_t>(1, std::min(std::max(least, most), (panels.count() + threads - 1) / threads));
-}
+// How the products of a matrix with n rows are cut into tasks: blocks of rows whose activations stay in the second
+// cache while panels pass by, times runs of panels.
+struct Plan {
+  int64_t row_block = 0;
+  int64_t panels = 0;           // of one task
+  int64_t tasks_per_block = 0;  // cover all panels
+  int64_t tasks = 0;
+};
 
-class QuantMatrix final : public PackedMatrix {
- public:
-  QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix)
-      : kernels_(&kernels), quant_(&quant), panels_(coder, pool, matrix) {}
-
-  void product(ThreadPool& pool, const float* x, int64_t n, float* y) const override {
-    const int64_t groups = panels_.cols() / kGroup;
-    const auto quantised = std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n * groups));
-    pool.parallel_for(n, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      kernels_->quantise(x + begin * panels_.cols(), (end - begin) * groups, quant_->offset, quant_->scales,
-                         quantised.get() + begin * groups);
-    });
-    if (n < kFewRows) {
-      few_rows(pool, quantised.get(), n, y);
-    } else {
-      many_rows(pool, quantised.get(), n, y);
+// The run of panels that leaves the slowest of equally fast threads the least to do; the shortest such run, so that
+// cores of unequal speed finish together too.
+int64_t panels_per_task(int64_t panels, int64_t panel_bytes, int64_t n, int threads) {
+  constexpr int64_t kTasksPerThread = 6;
+  constexpr int64_t kWorthATask = 1 << 14;  // bytes, times rows: about half a microsecond
+  const int64_t least = std::max<int64_t>(1, kWorthATask / std::max<int64_t>(1, panel_bytes * n));
+  int64_t best = (panels + threads - 1) / threads;
+  int64_t best_load = best;
+  for (int64_t tasks = 2; tasks <= kTasksPerThread; ++tasks) {
+    const int64_t run = std::max(least, (panels + threads * tasks - 1) / (threads * tasks));
+    const int64_t runs = (panels + run - 1) / run;
+    const int64_t load = (runs + threads - 1) / threads * run;
+    if (load <= best_load) {
+      best = run;
+      best_load = load;
     }
   }
-  void gather(int64_t row, float* out) const override { panels_.unpack_row(row, out); }
-  int64_t bytes() const override { return panels_.bytes(); }
+  return best;
+}
+
+// What a product reads of its activations: floats, or groups with what the format's offset asks for.
+struct ActivationKind {
+  bool quantised = false;
+  int offset = 0;
+  int scales = 0;
+  bool operator==(const ActivationKind&) const = default;
+};
+
+class PanelMatrix : public PackedMatrix {
+ public:
+  PanelMatrix(const CpuKernels& kernels, const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix)
+      : kernels_(&kernels), panels_(coder, pool, matrix) {}
+
+  void product(ThreadPool& pool, const float* x, int64_t n, float* y) const final {
+    const PackedMatrix* self = this;
+    product_together(pool, {&self, 1}, x, n, {&y, 1});
+  }
+  void gather(int64_t row, float* out) const final { panels_.unpack_row(row, out); }
+  int64_t bytes() const final { return panels_.bytes(); }
+
+  const CpuKernels& kernels() const { return *kernels_; }
+  const Panels& panels() const { return panels_; }
+  virtual ActivationKind activations() const = 0;
+  // Panels [begin, end) times `rows` rows: of x, or of quantised groups. y: where the first of the rows begins.
+  virtual void run(const float* x, const ActGroup* groups, int64_t rows, int64_t begin, int64_t end,
+                   float* y) const = 0;
+
+  Plan plan(int64_t n, int threads) const {
+    constexpr int64_t kBlockBytes = 1 << 19;
+    constexpr int64_t kRowMultiple = 24;  // of every tile's height
+    const int64_t row_bytes = activations().quantised ? panels_.cols() / kGroup * static_cast<int64_t>(sizeof(ActGroup))
+                                                      : panels_.cols() * static_cast<int64_t>(sizeof(float));
+    Plan plan;
+    plan.row_block = std::min(n, std::max(kRowMultiple, kBlockBytes / row_bytes / kRowMultiple * kRowMultiple));
+    plan.panels = panels_per_task(panels_.count(), panels_.panel_bytes(), plan.row_block, threads);
+    plan.tasks_per_block = (panels_.count() + plan.panels - 1) / plan.panels;
+    plan.tasks = plan.tasks_per_block * ((n + plan.row_block - 1) / plan.row_block);
+    return plan;
+  }
 
  private:
-  static constexpr int64_t kRowsWorthAThread = 16;
-  // Below this many rows a panel is cheaper to unpack for each of them, in registers, than to spread in memory.
-  static constexpr int64_t kFewRows = 3;
-  // Activations of a block of rows stay in the second cache while panels pass by.
-  static constexpr int64_t kBlockBytes = 1 << 19;
-  static constexpr int64_t kRowMultiple = 24;  // of every tile's height
-
-  void few_rows(ThreadPool& pool, const ActGroup* x, int64_t n, float* y) const {
-    const int64_t groups = panels_.cols() / kGroup;
-    pool.parallel_for(panels_.count(), panels_per_task(panels_, n, pool.size()), [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) {
-        for (int64_t r = 0; r < n; ++r) {
-          alignas(64) float out[kPanelRows];
-          quant_->one_row(panels_.panel(p), groups, x + r * groups, out);
-          std::copy_n(out, panels_.rows_in(p), y + r * panels_.rows() + p * kPanelRows);
-        }
-      }
-    });
-  }
-
-  void many_rows(ThreadPool& pool, const ActGroup* x, int64_t n, float* y) const {
-    const int64_t groups = panels_.cols() / kGroup;
-    const int64_t fitting = kBlockBytes / (groups * static_cast<int64_t>(sizeof(ActGroup)));
-    const int64_t block = std::max(kRowMultiple, fitting / kRowMultiple * kRowMultiple);
-    const int64_t grain = panels_per_task(panels_, std::min(n, block), pool.size());
-    const int64_t tasks = (panels_.count() + grain - 1) / grain;
-    const int64_t blocks = (n + block - 1) / block;
-    pool.parallel_for(blocks * tasks, 1, [&](int64_t begin, int64_t end, int) {
-      LineBuffer wide(groups * quant_->wide_group_bytes);
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t row = task / tasks * block;
-        const int64_t rows = std::min(block, n - row);
-        const int64_t first = task % tasks * grain;
-        for (int64_t p = first; p < std::min(first + grain, panels_.count()); ++p) {
-          quant_->spread(panels_.panel(p), groups, wide.data());
-          PanelOutput out(panels_, p, y + row * panels_.rows(), rows);
-          quant_->many_rows(wide.data(), groups, x + row * groups, rows, out.data(), out.stride());
-          out.finish();
-        }
-      }
-    });
-  }
-
   const CpuKernels* kernels_;
-  const QuantKernels* quant_;
   Panels panels_;
 };
 
-class FloatMatrix final : public PackedMatrix {
+class QuantMatrix final : public PanelMatrix {
  public:
-  FloatMatrix(FloatProduct kernel, const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix)
-      : kernel_(kernel), panels_(coder, pool, matrix) {}
+  QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
+              const MatrixView& matrix)
+      : PanelMatrix(kernels, coder, pool, matrix), quant_(&quant) {}
 
-  void product(ThreadPool& pool, const float* x, int64_t n, float* y) const override {
-    const int64_t fitting = kBlockBytes / (panels_.cols() * static_cast<int64_t>(sizeof(float)));
-    const int64_t block = std::max(kRowMultiple, fitting / kRowMultiple * kRowMultiple);
-    const int64_t grain = panels_per_task(panels_, std::min(n, block), pool.size());
-    const int64_t tasks = (panels_.count() + grain - 1) / grain;
-    const int64_t blocks = (n + block - 1) / block;
-    pool.parallel_for(blocks * tasks, 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t task = begin; task < end; ++task) {
-        const int64_t row = task / tasks * block;
-        const int64_t rows = std::min(block, n - row);
-        const int64_t first = task % tasks * grain;
-        for (int64_t p = first; p < std::min(first + grain, panels_.count()); ++p) {
-          PanelOutput out(panels_, p, y + row * panels_.rows(), rows);
-          kernel_(panels_.panel(p), panels_.cols(), x + row * panels_.cols(), rows, out.data(), out.stride());
-          out.finish();
-        }
-      }
-    });
+  ActivationKind activations() const override { return {true, quant_->offset, quant_->scales}; }
+
+  void run(const float* /*x*/, const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
+    // Below this many rows a panel is cheaper to unpack for each of them, in registers, than to spread in memory.
+    constexpr int64_t kFewRows = 3;
+    const int64_t groups = panels().cols() / kGroup;
+    if (rows < kFewRows) return few_rows(x, rows, begin, end, y);
+    LineBuffer wide(groups * quant_->wide_group_bytes);
+    for (int64_t p = begin; p < end; ++p) {
+      quant_->spread(panels().panel(p), groups, wide.data());
+      PanelOutput out(panels(), p, y, rows);
+      quant_->many_rows(wide.data(), groups, x, rows, out.data(), out.stride());
+      out.finish();
+    }
   }
-  void gather(int64_t row, float* out) const override { panels_.unpack_row(row, out); }
-  int64_t bytes() const override { return panels_.bytes(); }
 
  private:
-  static constexpr int64_t kBlockBytes = 1 << 19;
-  static constexpr int64_t kRowMultiple = 12;
+  void few_rows(const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const {
+    const int64_t groups = panels().cols() / kGroup;
+    for (int64_t p = begin; p < end; ++p) {
+      for (int64_t r = 0; r < rows; ++r) {
+        alignas(64) float out[kPanelRows];
+        quant_->one_row(panels().panel(p), groups, x + r * groups, out);
+        std::copy_n(out, panels().rows_in(p), y + r * panels().rows() + p * kPanelRows);
+      }
+    }
+  }
 
+  const QuantKernels* quant_;
+};
+
+class FloatMatrix final : public PanelMatrix {
+ public:
+  FloatMatrix(const CpuKernels& kernels, FloatProduct kernel, const PanelCoder& coder, ThreadPool& pool,
+              const MatrixView& matrix)
+      : PanelMatrix(kernels, coder, pool, matrix), kernel_(kernel) {}
+
+  ActivationKind activations() const override { return {}; }
+
+  void run(const float* x, const ActGroup* /*groups*/, int64_t rows, int64_t begin, int64_t end,
+           float* y) const override {
+    for (int64_t p = begin; p < end; ++p) {
+      PanelOutput out(panels(), p, y, rows);
+      kernel_(panels().panel(p), panels().cols(), x, rows, out.data(), out.stride());
+      out.finish();
+    }
+  }
+
+ private:
   FloatProduct kernel_;
-  Panels panels_;
+};
+
+// Activations in the kinds that a set of matrices asks for, each made once.
+class SharedActivations {
+ public:
+  SharedActivations(const CpuKernels& kernels, ThreadPool& pool, const float* x, int64_t n, int64_t cols)
+      : kernels_(&kernels), pool_(&pool), x_(x), n_(n), cols_(cols) {}
+
+  // Null where the matrix reads floats.
+  const ActGroup* of(const ActivationKind& kind) {
+    if (!kind.quantised) return nullptr;
+    for (const Made& made : made_) {
+      if (made.kind == kind) return made.groups.get();
+    }
+    constexpr int64_t kRowsWorthAThread = 16;
+    const int64_t groups = cols_ / kGroup;
+    made_.push_back({kind, std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n_ * groups))});
+    ActGroup* out = made_.back().groups.get();
+    pool_->parallel_for(n_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
+      kernels_->quantise(x_ + begin * cols_, (end - begin) * groups, kind.offset, kind.scales, out + begin * groups);
+    });
+    return out;
+  }
+
+ private:
+  struct Made {
+    ActivationKind kind;
+    std::unique_ptr<ActGroup[]> groups;
+  };
+  const CpuKernels* kernels_;
+  ThreadPool* pool_;
+  const float* x_;
+  int64_t n_;
+  int64_t cols_;
+  std::vector<Made> made_;
 };
 
 const QuantKernels* quant_kernels(const CpuKernels& kernels, QuantType type) {
@@ -250,7 +302,46 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
   if (const QuantKernels* quant = quant_kernels(kernels, type)) {
     return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix);
   }
-  return std::make_unique<FloatMatrix>(float_kernel(kernels, type), *coder, pool, matrix);
+  return std::make_unique<FloatMatrix>(kernels, float_kernel(kernels, type), *coder, pool, matrix);
+}
+
+void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
+                      std::span<float* const> y) {
+  CHECK(matrices.size() == y.size());
+  if (matrices.empty() || n == 0) return;
+  struct Job {
+    const PanelMatrix* matrix;
+    const ActGroup* groups;
+    float* y;
+    Plan plan;
+    int64_t first_task;
+  };
+  // Every PackedMatrix is made by pack_matrix.
+  const auto matrix_at = [&](size_t i) { return static_cast<const PanelMatrix*>(matrices[i]); };
+  const int64_t cols = matrix_at(0)->panels().cols();
+  SharedActivations activations(matrix_at(0)->kernels(), pool, x, n, cols);
+  std::vector<Job> jobs;
+  int64_t tasks = 0;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const PanelMatrix* matrix = matrix_at(i);
+    CHECK(matrix->panels().cols() == cols);
+    jobs.push_back({matrix, activations.of(matrix->activations()), y[i], matrix->plan(n, pool.size()), tasks});
+    tasks += jobs.back().plan.tasks;
+  }
+  pool.parallel_for(tasks, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t task = begin; task < end; ++task) {
+      size_t i = jobs.size() - 1;
+      while (jobs[i].first_task > task) --i;
+      const Job& job = jobs[i];
+      const int64_t index = task - job.first_task;
+      const int64_t row = index / job.plan.tasks_per_block * job.plan.row_block;
+      const int64_t first = index % job.plan.tasks_per_block * job.plan.panels;
+      const Panels& panels = job.matrix->panels();
+      job.matrix->run(x + row * cols, job.groups ? job.groups + row * (cols / kGroup) : nullptr,
+                      std::min(job.plan.row_block, n - row), first, std::min(first + job.plan.panels, panels.count()),
+                      job.y + row * panels.rows());
+    }
+  });
 }
 
 }  // namespace linnet::kernels

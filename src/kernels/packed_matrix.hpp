@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "base/thread_pool.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
@@ -11,5 +12,9 @@ namespace linnet::kernels {
 
 // Null for a format without panels. `kernels` must outlive the matrix.
 std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix);
+
+// See KernelTable::product_together. The matrices come from pack_matrix with the same kernels.
+void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
+                      std::span<float* const> y);
 
 }  // namespace linnet::kernels

@@ -149,6 +149,33 @@ TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   }
 }
 
+TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(2);
+  const int64_t cols = 512;
+  std::vector<TestMatrix> matrices;
+  std::vector<std::unique_ptr<PackedMatrix>> packed;
+  std::vector<const PackedMatrix*> pointers;
+  int64_t rows = 1;
+  for (const QuantType type : packed_types()) {
+    matrices.push_back(random_matrix(type, rows += 9, cols, 3));
+    packed.push_back(table.pack(pool, matrices.back().view()));
+    pointers.push_back(packed.back().get());
+  }
+  for (const int64_t n : {0, 1, 2, 7, 40}) {
+    const std::vector<float> x = random_floats(n * cols, 5);
+    std::vector<std::vector<float>> ys;
+    std::vector<float*> y;
+    for (const TestMatrix& matrix : matrices) ys.emplace_back(static_cast<size_t>(n * matrix.rows));
+    for (auto& out : ys) y.push_back(out.data());
+    table.product_together(pool, pointers, x.data(), n, y);
+    for (size_t i = 0; i < matrices.size(); ++i) {
+      EXPECT_TRUE(same_bits(ys[i], product(table, pool, matrices[i], x))) << matrices[i].format->name << " " << n;
+    }
+  }
+}
+
 TEST_P(ProductTest, GathersTheRowsOfTheFile) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   ThreadPool pool(2);

@@ -49,6 +49,7 @@ KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
+  table.product_together = kernels::product_together;
   table.attention = attention_for<kCpu>;
   table.rms_norm = kCpu.rms_norm;
   table.silu_mul = kCpu.silu_mul;

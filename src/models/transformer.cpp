@@ -1,6 +1,7 @@
 #include "models/transformer.hpp"
 
 #include <algorithm>
+#include <array>
 #include <fmt/core.h>
 #include <numeric>
 
@@ -134,8 +135,10 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
               : Qkv{ops::columns(ctx, all, 0, q_size), ops::columns(ctx, all, q_size, kv_size),
                     ops::columns(ctx, all, q_size + kv_size, kv_size)};
   } else {
-    qkv = {at(layer, Role::kQuery).only().forward(ctx, x), at(layer, Role::kKey).only().forward(ctx, x),
-           at(layer, Role::kValue).only().forward(ctx, x)};
+    const std::array parts{&at(layer, Role::kQuery).only(), &at(layer, Role::kKey).only(),
+                           &at(layer, Role::kValue).only()};
+    const std::vector<Tensor> all = forward_together(ctx, parts, x);
+    qkv = {all[0], all[1], all[2]};
   }
   if (c.qk_norm == QkNorm::kWhole) {
     qkv.q = norm(run, layer, Role::kQueryNorm, qkv.q);
@@ -171,8 +174,10 @@ Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
     gate = ops::columns(ctx, both, 0, c.intermediate_size);
     up = ops::columns(ctx, both, c.intermediate_size, c.intermediate_size);
   } else {
-    gate = at(layer, Role::kGate).only().forward(ctx, x);
-    up = at(layer, Role::kUp).only().forward(ctx, x);
+    const std::array parts{&at(layer, Role::kGate).only(), &at(layer, Role::kUp).only()};
+    const std::vector<Tensor> both = forward_together(ctx, parts, x);
+    gate = both[0];
+    up = both[1];
   }
   return down.forward(ctx, ops::gated(ctx, c.activation, gate, up));
 }

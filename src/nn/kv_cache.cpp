@@ -1,7 +1,6 @@
 #include "nn/kv_cache.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/check.hpp"
 #include "base/system.hpp"
@@ -78,13 +77,32 @@ std::byte* KvCache::values(const Block& block, int64_t layer) const {
 
 namespace {
 
-void put_row(const float* from, int64_t n, DType dtype, std::byte* to) {
-  if (dtype == DType::kF32) {
-    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
-    return;
+void put(float number, float& to) {
+  to = number;
+}
+void put(float number, Half& to) {
+  to = to_half(number);
+}
+
+// Rows [0, rows) of from (rows, K, D) into one block, from position `at` on: keys (K, D, kBlockTokens), each
+// dimension's positions side by side, and values (K, kBlockTokens, D).
+template <class T>
+void put_keys(const float* from, int64_t rows, int64_t at, const KvShape& shape, std::byte* to) {
+  const int64_t numbers = shape.kv_heads * shape.head_dim;
+  for (int64_t i = 0; i < numbers; ++i) {
+    T* positions = reinterpret_cast<T*>(to) + i * kBlockTokens + at;
+    for (int64_t r = 0; r < rows; ++r) put(from[r * numbers + i], positions[r]);
   }
-  auto* halves = reinterpret_cast<Half*>(to);
-  for (int64_t i = 0; i < n; ++i) halves[i] = to_half(from[i]);
+}
+template <class T>
+void put_values(const float* from, int64_t rows, int64_t at, const KvShape& shape, std::byte* to) {
+  const int64_t dim = shape.head_dim;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      T* row = reinterpret_cast<T*>(to) + (h * kBlockTokens + at + r) * dim;
+      for (int64_t d = 0; d < dim; ++d) put(from[(r * shape.kv_heads + h) * dim + d], row[d]);
+    }
+  }
 }
 
 }  // namespace
@@ -92,14 +110,22 @@ void put_row(const float* from, int64_t n, DType dtype, std::byte* to) {
 void KvCache::store(SequenceId id, int64_t layer, const Tensor& k, const Tensor& v, int64_t row_begin, int64_t rows) {
   const Sequence& s = sequence(id);
   const int64_t numbers = shape_.kv_heads * shape_.head_dim;
-  const int64_t row_bytes = numbers * dtype_bytes(shape_.dtype);
   CHECK(static_cast<int64_t>(s.blocks.size()) * kBlockTokens >= s.length + rows);
-  for (int64_t r = 0; r < rows; ++r) {
-    const int64_t position = s.length + r;
+  for (int64_t done = 0; done < rows;) {
+    const int64_t position = s.length + done;
+    const int64_t at = position % kBlockTokens;
+    const int64_t count = std::min(rows - done, kBlockTokens - at);
     const Block& block = s.blocks[static_cast<size_t>(position / kBlockTokens)];
-    const int64_t at = position % kBlockTokens * row_bytes;
-    put_row(k.data<float>() + (row_begin + r) * numbers, numbers, shape_.dtype, keys(block, layer) + at);
-    put_row(v.data<float>() + (row_begin + r) * numbers, numbers, shape_.dtype, values(block, layer) + at);
+    const float* key = k.data<float>() + (row_begin + done) * numbers;
+    const float* value = v.data<float>() + (row_begin + done) * numbers;
+    if (shape_.dtype == DType::kF32) {
+      put_keys<float>(key, count, at, shape_, keys(block, layer));
+      put_values<float>(value, count, at, shape_, values(block, layer));
+    } else {
+      put_keys<Half>(key, count, at, shape_, keys(block, layer));
+      put_values<Half>(value, count, at, shape_, values(block, layer));
+    }
+    done += count;
   }
 }
 
@@ -115,6 +141,7 @@ AttentionSpan KvCache::span(SequenceId id, int64_t layer, int64_t row_begin, int
   span.position = s.length;
   span.keys = s.length + rows;
   span.dtype = shape_.dtype;
+  span.by_head = true;
   span.key_blocks.reserve(s.blocks.size());
   span.value_blocks.reserve(s.blocks.size());
   for (const Block& block : s.blocks) {

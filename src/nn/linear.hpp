@@ -1,6 +1,9 @@
 // y = x · Wᵀ + b.
 #pragma once
 
+#include <span>
+#include <vector>
+
 #include "nn/weight.hpp"
 
 namespace linnet {
@@ -13,5 +16,8 @@ struct Linear {
   // x: (..., C) -> (..., O)
   Tensor forward(Context& ctx, const Tensor& x) const;
 };
+
+// The forward of several layers on the same x: the results of each, sooner (KernelTable::product_together).
+std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const> layers, const Tensor& x);
 
 }  // namespace linnet

@@ -50,6 +50,26 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
   return out;
 }
 
+std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
+  std::vector<Tensor> ys;
+  const bool together =
+      ctx.kernels().product_together && !ctx.meta() && !ctx.recorder() &&
+      std::all_of(weights.begin(), weights.end(), [&](const Weight* w) { return w->packed_ && w->cols_ == x.dim(-1); });
+  if (!together) {
+    for (const Weight* weight : weights) ys.push_back(weight->product(ctx, x));
+    return ys;
+  }
+  std::vector<const PackedMatrix*> matrices;
+  std::vector<float*> outs;
+  for (const Weight* weight : weights) {
+    ys.push_back(ctx.empty(x.shape().with_last(weight->rows_)));
+    matrices.push_back(weight->packed_.get());
+    outs.push_back(ys.back().data<float>());
+  }
+  ctx.kernels().product_together(ctx.pool(), matrices, x.data<float>(), x.elements() / x.dim(-1), outs);
+  return ys;
+}
+
 Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   if (tensor_.defined()) return ops::matmul(ctx, y, tensor_);
   require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "ops/context.hpp"
 #include "ops/kernel_table.hpp"
@@ -32,6 +33,8 @@ class Weight {
 
   // x: (..., C) -> (..., O). Differentiable in x, and in the weight when it is a tensor that asks for it.
   Tensor product(Context& ctx, const Tensor& x) const;
+  // The product of the same x with each of `weights`, as product() gives it.
+  static std::vector<Tensor> products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
   // Rows `ids` (each in [0, O)) -> (N, C): an embedding.

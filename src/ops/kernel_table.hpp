@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "base/thread_pool.hpp"
@@ -41,6 +42,11 @@ struct KernelTable {
 
   // Null where this instruction set has no layout for the format and the reference must do.
   std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix) = nullptr;
+  // Products of the same x with several matrices of equal cols, all packed by this table: y[i] (n, rows of matrix i).
+  // The bits of PackedMatrix::product, with one wait for the threads instead of one for each matrix. Null where pack
+  // is.
+  void (*product_together)(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
+                           std::span<float* const> y) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
