@@ -54,27 +54,30 @@ class Panels {
   LineBuffer buffer_;
 };
 
-// Where a panel writes n rows of y (n, rows): straight into y, or, past the last row of the matrix, into a buffer
-// first.
+// Where `panels` panels from p on write n rows of y (n, rows): straight into y, or, past the last row of the matrix,
+// into a buffer first.
 class PanelOutput {
  public:
-  PanelOutput(const Panels& panels, int64_t p, float* y, int64_t n)
-      : y_(y + p * kPanelRows), rows_(panels.rows()), lanes_(panels.rows_in(p)), n_(n) {
-    if (lanes_ < kPanelRows) tail_.resize(static_cast<size_t>(n) * kPanelRows);
+  PanelOutput(const Panels& panels, int64_t p, int64_t count, float* y, int64_t n)
+      : y_(y + p * kPanelRows),
+        rows_(panels.rows()),
+        wanted_(std::min(count * kPanelRows, panels.rows() - p * kPanelRows)),
+        width_(count * kPanelRows),
+        n_(n) {
+    if (wanted_ < width_) tail_.resize(static_cast<size_t>(n * width_));
   }
   float* data() { return tail_.empty() ? y_ : tail_.data(); }
-  int64_t stride() const { return tail_.empty() ? rows_ : kPanelRows; }
+  int64_t stride() const { return tail_.empty() ? rows_ : width_; }
   void finish() {
     if (tail_.empty()) return;
-    for (int64_t r = 0; r < n_; ++r) {
-      std::copy_n(tail_.data() + r * kPanelRows, lanes_, y_ + r * rows_);
-    }
+    for (int64_t r = 0; r < n_; ++r) std::copy_n(tail_.data() + r * width_, wanted_, y_ + r * rows_);
   }
 
  private:
   float* y_;
   int64_t rows_;
-  int lanes_;
+  int64_t wanted_;
+  int64_t width_;
   int64_t n_;
   std::vector<float> tail_;
 };
@@ -166,11 +169,15 @@ class QuantMatrix final : public PanelMatrix {
     constexpr int64_t kFewRows = 3;
     const int64_t groups = panels().cols() / kGroup;
     if (rows < kFewRows) return few_rows(x, rows, begin, end, y);
-    LineBuffer wide(groups * quant_->wide_group_bytes);
-    for (int64_t p = begin; p < end; ++p) {
-      quant_->spread(panels().panel(p), groups, wide.data());
-      PanelOutput out(panels(), p, y, rows);
-      quant_->many_rows(wide.data(), groups, x, rows, out.data(), out.stride());
+    const int64_t wide_bytes = groups * quant_->wide_group_bytes;
+    LineBuffer wide(2 * wide_bytes);
+    for (int64_t p = begin; p < end; p += 2) {
+      const int64_t count = std::min<int64_t>(2, end - p);
+      for (int64_t i = 0; i < count; ++i) {
+        quant_->spread(panels().panel(p + i), groups, wide.data() + i * wide_bytes);
+      }
+      PanelOutput out(panels(), p, count, y, rows);
+      quant_->many_rows[count - 1](wide.data(), groups, x, rows, out.data(), out.stride());
       out.finish();
     }
   }
@@ -201,7 +208,7 @@ class FloatMatrix final : public PanelMatrix {
   void run(const float* x, const ActGroup* /*groups*/, int64_t rows, int64_t begin, int64_t end,
            float* y) const override {
     for (int64_t p = begin; p < end; ++p) {
-      PanelOutput out(panels(), p, y, rows);
+      PanelOutput out(panels(), p, 1, y, rows);
       kernel_(panels().panel(p), panels().cols(), x, rows, out.data(), out.stride());
       out.finish();
     }

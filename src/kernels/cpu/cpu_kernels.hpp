@@ -15,9 +15,10 @@ struct QuantKernels {
   void (*one_row)(const std::byte* panel, int64_t groups, const ActGroup* x, float* out);
   // Spreads a panel's codes to bytes and its scales to floats, for many_rows.
   void (*spread)(const std::byte* panel, int64_t groups, std::byte* wide);
-  // out[r * out_stride + 0..15] for rows r of activations, groups of them apart. Same bits as one_row.
-  void (*many_rows)(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
-                    int64_t out_stride);
+  // out[r * out_stride + 0..15] for rows r of activations, `groups` of them apart; the second entry does two panels,
+  // which lie one after the other in `wide`, and writes 32 numbers a row. Same bits as one_row.
+  void (*many_rows[2])(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
+                       int64_t out_stride);
   int64_t wide_group_bytes;  // of one group of a panel after spread; a multiple of 64
   int64_t super_bytes;       // of the panel, per groups_in_super
   int groups_in_super;

@@ -112,25 +112,33 @@ LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const 
   }
 }
 
-// One group of kRows rows of activations, `stride` groups apart.
-template <int kBits, int kScales, bool kMin, int kRows, class Source>
-LINNET_INLINE void accumulate(const Source& source, const GroupScales<kScales>& scales, const ActGroup* x,
-                              int64_t stride, F32 (&acc)[kRows]) {
+// One group of kRows rows of activations, `stride` groups apart, with kPanels panels: a broadcast of activations is
+// used for each of them.
+template <int kBits, int kScales, bool kMin, int kPanels, int kRows, class Source>
+LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScales<kScales> (&scales)[kPanels],
+                              const ActGroup* x, int64_t stride, F32 (&acc)[kPanels][kRows]) {
   constexpr int kCount = kQuads / kScales;
   unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
-    Dot<kBits> dots[kRows];
-    for (int r = 0; r < kRows; ++r) dots[r].start(x[r * stride].start[kPart]);
+    Dot<kBits> dots[kPanels][kRows];
+    for (int r = 0; r < kRows; ++r) {
+      for (int p = 0; p < kPanels; ++p) dots[p][r].start(x[r * stride].start[kPart]);
+    }
     unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
       constexpr int kQuad = kPart * kCount + kIndex;
-      const auto codes = Dot<kBits>::prepare(source.template quad<kQuad>());
+      typename Dot<kBits>::Codes codes[kPanels];
+      for (int p = 0; p < kPanels; ++p) codes[p] = Dot<kBits>::prepare(sources[p].template quad<kQuad>());
       for (int r = 0; r < kRows; ++r) {
-        dots[r].template step<kIndex, kCount>(codes, x[r * stride].q + 4 * kQuad);
+        for (int p = 0; p < kPanels; ++p) {
+          dots[p][r].template step<kIndex, kCount>(codes[p], x[r * stride].q + 4 * kQuad);
+        }
       }
     });
     for (int r = 0; r < kRows; ++r) {
-      const F32 scale = mul(scales.scale[kPart], set1(x[r * stride].scale));
-      acc[r] = fmadd(to_f32(dots[r].sum), scale, acc[r]);
-      if constexpr (kMin) acc[r] = fmadd(scales.min[kPart], set1(x[r * stride].sum[kPart]), acc[r]);
+      for (int p = 0; p < kPanels; ++p) {
+        const F32 scale = mul(scales[p].scale[kPart], set1(x[r * stride].scale));
+        acc[p][r] = fmadd(to_f32(dots[p][r].sum), scale, acc[p][r]);
+        if constexpr (kMin) acc[p][r] = fmadd(scales[p].min[kPart], set1(x[r * stride].sum[kPart]), acc[p][r]);
+      }
     }
   });
 }
@@ -138,13 +146,15 @@ LINNET_INLINE void accumulate(const Source& source, const GroupScales<kScales>& 
 template <PanelFormat F>
 void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* out) {
   constexpr int kBits = dot_bits(F.value_bits());
-  F32 acc[1] = {zero()};
+  F32 acc[1][1] = {{zero()}};
   for_each_group<F>(
       panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
-        accumulate<kBits, F.scales, F.has_min>(codes, scales, x, 0, acc);
+        const PackedCodes<F> source[1] = {codes};
+        const GroupScales<F.scales> factors[1] = {scales};
+        accumulate<kBits, F.scales, F.has_min, 1>(source, factors, x, 0, acc);
         ++x;
       });
-  store(out, acc[0]);
+  store(out, acc[0][0]);
 }
 
 constexpr int wide_group_bytes(int scales, bool has_min) {
@@ -169,40 +179,48 @@ void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
       });
 }
 
-template <int kBits, int kScales, bool kMin, int kRows>
+template <int kBits, int kScales, bool kMin, int kPanels, int kRows>
 void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride) {
   constexpr int kStep = wide_group_bytes(kScales, kMin);
-  F32 acc[kRows];
-  for (int r = 0; r < kRows; ++r) acc[r] = zero();
-  for (int64_t g = 0; g < groups; ++g, wide += kStep) {
-    const auto* numbers = reinterpret_cast<const float*>(wide + kLine * kQuads);
-    GroupScales<kScales> scales;
-    for (int i = 0; i < kScales; ++i) {
-      scales.scale[i] = load(numbers + i * kPanelRows);
-      scales.min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
-    }
-    accumulate<kBits, kScales, kMin>(WideCodes{wide}, scales, x + g, groups, acc);
+  F32 acc[kPanels][kRows];
+  for (int p = 0; p < kPanels; ++p) {
+    for (int r = 0; r < kRows; ++r) acc[p][r] = zero();
   }
-  for (int r = 0; r < kRows; ++r) store(out + r * out_stride, acc[r]);
+  for (int64_t g = 0; g < groups; ++g, wide += kStep) {
+    WideCodes sources[kPanels];
+    GroupScales<kScales> scales[kPanels];
+    for (int p = 0; p < kPanels; ++p) {
+      sources[p].at = wide + p * groups * kStep;
+      const auto* numbers = reinterpret_cast<const float*>(sources[p].at + kLine * kQuads);
+      for (int i = 0; i < kScales; ++i) {
+        scales[p].scale[i] = load(numbers + i * kPanelRows);
+        scales[p].min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
+      }
+    }
+    accumulate<kBits, kScales, kMin, kPanels>(sources, scales, x + g, groups, acc);
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    for (int r = 0; r < kRows; ++r) store(out + r * out_stride + p * kPanelRows, acc[p][r]);
+  }
 }
 
-template <int kBits, int kScales, bool kMin, int kRows>
+template <int kBits, int kScales, bool kMin, int kPanels, int kRows>
 LINNET_INLINE int64_t tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n,
                             float* out, int64_t out_stride) {
   for (; n - done >= kRows; done += kRows) {
-    tile<kBits, kScales, kMin, kRows>(wide, groups, x + done * groups, out + done * out_stride, out_stride);
+    tile<kBits, kScales, kMin, kPanels, kRows>(wide, groups, x + done * groups, out + done * out_stride, out_stride);
   }
   return done;
 }
 
-template <int kBits, int kScales, bool kMin>
+template <int kBits, int kScales, bool kMin, int kPanels>
 void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride) {
-  constexpr int kMost = kRowTile<kBits>;
-  int64_t done = tiles<kBits, kScales, kMin, kMost>(wide, groups, x, 0, n, out, out_stride);
-  if constexpr (kMost > 8) done = tiles<kBits, kScales, kMin, 8>(wide, groups, x, done, n, out, out_stride);
-  if constexpr (kMost > 4) done = tiles<kBits, kScales, kMin, 4>(wide, groups, x, done, n, out, out_stride);
-  if constexpr (kMost > 2) done = tiles<kBits, kScales, kMin, 2>(wide, groups, x, done, n, out, out_stride);
-  tiles<kBits, kScales, kMin, 1>(wide, groups, x, done, n, out, out_stride);
+  constexpr int kMost = kRowTile<kBits, kPanels>;
+  int64_t done = tiles<kBits, kScales, kMin, kPanels, kMost>(wide, groups, x, 0, n, out, out_stride);
+  if constexpr (kMost > 8) done = tiles<kBits, kScales, kMin, kPanels, 8>(wide, groups, x, done, n, out, out_stride);
+  if constexpr (kMost > 4) done = tiles<kBits, kScales, kMin, kPanels, 4>(wide, groups, x, done, n, out, out_stride);
+  if constexpr (kMost > 2) done = tiles<kBits, kScales, kMin, kPanels, 2>(wide, groups, x, done, n, out, out_stride);
+  tiles<kBits, kScales, kMin, kPanels, 1>(wide, groups, x, done, n, out, out_stride);
 }
 
 template <PanelFormat F>
@@ -211,7 +229,8 @@ constexpr QuantKernels quant_kernels() {
   constexpr int kGroups = F.groups_in_super();
   return {one_row<F>,
           spread<F>,
-          many_rows<dot_bits(F.value_bits()), F.scales, F.has_min>,
+          {many_rows<dot_bits(F.value_bits()), F.scales, F.has_min, 1>,
+           many_rows<dot_bits(F.value_bits()), F.scales, F.has_min, 2>},
           wide_group_bytes(F.scales, F.has_min),
           kSuper,
           kGroups,
@@ -233,12 +252,9 @@ LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGro
   const float inverse = finite && amax >= kTiny ? 127.0f / amax : 0.0f;
   const I32 qa = finite ? to_i32(mul(a, set1(inverse))) : set1(int32_t{0});
   const I32 qb = finite ? to_i32(mul(b, set1(inverse))) : set1(int32_t{0});
-  store_i8(out.q, qa);
-  store_i8(out.q + 16, qb);
+  const HalfSums halves = store_i8(out.q, qa, qb);
   out.scale = !finite ? __builtin_nanf("") : inverse > 0 ? amax / 127.0f : 0.0f;
-  const int32_t sum_a = reduce_add(qa);
-  const int32_t sum_b = reduce_add(qb);
-  const int32_t sums[2] = {scales == 1 ? sum_a + sum_b : sum_a, scales == 1 ? 0 : sum_b};
+  const int32_t sums[2] = {scales == 1 ? halves.first + halves.second : halves.first, scales == 1 ? 0 : halves.second};
   for (int i = 0; i < 2; ++i) {
     out.start[i] = -offset * sums[i];
     out.sum[i] = out.scale * static_cast<float>(sums[i]);

@@ -26,8 +26,8 @@ struct U8 {  // a quad of codes for each of the sixteen rows
 };
 
 // Activation rows whose sums fit the sixteen registers beside the codes.
-template <int kBits>
-inline constexpr int kRowTile = kBits <= 4 ? 4 : 2;
+template <int kBits, int kPanels>
+inline constexpr int kRowTile = (kBits <= 4 ? 4 : 2) / kPanels;
 inline constexpr int kFloatRowTile = 6;
 // Queries and registers of keys or dimensions in one tile of attention.
 inline constexpr int64_t kAttentionRows = 4;
@@ -142,10 +142,24 @@ LINNET_INLINE F32 swap_halves(F32 a, int step) {
 LINNET_INLINE float first(F32 a) {
   return _mm256_cvtss_f32(a.lo);
 }
-LINNET_INLINE int32_t reduce_add(I32 a) {
-  alignas(32) int32_t lanes[8];
-  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), _mm256_add_epi32(a.lo, a.hi));
-  return lanes[0] + lanes[1] + lanes[2] + lanes[3] + lanes[4] + lanes[5] + lanes[6] + lanes[7];
+struct HalfSums {
+  int32_t first;
+  int32_t second;
+};
+LINNET_INLINE HalfSums sum_halves(__m256i bytes) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+  __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0x4E));
+  sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xB1));
+  return {_mm256_cvtsi256_si32(sums), _mm256_extract_epi32(sums, 4)};
+}
+// Stores a and b, which must fit, as 32 bytes; the sums of each.
+LINNET_INLINE HalfSums store_i8(int8_t* q, I32 a, I32 b) {
+  const __m256i halves_a = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xD8);
+  const __m256i halves_b = _mm256_permute4x64_epi64(_mm256_packs_epi32(b.lo, b.hi), 0xD8);
+  const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(halves_a, halves_b), 0xD8);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
+  return sum_halves(bytes);
 }
 LINNET_INLINE int32_t reduce_max(I32 a) {
   __m256i m = _mm256_max_epi32(a.lo, a.hi);
@@ -174,11 +188,6 @@ LINNET_INLINE I32 load_u8(const void* p) {
 LINNET_INLINE I32 load_i8(const void* p) {
   const __m128i all = load_128(p, 0);
   return {_mm256_cvtepi8_epi32(all), _mm256_cvtepi8_epi32(_mm_srli_si128(all, 8))};
-}
-LINNET_INLINE void store_i8(int8_t* p, I32 a) {  // values must fit
-  const __m256i halves = _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xD8);
-  const __m256i bytes = _mm256_permute4x64_epi64(_mm256_packs_epi16(halves, halves), 0xD8);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_castsi256_si128(bytes));
 }
 
 LINNET_INLINE U8 load_line(const std::byte* p) {

@@ -27,11 +27,11 @@ struct U8 {  // a quad of codes for each of the sixteen rows
 
 // Activation rows that fit the registers of one tile.
 #ifdef __AVX512VNNI__
-template <int kBits>
-inline constexpr int kRowTile = 12;
+template <int kBits, int kPanels>
+inline constexpr int kRowTile = 12 / kPanels;
 #else
-template <int kBits>
-inline constexpr int kRowTile = kBits <= 6 ? 8 : 4;
+template <int kBits, int kPanels>
+inline constexpr int kRowTile = (kBits <= 6 ? 8 : 4) / kPanels;
 #endif
 inline constexpr int kFloatRowTile = 12;
 // Queries and registers of keys or dimensions in one tile of attention.
@@ -140,8 +140,22 @@ LINNET_INLINE F32 swap_halves(F32 a, int step) {
 LINNET_INLINE float first(F32 a) {
   return _mm512_cvtss_f32(a.v);
 }
-LINNET_INLINE int32_t reduce_add(I32 a) {
-  return _mm512_reduce_add_epi32(a.v);
+struct HalfSums {
+  int32_t first;
+  int32_t second;
+};
+LINNET_INLINE HalfSums sum_halves(__m256i bytes) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+  __m256i sums = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0x4E));
+  sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0xB1));
+  return {_mm256_cvtsi256_si32(sums), _mm256_extract_epi32(sums, 4)};
+}
+// Stores a and b, which must fit, as 32 bytes; the sums of each.
+LINNET_INLINE HalfSums store_i8(int8_t* q, I32 a, I32 b) {
+  const __m256i bytes = _mm256_set_m128i(_mm512_cvtepi32_epi8(b.v), _mm512_cvtepi32_epi8(a.v));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(q), bytes);
+  return sum_halves(bytes);
 }
 LINNET_INLINE int32_t reduce_max(I32 a) {
   return _mm512_reduce_max_epi32(a.v);
@@ -159,9 +173,6 @@ LINNET_INLINE I32 load_u8(const void* p) {
 }
 LINNET_INLINE I32 load_i8(const void* p) {
   return {_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
-}
-LINNET_INLINE void store_i8(int8_t* p, I32 a) {  // values must fit
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
 }
 
 LINNET_INLINE U8 load_line(const std::byte* p) {
