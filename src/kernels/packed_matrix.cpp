@@ -91,8 +91,11 @@ struct Plan {
   int64_t tasks = 0;
 };
 
-// The run of panels that leaves the slowest of equally fast threads the least to do; the shortest such run, so that
-// cores of unequal speed finish together too.
+// Below this many rows a panel is cheaper to unpack for each of them, in registers, than to spread in memory.
+constexpr int64_t kFewRows = 3;
+
+// The run of panels (pairs of them, where there are many rows) that leaves the slowest of equally fast threads the
+// least to do; the shortest such run, so that cores of unequal speed finish together too.
 int64_t panels_per_task(int64_t panels, int64_t panel_bytes, int64_t n, int threads) {
   constexpr int64_t kTasksPerThread = 6;
   constexpr int64_t kWorthATask = 1 << 14;  // bytes, times rows: about half a microsecond
@@ -100,7 +103,8 @@ int64_t panels_per_task(int64_t panels, int64_t panel_bytes, int64_t n, int thre
   int64_t best = (panels + threads - 1) / threads;
   int64_t best_load = best;
   for (int64_t tasks = 2; tasks <= kTasksPerThread; ++tasks) {
-    const int64_t run = std::max(least, (panels + threads * tasks - 1) / (threads * tasks));
+    const int64_t fair = std::max(least, (panels + threads * tasks - 1) / (threads * tasks));
+    const int64_t run = n < kFewRows ? fair : (fair + 1) / 2 * 2;
     const int64_t runs = (panels + run - 1) / run;
     const int64_t load = (runs + threads - 1) / threads * run;
     if (load <= best_load) {
@@ -165,8 +169,6 @@ class QuantMatrix final : public PanelMatrix {
   ActivationKind activations() const override { return {true, quant_->offset, quant_->scales}; }
 
   void run(const float* /*x*/, const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
-    // Below this many rows a panel is cheaper to unpack for each of them, in registers, than to spread in memory.
-    constexpr int64_t kFewRows = 3;
     const int64_t groups = panels().cols() / kGroup;
     if (rows < kFewRows) return few_rows(x, rows, begin, end, y);
     const int64_t wide_bytes = groups * quant_->wide_group_bytes;
