@@ -28,10 +28,14 @@ Job declare_completion(CLI::App& app);
 Job declare_doctor(CLI::App& app);
 Job declare_embed(CLI::App& app);
 Job declare_generate(CLI::App& app);
+Job declare_list(CLI::App& app);
 Job declare_logits(CLI::App& app);
 Job declare_next(CLI::App& app);
+Job declare_pull(CLI::App& app);
+Job declare_rm(CLI::App& app);
 Job declare_show(CLI::App& app);
 Job declare_template(CLI::App& app);
 Job declare_tokens(CLI::App& app);
+Job declare_verify(CLI::App& app);
 
 }  // namespace linnet::cli

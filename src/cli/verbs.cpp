@@ -11,12 +11,16 @@ constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 9> kVerbs{{
+constexpr std::array<Verb, 13> kVerbs{{
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
     {"next", "What comes next, as bars", "linnet next smollm2 \"I want to drink hot\"", kTalking, declare_next},
     {"tokens", "How a model cuts a text", "linnet tokens smollm2 \"Hello, world\"", kTalking, declare_tokens},
+    {"pull", "Get a model", "linnet pull smollm2", kModels, declare_pull},
+    {"list", "Show the models that are here, or that can be had", "linnet list --all", kModels, declare_list},
     {"show", "What a model is, and what it needs", "linnet show smollm2", kModels, declare_show},
+    {"rm", "Delete models", "linnet rm smollm2", kModels, declare_rm},
+    {"verify", "Compare models with what was published", "linnet verify smollm2", kModels, declare_verify},
     {"logits", "Logits and hidden states of given token ids",
      "linnet logits smollm2 --ids ids.json --out out.safetensors", kInside, declare_logits},
     {"template", "The prompt that a chat template makes", "linnet template smollm2 --vars chat.json", kInside,

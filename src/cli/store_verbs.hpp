@@ -1,0 +1,17 @@
+// What pull, list, rm and verify share.
+#pragma once
+
+#include "base/json.hpp"
+#include "hub/store.hpp"
+
+namespace linnet::cli {
+
+// {"name", "short_name", "origin": "store"|"hugging_face_cache"|"path", "path", "bytes", "source", "revision",
+// "license",
+//  "pulled", "files": [{"name", "size", "sha256"}]}; what is not known is null.
+Json model_to_json(const StoredModel& model);
+
+// "from the Hugging Face cache", or "" for the store itself.
+std::string origin_note(const StoredModel& model);
+
+}  // namespace linnet::cli

