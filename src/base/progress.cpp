@@ -119,6 +119,7 @@ ProgressPrinter ProgressPrinter::for_stderr() {
 ProgressPrinter::ProgressPrinter(ProgressPrinter&& other) noexcept
     : bar_(other.bar_),
       interval_(other.interval_),
+      began_(other.began_),
       next_(other.next_),
       last_(std::move(other.last_)),
       unshown_(std::exchange(other.unshown_, false)),
@@ -138,7 +139,10 @@ void ProgressPrinter::show(const Progress& progress) {
 void ProgressPrinter::update(const Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
   const bool other = progress.item != last_.item || progress.stage != last_.stage;
-  if (other) finish();
+  if (other) {
+    finish();
+    began_ = now;
+  }
   last_ = progress;
   unshown_ = true;
   if (!other && now < next_) return;
@@ -158,7 +162,9 @@ void ProgressPrinter::note(std::string_view text) {
 }
 
 void ProgressPrinter::finish() {
-  if (unshown_) show(last_);
+  const bool brief = std::chrono::steady_clock::now() - began_ < std::chrono::seconds(1);
+  if (unshown_ && (bar_ || !brief)) show(last_);
+  unshown_ = false;
   if (on_line_) std::fputs("\n", stderr);
   on_line_ = false;
 }

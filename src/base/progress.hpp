@@ -64,7 +64,7 @@ class ProgressPrinter {
   void update(const Progress& progress);
   // Prints a line of text without tearing the bar.
   void note(std::string_view text);
-  // Ends the bar's line. What follows starts a new one.
+  // Ends the bar's line; what follows starts a new one. Without a bar, work of less than a second leaves no line.
   void finish();
 
  private:
@@ -72,6 +72,7 @@ class ProgressPrinter {
 
   bool bar_;
   std::chrono::milliseconds interval_;
+  std::chrono::steady_clock::time_point began_;  // what last_ is about
   std::chrono::steady_clock::time_point next_;
   Progress last_;
   bool unshown_ = false;  // last_ is newer than the screen

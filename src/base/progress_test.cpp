@@ -1,6 +1,8 @@
 #include "base/progress.hpp"
 
+#include <algorithm>
 #include <gtest/gtest.h>
+#include <thread>
 
 namespace linnet {
 namespace {
@@ -35,6 +37,41 @@ TEST(Progress, NeverClaimsMoreThanAllOfIt) {
   Progress progress = half();
   progress.done = 150'000'000;
   EXPECT_NE(progress_line(progress).find("100%"), std::string::npos);
+}
+
+TEST(Progress, ALogHasNoLineForBriefWorkAndOneAtTheEndOfLongWork) {
+  testing::internal::CaptureStderr();
+  {
+    ProgressPrinter brief(false);
+    brief.update(half());
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  testing::internal::CaptureStderr();
+  {
+    ProgressPrinter long_work(false);
+    Progress progress = half();
+    long_work.update(progress);
+    std::this_thread::sleep_for(milliseconds(1050));
+    progress.done = progress.total;
+    long_work.update(progress);
+    long_work.note("a note");
+  }
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "a note\ndownloading a.gguf  100%  100 MB of 100 MB  10.0 MB/s\n");
+}
+
+TEST(Progress, ABarIsDrawnInOneLineAndEndsIt) {
+  testing::internal::CaptureStderr();
+  {
+    ProgressPrinter bar(true);
+    bar.update(half());
+    Progress progress = half();
+    progress.done = progress.total;
+    bar.update(progress);
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  EXPECT_GE(std::count(text.begin(), text.end(), '\r'), 2);
+  EXPECT_NE(text.find("100%"), std::string::npos);
 }
 
 TEST(Progress, DurationsReadWell) {

@@ -457,7 +457,7 @@ Result<std::vector<FileCheck>> Store::verify(const StoredModel& model, const Can
   for (const ModelFile& file : model.manifest.files) {
     const fs::path path = model.folder / file.name;
     const auto report = [&](uint64_t done) {
-      Progress now{.stage = "checking", .item = file.name, .done = before + done, .total = model.bytes};
+      Progress now{.stage = "checking", .item = model.name, .done = before + done, .total = model.bytes};
       meter.fill(now, RateMeter::Clock::now());
       if (progress) progress(now);
     };
