@@ -33,11 +33,26 @@ struct Loader {
   }
 };
 
-Status check_finite(std::span<const float> numbers, const StoredTensor& stored) {
-  const auto bad = std::find_if(numbers.begin(), numbers.end(), [](float x) { return !std::isfinite(x); });
-  if (bad == numbers.end()) return ok_status();
-  return invalid(fmt::format("holds {} at element {}", std::isnan(*bad) ? "NaN" : "infinity", bad - numbers.begin()),
-                 stored.place(), "the file is damaged, or the training that made it diverged");
+Status not_finite(const StoredTensor& stored, int64_t element, float value) {
+  return invalid(fmt::format("holds {} at element {}", std::isnan(value) ? "NaN" : "infinity", element), stored.place(),
+                 "the file is damaged, or the training that made it diverged");
+}
+
+// Of the numbers as they are stored, and of the scales beside them.
+Status check_finite(const StoredTensor& stored) {
+  const QuantFormat& format = *stored.format;
+  const int64_t bad = format.first_not_finite(stored.bytes.data(), stored.shape.elements());
+  if (bad >= 0) {
+    std::vector<float> block(static_cast<size_t>(format.block_elements));
+    format.decode(stored.bytes.data() + format.bytes_of(bad - bad % format.block_elements), block.data(),
+                  format.block_elements);
+    return not_finite(stored, bad, block[static_cast<size_t>(bad % format.block_elements)]);
+  }
+  if (!stored.scale) return ok_status();
+  for (const float scale : stored.scale->values.span<float>()) {
+    if (!std::isfinite(scale)) return invalid("has a scale that is NaN or infinite", stored.place());
+  }
+  return ok_status();
 }
 
 // Matrix number `index` of (count, rows, cols) stored in one tensor.
@@ -74,7 +89,7 @@ Weight reorder_rows(const MatrixView& view, const std::vector<int64_t>& order) {
 
 Result<Weight> load_matrix(const TensorSpec& spec, const StoredTensor& stored, bool gguf) {
   const bool plain = stored.format->is_plain();
-  if (plain && stored.format->type == QuantType::kF32) TRY(check_finite(to_f32(stored).span<float>(), stored));
+  TRY(check_finite(stored));
   if (spec.transposed && !gguf) return Weight::from_tensor(transpose(to_f32(stored)));
   const bool decode = stored.scale || (plain && stored.format->type == QuantType::kF32);
   if (decode && !(gguf && spec.gguf_rows != GgufRows::kSame)) return Weight::from_tensor(to_f32(stored));
@@ -84,8 +99,8 @@ Result<Weight> load_matrix(const TensorSpec& spec, const StoredTensor& stored, b
 }
 
 Result<Tensor> load_vector(const TensorSpec& spec, const StoredTensor& stored, bool gguf) {
+  TRY(check_finite(stored));
   Tensor values = to_f32(stored);
-  TRY(check_finite(values.span<float>(), stored));
   if (gguf && spec.gguf_rows != GgufRows::kSame) {
     const std::vector<int64_t> order = gguf_row_order(spec);
     Tensor ours = Tensor::empty(DType::kF32, values.shape());

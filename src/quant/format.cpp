@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "quant/finite.hpp"
 #include "quant/iq4_nl.hpp"
 #include "quant/iq4_xs.hpp"
 #include "quant/mxfp4.hpp"
@@ -57,15 +58,19 @@ void decode_8_bit(const std::byte* from, float* out, int64_t elements) {
 
 template <class Block>
 constexpr QuantFormat block_format(QuantType type, std::string_view name, int32_t ggml_type) {
-  return {type, name, ggml_type, Block::kElements, sizeof(Block), decode_blocks<Block>};
+  return {
+      type, name, ggml_type, Block::kElements, sizeof(Block), decode_blocks<Block>, first_not_finite_in_blocks<Block>};
 }
 
 constexpr std::array kFormats{
-    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32},
-    QuantFormat{QuantType::kF16, "F16", 1, 1, 2, decode_16_bit<Half>},
-    QuantFormat{QuantType::kBF16, "BF16", 30, 1, 2, decode_16_bit<BFloat16>},
-    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>},
-    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>},
+    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32, first_not_finite_in_floats<uint32_t, 0x7F800000>},
+    QuantFormat{QuantType::kF16, "F16", 1, 1, 2, decode_16_bit<Half>, first_not_finite_in_floats<uint16_t, 0x7C00>},
+    QuantFormat{QuantType::kBF16, "BF16", 30, 1, 2, decode_16_bit<BFloat16>,
+                first_not_finite_in_floats<uint16_t, 0x7F80>},
+    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>,
+                first_not_finite_in_floats<uint8_t, 0x7F>},
+    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>,
+                first_not_finite_in_floats<uint8_t, 0x7C>},
     block_format<BlockQ4_0>(QuantType::kQ4_0, "Q4_0", 2),
     block_format<BlockQ4_1>(QuantType::kQ4_1, "Q4_1", 3),
     block_format<BlockQ5_0>(QuantType::kQ5_0, "Q5_0", 6),

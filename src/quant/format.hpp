@@ -42,6 +42,8 @@ struct QuantFormat {
   int64_t block_bytes;
   // Decodes `elements` (a multiple of block_elements) to float32. The bytes need no alignment.
   void (*decode)(const std::byte* blocks, float* out, int64_t elements);
+  // Index of the first of `elements` that decodes to NaN or infinity; -1: none.
+  int64_t (*first_not_finite)(const std::byte* blocks, int64_t elements);
 
   bool is_plain() const { return block_elements == 1; }
   // Bytes of `elements`, a multiple of block_elements.

@@ -109,6 +109,41 @@ TEST(QuantFormat, WrongBlocksAreNoticed) {
   }
 }
 
+// The recordings hold infinite and NaN scales among ordinary ones: what is said of each block must be what decoding it
+// gives, in every format.
+TEST(QuantFormat, FindsTheFirstNumberThatIsNotFinite) {
+  for (const QuantFormat& format : quant_formats()) {
+    std::vector<std::byte> blocks(512);
+    if (format.ggml_type >= 0) {
+      blocks = load_vector(std::string(format.name), static_cast<size_t>(format.block_bytes),
+                           static_cast<size_t>(format.block_elements))
+                   .blocks;
+    } else {
+      for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = static_cast<std::byte>(i);
+    }
+    blocks.insert(blocks.end(), static_cast<size_t>(format.block_bytes), std::byte{0xFF});  // not finite in any format
+    const std::vector<float> values = decode(format, blocks);
+    std::vector<std::byte> finite;
+    size_t bad = 0;
+    for (size_t block = 0; block < values.size() / static_cast<size_t>(format.block_elements); ++block) {
+      const auto* bytes = blocks.data() + block * static_cast<size_t>(format.block_bytes);
+      const auto first = values.begin() + static_cast<int64_t>(block) * format.block_elements;
+      const auto end = first + format.block_elements;
+      const auto wrong = std::find_if(first, end, [](float x) { return !std::isfinite(x); });
+      EXPECT_EQ(format.first_not_finite(bytes, format.block_elements), wrong == end ? -1 : wrong - first)
+          << format.name << " block " << block;
+      if (wrong == end) finite.insert(finite.end(), bytes, bytes + format.block_bytes);
+      bad += wrong != end;
+    }
+    EXPECT_GT(bad, 0U) << format.name << ": the recording shows nothing";
+    const auto count = static_cast<int64_t>(finite.size()) / format.block_bytes * format.block_elements;
+    ASSERT_GT(count, format.block_elements) << format.name;
+    EXPECT_EQ(format.first_not_finite(finite.data(), count), -1) << format.name;
+    // One bad block after many good ones, past the vectorised part of the plain formats.
+    EXPECT_GE(format.first_not_finite(blocks.data(), static_cast<int64_t>(values.size())), 0) << format.name;
+  }
+}
+
 TEST(QuantFormat, UnalignedBlocksDecodeTheSame) {
   for (const QuantFormat& format : quant_formats()) {
     if (format.ggml_type < 0) continue;
