@@ -49,15 +49,15 @@ MODELS = {"SmolLM2-135M-Instruct Q4_1": smollm2, "gemma-3-270m Q4_K_M": gemma3}
 
 
 def texts_of(exact, llama):
-    """20 lists of 64 tokens. Sampled with a seed: what a model says greedily soon repeats itself."""
+    """20 lists of 64 tokens: as much of each prompt as the shortest has, so that they go through the model together, and
+    what the model then says. Sampled with a seed, since what a model says greedily soon repeats itself."""
+    prompts = [llama.tokenize(prompt.encode(), add_bos=True) for prompt in PROMPTS]
+    shortest = min(map(len, prompts))
+    ids = torch.tensor([prompt[:shortest] for prompt in prompts])
     torch.manual_seed(1)
-    texts = []
-    for prompt in PROMPTS:
-        ids = torch.tensor([llama.tokenize(prompt.encode(), add_bos=llama.token_bos() >= 0)])
-        made = exact.generate(ids, attention_mask=torch.ones_like(ids), max_length=TOKENS, min_length=TOKENS, top_k=0,
-                              do_sample=True, pad_token_id=0)
-        texts.append(made[0, :TOKENS].tolist())
-    return texts
+    made = exact.generate(ids, attention_mask=torch.ones_like(ids), max_length=TOKENS, min_length=TOKENS, top_k=0,
+                          do_sample=True, pad_token_id=0)
+    return made.tolist()
 
 
 def exact_logits(model, text):
