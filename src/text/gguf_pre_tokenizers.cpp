@@ -1,6 +1,9 @@
 #include "text/gguf_pre_tokenizers.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
+
+#include "text/scanners.hpp"
 
 namespace linnet {
 
@@ -74,6 +77,7 @@ Result<GgufPreTokenizer> gguf_pre_tokenizer(std::string_view name, const std::st
     made.add_bos = entry.add_bos;
     for (const std::string_view pattern : entry.patterns) {
       TRY_ASSIGN(auto matcher, compile_pattern(pattern, PatternDialect::kLlamaCpp, place));
+      made.patterns.emplace_back(pattern);
       made.stages.push_back(split_stage(std::move(matcher), SplitBehavior::kIsolated, false));
     }
     return made;
@@ -83,9 +87,12 @@ Result<GgufPreTokenizer> gguf_pre_tokenizer(std::string_view name, const std::st
 }
 
 std::string_view gguf_pre_tokenizer_name(const std::vector<std::string>& patterns, bool ignore_merges) {
+  const auto same = [](const std::string& ours, std::string_view theirs) {
+    return canonical_pattern(ours) == canonical_pattern(theirs);
+  };
   for (const Entry& entry : table()) {
     if (entry.ignore_merges == ignore_merges &&
-        std::equal(patterns.begin(), patterns.end(), entry.patterns.begin(), entry.patterns.end())) {
+        std::equal(patterns.begin(), patterns.end(), entry.patterns.begin(), entry.patterns.end(), same)) {
       return entry.name;
     }
   }

@@ -12,6 +12,7 @@ namespace linnet {
 
 struct GgufPreTokenizer {
   PreTokenizers stages;
+  std::vector<std::string> patterns;  // of the stages, each of which isolates its matches
   bool ignore_merges = false;
   bool add_bos = false;  // where the file does not say
 };

@@ -173,6 +173,9 @@ Status fill_byte_level_bpe(const GgufTokenizerFields& fields, TokenizerParts& pa
   const std::vector<bool> in_model(static_cast<size_t>(parts.vocabulary.size()), true);
   TRY_ASSIGN(parts.model, BpeModel::build(parts.vocabulary, in_model, merges, std::move(options), place));
   parts.pre_tokenizers = std::move(pre.stages);
+  parts.source.gguf_pre = fields.pre.value_or("default");
+  parts.source.patterns = std::move(pre.patterns);
+  parts.source.ignore_merges = pre.ignore_merges;
   parts.decoders.push_back(byte_level_decoder());
   parts.spelling = PieceSpelling::kByteLetters;
   parts.literal_specials = true;
@@ -199,6 +202,9 @@ Status fill_score_bpe(const GgufTokenizerFields& fields, TokenizerParts& parts, 
   parts.spelling = PieceSpelling::kSpaceMark;
   parts.keeps_bytes = true;
   parts.algorithm = "SentencePiece BPE";
+  parts.source.scores = fields.scores;
+  parts.source.add_space_prefix = prefix;
+  parts.source.byte_fallback = true;
   add_ends(fields, true, false, parts);
   return ok_status();
 }
@@ -224,6 +230,10 @@ Status fill_unigram(const GgufTokenizerFields& fields, TokenizerParts& parts, co
   normalization.add_dummy_prefix = fields.add_space_prefix.value_or(false);
   normalization.remove_extra_whitespaces = fields.remove_extra_whitespaces.value_or(false);
   const bool drop_space = normalization.add_dummy_prefix || normalization.remove_extra_whitespaces;
+  parts.source.scores = fields.scores;
+  parts.source.charsmap = fields.precompiled_charsmap;
+  parts.source.add_space_prefix = normalization.add_dummy_prefix;
+  parts.source.remove_extra_whitespaces = normalization.remove_extra_whitespaces;
   parts.normalizers.push_back(llama_cpp_unigram_normalizer(std::move(normalization)));
   parts.decoders.push_back(sentencepiece_decoder(drop_space, false));
   parts.spelling = PieceSpelling::kSpaceMark;
@@ -243,7 +253,11 @@ Status fill_wordpiece(const GgufTokenizerFields& fields, TokenizerParts& parts, 
   const std::vector<bool> in_model(static_cast<size_t>(parts.vocabulary.size()), true);
   TRY_ASSIGN(parts.model, WordPieceModel::build(parts.vocabulary, in_model, std::move(options), place));
   const bool lowercase = fields.lowercase.value_or(true);
-  parts.pre_tokenizers.push_back(llama_cpp_bert_stage(lowercase, fields.strip_accents.value_or(lowercase)));
+  const bool strip_accents = fields.strip_accents.value_or(lowercase);
+  parts.pre_tokenizers.push_back(llama_cpp_bert_stage(lowercase, strip_accents));
+  parts.source.lowercase = lowercase;
+  parts.source.strip_accents = strip_accents;
+  parts.source.gguf_spelling = true;
   parts.decoders.push_back(sentencepiece_decoder(true, false));
   parts.spelling = PieceSpelling::kSpaceMark;
   parts.algorithm = "WordPiece";
@@ -270,6 +284,7 @@ Result<Tokenizer> load_gguf_tokenizer(const GgufTokenizerFields& fields, const s
   } else {
     return unsupported(fmt::format("tokenizer model {:?}", fields.model), place);
   }
+  parts->source.gguf_model = fields.model;
   find_end_tokens(*parts);
   return Tokenizer(std::move(parts));
 }

@@ -303,6 +303,11 @@ std::unique_ptr<Matcher> known_scanner(std::string_view pattern, PatternDialect 
   return nullptr;
 }
 
+std::string canonical_pattern(std::string_view pattern) {
+  bool ascii_case = false;
+  return canonical(pattern, ascii_case);
+}
+
 std::unique_ptr<Matcher> flags_matcher(uint16_t flags, size_t longest) {
   return make(FlagsRun{flags, longest == 0 ? SIZE_MAX : longest});
 }

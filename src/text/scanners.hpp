@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "text/matcher.hpp"
@@ -10,5 +11,8 @@ namespace linnet {
 
 // Null where no scanner gives what `pattern` matches.
 std::unique_ptr<Matcher> known_scanner(std::string_view pattern, PatternDialect dialect);
+
+// `pattern` with the spellings that mean the same made one: how contractions are written, possessive quantifiers.
+std::string canonical_pattern(std::string_view pattern);
 
 }  // namespace linnet

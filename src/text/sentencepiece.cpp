@@ -281,6 +281,14 @@ Status fill_parts(const SentencePieceModel& model, TokenizerParts& parts, const 
   parts.spelling = PieceSpelling::kSpaceMark;
   parts.decoders.push_back(
       sentencepiece_decoder(model.add_dummy_prefix || model.remove_extra_whitespaces, model.remove_extra_whitespaces));
+  for (const SentencePieceModel::Piece& piece : model.pieces) parts.source.scores.push_back(piece.score);
+  parts.source.gguf_model = model.type == SentencePieceModel::Type::kBpe       ? "llama"
+                            : model.type == SentencePieceModel::Type::kUnigram ? "t5"
+                                                                               : "";
+  parts.source.charsmap = model.charsmap;
+  parts.source.add_space_prefix = model.add_dummy_prefix;
+  parts.source.remove_extra_whitespaces = model.remove_extra_whitespaces;
+  parts.source.byte_fallback = model.byte_fallback;
   return build_model(model, parts, place);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/format.h>
 
+#include "text/base64.hpp"
 #include "text/bpe.hpp"
 #include "text/tokenizer_json_parts.hpp"
 #include "text/tokenizer_json_reader.hpp"
@@ -30,6 +31,8 @@ class Loader {
     TRY_ASSIGN(parts_->normalizers, load_normalizers(root.find("normalizer"), place_));
     TRY_ASSIGN(auto pre, load_pre_tokenizers(root.find("pre_tokenizer"), byte_model, place_));
     parts_->pre_tokenizers = std::move(pre.stages);
+    parts_->source.patterns = std::move(pre.patterns);
+    TRY(note_source(root, pre.bytes_for_model));
     TRY(load_model(type, model, pre.bytes_for_model));
     TRY_ASSIGN(parts_->decoders, load_decoders(root.find("decoder"), place_));
     TRY_ASSIGN(const TextFrame frame, load_post_processor(root.find("post_processor"), place_));
@@ -192,6 +195,52 @@ class Loader {
     }
     TRY_ASSIGN(parts_->model, UnigramModel::build(parts_->vocabulary, std::move(options), place_));
     parts_->algorithm = "unigram";
+    return ok_status();
+  }
+
+  // What GGUF would call this tokenizer.
+  Status note_source(const JsonObject& root, bool bytes) {
+    TokenizerSource& source = parts_->source;
+    TRY_ASSIGN(const JsonObject model, root.object("model"));
+    TRY_ASSIGN(const std::string type, model_type(model));
+    TRY_ASSIGN(source.ignore_merges, model.boolean_or("ignore_merges", false));
+    TRY_ASSIGN(source.byte_fallback, model.boolean_or("byte_fallback", false));
+    const auto text_of = [&](const char* key) {
+      const Json* node = root.find(key);
+      return node ? dump_json(*node) : std::string();
+    };
+    const std::string normalizer = text_of("normalizer");
+    const std::string pre_tokenizer = text_of("pre_tokenizer");
+    const bool metaspace = pre_tokenizer.find("\"Metaspace\"") != std::string::npos;
+    source.add_space_prefix = normalizer.find("\"Prepend\"") != std::string::npos ||
+                              (metaspace && pre_tokenizer.find("\"never\"") == std::string::npos);
+    source.remove_extra_whitespaces = normalizer.find(" {2,}") != std::string::npos;
+    if (type == "BPE" && bytes) {
+      source.gguf_model = "gpt2";
+    } else if (type == "BPE" && source.byte_fallback && (metaspace || normalizer.find("\u2581") != std::string::npos)) {
+      source.gguf_model = "llama";
+    } else if (type == "Unigram" && metaspace) {
+      source.gguf_model = "t5";
+      source.scores.assign(static_cast<size_t>(parts_->vocabulary.size()), 0);
+      for (size_t i = 0; i < read_.scores.size(); ++i) source.scores[i] = static_cast<float>(read_.scores[i]);
+      TRY(note_charsmap(root.find("normalizer")));
+    } else if (type == "WordPiece" && normalizer.find("\"BertNormalizer\"") != std::string::npos) {
+      source.gguf_model = "bert";
+      source.lowercase = normalizer.find("\"lowercase\":false") == std::string::npos;
+      source.strip_accents = normalizer.find("\"strip_accents\":false") == std::string::npos && source.lowercase;
+    }
+    return ok_status();
+  }
+
+  Status note_charsmap(const Json* normalizer) {
+    if (!normalizer || !normalizer->is_object()) return ok_status();
+    if (const auto list = normalizer->find("normalizers"); list != normalizer->end() && list->is_array()) {
+      for (const Json& item : *list) TRY(note_charsmap(&item));
+    }
+    const auto encoded = normalizer->find("precompiled_charsmap");
+    if (encoded != normalizer->end() && encoded->is_string()) {
+      parts_->source.charsmap = decode_base64(encoded->get_ref<const std::string&>()).value_or(std::string());
+    }
     return ok_status();
   }
 

@@ -196,6 +196,7 @@ Status add_pre_tokenizer(const Json& node, bool last, bool model_takes_bytes, co
   }
   if (type == "Digits") {
     TRY_ASSIGN(const bool individual, object.boolean_or("individual_digits", false));
+    out.patterns.emplace_back(individual ? R"(\p{N})" : R"(\p{N}+)");
     return split(flags_matcher(kNumber, 1), individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous);
   }
   if (type == "CharDelimiterSplit") {

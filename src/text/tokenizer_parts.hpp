@@ -19,6 +19,22 @@ namespace linnet {
 // How a piece spells its bytes.
 enum class PieceSpelling { kPlain, kByteLetters, kSpaceMark };
 
+// What the way back to a file needs and the parts no longer show.
+struct TokenizerSource {
+  std::string gguf_model;             // tokenizer.ggml.model; empty: llama.cpp has none like it
+  std::string gguf_pre;               // tokenizer.ggml.pre, where the tokenizer came from GGUF
+  std::vector<std::string> patterns;  // of the pre-tokenizers, as regular expressions
+  bool ignore_merges = false;
+  bool gguf_spelling = false;  // WordPiece: "▁the" and "ing", not "the" and "##ing"
+  bool add_space_prefix = false;
+  bool remove_extra_whitespaces = false;
+  bool byte_fallback = false;
+  bool lowercase = true;
+  bool strip_accents = true;
+  std::vector<float> scores;  // by id
+  std::string charsmap;
+};
+
 struct TokenizerParts {
   Vocabulary vocabulary;
   std::vector<bool> special_ids;  // by id: skipped by decode
@@ -40,6 +56,7 @@ struct TokenizerParts {
   bool literal_specials = false;  // special pieces are plain text, whatever `spelling` says (GGUF)
   bool keeps_bytes = false;       // the model works on bytes: invalid UTF-8 passes through
   std::string algorithm;
+  TokenizerSource source;
 };
 
 // Fills special.eot where a token is known by name to end a turn, and end_ids.

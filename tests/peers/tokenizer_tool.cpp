@@ -2,6 +2,7 @@
 //
 //   tokenizer_tool KIND FILE encode [--add-special] [--parse-special]   JSON strings in, a line each; lists of ids out
 //   tokenizer_tool KIND FILE decode [--keep-special] [--stream]         lists of ids in; JSON strings out
+//   tokenizer_tool KIND FILE to-json                                    the same tokenizer as a tokenizer.json
 //   tokenizer_tool KIND FILE bench TEXT                                 MB/s of encoding the file TEXT
 // KIND: json (tokenizer.json), spm (tokenizer.model), gguf (a JSON object of the fields of GgufTokenizerFields).
 #include <chrono>
@@ -13,6 +14,7 @@
 #include "text/gguf_tokenizer.hpp"
 #include "text/sentencepiece.hpp"
 #include "text/tokenizer.hpp"
+#include "text/tokenizer_export.hpp"
 #include "text/tokenizer_json.hpp"
 
 namespace linnet {
@@ -116,6 +118,11 @@ Status run(const std::vector<std::string>& arguments) {
   };
   if (arguments[2] == "encode") return encode_lines(tokenizer, {flag("--add-special"), flag("--parse-special")});
   if (arguments[2] == "decode") return decode_lines(tokenizer, {!flag("--keep-special")}, flag("--stream"));
+  if (arguments[2] == "to-json") {
+    TRY_ASSIGN(const std::string json, to_tokenizer_json(tokenizer));
+    std::cout << json << '\n';
+    return ok_status();
+  }
   if (arguments[2] == "bench" && arguments.size() == 4) {
     fmt::print("loaded in {:.1f} ms\n",
                std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
