@@ -77,6 +77,23 @@ TEST(GgufTokenizerTest, BytesThatAreNotUtf8Survive) {
   EXPECT_EQ(bytes, "\xff\x80z");
 }
 
+TEST(GgufTokenizerTest, EveryNamedPreTokenizerLoadsAndKeepsEveryByte) {
+  const std::string text = "字 1234 'ſ DON'T\tÆther Ωmega\u2126 !?, \xff\n\n  x.";
+  for (const char* pre :
+       {"default", "gpt-2", "llama-bpe", "dbrx", "qwen2", "qwen35", "smollm", "tekken", "gpt-4o", "deepseek-v3",
+        "deepseek-llm", "deepseek-coder", "falcon", "bloom", "viking", "seed-coder", "olmo", "command-r", "phi-2"}) {
+    GgufTokenizerFields fields = byte_level_fields();
+    fields.pre = pre;
+    const auto tokenizer = load_gguf_tokenizer(fields, pre);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+    const auto ids = tokenizer->encode(text);
+    ASSERT_TRUE(ids.ok()) << pre;
+    std::string bytes;
+    for (const int32_t id : *ids) bytes += tokenizer->token_bytes(id);
+    EXPECT_EQ(bytes, text) << pre;
+  }
+}
+
 TEST(GgufTokenizerTest, RefusesWhatDoesNotFitTogether) {
   const auto error_of = [](const GgufTokenizerFields& fields) {
     const auto tokenizer = load_gguf_tokenizer(fields, "m.gguf");
