@@ -3,9 +3,9 @@
 
 usage: real_models.py [--program PATH] [MODEL ...]
 
-For SmolLM2-135M-Instruct (Q4_1) and gemma-3-270m (Q4_K_M), along 20 texts of 64 tokens each (a prompt, and what the
-float32 model itself says next), at every position: how often the likeliest next token is that of the float32 model, and
-the Kullback-Leibler divergence from it. The float32 model is transformers' reading of the same GGUF file.
+For SmolLM2-135M-Instruct (Q4_1) and gemma-3-270m (Q4_K_M), along the first 64 tokens of each of the 20 texts in passages.txt,
+at every position: how often the likeliest next token is that of the float32 model, and the Kullback-Leibler divergence
+from it. The float32 model is transformers' reading of the same GGUF file.
 Prints PASS and FAIL lines. Needs: torch transformers gguf llama_cpp safetensors numpy, and the models' packages.
 """
 import argparse
@@ -25,15 +25,6 @@ from transformers import AutoModelForCausalLM
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOKENS, CHUNK = 64, 5
-PROMPTS = [
-    "The capital of France is", "Water boils at a temperature of", "Once upon a time, in a small village by the sea,",
-    "def fibonacci(n):\n", "The three primary colours are", "Dear Sir or Madam,\nI am writing to",
-    "In 1969, the first people walked on", "To bake bread you need flour,", "Photosynthesis is the process by which",
-    "Q: What is 12 times 12?\nA:", "The mitochondria are", "Le chat est assis sur", "SELECT name FROM customers WHERE",
-    "She opened the old door slowly and saw", "The stock market fell today because", "A good friend is someone who",
-    "Roses are red, violets are blue,", "The recipe calls for two eggs and", "My favourite season is autumn, since",
-    "Newton's second law says that",
-]
 
 
 def smollm2(scratch):
@@ -48,16 +39,12 @@ def gemma3(scratch):
 MODELS = {"SmolLM2-135M-Instruct Q4_1": smollm2, "gemma-3-270m Q4_K_M": gemma3}
 
 
-def texts_of(exact, llama):
-    """20 lists of 64 tokens: as much of each prompt as the shortest has, so that they go through the model together, and
-    what the model then says. Sampled with a seed, since what a model says greedily soon repeats itself."""
-    prompts = [llama.tokenize(prompt.encode(), add_bos=True) for prompt in PROMPTS]
-    shortest = min(map(len, prompts))
-    ids = torch.tensor([prompt[:shortest] for prompt in prompts])
-    torch.manual_seed(1)
-    made = exact.generate(ids, attention_mask=torch.ones_like(ids), max_length=TOKENS, min_length=TOKENS, top_k=0,
-                          do_sample=True, pad_token_id=0)
-    return made.tolist()
+def texts_of(llama):
+    """The first 64 tokens of each passage."""
+    passages = (ROOT / "tests" / "peers" / "passages.txt").read_text().split("\n%%\n")
+    texts = [llama.tokenize(passage.encode(), add_bos=True)[:TOKENS] for passage in passages]
+    assert len(texts) == 20 and all(len(text) == TOKENS for text in texts)
+    return texts
 
 
 def exact_logits(model, text):
@@ -115,7 +102,7 @@ def compare(name, path, program, scratch):
                             n_threads=len(os.sched_getaffinity(0)))
     exact = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32,
                                                  attn_implementation="eager").eval()
-    texts = texts_of(exact, llama)
+    texts = texts_of(llama)
     ours, theirs = Score(), Score()
     for first in range(0, len(texts), CHUNK):
         chunk = texts[first:first + CHUNK]
