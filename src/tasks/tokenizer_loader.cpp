@@ -1,5 +1,9 @@
 #include "tasks/tokenizer_loader.hpp"
 
+#include "base/file.hpp"
+#include "text/sentencepiece.hpp"
+#include "text/tokenizer_json.hpp"
+
 namespace linnet {
 
 namespace {
@@ -69,6 +73,15 @@ Result<Tokenizer> load_tokenizer(const ModelFiles& files) {
     const GgufMetadata& metadata = files.gguf->metadata();
     TRY_ASSIGN(const GgufTokenizerFields fields, read_gguf_tokenizer_fields(metadata));
     return load_gguf_tokenizer(fields, metadata.place());
+  }
+  if (files.tokenizer_json) {
+    TRY_ASSIGN(const std::string json, read_file(*files.tokenizer_json));
+    const std::string config = files.tokenizer_config ? dump_json(*files.tokenizer_config) : "";
+    return load_tokenizer_json(json, config, files.tokenizer_json->string());
+  }
+  if (files.tokenizer_model) {
+    TRY_ASSIGN(const std::string bytes, read_file(*files.tokenizer_model));
+    return load_sentencepiece(bytes, files.tokenizer_model->string());
   }
   return not_found("there is no tokenizer", files.folder.string(),
                    "put the model's tokenizer.json (or tokenizer.model) beside its weights");
