@@ -2,7 +2,7 @@
 """Makes tests/golden/tokenizers/*.json: small tokenizers of every kind, trained here, with texts and what Hugging Face
 tokenizers or sentencepiece make of them. src/text/golden_test.cpp replays them.
 
-Needs: tokenizers, sentencepiece. The same versions give the same files.
+The tokenizers are kept from the last time; to train them anew, empty the folder first. Needs: tokenizers, sentencepiece.
 """
 import base64
 import json
@@ -47,36 +47,51 @@ def record(tokenizer, texts):
     return out
 
 
-def record_sentencepiece(path, texts):
+def record_sentencepiece(encoded, texts):
     import sentencepiece
-    model = sentencepiece.SentencePieceProcessor(model_file=path)
+    model = sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(encoded))
     rng = random.Random(11)
     ids = [model.encode(text) for text in texts]
     sequences = [line for line in ids if line] + [[rng.randrange(model.get_piece_size()) for _ in range(12)]
                                                   for _ in range(20)]
-    with open(path, "rb") as file:
-        encoded = base64.b64encode(file.read()).decode()
     return {"sentencepiece": encoded, "texts": texts, "ids": ids, "sequences": sequences,
             "decoded": [model.decode(line) for line in sequences]}
+
+
+def train(folder):
+    """Training is not the same twice (threads, hash orders), so it is done once and what it made is kept."""
+    # Enough English to train on, and it never changes.
+    with open(os.path.join(HERE, "..", "..", "LICENSE"), encoding="utf-8") as file:
+        corpus = file.read().split("\n")
+    for name, tokenizer in list(byte_level(corpus)) + list(peers.trained(None, corpus, 0.25)):
+        write(folder, name, {"tokenizer": json.loads(tokenizer.to_str())})
+    with tempfile.TemporaryDirectory() as scratch:
+        with open(f"{scratch}/corpus.txt", "w", encoding="utf-8") as file:
+            file.write("\n".join(corpus))
+        for name, path in peers.trained_sentencepiece(f"{scratch}/corpus.txt", scratch, 340):
+            with open(path, "rb") as file:
+                write(folder, name, {"sentencepiece": base64.b64encode(file.read()).decode()})
+
+
+def write(folder, name, recording):
+    with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:
+        json.dump(recording, file, ensure_ascii=False, separators=(",", ":"))
 
 
 def main():
     folder = os.path.join(HERE, "tokenizers")
     os.makedirs(folder, exist_ok=True)
-    # Enough English to train on, and it never changes.
-    with open(os.path.join(HERE, "..", "..", "LICENSE"), encoding="utf-8") as file:
-        corpus = file.read().split("\n")
+    if not os.listdir(folder):
+        train(folder)
     texts = TEXTS + list(peers.random_strings(40, 2, peers.agreed()))
-    families = list(byte_level(corpus)) + list(peers.trained(None, corpus, 0.25))
-    for name, tokenizer in families:
-        with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:
-            json.dump(record(tokenizer, texts), file, ensure_ascii=False, separators=(",", ":"))
-    with tempfile.TemporaryDirectory() as scratch:
-        with open(f"{scratch}/corpus.txt", "w", encoding="utf-8") as file:
-            file.write("\n".join(corpus))
-        for name, path in peers.trained_sentencepiece(f"{scratch}/corpus.txt", scratch, 340):
-            with open(f"{folder}/{name}.json", "w", encoding="utf-8") as file:
-                json.dump(record_sentencepiece(path, texts), file, ensure_ascii=False, separators=(",", ":"))
+    for file_name in sorted(os.listdir(folder)):
+        with open(f"{folder}/{file_name}", encoding="utf-8") as file:
+            old = json.load(file)
+        if "sentencepiece" in old:
+            recording = record_sentencepiece(old["sentencepiece"], texts)
+        else:
+            recording = record(Tokenizer.from_str(json.dumps(old["tokenizer"])), texts)
+        write(folder, file_name.removesuffix(".json"), recording)
     return 0
 
 

@@ -2,8 +2,9 @@
 """Holds Linnet's tokenizers against their peers, live: Hugging Face tokenizers for tokenizer.json, sentencepiece for
 tokenizer.model, llama.cpp for GGUF. Ids and decoded text must be equal.
 
-usage: compare_tokenizers.py --tool build/release/src/text/linnet_tokenizer_tool [--shared DIR] [--strings N] [--only NAME]
-Needs: tokenizers, sentencepiece, gguf, llama_cpp, numpy. Exits 1 on any difference.
+usage: compare_tokenizers.py [--tool PROGRAM] [--shared DIR] [--strings N] [--texts N] [--only NAME]
+Prints PASS, FAIL and SKIP lines. Needs: tokenizers, sentencepiece, gguf, llama_cpp, and the program
+linnet_tokenizer_tool of the release build.
 """
 import argparse
 import contextlib
@@ -41,6 +42,12 @@ DEEPSEEK = ("[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L
             "| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
 # Nothing that Linnet knows: it must run in PCRE2.
 UNKNOWN = r"\p{Lu}\p{Ll}*|\p{Ll}+|\p{Nd}{2}|[^\s\p{L}]|\s{1,4}"
+
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Of each kind one that sees every text there is; the others see a sample and all the random strings.
+SEE_ALL = ("gpt2", "llama3", "llama-bpe", "unigram-always", "wordpiece-lower", "test_model.model",
+           "ggml-vocab-gpt-2.gguf", "ggml-vocab-phi-3.gguf", "ggml-vocab-bert-bge.gguf")
 
 
 def split(pattern, behavior="isolated", invert=False):
@@ -270,12 +277,15 @@ class Linnet:
 
 def compare(name, what, inputs, ours, theirs):
     if len(ours) != len(theirs):
-        print(f"  {name} {what}: {len(ours)} answers for {len(theirs)}")
+        print(f"FAIL {name} {what}: {len(ours)} answers for {len(theirs)}")
         return 1
     wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
     for i in wrong[:3]:
         print(f"  {name} {what}: {inputs[i]!r:.200}\n    linnet {ours[i]!r:.300}\n    peer   {theirs[i]!r:.300}")
-    print(f"{'ok  ' if not wrong else 'FAIL'} {name} {what}: {len(wrong)} of {len(theirs)} differ", flush=True)
+    if wrong:
+        print(f"FAIL {name} {what}: {len(wrong)} of {len(theirs)} differ", flush=True)
+    else:
+        print(f"PASS {name} {what}", flush=True)
     return len(wrong)
 
 
@@ -379,34 +389,71 @@ def check_llama_cpp(path, tool, texts, folder):
     return wrong
 
 
+# The names of tokenizer.ggml.pre whose patterns differ.
+PRE_TOKENIZERS = ["default", "gpt-2", "llama-bpe", "dbrx", "qwen2", "qwen35", "smollm", "tekken", "gpt-4o", "deepseek-v3",
+                  "deepseek-llm", "deepseek-coder", "falcon", "bloom", "viking", "seed-coder", "bailingmoe"]
+
+
+def named_pre_tokenizers(shared, folder):
+    """GPT-2's vocabulary in GGUF files that name each of llama.cpp's pre-tokenizers."""
+    import gguf
+    source = gguf.GGUFReader(f"{shared}/data/llamacpp_vocab/ggml-vocab-gpt-2.gguf").fields
+    tokens, kinds, merges = (source[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type", "merges"))
+    for name in PRE_TOKENIZERS:
+        path = f"{folder}/pre-{name}.gguf"
+        writer = gguf.GGUFWriter(path, "gpt2")
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(name)
+        writer.add_token_list(tokens)
+        writer.add_token_types(kinds)
+        writer.add_token_merges(merges)
+        writer.add_bos_token_id(50256)
+        writer.add_eos_token_id(50256)
+        writer.add_context_length(128)
+        writer.add_embedding_length(8)
+        writer.add_block_count(1)
+        writer.add_feed_forward_length(8)
+        writer.add_head_count(1)
+        writer.add_layer_norm_eps(1e-5)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.close()
+        yield path
+
+
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tool", required=True)
-    parser.add_argument("--shared", default=os.environ.get("LINNET_SHARED", "../shared"))
+    parser.add_argument("--tool", default=f"{ROOT}/build/release/src/text/linnet_tokenizer_tool")
+    parser.add_argument("--shared", default=os.environ.get("LINNET_SHARED", f"{ROOT}/../shared"))
     parser.add_argument("--strings", type=int, default=100_000)
-    parser.add_argument("--texts", type=int, default=0, help="a sample of the shared texts; 0: all of them")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--texts", type=int, default=2000, help="the sample of the shared texts")
+    parser.add_argument("--only", default="", help="tokenizers whose name has this in it")
     arguments = parser.parse_args()
-    texts = list(shared_texts(arguments.shared))
-    if arguments.texts:
-        texts = random.Random(3).sample(texts, arguments.texts)
-    old_texts = texts + list(random_strings(arguments.strings, 2, agreed()))
-    texts += random_strings(arguments.strings, 1, assigned())
-    print(f"{len(texts)} texts")
+    if not os.path.isdir(f"{arguments.shared}/data"):
+        print("SKIP tokenizers: ../shared absent")
+        return 0
+    every = list(shared_texts(arguments.shared))
+    sample = random.Random(3).sample(every, min(arguments.texts, len(every)))
+    modern = list(random_strings(arguments.strings, 1, assigned()))
+    old = list(random_strings(arguments.strings, 2, agreed()))
+
+    def texts(name, strings):
+        whole = name in SEE_ALL and arguments.texts == parser.get_default("texts")
+        return strings + (every if whole else sample)
+
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        for family in (gpt2_family, trained):
+        for family, strings in ((gpt2_family, modern), (trained, old)):
             for name, tokenizer in family(arguments.shared):
                 if arguments.only in name:
-                    wrong += check_huggingface(name, tokenizer, arguments.tool,
-                                               texts if family is gpt2_family else old_texts, folder)
-        if arguments.only in "sentencepiece":
-            for name, path in sentencepiece_models(arguments.shared, folder):
-                wrong += check_sentencepiece(name, path, arguments.tool, texts)
-        if arguments.only in "llama.cpp":
-            for path in gguf_files(arguments.shared):
-                wrong += check_llama_cpp(path, arguments.tool, texts, folder)
-    print("all equal" if wrong == 0 else f"{wrong} differences")
+                    wrong += check_huggingface(name, tokenizer, arguments.tool, texts(name, strings), folder)
+        for name, path in sentencepiece_models(arguments.shared, folder):
+            if arguments.only in name:
+                wrong += check_sentencepiece(name, path, arguments.tool, texts(name, modern))
+        for path in [*gguf_files(arguments.shared), *named_pre_tokenizers(arguments.shared, folder)]:
+            name = os.path.basename(path)
+            if arguments.only in name:
+                wrong += check_llama_cpp(path, arguments.tool, texts(name, modern), folder)
     return 1 if wrong else 0
 
 
