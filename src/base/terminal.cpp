@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/paths.hpp"
+#include "base/utf8.hpp"
 
 namespace linnet {
 
@@ -27,6 +28,18 @@ int terminal_columns() {
 
 bool stdout_has_colour() {
   return stdout_is_terminal() && !environment("NO_COLOR") && environment("TERM").value_or("") != "dumb";
+}
+
+std::string without_controls(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const Utf8Step step = decode_utf8(text);
+    const char32_t c = step.code_point;
+    const bool control = (c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7F && c <= 0x9F);
+    if (!control) append_utf8(out, c);
+    text.remove_prefix(static_cast<size_t>(step.length));
+  }
+  return out;
 }
 
 }  // namespace linnet

@@ -1,6 +1,9 @@
 // What the terminal can show.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 namespace linnet {
 
 bool stdin_is_terminal();
@@ -10,5 +13,7 @@ bool stderr_is_terminal();
 int terminal_columns();
 // Whether to colour what goes to standard output: a terminal, and neither NO_COLOR nor TERM=dumb is set.
 bool stdout_has_colour();
+// `text` (whole UTF-8 characters) without what could steer a terminal: control characters except tab and new line.
+std::string without_controls(std::string_view text);
 
 }  // namespace linnet

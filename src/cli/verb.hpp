@@ -24,6 +24,7 @@ struct Verb {
   Job (*declare)(CLI::App& app);
 };
 
+Job declare_chat(CLI::App& app);
 Job declare_completion(CLI::App& app);
 Job declare_doctor(CLI::App& app);
 Job declare_embed(CLI::App& app);

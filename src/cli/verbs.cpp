@@ -11,7 +11,8 @@ constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 13> kVerbs{{
+constexpr std::array<Verb, 14> kVerbs{{
+    {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
     {"next", "What comes next, as bars", "linnet next smollm2 \"I want to drink hot\"", kTalking, declare_next},
