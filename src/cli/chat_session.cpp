@@ -73,7 +73,7 @@ std::string ChatSession::welcome() const {
       fmt::format("{}: {} parameters, {}, context {} tokens. /help lists what you can do.\n", display_name(model),
                   short_count(parameters), format_bytes(bytes_of_weights(model)), session_.max_tokens());
   if (parameters <= kTinyModel) {
-    text += "This model is tiny and often wrong. Better ones: linnet list --available\n";
+    text += "This model is tiny and often wrong. Better ones: linnet list --all\n";
   }
   return without_controls(text);
 }
@@ -219,7 +219,7 @@ Status ChatSession::show() const {
   const ModelHandle& model = speaker_->model;
   TRY_ASSIGN(const int64_t used, tokens_used());
   std::string text =
-      fmt::format("model     {} ({}, {} parameters, {})\n", display_name(model), model.description.family->name,
+      fmt::format("model     {} ({}, {} parameters, {})\n", display_name(model), model.description.family->model_type,
                   short_count(count_parameters(model)), format_bytes(bytes_of_weights(model)));
   text += fmt::format("file      {}\n", model.stored.path.string());
   text += fmt::format("computes  {} threads, {}\n", speaker_->runtime->threads(), speaker_->runtime->isa());

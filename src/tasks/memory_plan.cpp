@@ -42,7 +42,7 @@ Status check_memory(const MemoryPlan& plan, int64_t context) {
                            format_bytes(plan.total()), context, format_bytes(plan.weights), format_bytes(plan.kv_cache),
                            format_bytes(memory.available)),
                {},
-               "close other programs, ask for less with --context, or take a smaller model: linnet list --available"};
+               "close other programs, ask for less with --context, or take a smaller model: linnet list --all"};
 }
 
 int64_t default_context(const ModelDescription& model) {
