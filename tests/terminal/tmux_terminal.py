@@ -25,11 +25,25 @@ class Terminal:
             "LC_ALL": "C.UTF-8", "TZ": "UTC", "HF_ENDPOINT": "http://127.0.0.1:9", "PIP_NO_INDEX": "1",
             **(environment or {}),
         }
+        self.size = (str(columns), str(rows))
+        self.start(command)
+
+    def start(self, command):
+        """Runs a command in a fresh window, in the same HOME. An earlier one ends."""
         # The shell around it shows the exit code, and keeps the last screen.
-        line = f"{command}; echo \"exit code $?\"; sleep 600"
+        line = f"cd {self.folder}; {command}; echo \"exit code $?\"; sleep 600"
         assignments = [f"{key}={value}" for key, value in self.environment.items()]
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", str(columns), "-y", str(rows),
-                  "env", "-i", "TERM=screen-256color", *assignments, "bash", "-c", line)
+        if self.socket.exists():
+            self.tmux("kill-session", "-t", "test")
+        for attempt in range(20):
+            try:
+                self.tmux("-f", "/dev/null", "new-session", "-d", "-s", "test", "-x", self.size[0], "-y", self.size[1],
+                          "env", "-i", "TERM=screen-256color", *assignments, "bash", "-c", line)
+                break
+            except RuntimeError:  # the server of the killed session is still on its way out
+                if attempt == 19:
+                    raise
+                time.sleep(0.1)
         self.tmux("set-option", "-g", "history-limit", "20000")
 
     def tmux(self, *words):
