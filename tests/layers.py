@@ -18,7 +18,7 @@ INTRINSICS = re.compile(
 # The only headers of the system that any folder may use; the rest belongs to base, which is what a port replaces.
 SYSTEM_HEADERS = re.compile(r"^(unistd|fcntl|poll|pthread|dirent|signal|termios|spawn|pwd|sched|dlfcn|netdb|sys/.*|net/.*"
                             r"|netinet/.*|arpa/.*|linux/.*)(\.h)?$")
-SHELL = re.compile(r"\b(std::system|system|popen|posix_spawnp?|execl[pe]?|execv[pe]*|fork)\s*\(")
+SHELL = re.compile(r"(?<![.>\w])(std::system|::system|system(?=\(\s*[^)\s])|popen|posix_spawnp?|execl[pe]?|execv[pe]*|fork)\s*\(")
 THREADS = re.compile(r"\bThreadPool\b|\bstd::j?thread\b|\bstd::atomic\b|\bstd::(shared_|recursive_)?mutex\b")
 COMMENT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"', re.S)
 MAX_LINES = 700  # the design says about 600

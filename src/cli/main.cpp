@@ -36,8 +36,10 @@ int run(int argc, char** argv) {
   for (const Verb& verb : verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->group(verb.group);
-    sub->footer(std::string("Example:\n  ") + verb.example);
     jobs[sub] = verb.declare(*sub);
+    // A verb's own footer stands before its example.
+    const std::string notes = sub->get_footer();
+    sub->footer((notes.empty() ? "" : notes + "\n\n") + "Example:\n  " + verb.example);
   }
   try {
     app.parse(argc, argv);

@@ -6,10 +6,10 @@
 #include <CLI/CLI.hpp>
 
 #include "base/cancel.hpp"
+#include "base/line_editor.hpp"
 #include "base/paths.hpp"
 #include "base/terminal.hpp"
 #include "cli/chat_session.hpp"
-#include "cli/line_editor.hpp"
 #include "cli/verb.hpp"
 
 namespace linnet::cli {

@@ -14,7 +14,7 @@
 
 #include "base/result.hpp"
 
-namespace linnet::cli {
+namespace linnet {
 
 class LineEditor {
  public:
@@ -41,4 +41,4 @@ class LineEditor {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace linnet::cli
+}  // namespace linnet

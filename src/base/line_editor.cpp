@@ -1,4 +1,4 @@
-#include "cli/line_editor.hpp"
+#include "base/line_editor.hpp"
 
 #include <array>
 #include <cerrno>
@@ -19,7 +19,7 @@
 #include "base/json.hpp"
 #include "base/utf8.hpp"
 
-namespace linnet::cli {
+namespace linnet {
 
 namespace {
 
@@ -240,4 +240,4 @@ Status LineEditor::remember(const std::string& text) {
   return written;
 }
 
-}  // namespace linnet::cli
+}  // namespace linnet
