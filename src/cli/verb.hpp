@@ -28,6 +28,7 @@ Job declare_chat(CLI::App& app);
 Job declare_completion(CLI::App& app);
 Job declare_doctor(CLI::App& app);
 Job declare_embed(CLI::App& app);
+Job declare_export(CLI::App& app);
 Job declare_generate(CLI::App& app);
 Job declare_list(CLI::App& app);
 Job declare_logits(CLI::App& app);

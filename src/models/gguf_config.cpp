@@ -123,6 +123,41 @@ Status copy_rope_scaling(const GgufMetadata& metadata, const std::string& arch, 
   return ok_status();
 }
 
+// The numbers of a rope tensor; empty when it is absent.
+Result<std::vector<double>> rope_factors(const TensorSource& tensors, const char* name) {
+  const StoredTensor* stored = tensors.find(name);
+  if (!stored) return std::vector<double>();
+  if (!stored->format || stored->shape.elements() > kMaxSize)
+    return invalid("must be a list of numbers", stored->place());
+  std::vector<double> factors;
+  const Tensor numbers = to_f32(*stored);
+  for (const float value : numbers.span<float>()) {
+    if (!(value > 0) || !std::isfinite(value)) return invalid("must hold positive numbers", stored->place());
+    factors.push_back(value);
+  }
+  return factors;
+}
+
+// longrope's two lists of factors are tensors in GGUF.
+Status copy_longrope(const Gguf& gguf, const std::string& arch, Json& config) {
+  TRY_ASSIGN(const std::vector<double> longer, rope_factors(gguf.tensors(), "rope_factors_long.weight"));
+  TRY_ASSIGN(const std::vector<double> shorter, rope_factors(gguf.tensors(), "rope_factors_short.weight"));
+  if (longer.empty() && shorter.empty()) return ok_status();
+  const GgufMetadata& metadata = gguf.metadata();
+  TRY_ASSIGN(const int64_t original, metadata.integer(arch + ".rope.scaling.original_context_length", 1, kMaxSize));
+  Json scaling = {{"type", "longrope"},
+                  {"long_factor", longer},
+                  {"short_factor", shorter},
+                  {"original_max_position_embeddings", original}};
+  const std::string factor = arch + ".rope.scaling.attn_factor";
+  if (metadata.has(factor)) {
+    TRY_ASSIGN(scaling["attention_factor"], to_json(metadata, factor));
+  }
+  config["rope_scaling"] = std::move(scaling);
+  config["original_max_position_embeddings"] = original;
+  return ok_status();
+}
+
 int64_t vocabulary_of(const Gguf& gguf) {
   const StoredTensor* embedding = gguf.tensors().find("token_embd.weight");
   return embedding && embedding->shape.rank() == 2 ? embedding->shape[0] : 0;
@@ -150,35 +185,23 @@ Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   config["head_dim"] = dim;
   TRY_ASSIGN(const int64_t rotary, metadata.integer_or(arch + ".rope.dimension_count", dim, 1, 65536));
   if (rotary != dim) config["partial_rotary_factor"] = static_cast<double>(rotary) / static_cast<double>(dim);
+  // GGUF does not say which projections have biases: the tensors do.
+  const auto has_tensor = [&](const char* name) { return gguf.tensors().find(name) != nullptr; };
+  config["attention_bias"] = has_tensor("blk.0.attn_q.bias") || has_tensor("blk.0.attn_qkv.bias");
+  config["mlp_bias"] = has_tensor("blk.0.ffn_gate.bias");
   TRY(copy_rope_scaling(metadata, arch, config));
+  TRY(copy_longrope(gguf, arch, config));
   if (out.family->from_gguf) TRY(out.family->from_gguf(config));
   return out;
 }
 
 Status read_rope_tensors(const TensorSource& tensors, TransformerConfig& config) {
-  const auto factors = [&](const char* name, std::vector<double>& into) -> Status {
-    const StoredTensor* stored = tensors.find(name);
-    if (!stored) return ok_status();
-    const Tensor values = to_f32(*stored);
-    if (values.elements() != config.ropes[0].rotary_dim / 2) {
-      return invalid(fmt::format("must have {} numbers, has {}", config.ropes[0].rotary_dim / 2, values.elements()),
-                     stored->place());
-    }
-    for (const float value : values.span<float>()) {
-      if (!(value > 0) || !std::isfinite(value)) return invalid("must hold positive numbers", stored->place());
-      into.push_back(value);
-    }
-    return ok_status();
-  };
   if (config.ropes.empty()) return ok_status();
   RopeSpec& rope = config.ropes[0];
-  TRY(factors("rope_freqs.weight", rope.divisors));
-  TRY(factors("rope_factors_long.weight", rope.long_factor));
-  TRY(factors("rope_factors_short.weight", rope.short_factor));
-  if (rope.long_factor.empty() != rope.short_factor.empty())
-    return invalid("has only one of rope_factors_long and rope_factors_short");
-  if (!rope.long_factor.empty()) rope.kind = RopeKind::kLongRope;
-  return ok_status();
+  TRY_ASSIGN(rope.divisors, rope_factors(tensors, "rope_freqs.weight"));
+  if (rope.divisors.empty() || static_cast<int64_t>(rope.divisors.size()) == rope.rotary_dim / 2) return ok_status();
+  return invalid(fmt::format("must have {} numbers, has {}", rope.rotary_dim / 2, rope.divisors.size()),
+                 "tensor rope_freqs.weight");
 }
 
 std::vector<std::pair<std::string, Tensor>> rope_tensors(const TransformerConfig& config) {
@@ -205,6 +228,19 @@ std::vector<std::pair<std::string, Tensor>> rope_tensors(const TransformerConfig
   return out;
 }
 
+namespace {
+
+// Whether a field without a key in GGUF changes what the model computes.
+bool matters(std::string_view field, const Json& value, const TransformerConfig& config) {
+  const bool slides =
+      std::any_of(config.layers.begin(), config.layers.end(), [](const LayerConfig& l) { return l.window > 0; });
+  if (field == "query_pre_attn_scalar") return value != config.head_dim;
+  if (field == "no_rope_layers") return true;
+  return slides;  // sliding_window and the fields that say where
+}
+
+}  // namespace
+
 Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerConfig& config, const Json& json) {
   GgufMetadataOut out;
   const std::string arch(family.gguf_arch);
@@ -213,7 +249,7 @@ Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerCo
   if (arch != family.model_type) put("linnet.model_type", std::string(family.model_type));
   const auto copy = [&](const GgufKey& key) {
     const auto it = json.find(key.hf);
-    if (it == json.end() || it->is_null()) return;
+    if (it == json.end() || it->is_null() || (key.gguf.empty() && !matters(key.hf, *it, config))) return;
     if (key.gguf.empty()) {
       put("linnet." + std::string(key.hf), dump_json(*it));
       out.ignored_by_others.emplace_back(key.hf);
@@ -222,18 +258,31 @@ Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerCo
     }
   };
   for (const GgufKey& key : family.gguf_keys) copy(key);
-  const auto own = [&](std::string_view gguf) {
-    return std::any_of(family.gguf_keys.begin(), family.gguf_keys.end(),
-                       [&](const GgufKey& k) { return k.gguf == gguf; });
+  // The rest from what the config means, since config.json spells it in many ways.
+  const auto put_missing = [&](const char* key, Json value) {
+    const std::string full = arch + "." + key;
+    const bool there =
+        std::any_of(out.entries.begin(), out.entries.end(), [&](const auto& e) { return e.first == full; });
+    if (!there) put(full, std::move(value));
   };
-  for (const GgufKey& key : kCommonKeys) {
-    if (!own(key.gguf) && key.hf != "rope_theta") copy(key);
+  put_missing("embedding_length", config.hidden_size);
+  put_missing("block_count", config.num_layers());
+  put_missing("attention.head_count", config.num_heads);
+  put_missing("attention.head_count_kv", config.num_kv_heads);
+  put_missing("feed_forward_length", config.intermediate_size);
+  put_missing("context_length", config.max_positions);
+  put_missing(config.norm == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
+              config.norm_eps);
+  put_missing("attention.key_length", config.head_dim);
+  put_missing("attention.value_length", config.head_dim);
+  put_missing("vocab_size", config.vocab_size);
+  if (config.moe.experts > 0) {
+    put_missing("expert_count", config.moe.experts);
+    put_missing("expert_used_count", config.moe.top_k);
+    put_missing("expert_feed_forward_length", config.moe.intermediate_size);
   }
-  if (!json.contains("num_key_value_heads")) put(arch + ".attention.head_count_kv", config.num_kv_heads);
-  put(arch + ".attention.key_length", config.head_dim);
-  put(arch + ".attention.value_length", config.head_dim);
-  put(arch + ".vocab_size", config.vocab_size);
-  if (!config.causal) put(arch + ".attention.causal", false);
+  if (!config.causal) put_missing("attention.causal", false);
+  if (config.ropes.size() > 1) put_missing("rope.freq_base_swa", config.ropes[1].theta);
   if (config.ropes.empty()) return out;
   const RopeSpec& rope = config.ropes[0];
   put(arch + ".rope.freq_base", rope.theta);

@@ -23,7 +23,7 @@ struct GgufMetadataOut {
 };
 Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerConfig& config, const Json& json);
 
-// Tensors that GGUF keeps beside the metadata: "rope_freqs.weight", "rope_factors_long.weight", ...
+// Tensors that GGUF keeps beside the metadata: "rope_freqs.weight" is read here, longrope's factors with the config.
 Status read_rope_tensors(const TensorSource& tensors, TransformerConfig& config);
 std::vector<std::pair<std::string, Tensor>> rope_tensors(const TransformerConfig& config);
 

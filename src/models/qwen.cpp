@@ -85,6 +85,9 @@ std::vector<TensorSpec> tensors_moe(const TransformerConfig& c) {
   return table.take();
 }
 
+// llama.cpp knows no windows in these families.
+constexpr GgufKey kWindowKeys[] = {
+    {"use_sliding_window", ""}, {"sliding_window", ""}, {"max_window_layers", ""}, {"layer_types", ""}};
 constexpr GgufKey kMoeKeys[] = {{"num_experts", "expert_count"},
                                 {"num_experts_per_tok", "expert_used_count"},
                                 {"moe_intermediate_size", "expert_feed_forward_length"}};
@@ -97,8 +100,8 @@ Status moe_from_gguf(Json& config) {
 
 }  // namespace
 
-const Family kQwen2{"qwen2", "Qwen2ForCausalLM", "qwen2", read_qwen2, tensors, {}};
-const Family kQwen3{"qwen3", "Qwen3ForCausalLM", "qwen3", read_qwen3, tensors, {}};
+const Family kQwen2{"qwen2", "Qwen2ForCausalLM", "qwen2", read_qwen2, tensors, kWindowKeys};
+const Family kQwen3{"qwen3", "Qwen3ForCausalLM", "qwen3", read_qwen3, tensors, kWindowKeys};
 const Family kQwen3Moe{"qwen3_moe", "Qwen3MoeForCausalLM", "qwen3moe", read_qwen3_moe, tensors_moe,
                        kMoeKeys,    moe_from_gguf};
 

@@ -46,6 +46,9 @@ class Transformer {
   // Calls visit(spec, slot) for every line of the table.
   void for_each(const std::function<void(const TensorSpec&, Slot&)>& visit);
 
+  // The slot of one line of the table.
+  const Slot& slot_of(const TensorSpec& spec) const { return at(spec.layer, spec.role); }
+
   const TransformerConfig& config() const { return config_; }
   const std::vector<TensorSpec>& table() const { return table_; }
   KvShape kv_shape(DType dtype) const { return {config_.num_layers(), config_.num_kv_heads, config_.head_dim, dtype}; }

@@ -1,0 +1,55 @@
+// linnet export: a model as GGUF, or as a Hugging Face folder.
+#include <fmt/core.h>
+#include <memory>
+#include <optional>
+
+#include <CLI/CLI.hpp>
+
+#include "base/log.hpp"
+#include "cli/common.hpp"
+#include "cli/verb.hpp"
+#include "export/export.hpp"
+#include "tasks/tokenizer_loader.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+struct Flags {
+  std::string model;
+  std::string out;
+  std::string dtype = "f16";
+};
+
+// The tokenizer, where there is one: a model may be exported without.
+Result<std::optional<Tokenizer>> tokenizer_of(const ModelHandle& model) {
+  auto loaded = load_tokenizer(model.description.files);
+  if (loaded.ok()) return std::optional<Tokenizer>(std::move(loaded).value());
+  if (loaded.error().code == ErrorCode::kNotFound) return std::optional<Tokenizer>();
+  return std::move(loaded).error();
+}
+
+Status run(const Flags& flags) {
+  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, tokenizer_of(model));
+  TRY_ASSIGN(const Transformer weights, load_transformer(model.description));
+  const ExportOptions options{flags.dtype == "f32" ? DType::kF32 : flags.dtype == "f16" ? DType::kF16 : DType::kBF16};
+  const auto write = flags.out.ends_with(".gguf") ? export_gguf : export_hugging_face;
+  TRY_ASSIGN(const ExportWarnings warnings,
+             write(model.description, weights, tokenizer ? &*tokenizer : nullptr, flags.out, options));
+  for (const std::string& warning : warnings) log_warning("{}", warning);
+  return print(fmt::format("wrote {}\n", flags.out));
+}
+
+}  // namespace
+
+Job declare_export(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("MODEL", flags->model, "a name (linnet list), a path or a source")->required();
+  app.add_option("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer")->required();
+  app.add_option("--dtype", flags->dtype, "of matrices: f32, f16 or bf16")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  return [flags] { return run(*flags); };
+}
+
+}  // namespace linnet::cli

@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "base/file.hpp"
+#include "export/export.hpp"
+#include "formats/safetensors_writer.hpp"
+#include "text/tokenizer_export.hpp"
+
+namespace linnet {
+
+namespace {
+
+Tensor transpose(const Tensor& in) {
+  Tensor out = Tensor::empty(DType::kF32, {in.dim(1), in.dim(0)});
+  for (int64_t r = 0; r < in.dim(0); ++r) {
+    for (int64_t c = 0; c < in.dim(1); ++c) out.data<float>()[c * in.dim(0) + r] = in.data<float>()[r * in.dim(1) + c];
+  }
+  return out;
+}
+
+// The numbers of one expert (or of the only part) as safetensors holds them. `offset` is taken off vectors.
+Tensor numbers_of(const TensorSpec& spec, const Slot& slot, size_t expert, float offset) {
+  if (spec.shape.rank() == 2) {
+    const Tensor matrix = slot.parts[expert].weight.unpack();
+    return spec.transposed ? transpose(matrix) : matrix;
+  }
+  const Tensor vector = spec.bias ? slot.parts[expert].bias : slot.vector;
+  if (offset == 0) return vector;
+  Tensor out = vector.clone();
+  for (float& x : out.span<float>()) x -= offset;
+  return out;
+}
+
+Shape stored_shape(const TensorSpec& spec) {
+  return spec.transposed ? Shape{spec.shape[1], spec.shape[0]} : spec.shape;
+}
+
+TensorToWrite one(const TensorSpec& spec, const Slot& slot, size_t expert, float offset, DType dtype) {
+  std::string name = spec.name;
+  if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(expert));
+  TensorToWrite tensor{std::move(name), ElementType::of(dtype), stored_shape(spec), {}};
+  tensor.produce = [&spec, &slot, expert, offset, dtype]() -> Result<TensorBytes> {
+    return TensorBytes::of(to_dtype(numbers_of(spec, slot, expert, offset), dtype));
+  };
+  return tensor;
+}
+
+TensorToWrite stacked(const TensorSpec& spec, const Slot& slot, DType dtype) {
+  const Shape part = stored_shape(spec);
+  const Shape shape = part.rank() == 2 ? Shape{spec.experts, part[0], part[1]} : Shape{spec.experts, part[0]};
+  TensorToWrite tensor{spec.name, ElementType::of(dtype), shape, {}};
+  tensor.produce = [&spec, &slot, shape, dtype]() -> Result<TensorBytes> {
+    Tensor all = Tensor::empty(DType::kF32, shape);
+    for (int64_t e = 0; e < spec.experts; ++e) {
+      const Tensor numbers = numbers_of(spec, slot, static_cast<size_t>(e), 0);
+      std::copy_n(numbers.data<float>(), numbers.elements(), all.data<float>() + e * numbers.elements());
+    }
+    return TensorBytes::of(to_dtype(all, dtype));
+  };
+  return tensor;
+}
+
+std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype) {
+  std::vector<TensorToWrite> out;
+  for (const TensorSpec& spec : weights.table()) {
+    const Slot& slot = weights.slot_of(spec);
+    const float offset = weights.config().norm_offset == 0 ? spec.gguf_offset : 0;
+    if (spec.stacked) {
+      out.push_back(stacked(spec, slot, dtype));
+      continue;
+    }
+    for (size_t e = 0; e < static_cast<size_t>(std::max<int64_t>(spec.experts, 1)); ++e) {
+      out.push_back(one(spec, slot, e, offset, dtype));
+    }
+  }
+  return out;
+}
+
+const char* torch_name(DType dtype) {
+  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
+}
+
+// config.json, with what GGUF keeps in tensors put back into it.
+Result<Json> config_of(const ModelDescription& model, DType dtype) {
+  Json config = model.config;
+  config["torch_dtype"] = torch_name(dtype);
+  if (model.files.kind != ModelFiles::Kind::kGguf || model.transformer.ropes.empty()) return config;
+  const RopeSpec& rope = model.transformer.ropes[0];
+  if (!rope.divisors.empty()) {
+    return unsupported("GGUF holds this model's rope scaling as a table of frequencies, which config.json cannot say",
+                       {}, "take the original safetensors model instead");
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<ExportWarnings> export_hugging_face(const ModelDescription& model, const Transformer& weights,
+                                           const Tokenizer* tokenizer, const std::filesystem::path& folder,
+                                           const ExportOptions& options) {
+  std::error_code code;
+  if (std::filesystem::exists(folder, code) && !std::filesystem::is_empty(folder, code)) {
+    return Error{ErrorCode::kConflict, "is not empty", folder.string(), "name a new folder: nothing is written over"};
+  }
+  ExportWarnings warnings;
+  TRY_ASSIGN(const Json config, config_of(model, options.dtype));
+  TRY(write_safetensors(folder / "model.safetensors", tensors_of(weights, options.dtype)));
+  if (tokenizer) {
+    TRY_ASSIGN(const std::string json, to_tokenizer_json(*tokenizer));
+    TRY(write_file(folder / "tokenizer.json", json));
+  } else {
+    warnings.emplace_back("the model has no tokenizer: the folder holds none");
+  }
+  if (model.files.chat_template) TRY(write_file(folder / "chat_template.jinja", *model.files.chat_template));
+  // The config comes last: a folder that has one is whole.
+  TRY(write_file(folder / "config.json", dump_json(config, 2) + "\n"));
+  return warnings;
+}
+
+}  // namespace linnet
