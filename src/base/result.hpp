@@ -57,9 +57,9 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return ok(); }
 
   // Requires ok().
-  T& value() & { return CHECK(ok()), *std::get_if<0>(&state_); }
-  const T& value() const& { return CHECK(ok()), *std::get_if<0>(&state_); }
-  T&& value() && { return CHECK(ok()), std::move(*std::get_if<0>(&state_)); }
+  T& value() & { return CHECK(ok()), std::get<0>(state_); }
+  const T& value() const& { return CHECK(ok()), std::get<0>(state_); }
+  T&& value() && { return CHECK(ok()), std::move(std::get<0>(state_)); }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
   T&& operator*() && { return std::move(*this).value(); }
@@ -67,8 +67,8 @@ class [[nodiscard]] Result {
   const T* operator->() const { return &value(); }
 
   // Requires !ok().
-  const Error& error() const& { return CHECK(!ok()), *std::get_if<1>(&state_); }
-  Error&& error() && { return CHECK(!ok()), std::move(*std::get_if<1>(&state_)); }
+  const Error& error() const& { return CHECK(!ok()), std::get<1>(state_); }
+  Error&& error() && { return CHECK(!ok()), std::move(std::get<1>(state_)); }
 
  private:
   std::variant<T, Error> state_;
@@ -84,12 +84,15 @@ inline Status ok_status() {
 
 #define LINNET_CONCAT_INNER(a, b) a##b
 #define LINNET_CONCAT(a, b) LINNET_CONCAT_INNER(a, b)
+// `lhs` may declare a variable, which cannot stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define LINNET_TRY_INNER(result, lhs, expr) \
   auto result = (expr);                     \
   if (!result.ok()) {                       \
     return std::move(result).error();       \
   }                                         \
   lhs = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)
 
 // TRY_ASSIGN(auto x, f()): x = the value of f(), or return its error from this function.
 #define TRY_ASSIGN(lhs, expr) LINNET_TRY_INNER(LINNET_CONCAT(try_result_, __LINE__), lhs, expr)
