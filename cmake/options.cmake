@@ -20,7 +20,7 @@ endif()
 
 if(LINNET_FUZZ)
   if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-    message(FATAL_ERROR "LINNET_FUZZ needs clang++ (found ${CMAKE_CXX_COMPILER_ID}): use `cmake --preset fuzz`")
+    message(FATAL_ERROR "LINNET_FUZZ needs clang++ (found ${CMAKE_CXX_COMPILER_ID}): use `cmake --preset asan`")
   endif()
   # The libraries are measured for coverage; only the fuzz programs link libFuzzer's main.
   add_compile_options(-fsanitize=fuzzer-no-link)

@@ -255,7 +255,7 @@ def suites(log):
 def fuzzing(args):
     def step(log):
         seconds = 600 if args.long else args.fuzz_seconds
-        programs = sorted(path for path in (ROOT / "build" / "fuzz" / "fuzz").glob("fuzz_*") if os.access(path, os.X_OK)
+        programs = sorted(path for path in (ROOT / "build" / "asan" / "fuzz").glob("fuzz_*") if os.access(path, os.X_OK)
                           and path.is_file())
         if not programs:
             return [Case("fuzzing", "FAIL", "no fuzz target was built")]
@@ -336,11 +336,10 @@ def steps(args):
     yield "end to end", end_to_end(args), True
     yield "suites", suites, False
     yield "clang-tidy", tidy(args), False
-    yield "build asan", build("asan"), False
+    yield "build asan", build("asan", ["unit_tests", "fuzzers"]), False
     yield "asan tests", unit_tests("asan", args), False
     yield "build tsan", build("tsan", ["threaded_tests"]), False
     yield "tsan tests", unit_tests("tsan", args, "threads"), False
-    yield "build fuzz", build("fuzz", ["fuzzers"]), False
     yield "fuzz", fuzzing(args), False
     if args.peers:
         yield "peers", peers, False

@@ -4,35 +4,35 @@
 #include <cstdio>
 #include <fmt/core.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/file.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
 
-void ModelFlags::declare(CLI::App& app) {
-  app.add_option("MODEL", model, "a name (linnet list), a path, or a source such as hf:org/repo:Q4_K_M")->required();
-  app.add_option("--threads", threads, "threads to compute with; 0: all cores")->check(CLI::Range(0, 1024));
-  app.add_option("--context", context,
-                 fmt::format("tokens to make room for; 0: the model's own, at most {}", kDefaultContext))
-      ->check(CLI::NonNegativeNumber);
+void ModelFlags::declare(Arguments& args) {
+  args.add("MODEL", model, "a name (linnet list), a path, or a source such as hf:org/repo:Q4_K_M").required();
+  args.add("--threads", threads, "threads to compute with; 0: all cores").in_range(0, 1024);
+  args.add("--context", context,
+           fmt::format("tokens to make room for; 0: the model's own, at most {}", kDefaultContext))
+      .non_negative();
 }
 
-void SamplingFlags::declare(CLI::App& app) {
-  const auto group = [](CLI::Option* option) { return option->group("Sampling"); };
-  group(app.add_option("--temperature", params.temperature, "0: always the likeliest token"));
-  group(app.add_option("--top-k", params.top_k, "only the k likeliest tokens; 0: all"));
-  group(app.add_option("--top-p", params.top_p, "only the likeliest tokens that together have this probability"));
-  group(app.add_option("--min-p", params.min_p, "only tokens at least this fraction as likely as the likeliest"));
-  group(app.add_option("--typical-p", params.typical_p, "only the most typical tokens of this probability together"));
-  group(app.add_option("--repetition-penalty", params.repetition_penalty, "above 1: seldom say again what was said"));
-  group(app.add_option("--presence-penalty", params.presence_penalty, "taken off every generated token's logit"));
-  group(app.add_option("--frequency-penalty", params.frequency_penalty, "taken off for each time it was generated"));
-  group(app.add_option("--logit-bias", logit_bias, "ID:BIAS, added to a token's logit; may be repeated"));
-  group(app.add_option("--seed", params.seed, "same seed, same text"));
-  group(app.add_option("--stop", stop, "end before this text; may be repeated"));
-  group(app.add_option("--max-tokens", max_tokens, "how many tokens at most"))->check(CLI::PositiveNumber);
+void SamplingFlags::declare(Arguments& args) {
+  constexpr const char* kHeading = "Sampling";
+  args.add("--temperature", params.temperature, "0: always the likeliest token").under(kHeading);
+  args.add("--top-k", params.top_k, "only the k likeliest tokens; 0: all").under(kHeading);
+  args.add("--top-p", params.top_p, "only the likeliest tokens that together have this probability").under(kHeading);
+  args.add("--min-p", params.min_p, "only tokens at least this fraction as likely as the likeliest").under(kHeading);
+  args.add("--typical-p", params.typical_p, "only the most typical tokens of this probability together")
+      .under(kHeading);
+  args.add("--repetition-penalty", params.repetition_penalty, "above 1: seldom say again what was said")
+      .under(kHeading);
+  args.add("--presence-penalty", params.presence_penalty, "taken off every generated token's logit").under(kHeading);
+  args.add("--frequency-penalty", params.frequency_penalty, "taken off for each time it was generated").under(kHeading);
+  args.add("--logit-bias", logit_bias, "ID:BIAS, added to a token's logit; may be repeated").under(kHeading);
+  args.add("--seed", params.seed, "same seed, same text").under(kHeading);
+  args.add("--stop", stop, "end before this text; may be repeated").under(kHeading);
+  args.add("--max-tokens", max_tokens, "how many tokens at most").under(kHeading).positive();
 }
 
 Result<GenerateParams> SamplingFlags::read() const {

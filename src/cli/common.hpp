@@ -4,9 +4,8 @@
 #include <string>
 #include <vector>
 
-#include <CLI/App.hpp>
-
 #include "base/json.hpp"
+#include "cli/arguments.hpp"
 #include "engine/generate.hpp"
 #include "tasks/memory_plan.hpp"
 #include "tasks/model_handle.hpp"
@@ -19,7 +18,7 @@ struct ModelFlags {
   std::string model;
   int threads = 0;
   int64_t context = 0;
-  void declare(CLI::App& app);
+  void declare(Arguments& args);
 };
 
 // --temperature and its kin. Without a flag: the model's generation_config.json, else greedy.
@@ -28,7 +27,7 @@ struct SamplingFlags {
   std::vector<std::string> logit_bias;  // ID:BIAS
   std::vector<std::string> stop;
   int64_t max_tokens = 512;
-  void declare(CLI::App& app);
+  void declare(Arguments& args);
   // The parameters, checked. Error kUsage.
   Result<GenerateParams> read() const;
 };

@@ -36,7 +36,8 @@ int run(int argc, char** argv) {
   for (const Verb& verb : verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->group(verb.group);
-    jobs[sub] = verb.declare(*sub);
+    Arguments arguments(*sub);
+    jobs[sub] = verb.declare(arguments);
     // A verb's own footer stands before its example.
     const std::string notes = sub->get_footer();
     sub->footer((notes.empty() ? "" : notes + "\n\n") + "Example:\n  " + verb.example);

@@ -3,8 +3,6 @@
 #include <memory>
 #include <random>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "base/line_editor.hpp"
 #include "base/paths.hpp"
@@ -24,15 +22,14 @@ struct Flags {
 };
 
 // What the person set by a flag goes before what the model's makers advise.
-Result<ChatSettings> choose_settings(const CLI::App& app, const Flags& flags, const Json& generation_config) {
+Result<ChatSettings> choose_settings(const Arguments& args, const Flags& flags, const Json& generation_config) {
   TRY_ASSIGN(ChatSettings settings, default_chat_settings(generation_config));
   std::vector<std::string_view> names = sampling_setting_names();
   names.insert(names.end(), {"seed", "max-tokens"});
   for (const std::string_view name : names) {
-    const CLI::Option* option = app.get_option("--" + std::string(name));
-    if (option->count() > 0) TRY(settings.set(name, option->as<std::string>()));
+    if (const auto typed = args.typed("--" + std::string(name))) TRY(settings.set(name, *typed));
   }
-  if (app.get_option("--seed")->count() == 0) settings.sampling.seed = std::random_device()();
+  if (!args.typed("--seed")) settings.sampling.seed = std::random_device()();
   settings.stats = flags.stats;
   return settings;
 }
@@ -125,13 +122,13 @@ Status talk_through_pipe(ChatSession& chat) {
   }
 }
 
-Status run(const CLI::App& app, const Flags& flags) {
+Status run(const Arguments& args, const Flags& flags) {
   TRY_ASSIGN(GenerateParams params, flags.sampling.read());
   interrupt_token();
   TRY_ASSIGN(std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   const auto& advice = speaker->model.description.files.generation_config;
   ChatSession::Options options;
-  TRY_ASSIGN(options.settings, choose_settings(app, flags, advice ? *advice : Json()));
+  TRY_ASSIGN(options.settings, choose_settings(args, flags, advice ? *advice : Json()));
   options.params = std::move(params);
   options.system = flags.system;
   options.on_terminal = stdin_is_terminal() && stdout_is_terminal();
@@ -142,17 +139,17 @@ Status run(const CLI::App& app, const Flags& flags) {
 
 }  // namespace
 
-Job declare_chat(CLI::App& app) {
+Job declare_chat(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  flags->model.declare(app);
-  app.add_option("--system", flags->system, "what the model is told first");
-  app.add_flag("--stats", flags->stats, "token counts and speeds after each reply");
+  flags->model.declare(args);
+  args.add("--system", flags->system, "what the model is told first");
+  args.flag("--stats", flags->stats, "token counts and speeds after each reply");
   flags->sampling.max_tokens = kDefaultReplyTokens;
-  flags->sampling.declare(app);
-  app.footer(
+  flags->sampling.declare(args);
+  args.notes(
       "Without sampling flags: what the model's generation_config.json says, else temperature 0.7 and top-p 0.95, with "
       "another seed each time.\nFrom a pipe: one message a line, replies on standard output.");
-  return [flags, &app] { return run(app, *flags); };
+  return [flags, args] { return run(args, *flags); };
 }
 
 }  // namespace linnet::cli

@@ -1,8 +1,6 @@
 // linnet completion: scripts that let bash, zsh and fish complete verbs, flags and model names.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "cli/common.hpp"
 #include "cli/verbs.hpp"
 #include "hub/catalog.hpp"
@@ -59,14 +57,14 @@ std::string next_words(const std::vector<std::string>& typed) {
 
 }  // namespace
 
-Job declare_completion(CLI::App& app) {
+Job declare_completion(Arguments& args) {
   struct Flags {
     bool words = false;
     std::vector<std::string> typed;
   };
   auto flags = std::make_shared<Flags>();
-  app.add_option("SHELL", flags->typed, "bash, zsh or fish");
-  app.add_flag("--words", flags->words, "print what may follow the given words (the scripts call this)");
+  args.add("SHELL", flags->typed, "bash, zsh or fish");
+  args.flag("--words", flags->words, "print what may follow the given words (the scripts call this)");
   return [flags]() -> Status {
     if (flags->words) return print(next_words(flags->typed) + "\n");
     const std::string shell = flags->typed.empty() ? "" : flags->typed[0];

@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/paths.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
@@ -58,9 +56,9 @@ std::string for_people(const Json& d) {
 
 }  // namespace
 
-Job declare_doctor(CLI::App& app) {
+Job declare_doctor(Arguments& args) {
   auto json = std::make_shared<bool>(false);
-  app.add_flag("--json", *json, "the same for machines");
+  args.flag("--json", *json, "the same for machines");
   return [json]() -> Status {
     // A LINNET_ISA that means nothing here is what a doctor should say first.
     TRY(kernel_table_for_this_machine());

@@ -1,8 +1,6 @@
 // linnet embed: texts as vectors, one JSON line each.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/file.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
@@ -50,13 +48,13 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_embed(CLI::App& app) {
+Job declare_embed(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "an encoder such as MiniLM, or any other model")->required();
-  app.add_option("TEXT", flags->texts, "texts; without them, one a line from --file or standard input");
-  app.add_option("--file", flags->file, "texts, one a line; - for standard input");
-  app.add_option("--threads", flags->threads, "threads to compute with; 0: all cores")->check(CLI::Range(0, 1024));
-  app.add_flag("--truncate", flags->truncate, "ignore what a text has beyond the model's length");
+  args.add("MODEL", flags->model, "an encoder such as MiniLM, or any other model").required();
+  args.add("TEXT", flags->texts, "texts; without them, one a line from --file or standard input");
+  args.add("--file", flags->file, "texts, one a line; - for standard input");
+  args.add("--threads", flags->threads, "threads to compute with; 0: all cores").in_range(0, 1024);
+  args.flag("--truncate", flags->truncate, "ignore what a text has beyond the model's length");
   return [flags] { return run(*flags); };
 }
 

@@ -3,8 +3,6 @@
 #include <memory>
 #include <optional>
 
-#include <CLI/CLI.hpp>
-
 #include "base/log.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -43,12 +41,11 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_export(CLI::App& app) {
+Job declare_export(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a name (linnet list), a path or a source")->required();
-  app.add_option("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer")->required();
-  app.add_option("--dtype", flags->dtype, "of matrices: f32, f16 or bf16")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  args.add("MODEL", flags->model, "a name (linnet list), a path or a source").required();
+  args.add("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer").required();
+  args.add("--dtype", flags->dtype, "of matrices: f32, f16 or bf16").one_of({"f32", "f16", "bf16"});
   return [flags] { return run(*flags); };
 }
 

@@ -1,8 +1,6 @@
 // linnet generate: continues a text, answers a question, or works through a file of them.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "base/file.hpp"
 #include "base/terminal.hpp"
@@ -169,22 +167,21 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_generate(CLI::App& app) {
+Job declare_generate(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  flags->model.declare(app);
-  app.add_option("PROMPT", flags->prompt, "the text to continue; without it, standard input");
-  app.add_flag("--chat", flags->chat, "the prompt is a question: ask it through the model's chat template");
-  app.add_option("--system", flags->system, "with --chat: what the model is told first");
-  app.add_option(
-      "--batch", flags->batch,
-      "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line: a JSON line each, in order");
-  app.add_flag("--json", flags->json, "one JSON object instead of text");
-  app.add_option("--logprobs", flags->logprobs,
-                 "with --json or --batch: log-probabilities of each token and of the N likeliest")
-      ->check(CLI::Range(0, 100));
-  app.add_flag("--parse-special", flags->parse_special, "special tokens that the prompt spells are tokens");
-  app.add_flag("--stats", flags->stats, "token counts and speeds, on standard error");
-  flags->sampling.declare(app);
+  flags->model.declare(args);
+  args.add("PROMPT", flags->prompt, "the text to continue; without it, standard input");
+  args.flag("--chat", flags->chat, "the prompt is a question: ask it through the model's chat template");
+  args.add("--system", flags->system, "with --chat: what the model is told first");
+  args.add("--batch", flags->batch,
+           "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line: a JSON line each, in order");
+  args.flag("--json", flags->json, "one JSON object instead of text");
+  args.add("--logprobs", flags->logprobs,
+           "with --json or --batch: log-probabilities of each token and of the N likeliest")
+      .in_range(0, 100);
+  args.flag("--parse-special", flags->parse_special, "special tokens that the prompt spells are tokens");
+  args.flag("--stats", flags->stats, "token counts and speeds, on standard error");
+  flags->sampling.declare(args);
   return [flags] { return run(*flags); };
 }
 

@@ -3,8 +3,6 @@
 #include <memory>
 #include <set>
 
-#include <CLI/CLI.hpp>
-
 #include "base/log.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
@@ -86,10 +84,10 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_list(CLI::App& app) {
+Job declare_list(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_flag("--all", flags->all, "the models that can be pulled by a short name");
-  app.add_flag("--json", flags->json, "a JSON list instead of text");
+  args.flag("--all", flags->all, "the models that can be pulled by a short name");
+  args.flag("--json", flags->json, "a JSON list instead of text");
   return [flags] { return run(*flags); };
 }
 

@@ -2,8 +2,6 @@
 #include <algorithm>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -118,14 +116,13 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_logits(CLI::App& app) {
+Job declare_logits(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  flags->model.declare(app);
-  app.add_option("--ids", flags->ids, "a JSON file: a list of equally long lists of token ids")->required();
-  app.add_option("--out", flags->out, "the safetensors file to write: input_ids, logits (B, T, V)")->required();
-  app.add_flag("--hidden", flags->hidden, "also hidden.K (B, T, C), the residual stream entering layer K");
-  app.add_option("--greedy", flags->greedy, "also greedy: the ids and N more, each the likeliest")
-      ->check(CLI::NonNegativeNumber);
+  flags->model.declare(args);
+  args.add("--ids", flags->ids, "a JSON file: a list of equally long lists of token ids").required();
+  args.add("--out", flags->out, "the safetensors file to write: input_ids, logits (B, T, V)").required();
+  args.flag("--hidden", flags->hidden, "also hidden.K (B, T, C), the residual stream entering layer K");
+  args.add("--greedy", flags->greedy, "also greedy: the ids and N more, each the likeliest").non_negative();
   return [flags] { return run(*flags); };
 }
 

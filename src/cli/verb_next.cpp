@@ -4,8 +4,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "base/terminal.hpp"
 #include "base/utf8.hpp"
@@ -87,13 +85,12 @@ Status run(Flags flags) {
 
 }  // namespace
 
-Job declare_next(CLI::App& app) {
+Job declare_next(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  flags->model.declare(app);
-  app.add_option("TEXT", flags->text,
-                 "the text so far; with one argument alone, that is the text and the model is smollm2");
-  app.add_option("--count", flags->count, "how many tokens to show")->check(CLI::Range(1, 1000));
-  app.add_flag("--json", flags->json, "the list as JSON");
+  flags->model.declare(args);
+  args.add("TEXT", flags->text, "the text so far; with one argument alone, that is the text and the model is smollm2");
+  args.add("--count", flags->count, "how many tokens to show").in_range(1, 1000);
+  args.flag("--json", flags->json, "the list as JSON");
   return [flags] { return run(*flags); };
 }
 

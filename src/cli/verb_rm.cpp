@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
@@ -37,10 +35,10 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_rm(CLI::App& app) {
+Job declare_rm(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->models, "names as linnet list shows them")->required();
-  app.add_flag("--json", flags->json, "a JSON list of what was removed");
+  args.add("MODEL", flags->models, "names as linnet list shows them").required();
+  args.flag("--json", flags->json, "a JSON list of what was removed");
   return [flags] { return run(*flags); };
 }
 

@@ -4,8 +4,6 @@
 #include <map>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -162,14 +160,14 @@ std::string for_people(const Json& d) {
 
 }  // namespace
 
-Job declare_show(CLI::App& app) {
+Job declare_show(Arguments& args) {
   struct Flags {
     std::string model;
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a name (linnet list), a path or a source")->required();
-  app.add_flag("--json", flags->json, "the same for machines");
+  args.add("MODEL", flags->model, "a name (linnet list), a path or a source").required();
+  args.flag("--json", flags->json, "the same for machines");
   return [flags]() -> Status {
     TRY_ASSIGN(const ModelHandle model, find_model(flags->model));
     const Json description = describe(model);

@@ -1,8 +1,6 @@
 // linnet template: the prompt that a chat template makes of its variables.
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/file.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -60,13 +58,13 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_template(CLI::App& app) {
+Job declare_template(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a model, or a FILE.jinja")->required();
-  app.add_option("--vars", flags->vars,
-                 "a JSON file whose keys are the template's variables: messages, tools, add_generation_prompt, ...; - "
-                 "for standard input")
-      ->required();
+  args.add("MODEL", flags->model, "a model, or a FILE.jinja").required();
+  args.add("--vars", flags->vars,
+           "a JSON file whose keys are the template's variables: messages, tools, add_generation_prompt, ...; - "
+           "for standard input")
+      .required();
   return [flags] { return run(*flags); };
 }
 

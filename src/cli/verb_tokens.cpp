@@ -3,8 +3,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/file.hpp"
 #include "base/terminal.hpp"
 #include "base/utf8.hpp"
@@ -88,14 +86,14 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_tokens(CLI::App& app) {
+Job declare_tokens(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->model, "a model: its tokenizer is used")->required();
-  app.add_option("TEXT", flags->text, "the text, as it is; without it, standard input");
-  app.add_option("--file", flags->file, "the text of this file; - for standard input");
-  app.add_flag("--json", flags->json, "{\"ids\": [...], \"pieces\": [...]}");
-  app.add_flag("--add-special", flags->add_special, "add the tokens that the model expects around a text");
-  app.add_flag("--parse-special", flags->parse_special, "special tokens that the text spells are tokens");
+  args.add("MODEL", flags->model, "a model: its tokenizer is used").required();
+  args.add("TEXT", flags->text, "the text, as it is; without it, standard input");
+  args.add("--file", flags->file, "the text of this file; - for standard input");
+  args.flag("--json", flags->json, "{\"ids\": [...], \"pieces\": [...]}");
+  args.flag("--add-special", flags->add_special, "add the tokens that the model expects around a text");
+  args.flag("--parse-special", flags->parse_special, "special tokens that the text spells are tokens");
   return [flags] { return run(*flags); };
 }
 

@@ -2,8 +2,6 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include <CLI/CLI.hpp>
-
 #include "base/cancel.hpp"
 #include "base/progress.hpp"
 #include "cli/common.hpp"
@@ -65,10 +63,10 @@ Status run(const Flags& flags) {
 
 }  // namespace
 
-Job declare_verify(CLI::App& app) {
+Job declare_verify(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("MODEL", flags->models, "names as linnet list shows them; without any, all models that are here");
-  app.add_flag("--json", flags->json, "a JSON list instead of text");
+  args.add("MODEL", flags->models, "names as linnet list shows them; without any, all models that are here");
+  args.flag("--json", flags->json, "a JSON list instead of text");
   return [flags] { return run(*flags); };
 }
 

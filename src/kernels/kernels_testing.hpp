@@ -2,10 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,12 @@ inline std::vector<float> random_floats(int64_t count, uint64_t seed) {
   std::vector<float> numbers(static_cast<size_t>(count));
   for (float& x : numbers) x = random.normal();
   return numbers;
+}
+
+// Equal bit for bit, so that NaN equals itself and -0 is not 0.
+inline bool same_bits(std::span<const float> a, std::span<const float> b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](float x, float y) { return std::bit_cast<uint32_t>(x) == std::bit_cast<uint32_t>(y); });
 }
 
 struct TestMatrix {

@@ -27,10 +27,6 @@ std::vector<float> product(const KernelTable& table, ThreadPool& pool, const Tes
   return y;
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
-
 // Activations as the kernels see them: the nearest of 255 steps of the group's largest magnitude.
 struct Quantised {
   std::vector<double> values;

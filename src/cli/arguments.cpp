@@ -1,0 +1,84 @@
+#include "cli/arguments.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace linnet::cli {
+
+const Argument& Argument::required() const {
+  option_->required();
+  return *this;
+}
+
+const Argument& Argument::in_range(int low, int high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+const Argument& Argument::in_range(double low, double high) const {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+const Argument& Argument::positive() const {
+  option_->check(CLI::PositiveNumber);
+  return *this;
+}
+
+const Argument& Argument::non_negative() const {
+  option_->check(CLI::NonNegativeNumber);
+  return *this;
+}
+
+const Argument& Argument::one_of(const std::vector<std::string>& values) const {
+  option_->check(CLI::IsMember(values));
+  return *this;
+}
+
+const Argument& Argument::under(const std::string& heading) const {
+  option_->group(heading);
+  return *this;
+}
+
+Argument Arguments::add(const std::string& name, std::string& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, std::vector<std::string>& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, int32_t& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, int64_t& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, uint64_t& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, float& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+Argument Arguments::add(const std::string& name, double& value, const std::string& help) {
+  return Argument(app_->add_option(name, value, help));
+}
+
+void Arguments::flag(const std::string& name, bool& value, const std::string& help) {
+  app_->add_flag(name, value, help);
+}
+
+void Arguments::notes(const std::string& text) {
+  app_->footer(text);
+}
+
+std::optional<std::string> Arguments::typed(const std::string& name) const {
+  const CLI::Option* option = app_->get_option(name);
+  if (option->count() == 0) return std::nullopt;
+  return option->as<std::string>();
+}
+
+}  // namespace linnet::cli
