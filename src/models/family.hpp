@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "models/config.hpp"
 #include "models/tensor_table.hpp"
 

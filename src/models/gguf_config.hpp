@@ -3,6 +3,7 @@
 // Fields that GGUF has no key for go into linnet.* keys, which llama.cpp ignores.
 #pragma once
 
+#include "base/json.hpp"
 #include "formats/gguf.hpp"
 #include "models/family.hpp"
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <fmt/core.h>
 
+#include "base/json.hpp"
+
 namespace linnet {
 
 Result<ops::Activation> read_activation(const JsonObject& json, std::string_view key, std::string_view fallback) {

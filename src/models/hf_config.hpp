@@ -2,7 +2,7 @@
 // TransformerConfig. Family files call these and change what is theirs.
 #pragma once
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "models/config.hpp"
 
 namespace linnet {

@@ -1,5 +1,6 @@
 // Qwen 2, 2.5 (arXiv:2407.10671, 2412.15115): Llama with biases on q, k, v. Qwen 3 and its mixtures (arXiv:2505.09388):
 // norms on q and k instead.
+#include "base/json.hpp"
 #include "models/families.hpp"
 #include "models/hf_config.hpp"
 

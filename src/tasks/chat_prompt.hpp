@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 

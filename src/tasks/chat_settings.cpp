@@ -5,6 +5,8 @@
 #include <charconv>
 #include <fmt/core.h>
 
+#include "base/json.hpp"
+
 namespace linnet {
 
 namespace {

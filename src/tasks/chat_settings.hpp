@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "engine/sampler.hpp"
 
 namespace linnet {
