@@ -26,6 +26,14 @@ END
 
 on_terminal() { [[ -t 0 && -t 1 ]]; }
 
+# Ctrl-C reaches the child too; whatever code the child then ends with, this is a stop and no failure.
+stopped() {
+  echo >&2
+  echo "Stopped. What is done is kept: start ./go again to go on." >&2
+  exit 130
+}
+trap stopped INT
+
 # The list of packages is looked at again only after it has changed.
 ensure_packages() {
   local stamp=$tree/.packages
@@ -67,21 +75,29 @@ show_progress() {
   if [[ -t 2 && -n ${total:-} ]]; then printf '\r\e[K' >&2; fi
 }
 
+# build_failed LOG: shows what went wrong and ends; the commonest causes are named, with what to do.
+build_failed() {
+  local log=$1
+  grep -A 20 -m 1 '^FAILED' "$log" >&2 || tail -n 25 "$log" >&2
+  if grep -q 'No space left on device' "$log" || (($(df --output=avail -k "$tree" | tail -n 1) < 10000)); then
+    echo "The disk is full: the build needs about 100 MB in $PWD, and some in ${TMPDIR:-/tmp}." >&2
+    echo "Make room and start again." >&2
+  elif grep -q 'Killed signal terminated program' "$log"; then
+    echo "A compiler was stopped because memory ran out. Close other programs and start again." >&2
+  fi
+  echo "The build failed. The whole log is $PWD/$log" >&2
+  exit 1
+}
+
 build() {
   local log=$logs/build.log
   mkdir -p "$logs"
   if [[ ! -f $tree/build.ninja ]]; then
     echo "Building Linnet; the first time this takes some minutes." >&2
-    if ! cmake --preset release >"$log" 2>&1 </dev/null; then
-      tail -n 25 "$log" >&2
-      echo "The build could not be set up. The whole log is $log" >&2
-      exit 1
-    fi
+    cmake --preset release >"$log" 2>&1 </dev/null || build_failed "$log"
   fi
   if ! NINJA_STATUS='@%f/%t ' nice ninja -C "$tree" -j "$(build_jobs)" linnet 2>&1 </dev/null | show_progress 3>"$log"; then
-    grep -A 20 -m 1 '^FAILED' "$log" >&2 || tail -n 25 "$log" >&2
-    echo "The build failed. The whole log is $log" >&2
-    exit 1
+    build_failed "$log"
   fi
 }
 

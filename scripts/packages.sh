@@ -45,12 +45,25 @@ install_packages() {
   fi
   echo "Installing $# packages: $*" >&2
   mkdir -p "$(dirname "$log")"
-  if ! "${sudo[@]}" "${apt[@]}" update >"$log" 2>&1 </dev/null ||
-    ! "${sudo[@]}" "${apt[@]}" install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null; then
-    tail -n 15 "$log" >&2
-    echo "Installing the packages failed. The whole log is $log" >&2
-    exit 1
+  # A stop in the middle of an installation leaves packages unpacked, which nothing else can follow; and a broken
+  # source of other packages need not keep ours from being installed.
+  "${sudo[@]}" dpkg --configure -a >"$log" 2>&1 </dev/null || true
+  "${sudo[@]}" "${apt[@]}" update >>"$log" 2>&1 </dev/null || true
+  "${sudo[@]}" "${apt[@]}" install -y --no-install-recommends "$@" >>"$log" 2>&1 </dev/null || packages_failed "$log"
+}
+
+# packages_failed LOG: shows the end of the log and ends; the commonest causes are named, with what to do.
+packages_failed() {
+  tail -n 5 "$1" >&2
+  if grep -qE "No space left on device|don't have enough free space" "$1"; then
+    echo "The disk is full: the packages need about 600 MB. Make room and start again." >&2
+  elif grep -qE 'Temporary failure resolving|Could not resolve|Could not connect|Unable to connect' "$1"; then
+    echo "The package servers could not be reached. See that this machine is online and start again." >&2
+  elif grep -q 'Unable to locate package' "$1"; then
+    echo "apt does not know them all. Linnet is made for Debian 12 and Ubuntu 24.04 (with universe enabled)." >&2
   fi
+  echo "Installing the packages failed. The whole log is $PWD/$1" >&2
+  exit 1
 }
 
 # Whether sudo lets this person in. On a terminal sudo's question for the password is the one question asked; where
