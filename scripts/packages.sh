@@ -43,7 +43,7 @@ install_packages() {
       exit 2
     fi
   fi
-  echo "Installing $# packages: $*" >&2
+  echo "Installing $# packages, which takes a minute or two: $*" >&2
   mkdir -p "$(dirname "$log")"
   # A stop in the middle of an installation leaves packages unpacked, which nothing else can follow; and a broken
   # source of other packages need not keep ours from being installed.
@@ -83,8 +83,8 @@ may_use_sudo() {
 
 administrator_line() {
   {
-    echo "Linnet needs packages that are not installed, and you may not install them here."
-    echo "Please ask an administrator to run this line as root, then start again:"
+    echo "Linnet needs packages that are not installed."
+    echo "Please run this line as root, or ask an administrator to, then start again:"
     echo
     echo "  apt-get update && apt-get install -y --no-install-recommends $*"
     echo
