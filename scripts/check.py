@@ -119,7 +119,8 @@ def gtest_cases(prefix, report):
 
 
 def without_randomised_addresses():
-    """ThreadSanitizer of gcc 12 cannot map its shadow where addresses are randomised in 32 bits, as on Ubuntu 24.04."""
+    """The sanitizers of gcc 12, gcc 13 and clang 16 cannot map their shadow where addresses are randomised in 32 bits, as
+    on Ubuntu 24.04: some runs would end before main."""
     command = ["setarch", os.uname().machine, "-R"]
     usable = shutil.which("setarch") and subprocess.run([*command, "true"], stderr=subprocess.DEVNULL).returncode == 0
     return command if usable else []
@@ -138,7 +139,7 @@ def unit_tests(preset, args, label=None):
             return [Case(f"{preset} tests", "FAIL", "nothing was built")]
         programs = {test["name"]: Path(test["command"][0]).name for test in json.loads(listing.stdout)["tests"]
                     if test.get("command")}
-        prefix = without_randomised_addresses() if preset == "tsan" else []
+        prefix = without_randomised_addresses() if preset in ("asan", "tsan") else []
         execute(log, [*prefix, "ctest", "--test-dir", tree, "-j", str(JOBS), "--output-on-failure", "--timeout", "1200",
                       "--output-junit", reports / "ctest.xml", *select],
                 env={"GTEST_OUTPUT": f"xml:{reports}/", **sanitizer_env(preset)})
@@ -259,6 +260,7 @@ def fuzzing(args):
                           and path.is_file())
         if not programs:
             return [Case("fuzzing", "FAIL", "no fuzz target was built")]
+        prefix = without_randomised_addresses()
 
         def one(program):
             name = program.name.removeprefix("fuzz_")
@@ -268,7 +270,7 @@ def fuzzing(args):
             own_log.unlink(missing_ok=True)
             if not seeds.is_dir():
                 return Case(f"fuzz {name}", "FAIL", f"fuzz/seeds/{name} is missing")
-            good = execute(own_log, [program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+            good = execute(own_log, [*prefix, program, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
                                      "-print_final_stats=1", f"-artifact_prefix={own_log.parent}/{name}-", corpus, seeds],
                            seconds + 300, sanitizer_env("asan"))
             tail = "\n".join(own_log.read_text(errors="replace").splitlines()[-60:])
