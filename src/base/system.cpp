@@ -123,6 +123,9 @@ std::string cpu_name() {
     const size_t colon = line.find(": ");
     if (colon != std::string::npos) return line.substr(colon + 2);
   }
+  // Linux on arm64 names no model there; a board's device tree does, ended by a NUL.
+  std::ifstream board("/proc/device-tree/model");
+  if (std::getline(board, line, '\0') && !line.empty()) return line;
   return "unknown processor";
 }
 

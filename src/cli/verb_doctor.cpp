@@ -43,6 +43,11 @@ std::string for_people(const Json& d) {
   std::string out;
   out += fmt::format("processor         {}, {} cores usable\n", text("cpu"), d["cores"].get<int>());
   out += fmt::format("instruction sets  {}; kernels for {}\n", text("instruction_sets"), text("kernels"));
+  if (text("kernels") == reference_kernels().isa) {
+    out +=
+        "                  the portable code runs, right but slow: fast kernels need AVX2; those for arm64 are to "
+        "come\n";
+  }
   out += fmt::format("memory            {}, {} free\n", size("memory"), size("memory_available"));
   out += fmt::format("models lie in     {}, {} free on that disk\n", text("data_dir"), size("disk_free"));
   out += "\nIt can run, among others:\n";

@@ -14,8 +14,13 @@ struct IsaName {
   Isa isa;
   std::string_view name;
 };
+#if defined(__x86_64__)
+constexpr std::string_view kBaselineName = "x86-64-v2";
+#else
+constexpr std::string_view kBaselineName = "portable";
+#endif
 constexpr std::array kNames{
-    IsaName{Isa::kBaseline, "x86-64-v2"},    IsaName{Isa::kAvx2, "avx2"},
+    IsaName{Isa::kBaseline, kBaselineName},  IsaName{Isa::kAvx2, "avx2"},
     IsaName{Isa::kAvxVnni, "avxvnni"},       IsaName{Isa::kAvx512, "avx512"},
     IsaName{Isa::kAvx512Vnni, "avx512vnni"},
 };

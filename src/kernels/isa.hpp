@@ -16,7 +16,7 @@ namespace linnet {
 
 // From the slowest to the fastest.
 enum class Isa : uint8_t {
-  kBaseline,    // x86-64-v2, or whatever the processor is: the references of the ops
+  kBaseline,    // x86-64-v2, elsewhere named "portable": the references of the ops
   kAvx2,        // AVX2, FMA, F16C: Haswell (2013), Zen
   kAvxVnni,     // and AVX-VNNI: Alder Lake (2021)
   kAvx512,      // AVX-512 F, BW, DQ, VL: Skylake-X (2017)
