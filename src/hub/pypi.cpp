@@ -50,13 +50,16 @@ uint64_t announced_size(std::string_view line) {
   return text == " bytes" ? static_cast<uint64_t>(value) : 0;
 }
 
-// The end of what pip wrote, without blank lines and terminal codes.
+// How pip begins to say that it tries a broken connection again.
+constexpr std::string_view kRetrying = "WARNING: Retrying";
+
+// The end of what pip wrote, without blank lines, further tries and terminal codes.
 std::string last_lines(std::string_view text, int most) {
   std::vector<std::string> lines;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size());
     std::string line = printable(text.substr(0, end), 500);
-    if (line.find_first_not_of(" ?") != line.npos) lines.push_back(std::move(line));
+    if (line.find_first_not_of(" ?") != line.npos && !line.starts_with(kRetrying)) lines.push_back(std::move(line));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   std::string out;
@@ -125,15 +128,20 @@ class Pip {
   static Error failure(const std::string& requirement, const ProcessResult& result) {
     const std::string said = last_lines(result.err.empty() ? result.out : result.err, 12);
     const bool full = result.err.find("No space left on device") != std::string::npos;
-    const bool unknown = result.err.find("No matching distribution found") != std::string::npos;
+    // pip says so too when it could ask no index.
+    const bool cut_off = result.err.find(kRetrying) != std::string::npos;
+    const bool unknown = !cut_off && result.err.find("No matching distribution found") != std::string::npos;
     Error error{full      ? ErrorCode::kIo
                 : unknown ? ErrorCode::kNotFound
                           : ErrorCode::kNetwork,
                 {},
                 "pypi:" + requirement,
                 {}};
-    error.message = fmt::format("{} (pip ended with {}):{}", full ? "the disk is full" : "pip could not fetch it",
-                                result.exit_code, said);
+    const char* what = full      ? "the disk is full"
+                       : cut_off ? "the package index could not be reached"
+                                 : "pip could not fetch it";
+    error.message = fmt::format("{} (pip ended with {}):{}", what, result.exit_code, said);
+    if (cut_off) error.hint = "is this machine online? Behind a proxy, set HTTPS_PROXY; then try again";
     if (unknown) error.hint = "is the name right, does the package carry a wheel, and is the package index reachable?";
     return error;
   }

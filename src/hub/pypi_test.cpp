@@ -163,6 +163,20 @@ TEST_F(PypiTest, PackagesThatAreNotModelsAreRefusedByReason) {
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
+TEST_F(PypiTest, AnIndexThatCannotBeReachedIsNoMissingPackage) {
+  ASSERT_EQ(unsetenv("PIP_NO_INDEX"), 0);
+  ASSERT_EQ(unsetenv("PIP_FIND_LINKS"), 0);
+  ASSERT_EQ(setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple", 1), 0);  // nobody listens there
+  ASSERT_EQ(setenv("PIP_RETRIES", "1", 1), 0);
+  const auto pulled = pull_it("pypi:tiny-model");
+  ASSERT_EQ(unsetenv("PIP_INDEX_URL"), 0);
+  ASSERT_EQ(unsetenv("PIP_RETRIES"), 0);
+  ASSERT_FALSE(pulled.ok());
+  EXPECT_EQ(pulled.error().code, ErrorCode::kNetwork);
+  EXPECT_NE(pulled.error().message.find("could not be reached"), std::string::npos) << pulled.error().to_string();
+  EXPECT_NE(pulled.error().hint.find("online"), std::string::npos);
+}
+
 TEST_F(PypiTest, ARecordThatLiesIsRefused) {
   const auto path = write_wheel(
       dir_ / "w",
