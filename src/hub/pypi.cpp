@@ -116,7 +116,7 @@ class Pip {
       if (pull.progress && size > 0) pull.progress(progress);
     };
     TRY_ASSIGN(const ProcessResult result, run_process(options));
-    if (result.exit_code != 0) return failure(requirement, result);
+    if (result.exit_code != 0) return failure(requirement, folder, result);
     progress.done = progress.total;
     if (pull.progress && progress.total > 0) pull.progress(progress);
     return the_wheel(wheels, requirement);
@@ -125,21 +125,17 @@ class Pip {
  private:
   explicit Pip(std::vector<std::string> way) : way_(std::move(way)) {}
 
-  static Error failure(const std::string& requirement, const ProcessResult& result) {
+  static Error failure(const std::string& requirement, const fs::path& folder, const ProcessResult& result) {
+    if (result.err.find("No space left on device") != std::string::npos) {
+      return Error{ErrorCode::kIo, "the disk is full: pip needs room there for the package twice",
+                   folder.parent_path().string(), "make room, or set XDG_DATA_HOME to a folder on a larger disk"};
+    }
     const std::string said = last_lines(result.err.empty() ? result.out : result.err, 12);
-    const bool full = result.err.find("No space left on device") != std::string::npos;
     // pip says so too when it could ask no index.
     const bool cut_off = result.err.find(kRetrying) != std::string::npos;
     const bool unknown = !cut_off && result.err.find("No matching distribution found") != std::string::npos;
-    Error error{full      ? ErrorCode::kIo
-                : unknown ? ErrorCode::kNotFound
-                          : ErrorCode::kNetwork,
-                {},
-                "pypi:" + requirement,
-                {}};
-    const char* what = full      ? "the disk is full"
-                       : cut_off ? "the package index could not be reached"
-                                 : "pip could not fetch it";
+    Error error{unknown ? ErrorCode::kNotFound : ErrorCode::kNetwork, {}, "pypi:" + requirement, {}};
+    const char* what = cut_off ? "the package index could not be reached" : "pip could not fetch it";
     error.message = fmt::format("{} (pip ended with {}):{}", what, result.exit_code, said);
     if (cut_off) error.hint = "is this machine online? Behind a proxy, set HTTPS_PROXY; then try again";
     if (unknown) error.hint = "is the name right, does the package carry a wheel, and is the package index reachable?";
