@@ -60,8 +60,13 @@ class Prompts {
   std::optional<ChatTemplate> template_;
 };
 
+// A token may be a part of a character, which "token" cannot hold: its bytes stand beside it.
 Json describe_token(const Tokenizer& tokenizer, const TokenChance& token) {
-  return {{"id", token.id}, {"token", tokenizer.token_bytes(token.id)}, {"logprob", token.log_probability}};
+  const std::string bytes = tokenizer.token_bytes(token.id);
+  return {{"id", token.id},
+          {"token", bytes},
+          {"bytes", std::vector<uint8_t>(bytes.begin(), bytes.end())},
+          {"logprob", token.log_probability}};
 }
 
 Json to_json(const Generated& result, const Tokenizer& tokenizer, bool logprobs) {
@@ -161,7 +166,7 @@ Status run(const Flags& flags) {
   interrupt_token();
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   params.end_tokens = speaker->end_tokens;
-  params.top_logprobs = std::max(flags.logprobs, 0);
+  if (flags.logprobs >= 0) params.top_logprobs = flags.logprobs;
   return flags.batch.empty() ? run_one(flags, *speaker, params) : run_batch(flags, *speaker, params);
 }
 
@@ -176,13 +181,15 @@ Job declare_generate(Arguments& args) {
   args.add("--batch", flags->batch,
            "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line: a JSON line each, in order");
   args.flag("--json", flags->json, "one JSON object instead of text");
-  args.add("--logprobs", flags->logprobs,
-           "with --json or --batch: log-probabilities of each token and of the N likeliest")
+  args.add("--logprobs", flags->logprobs, "as JSON, with the log-probabilities of each token and of the N likeliest")
       .in_range(0, 100);
   args.flag("--parse-special", flags->parse_special, "special tokens that the prompt spells are tokens");
   args.flag("--stats", flags->stats, "token counts and speeds, on standard error");
   flags->sampling.declare(args);
-  return [flags] { return run(*flags); };
+  return [flags] {
+    flags->json |= flags->logprobs >= 0;
+    return run(*flags);
+  };
 }
 
 }  // namespace linnet::cli

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fmt/core.h>
 
 #include "engine/stop_strings.hpp"
 
@@ -34,6 +35,20 @@ int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
 
+Status check_bias(const SamplingParams& params, int32_t vocab_size) {
+  for (const auto& [id, bias] : params.logit_bias) {
+    if (id >= 0 && id < vocab_size) continue;
+    return usage_error(fmt::format("logit-bias names token {}, and the model has {} tokens", id, vocab_size),
+                       "linnet tokens shows the ids of a text");
+  }
+  return ok_status();
+}
+
+GeneratedToken describe(int32_t id, std::span<const float> logits, std::optional<int32_t> top) {
+  if (!top) return {{id, 0}, {}};
+  return {{id, log_probability(logits, id)}, *top > 0 ? top_tokens(logits, *top) : std::vector<TokenChance>()};
+}
+
 }  // namespace
 
 Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
@@ -41,6 +56,7 @@ Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::sp
                            const CancelToken* cancel) {
   if (prompt.empty()) return usage_error("the prompt is empty", "give some text to continue");
   TRY(params.sampling.check());
+  TRY(check_bias(params.sampling, tokenizer.vocab_size()));
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
   result.reused_tokens = std::min(common_prefix(prompt, session.tokens()), result.prompt_tokens - 1);
@@ -64,14 +80,13 @@ Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::sp
   };
   for (;;) {
     if (static_cast<int64_t>(result.tokens.size()) >= params.max_tokens) break;  // kLength
-    const TokenChance chosen = sampler.sample(logits);
-    if (std::find(params.end_tokens.begin(), params.end_tokens.end(), chosen.id) != params.end_tokens.end()) {
+    const int32_t chosen = sampler.sample(logits);
+    if (std::find(params.end_tokens.begin(), params.end_tokens.end(), chosen) != params.end_tokens.end()) {
       result.reason = FinishReason::kEndToken;
       break;
     }
-    result.tokens.push_back(
-        {chosen, params.top_logprobs > 0 ? top_tokens(logits, params.top_logprobs) : std::vector<TokenChance>()});
-    show(stops.push(detokenizer.push(chosen.id)));
+    result.tokens.push_back(describe(chosen, logits, params.top_logprobs));
+    show(stops.push(detokenizer.push(chosen)));
     if (stops.stopped()) {
       result.reason = FinishReason::kStopString;
       break;
@@ -85,7 +100,7 @@ Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::sp
       break;
     }
     if (static_cast<int64_t>(result.tokens.size()) < params.max_tokens) {
-      TRY_ASSIGN(logits, session.read_next(chosen.id));
+      TRY_ASSIGN(logits, session.read_next(chosen));
     }
   }
   if (!stops.stopped()) {

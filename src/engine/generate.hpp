@@ -21,11 +21,12 @@ struct GenerateParams {
   int64_t max_tokens = 512;
   std::vector<int32_t> end_tokens;        // end the text and are not shown
   std::vector<std::string> stop_strings;  // likewise
-  int32_t top_logprobs = 0;               // how many likeliest tokens to report beside each chosen one
+  // Log-probabilities: of each chosen token, and of so many likeliest beside it. Without a number none is computed.
+  std::optional<int32_t> top_logprobs;
 };
 
 struct GeneratedToken {
-  TokenChance chosen;
+  TokenChance chosen;  // log_probability 0 where none was asked for
   std::vector<TokenChance> top;
 };
 
@@ -40,7 +41,8 @@ struct Generated {
 };
 
 // `on_text` receives pieces of whole characters as they come. Cancelling is not an error: what there is is returned
-// with kCancelled. Errors: a prompt that does not fit, an empty prompt.
+// with kCancelled. Errors: a prompt that does not fit, an empty prompt, a
+// logit bias for a token that is not there.
 Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                            const GenerateParams& params, const std::function<void(std::string_view)>& on_text,
                            const CancelToken* cancel = nullptr);

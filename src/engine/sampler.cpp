@@ -77,84 +77,87 @@ void Sampler::penalise(std::span<float> logits) const {
 
 namespace {
 
-// Drops what comes after `keep` of a list that is sorted best first, and never all of it.
-template <class T>
-void keep_first(std::vector<T>& list, size_t keep) {
-  list.resize(std::clamp<size_t>(keep, 1, list.size()));
+using Candidate = Sampler::Candidate;
+
+bool likelier(const Candidate& a, const Candidate& b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-template <class T>
-void normalise(std::vector<T>& list) {
+void normalise(std::vector<Candidate>& list) {
   double sum = 0;
-  for (const T& c : list) sum += c.probability;
-  for (T& c : list) c.probability /= sum;
+  for (const Candidate& c : list) sum += c.probability;
+  for (Candidate& c : list) c.probability /= sum;
+}
+
+// Keeps the first of the list, in the order that `before` gives, until their probabilities sum to `mass`. A heap,
+// because the vocabulary is large and what is kept is few: only those are ever put in order.
+template <class Before>
+void keep_until(std::vector<Candidate>& list, double mass, const Before& before) {
+  const auto after = [&](const Candidate& a, const Candidate& b) { return before(b, a); };
+  std::make_heap(list.begin(), list.end(), after);
+  auto kept = list.end();
+  double sum = 0;
+  do {
+    std::pop_heap(list.begin(), kept, after);
+    sum += (--kept)->probability;
+  } while (kept != list.begin() && sum < mass);
+  list.erase(list.begin(), kept);
+  normalise(list);
+}
+
+void keep_typical(std::vector<Candidate>& list, double mass) {
+  double entropy = 0;
+  for (const Candidate& c : list) entropy -= c.probability > 0 ? c.probability * std::log(c.probability) : 0;
+  const auto surprise = [&](const Candidate& c) { return std::abs(-std::log(c.probability) - entropy); };
+  keep_until(list, mass, [&](const Candidate& a, const Candidate& b) {
+    const double x = surprise(a);
+    const double y = surprise(b);
+    return x < y || (x == y && likelier(a, b));
+  });
 }
 
 }  // namespace
 
-std::vector<Sampler::Candidate> Sampler::candidates(std::span<const float> logits) const {
-  std::vector<Candidate> list;
-  list.reserve(logits.size());
-  const float highest = *std::max_element(logits.begin(), logits.end());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const float scaled = (logits[i] - highest) / params_.temperature;
-    list.push_back({static_cast<int32_t>(i), scaled, std::exp(double{scaled})});
-  }
-  const auto better = [](const Candidate& a, const Candidate& b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
-  };
-  if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < list.size()) {
-    std::nth_element(list.begin(), list.begin() + params_.top_k - 1, list.end(), better);
-    list.resize(static_cast<size_t>(params_.top_k));
-  }
-  std::sort(list.begin(), list.end(), better);
-  normalise(list);
-  if (params_.top_p < 1) {
-    double sum = 0;
-    size_t keep = 0;
-    while (keep < list.size() && sum < double{params_.top_p}) sum += list[keep++].probability;
-    keep_first(list, keep);
-    normalise(list);
-  }
-  if (params_.min_p > 0) {
-    const double least = params_.min_p * list[0].probability;
-    const auto end = std::find_if(list.begin(), list.end(), [&](const Candidate& c) { return c.probability < least; });
-    keep_first(list, static_cast<size_t>(end - list.begin()));
-    normalise(list);
-  }
-  if (params_.typical_p < 1) {
-    double entropy = 0;
-    for (const Candidate& c : list) entropy -= c.probability > 0 ? c.probability * std::log(c.probability) : 0;
-    const auto surprise = [&](const Candidate& c) { return std::abs(-std::log(c.probability) - entropy); };
-    std::stable_sort(list.begin(), list.end(),
-                     [&](const Candidate& a, const Candidate& b) { return surprise(a) < surprise(b); });
-    double sum = 0;
-    size_t keep = 0;
-    while (keep < list.size() && sum < double{params_.typical_p}) sum += list[keep++].probability;
-    keep_first(list, keep);
-    normalise(list);
-  }
-  return list;
-}
-
-int32_t Sampler::draw(const std::vector<Candidate>& list) {
-  double left = random_.uniform();
-  for (const Candidate& c : list) {
-    left -= c.probability;
-    if (left < 0) return c.id;
-  }
-  return list.back().id;  // rounding: the probabilities may sum to a little less than 1
-}
-
-TokenChance Sampler::sample(std::span<const float> logits) {
+std::vector<Candidate> Sampler::distribution(std::span<const float> logits) const {
   CHECK(!logits.empty());
   std::vector<float> changed(logits.begin(), logits.end());
   penalise(changed);
-  const int32_t id = params_.temperature == 0
-                         ? static_cast<int32_t>(std::max_element(changed.begin(), changed.end()) - changed.begin())
-                         : draw(candidates(changed));
+  const auto best = std::max_element(changed.begin(), changed.end());
+  const float highest = *best;
+  if (params_.temperature == 0) return {{static_cast<int32_t>(best - changed.begin()), 0, 1}};
+  std::vector<Candidate> list(changed.size());
+  for (size_t i = 0; i < list.size(); ++i) {
+    list[i] = {static_cast<int32_t>(i), (changed[i] - highest) / params_.temperature, 0};
+  }
+  if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < list.size()) {
+    std::nth_element(list.begin(), list.begin() + params_.top_k - 1, list.end(), likelier);
+    list.resize(static_cast<size_t>(params_.top_k));
+  }
+  for (Candidate& c : list) c.probability = double{std::exp(c.logit)};
+  normalise(list);
+  if (params_.top_p < 1) keep_until(list, double{params_.top_p}, likelier);
+  if (params_.min_p > 0) {
+    const double most = std::min_element(list.begin(), list.end(), likelier)->probability;
+    std::erase_if(list, [&](const Candidate& c) { return c.probability < params_.min_p * most; });
+    normalise(list);
+  }
+  if (params_.typical_p < 1) keep_typical(list, double{params_.typical_p});
+  return list;
+}
+
+int32_t Sampler::sample(std::span<const float> logits) {
+  const std::vector<Candidate> list = distribution(logits);
+  // Rounding: the probabilities may sum to a little less than 1, and then it is the last.
+  int32_t id = list.back().id;
+  double left = random_.uniform();
+  for (const Candidate& c : list) {
+    left -= c.probability;
+    if (left >= 0) continue;
+    id = c.id;
+    break;
+  }
   ++seen_[id];
-  return {id, log_probability(logits, id)};
+  return id;
 }
 
 }  // namespace linnet

@@ -46,21 +46,21 @@ class Sampler {
  public:
   explicit Sampler(SamplingParams params) : params_(std::move(params)), random_(params_.seed) {}
 
-  // Tokens that were there before generation: the repetition penalty counts them.
-  void add_prompt(std::span<const int32_t> tokens);
-  // Chooses, remembers, returns. logits: (V), unchanged.
-  TokenChance sample(std::span<const float> logits);
-
- private:
   struct Candidate {
     int32_t id;
-    float logit;
-    double probability;
+    float logit;         // after every setting up to the temperature, less the highest of all
+    double probability;  // all together: 1
   };
 
+  // Tokens that were there before generation: the repetition penalty counts them.
+  void add_prompt(std::span<const int32_t> tokens);
+  // The tokens that may come next, in no particular order. logits: (V), finite, unchanged.
+  std::vector<Candidate> distribution(std::span<const float> logits) const;
+  // Draws from the distribution, remembers, returns.
+  int32_t sample(std::span<const float> logits);
+
+ private:
   void penalise(std::span<float> logits) const;
-  std::vector<Candidate> candidates(std::span<const float> logits) const;
-  int32_t draw(const std::vector<Candidate>& candidates);
 
   SamplingParams params_;
   Random random_;

@@ -1,6 +1,7 @@
 #include "engine/session.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/core.h>
 
 #include "base/check.hpp"
@@ -11,6 +12,10 @@ namespace {
 
 // Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
 constexpr int64_t kPrefillRows = 256;
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
 
 }  // namespace
 
@@ -44,6 +49,10 @@ Status Session::step(std::span<const int32_t> tokens, int64_t total_length, bool
   TRY_ASSIGN(ForwardOutput out, model_.forward(ctx_, batch, &cache_));
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   logits_ = out.logits;
+  if (want_logits && !all_finite(std::as_const(logits_).span<float>())) {
+    return invalid("the model's numbers overflow: its logits are not finite", {},
+                   "the weights are damaged, or made for other arithmetic than this; linnet verify compares the files");
+  }
   return ok_status();
 }
 

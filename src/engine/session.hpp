@@ -18,7 +18,7 @@ class Session {
 
   // Reads what of `tokens` is not read yet: a common beginning with what was read before stays in the cache. Returns
   // the logits (V) after the last token; requires at least one token. `progress` hears how many of how many are read.
-  // Errors: too many tokens (both numbers), cancelled.
+  // Errors: too many tokens (both numbers), cancelled, logits that are not finite.
   Result<std::span<const float>> read(std::span<const int32_t> tokens, const CancelToken* cancel = nullptr,
                                       const std::function<void(int64_t, int64_t)>& progress = {});
   // Reads one more token.
