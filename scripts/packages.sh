@@ -13,7 +13,7 @@ linnet_build_packages=(
 # What ./check needs besides. One LLVM version for the formatter, the linter and the fuzzer.
 # shellcheck disable=SC2034
 linnet_check_packages=(
-  ccache clang-16 clang-format-16 clang-tidy-16 git libclang-rt-16-dev python3-venv shellcheck tmux
+  ccache clang-16 clang-format-16 clang-tidy-16 fish git libclang-rt-16-dev python3-venv shellcheck tmux zsh
 )
 
 # Prints those of the given packages that are not installed, one a line. Prints nothing where there is no dpkg:

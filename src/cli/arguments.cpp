@@ -20,12 +20,17 @@ const Argument& Argument::in_range(double low, double high) const {
 }
 
 const Argument& Argument::positive() const {
-  option_->check(CLI::PositiveNumber);
+  // CLI11's own message spells out the largest double.
+  option_->check([](const std::string& text) {
+    return CLI::PositiveNumber(text).empty() ? std::string() : "must be above 0, got " + text;
+  });
   return *this;
 }
 
 const Argument& Argument::non_negative() const {
-  option_->check(CLI::NonNegativeNumber);
+  option_->check([](const std::string& text) {
+    return CLI::NonNegativeNumber(text).empty() ? std::string() : "must be 0 or more, got " + text;
+  });
   return *this;
 }
 
@@ -79,6 +84,18 @@ std::optional<std::string> Arguments::typed(const std::string& name) const {
   const CLI::Option* option = app_->get_option(name);
   if (option->count() == 0) return std::nullopt;
   return option->as<std::string>();
+}
+
+std::vector<ArgumentKind> list_arguments(const std::function<void(Arguments&)>& declare) {
+  CLI::App app;
+  Arguments arguments(app);
+  declare(arguments);
+  std::vector<ArgumentKind> kinds;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option == app.get_help_ptr()) continue;
+    kinds.push_back({option->get_name(), option->get_items_expected_min() > 0, option->get_items_expected_max() > 1});
+  }
+  return kinds;
 }
 
 }  // namespace linnet::cli

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -59,5 +60,14 @@ class Arguments {
  private:
   CLI::App* app_;
 };
+
+// An argument as completion sees it.
+struct ArgumentKind {
+  std::string name;          // "--seed", or "MODEL" for one that is known by its place
+  bool takes_value = false;  // of a flag: the next word is its value
+  bool many = false;         // of one known by its place: there may be more of them
+};
+// What `declare` adds to a command line, in its order.
+std::vector<ArgumentKind> list_arguments(const std::function<void(Arguments&)>& declare);
 
 }  // namespace linnet::cli

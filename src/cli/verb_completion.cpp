@@ -2,6 +2,8 @@
 #include <memory>
 
 #include "cli/common.hpp"
+#include "cli/completion_scripts.hpp"
+#include "cli/completion_words.hpp"
 #include "cli/verbs.hpp"
 #include "hub/catalog.hpp"
 #include "hub/store.hpp"
@@ -10,49 +12,38 @@ namespace linnet::cli {
 
 namespace {
 
-std::string verb_names() {
-  std::string names;
-  for (const Verb& verb : verbs()) names += (names.empty() ? "" : " ") + std::string(verb.name);
+// A model is offered by its short name. The whole name, which `begin` must start, helps only who began to type it.
+std::vector<std::string> model_names(const std::string& verb, const std::string& begin) {
+  std::vector<std::string> names;
+  for (const StoredModel& model : Store::standard().list()) {
+    if (!model.short_name.empty()) names.push_back(model.short_name);
+    if (model.short_name.empty() || !begin.empty()) names.push_back(model.name);
+  }
+  if (verb == "pull") {
+    for (const CatalogEntry& entry : catalog()) names.push_back(entry.name);
+  }
   return names;
 }
 
-// The scripts ask the program itself, so that they know models pulled later: linnet completion --words.
-constexpr const char* kBash = R"sh(_linnet() {
-  local cur=${COMP_WORDS[COMP_CWORD]}
-  COMPREPLY=($(compgen -W "$(linnet completion --words "${COMP_WORDS[@]:1:COMP_CWORD-1}" 2>/dev/null)" -- "$cur"))
-  [ ${
-#COMPREPLY[@]} -gt 0 ] || COMPREPLY=($(compgen -f -- "$cur"))
-#Model names hold colons, at which bash cuts words.
-  type __ltrim_colon_completions >/dev/null 2>&1 && __ltrim_colon_completions "$cur"
+Status print_words(const std::vector<std::string>& typed) {
+  CompletionSource source;
+  for (const Verb& verb : verbs()) {
+    source.verbs.emplace_back(verb.name);
+    if (typed.size() < 2 || typed[0] != verb.name) continue;
+    source.arguments = list_arguments([&](Arguments& args) { verb.declare(args); });
+    source.models = model_names(typed[0], typed.back());
+  }
+  std::string lines;
+  for (const std::string& word : completion_words(source, typed)) lines += word + "\n";
+  return print(lines);
 }
-complete -o filenames -F _linnet linnet
-)sh";
-constexpr const char* kZsh = R"sh(#compdef linnet
-_linnet() {
-  local -a words_found
-  words_found=(${(f)"$(linnet completion --words ${
-  words[2, CURRENT - 1]} 2>/dev/null | tr ' ' '\n')"})
-  compadd -a words_found || _files
-}
-compdef _linnet linnet
-)sh";
-constexpr const char* kFish =
-    R"sh(complete -c linnet -f -a '(linnet completion --words (commandline -opc)[2..-1] 2>/dev/null | string split " ")'
-complete -c linnet -F
-)sh";
 
-// What may follow the words typed so far: verbs first, then models.
-std::string next_words(const std::vector<std::string>& typed) {
-  if (typed.empty()) return verb_names();
-  if (typed[0] == "completion") return "bash zsh fish";
-  std::string words;
-  for (const StoredModel& model : Store::standard().list()) {
-    words += (model.short_name.empty() ? model.name : model.short_name) + " ";
-  }
-  if (typed[0] == "pull") {
-    for (const CatalogEntry& entry : catalog()) words += entry.name + " ";
-  }
-  return words;
+Status print_script(const std::string& shell) {
+  if (shell == "bash") return print(bash_completion());
+  if (shell == "zsh") return print(zsh_completion());
+  if (shell == "fish") return print(fish_completion());
+  return usage_error(shell.empty() ? "which shell?" : "there is no completion for " + shell,
+                     "linnet completion bash, zsh or fish");
 }
 
 }  // namespace
@@ -64,15 +55,16 @@ Job declare_completion(Arguments& args) {
   };
   auto flags = std::make_shared<Flags>();
   args.add("SHELL", flags->typed, "bash, zsh or fish");
-  args.flag("--words", flags->words, "print what may follow the given words (the scripts call this)");
+  args.flag("--words", flags->words, "what may stand in place of the last of the given words (the scripts ask this)");
+  args.notes(
+      "To have it always:\n"
+      "  bash   echo 'source <(linnet completion bash)' >> ~/.bashrc\n"
+      "  zsh    echo 'source <(linnet completion zsh)' >> ~/.zshrc   (after compinit)\n"
+      "  fish   linnet completion fish > ~/.config/fish/completions/linnet.fish");
   return [flags]() -> Status {
-    if (flags->words) return print(next_words(flags->typed) + "\n");
-    const std::string shell = flags->typed.empty() ? "" : flags->typed[0];
-    if (shell == "bash") return print(kBash);
-    if (shell == "zsh") return print(kZsh);
-    if (shell == "fish") return print(kFish);
-    return usage_error("give a shell: bash, zsh or fish",
-                       "linnet completion bash > ~/.local/share/bash-completion/completions/linnet");
+    if (flags->words) return print_words(flags->typed);
+    if (flags->typed.size() > 1) return usage_error("give one shell", "linnet completion bash, zsh or fish");
+    return print_script(flags->typed.empty() ? "" : flags->typed[0]);
   };
 }
 
