@@ -1,9 +1,9 @@
 #include "hub/catalog.hpp"
 
 #include <algorithm>
-#include <numeric>
 #include <set>
 
+#include "base/check.hpp"
 #include "base/json.hpp"
 #include "hub/source.hpp"
 
@@ -31,21 +31,6 @@ Result<CatalogEntry> parse_entry(const Json& json, size_t index) {
     return invalid("\"" + entry.source + "\" is not a source", object.place());
   }
   return entry;
-}
-
-// Levenshtein distance; both are short.
-size_t distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), size_t{0});
-  for (size_t i = 1; i <= a.size(); ++i) {
-    size_t diagonal = std::exchange(row[0], i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
 }
 
 }  // namespace
@@ -77,21 +62,6 @@ const CatalogEntry* find_in_catalog(std::string_view name) {
   const auto& table = catalog();
   const auto it = std::ranges::find(table, name, &CatalogEntry::name);
   return it == table.end() ? nullptr : &*it;
-}
-
-std::vector<std::string> similar_names(std::string_view name) {
-  constexpr size_t kFar = 3;
-  std::vector<std::pair<size_t, std::string>> found;
-  if (name.size() > 100) return {};
-  for (const CatalogEntry& entry : catalog()) {
-    const bool prefix = name.size() >= 3 && entry.name.starts_with(name);
-    const size_t steps = prefix ? 0 : distance(name, entry.name);
-    if (steps < kFar && steps < name.size()) found.emplace_back(steps, entry.name);
-  }
-  std::ranges::stable_sort(found, {}, [](const auto& pair) { return pair.first; });
-  std::vector<std::string> names;
-  for (size_t i = 0; i < std::min<size_t>(3, found.size()); ++i) names.push_back(found[i].second);
-  return names;
 }
 
 }  // namespace linnet

@@ -35,7 +35,4 @@ const std::vector<CatalogEntry>& catalog();
 // nullptr when there is no such name.
 const CatalogEntry* find_in_catalog(std::string_view name);
 
-// Up to three names of the table that a person may have meant.
-std::vector<std::string> similar_names(std::string_view name);
-
 }  // namespace linnet

@@ -33,12 +33,5 @@ TEST(Catalog, BadTablesAreErrors) {
   EXPECT_FALSE(parse_catalog(R"([{"name":"a"}])").ok());
 }
 
-TEST(Catalog, SuggestsWhatWasMeant) {
-  EXPECT_EQ(similar_names("smolm2").at(0), "smollm2");
-  EXPECT_EQ(similar_names("qwen3:06b").at(0), "qwen3:0.6b");
-  EXPECT_TRUE(similar_names("zzzzzzzzz").empty());
-  EXPECT_TRUE(similar_names(std::string(100000, 'a')).empty());
-}
-
 }  // namespace
 }  // namespace linnet

@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
 #include "base/paths.hpp"
+#include "base/similar.hpp"
 #include "hub/catalog.hpp"
 #include "hub/digest.hpp"
 #include "hub/hf_cache.hpp"
@@ -337,12 +338,11 @@ Result<StoredModel> Store::resolve_name(const std::string& name) const {
   }
   std::error_code code;
   if (fs::exists(name, code)) return resolve_path(name);
-  std::string hint = "linnet list shows the models that are here, linnet list --all those that can be pulled by name";
-  const auto similar = similar_names(name);
-  if (!similar.empty()) {
-    hint = "did you mean ";
-    for (size_t i = 0; i < similar.size(); ++i) hint += (i > 0 ? " or " : "") + similar[i];
-    hint += "?";
+  std::vector<std::string> names;
+  for (const CatalogEntry& entry : catalog()) names.push_back(entry.name);
+  std::string hint = did_you_mean(name, names);
+  if (hint.empty()) {
+    hint = "linnet list shows the models that are here, linnet list --all those that can be pulled by name";
   }
   return not_found("there is no model of this name", printable(name), hint);
 }
