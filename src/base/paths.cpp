@@ -44,10 +44,15 @@ fs::path state_dir() {
   return xdg("XDG_STATE_HOME", ".local/state");
 }
 
+fs::path hugging_face_home() {
+  if (const auto home = environment("HF_HOME")) return *home;
+  if (const auto cache = environment("XDG_CACHE_HOME")) return fs::path(*cache) / "huggingface";
+  return home_dir() / ".cache/huggingface";
+}
+
 fs::path hugging_face_hub_dir() {
   if (const auto hub = environment("HF_HUB_CACHE")) return *hub;
-  if (const auto home = environment("HF_HOME")) return fs::path(*home) / "hub";
-  return home_dir() / ".cache/huggingface/hub";
+  return hugging_face_home() / "hub";
 }
 
 }  // namespace linnet

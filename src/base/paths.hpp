@@ -15,6 +15,8 @@ std::filesystem::path data_dir();              // $XDG_DATA_HOME/linnet   or ~/.
 std::filesystem::path cache_dir();             // $XDG_CACHE_HOME/linnet  or ~/.cache/linnet
 std::filesystem::path config_dir();            // $XDG_CONFIG_HOME/linnet or ~/.config/linnet
 std::filesystem::path state_dir();             // $XDG_STATE_HOME/linnet  or ~/.local/state/linnet
-std::filesystem::path hugging_face_hub_dir();  // $HF_HUB_CACHE, $HF_HOME/hub or ~/.cache/huggingface/hub
+// As huggingface_hub has it: $HF_HOME, $XDG_CACHE_HOME/huggingface or ~/.cache/huggingface; its hub/, or $HF_HUB_CACHE.
+std::filesystem::path hugging_face_home();
+std::filesystem::path hugging_face_hub_dir();
 
 }  // namespace linnet

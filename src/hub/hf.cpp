@@ -76,8 +76,7 @@ Result<std::string> endpoint() {
 std::string access_token() {
   std::string token = environment("HF_TOKEN").value_or("");
   if (token.empty()) {
-    fs::path file = home_dir() / ".cache/huggingface/token";
-    if (const auto home = environment("HF_HOME")) file = fs::path(*home) / "token";
+    fs::path file = hugging_face_home() / "token";
     if (const auto path = environment("HF_TOKEN_PATH")) file = *path;
     if (auto text = read_file(file, 4096); text.ok()) token = *std::move(text);
   }
