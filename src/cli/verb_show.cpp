@@ -4,9 +4,13 @@
 #include <map>
 #include <memory>
 
+#include "base/cancel.hpp"
+#include "base/progress.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
+#include "hub/catalog.hpp"
+#include "hub/digest.hpp"
 
 namespace linnet::cli {
 
@@ -68,14 +72,43 @@ Classes classify(const ModelHandle& model) {
   return classes;
 }
 
-std::string sha256_of(const ModelHandle& model) {
-  for (const auto& file : model.stored.manifest.files) {
-    if (model.stored.path.filename() == file.name) return file.sha256;
+// The SHA-256 of each file of weights: as it was published, and computed where nothing was.
+Result<Json> hashes_of(const ModelHandle& model) {
+  auto printer = ProgressPrinter::for_stderr();
+  Json hashes = Json::object();
+  for (const StoredTensor& tensor : model.description.files.tensors->all()) {
+    const std::filesystem::path path = tensor.file;
+    const std::string name = path.filename().string();
+    if (hashes.contains(name)) continue;
+    const auto& published = model.stored.manifest.files;
+    const auto known = std::find_if(published.begin(), published.end(), [&](const ModelFile& file) {
+      return std::filesystem::path(file.name).filename() == name && !file.sha256.empty();
+    });
+    if (known != published.end()) {
+      hashes[name] = known->sha256;
+      continue;
+    }
+    std::error_code unknown;
+    const uint64_t size = std::filesystem::file_size(path, unknown);
+    const auto progress = [&](uint64_t done) {
+      printer.update({.stage = "hashing", .item = name, .done = done, .total = unknown ? 0 : size});
+    };
+    TRY_ASSIGN(hashes[name], sha256_file(path, &interrupt_token(), progress));
   }
-  return {};
+  return hashes;
 }
 
-Json describe(const ModelHandle& model) {
+// What the files say, else what is known of a model with a short name.
+std::string license_of(const ModelHandle& model) {
+  if (!model.stored.manifest.license.empty()) return model.stored.manifest.license;
+  if (const auto& gguf = model.description.files.gguf; gguf && gguf->metadata().has("general.license")) {
+    if (const auto license = gguf->metadata().string("general.license"); license.ok()) return std::string(*license);
+  }
+  const CatalogEntry* entry = find_in_catalog(model.stored.short_name);
+  return entry ? entry->license : "";
+}
+
+Result<Json> describe(const ModelHandle& model) {
   const TransformerConfig& c = model.config();
   const ModelFiles& files = model.description.files;
   int64_t parameters = 0;
@@ -93,25 +126,29 @@ Json describe(const ModelHandle& model) {
     memory.push_back({{"context", at}, {"bytes", plan.total()}, {"kv_cache", plan.kv_cache}});
     if (at == c.max_positions) break;
   }
-  return {{"name", model.name()},
-          {"path", model.stored.path.string()},
-          {"architecture", c.model_type},
-          {"parameters", parameters},
-          {"layers", c.num_layers()},
-          {"hidden_size", c.hidden_size},
-          {"heads", c.num_heads},
-          {"kv_heads", c.num_kv_heads},
-          {"head_dim", c.head_dim},
-          {"experts", c.moe.experts},
-          {"vocabulary", c.vocab_size},
-          {"context", c.max_positions},
-          {"quantisation", std::move(classes)},
-          {"chat_template", files.chat_template.has_value() || !files.named_chat_templates.empty()},
-          {"license", model.stored.manifest.license},
-          {"sha256", sha256_of(model)},
-          {"weights_bytes", files.tensors->total_bytes()},
-          {"memory", std::move(memory)},
-          {"memory_available", memory_info().available}};
+  TRY_ASSIGN(const Json hashes, hashes_of(model));
+  return Json{{"name", model.name()},
+              {"source", model.stored.name},
+              {"path", model.stored.path.string()},
+              {"architecture", c.model_type},
+              {"parameters", parameters},
+              {"layers", c.num_layers()},
+              {"hidden_size", c.hidden_size},
+              {"heads", c.num_heads},
+              {"kv_heads", c.num_kv_heads},
+              {"head_dim", c.head_dim},
+              {"experts", c.moe.experts},
+              {"vocabulary", c.vocab_size},
+              {"context", c.max_positions},
+              {"quantisation", std::move(classes)},
+              {"chat_template", files.chat_template.has_value() || !files.named_chat_templates.empty()},
+              {"generates", c.has_head},
+              {"license", license_of(model)},
+              {"sha256", hashes.size() == 1 ? *hashes.begin() : Json()},
+              {"files", hashes},
+              {"weights_bytes", files.tensors->total_bytes()},
+              {"memory", std::move(memory)},
+              {"memory_available", memory_info().available}};
 }
 
 std::string count_words(int64_t n) {
@@ -124,7 +161,9 @@ std::string for_people(const Json& d) {
   std::string out;
   const auto line = [&](const char* key, const std::string& value) { out += fmt::format("{:<15} {}\n", key, value); };
   const auto integer = [&](const char* key) { return d[key].get<int64_t>(); };
-  line("model", d["name"].get<std::string>());
+  const auto name = d["name"].get<std::string>();
+  const auto source = d["source"].get<std::string>();
+  line("model", name == source ? name : fmt::format("{} ({})", name, source));
   line("path", d["path"].get<std::string>());
   line("architecture", fmt::format("{}: {} layers, hidden size {}, {} heads ({} for keys and values) of {}",
                                    d["architecture"].get<std::string>(), integer("layers"), integer("hidden_size"),
@@ -133,20 +172,21 @@ std::string for_people(const Json& d) {
   line("parameters", count_words(integer("parameters")));
   line("vocabulary", fmt::format("{} tokens", integer("vocabulary")));
   line("context", fmt::format("{} tokens", integer("context")));
-  line("chat template",
-       d["chat_template"].get<bool>() ? "yes" : "none: this model continues text, it does not converse");
-  const auto or_unknown = [&](const char* key) {
-    return d[key].get<std::string>().empty() ? "not known" : d[key].get<std::string>();
-  };
-  line("licence", or_unknown("license"));
-  line("sha256", or_unknown("sha256"));
+  line("chat template", d["chat_template"].get<bool>() ? "yes"
+                        : d["generates"].get<bool>()   ? "none: this model continues text, it does not converse"
+                                                       : "none: this model makes embeddings");
+  const auto license = d["license"].get<std::string>();
+  line("licence", license.empty() ? "not known" : license);
+  for (const auto& [file, hash] : d["files"].items()) {
+    line("sha256", hash.get<std::string>() + (d["files"].size() > 1 ? "  " + file : ""));
+  }
   out += "\nweights\n";
-  for (const auto& [name, formats] : d["quantisation"].items()) {
+  for (const auto& [kind, formats] : d["quantisation"].items()) {
     std::string list;
     for (const auto& [format, count] : formats.items()) {
       list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", format, count_words(count.get<int64_t>()));
     }
-    out += fmt::format("  {:<13} {}\n", name, list);
+    out += fmt::format("  {:<13} {}\n", kind, list);
   }
   const auto available = d["memory_available"].get<uint64_t>();
   out += fmt::format("\nmemory ({} free here)\n", format_bytes(available));
@@ -170,7 +210,8 @@ Job declare_show(Arguments& args) {
   args.flag("--json", flags->json, "the same for machines");
   return [flags]() -> Status {
     TRY_ASSIGN(const ModelHandle model, find_model(flags->model));
-    const Json description = describe(model);
+    interrupt_token();
+    TRY_ASSIGN(const Json description, describe(model));
     return flags->json ? print_json(description) : print(for_people(description));
   };
 }

@@ -18,8 +18,8 @@ struct ModelHandle {
   StoredModel stored;
   ModelDescription description;
 
-  // What the person called it.
-  const std::string& name() const { return stored.name; }
+  // Its short name where it has one: what a person types.
+  const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
   const TransformerConfig& config() const { return description.transformer; }
 };
 
