@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cstdio>
 #include <fmt/core.h>
+#include <future>
 
 #include "base/file.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -70,9 +71,11 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
     return usage_error(fmt::format("--context {} is more than the model's {}", flags.context, limit));
   }
   const int64_t context = flags.context > 0 ? flags.context : default_context(model.description);
-  TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
+  // Tokenizer and weights are ready together: each is about half of what passes before the first word.
+  auto reading = std::async(std::launch::async, [&files = model.description.files] { return load_tokenizer(files); });
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context));
+  TRY_ASSIGN(Tokenizer tokenizer, reading.get());
   std::vector<int32_t> ends = end_tokens(model, tokenizer);
   return std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime),
                                            std::move(transformer), context, std::move(ends)});
