@@ -35,7 +35,6 @@ uint64_t bytes_of_weights(const ModelHandle& model) {
 }
 
 std::string display_name(const ModelHandle& model) {
-  if (!model.stored.short_name.empty()) return model.stored.short_name;
   if (model.stored.origin != StoredModel::Origin::kPath) return model.name();
   return model.stored.path.stem().string();
 }
@@ -173,8 +172,9 @@ Status ChatSession::reply() {
 
 void ChatSession::remark_on(const Generated& result) const {
   const auto replied = static_cast<int64_t>(result.tokens.size());
-  const int64_t used = result.prompt_tokens + replied;
-  const int64_t left = std::max<int64_t>(session_.max_tokens() - used, 0);
+  // The last token of a full context is said, and not read any more.
+  const int64_t used = std::min(result.prompt_tokens + replied, session_.max_tokens());
+  const int64_t left = session_.max_tokens() - used;
   std::string text;
   switch (result.reason) {
     case FinishReason::kCancelled:

@@ -227,6 +227,16 @@ def a_conversation_that_does_not_fit_is_an_error_with_both_numbers():
 
 
 @test
+def a_full_context_ends_the_reply_and_offers_what_to_drop():
+    with chat("--context 40") as terminal:
+        terminal.line("Count.")
+        terminal.wait_for(r"\[cut: the context is full; /drop or /clear makes room\]")
+        terminal.wait_for(r"\[context: 40 of 40 tokens used, 0 left\]")
+        terminal.line("What is the sky?")
+        terminal.wait_for(r"the conversation is \d+ tokens long, and the context holds 40\n +/clear forgets")
+
+
+@test
 def a_wrong_expectation_fails():
     """The suite's own check: an answer that is not given must not be found."""
     with chat() as terminal:
