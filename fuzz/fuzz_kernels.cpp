@@ -1,7 +1,8 @@
 // Drives every instruction set of this machine with the same matrix and activations: all give the same bits, whatever
 // the number of rows and threads, and a gathered row is the decoded row.
 //
-// Input: format, rows, column groups, activation rows, then bytes that fill blocks and activations in turn.
+// Input: format and bits of activations, rows, column groups, activation rows, then bytes that fill blocks and
+// activations in turn.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -28,11 +29,12 @@ void fill(const uint8_t* data, size_t size, size_t offset, std::byte* out, size_
   for (size_t i = 0; i < count; ++i) out[i] = size ? static_cast<std::byte>(data[(offset + i) % size]) : std::byte{};
 }
 
-void check_isa(Isa isa, const MatrixView& matrix, const std::vector<float>& x, int64_t n, std::vector<float>& first) {
+void check_isa(Isa isa, const MatrixView& matrix, ActivationBits bits, const std::vector<float>& x, int64_t n,
+               std::vector<float>& first) {
   static ThreadPool one(1);
   static ThreadPool two(2);
   const KernelTable& table = kernel_table(isa);
-  const auto packed = table.pack(two, matrix);
+  const auto packed = table.pack(two, matrix, bits);
   if (!packed) return;
   std::vector<float> y(static_cast<size_t>(n * matrix.rows));
   packed->product(two, x.data(), n, y.data());
@@ -57,7 +59,8 @@ void check_isa(Isa isa, const MatrixView& matrix, const std::vector<float>& x, i
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < kHeader) return 0;
   const auto formats = quant_formats();
-  const QuantFormat& format = formats[data[0] % formats.size()];
+  const QuantFormat& format = formats[(data[0] & 0x7F) % formats.size()];
+  const ActivationBits bits = data[0] & 0x80 ? ActivationBits::k16 : ActivationBits::k8;
   const int64_t rows = data[1] % 40 + 1;
   const int64_t cols = std::max<int64_t>(32, format.block_elements) * (data[2] % 3 + 1);
   const int64_t n = data[3] % 15 + 1;
@@ -69,7 +72,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   fill(data, size, bytes.size(), reinterpret_cast<std::byte*>(x.data()), x.size() * sizeof(float));
   std::vector<float> first;
   for (const Isa isa : all_isas()) {
-    if (isa != Isa::kBaseline && machine_has(isa)) check_isa(isa, {&format, bytes.data(), rows, cols}, x, n, first);
+    if (isa != Isa::kBaseline && machine_has(isa))
+      check_isa(isa, {&format, bytes.data(), rows, cols}, bits, x, n, first);
   }
   return 0;
 }

@@ -117,10 +117,13 @@ int64_t panels_per_task(int64_t panels, int64_t panel_bytes, int64_t n, int thre
 
 // What a product reads of its activations: floats, or groups with what the format's offset asks for.
 struct ActivationKind {
-  bool quantised = false;
+  int terms = 0;  // of a quantised group; 0: floats
   int offset = 0;
   int scales = 0;
   bool operator==(const ActivationKind&) const = default;
+
+  bool quantised() const { return terms > 0; }
+  int64_t act_groups(int64_t cols) const { return cols / kGroup * terms; }  // of one row
 };
 
 class PanelMatrix : public PackedMatrix {
@@ -145,8 +148,10 @@ class PanelMatrix : public PackedMatrix {
   Plan plan(int64_t n, int threads) const {
     constexpr int64_t kBlockBytes = 1 << 19;
     constexpr int64_t kRowMultiple = 24;  // of every tile's height
-    const int64_t row_bytes = activations().quantised ? panels_.cols() / kGroup * static_cast<int64_t>(sizeof(ActGroup))
-                                                      : panels_.cols() * static_cast<int64_t>(sizeof(float));
+    const ActivationKind kind = activations();
+    const int64_t row_bytes = kind.quantised()
+                                  ? kind.act_groups(panels_.cols()) * static_cast<int64_t>(sizeof(ActGroup))
+                                  : panels_.cols() * static_cast<int64_t>(sizeof(float));
     Plan plan;
     plan.row_block = std::min(n, std::max(kRowMultiple, kBlockBytes / row_bytes / kRowMultiple * kRowMultiple));
     plan.panels = panels_per_task(panels_.count(), panels_.panel_bytes(), plan.row_block, threads);
@@ -163,10 +168,10 @@ class PanelMatrix : public PackedMatrix {
 class QuantMatrix final : public PanelMatrix {
  public:
   QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix)
-      : PanelMatrix(kernels, coder, pool, matrix), quant_(&quant) {}
+              const MatrixView& matrix, ActivationBits bits)
+      : PanelMatrix(kernels, coder, pool, matrix), quant_(&quant), terms_(bits == ActivationBits::k16 ? 2 : 1) {}
 
-  ActivationKind activations() const override { return {true, quant_->offset, quant_->scales}; }
+  ActivationKind activations() const override { return {terms_, quant_->offset, quant_->scales}; }
 
   void run(const float* /*x*/, const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
     const int64_t groups = panels().cols() / kGroup;
@@ -179,7 +184,7 @@ class QuantMatrix final : public PanelMatrix {
         quant_->spread(panels().panel(p + i), groups, wide.data() + i * wide_bytes);
       }
       PanelOutput out(panels(), p, count, y, rows);
-      quant_->many_rows[count - 1](wide.data(), groups, x, rows, out.data(), out.stride());
+      quant_->many_rows[terms_ - 1][count - 1](wide.data(), groups, x, rows, out.data(), out.stride());
       out.finish();
     }
   }
@@ -187,16 +192,18 @@ class QuantMatrix final : public PanelMatrix {
  private:
   void few_rows(const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const {
     const int64_t groups = panels().cols() / kGroup;
+    const auto one_row = quant_->one_row[terms_ - 1];
     for (int64_t p = begin; p < end; ++p) {
       for (int64_t r = 0; r < rows; ++r) {
         alignas(64) float out[kPanelRows];
-        quant_->one_row(panels().panel(p), groups, x + r * groups, out);
+        one_row(panels().panel(p), groups, x + r * groups * terms_, out);
         std::copy_n(out, panels().rows_in(p), y + r * panels().rows() + p * kPanelRows);
       }
     }
   }
 
   const QuantKernels* quant_;
+  int terms_;  // of the activations
 };
 
 class FloatMatrix final : public PanelMatrix {
@@ -228,16 +235,18 @@ class SharedActivations {
 
   // Null where the matrix reads floats.
   const ActGroup* of(const ActivationKind& kind) {
-    if (!kind.quantised) return nullptr;
+    if (!kind.quantised()) return nullptr;
     for (const Made& made : made_) {
       if (made.kind == kind) return made.groups.get();
     }
     constexpr int64_t kRowsWorthAThread = 16;
-    const int64_t groups = cols_ / kGroup;
-    made_.push_back({kind, std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n_ * groups))});
+    const int64_t row_groups = kind.act_groups(cols_);
+    made_.push_back({kind, std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n_ * row_groups))});
     ActGroup* out = made_.back().groups.get();
+    const auto quantise = kernels_->quantise[kind.terms - 1];
     pool_->parallel_for(n_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      kernels_->quantise(x_ + begin * cols_, (end - begin) * groups, kind.offset, kind.scales, out + begin * groups);
+      quantise(x_ + begin * cols_, (end - begin) * (cols_ / kGroup), kind.offset, kind.scales,
+               out + begin * row_groups);
     });
     return out;
   }
@@ -303,13 +312,14 @@ FloatProduct float_kernel(const CpuKernels& kernels, QuantType type) {
 
 }  // namespace
 
-std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix) {
+std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix,
+                                          ActivationBits bits) {
   CHECK(matrix.format != nullptr && matrix.rows >= 0 && matrix.cols >= 0);
   const QuantType type = matrix.format->type;
   const PanelCoder* coder = panel_coder(type);
   if (!coder || matrix.rows == 0 || matrix.cols == 0 || matrix.cols % coder->super_columns != 0) return nullptr;
   if (const QuantKernels* quant = quant_kernels(kernels, type)) {
-    return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix);
+    return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits);
   }
   return std::make_unique<FloatMatrix>(kernels, float_kernel(kernels, type), *coder, pool, matrix);
 }
@@ -346,7 +356,8 @@ void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> mat
       const int64_t row = index / job.plan.tasks_per_block * job.plan.row_block;
       const int64_t first = index % job.plan.tasks_per_block * job.plan.panels;
       const Panels& panels = job.matrix->panels();
-      job.matrix->run(x + row * cols, job.groups ? job.groups + row * (cols / kGroup) : nullptr,
+      job.matrix->run(x + row * cols,
+                      job.groups ? job.groups + row * job.matrix->activations().act_groups(cols) : nullptr,
                       std::min(job.plan.row_block, n - row), first, std::min(first + job.plan.panels, panels.count()),
                       job.y + row * panels.rows());
     }

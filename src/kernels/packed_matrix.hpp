@@ -11,7 +11,8 @@
 namespace linnet::kernels {
 
 // Null for a format without panels. `kernels` must outlive the matrix.
-std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix);
+std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix,
+                                          ActivationBits bits);
 
 // See KernelTable::product_together. The matrices come from pack_matrix with the same kernels.
 void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,

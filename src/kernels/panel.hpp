@@ -78,13 +78,16 @@ inline constexpr PanelFormat kPanelMXFP4{4, 0, CodeTable::kE2M1, 12, ScaleKind::
 inline constexpr uint8_t kIq4Table[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
 inline constexpr uint8_t kE2M1Table[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 11, 10, 9, 8, 6, 4, 0};
 
-// 32 activations of one row, quantised to int8: x ≈ scale * q, |q| <= 127.
+// 32 activations of one row, quantised. In one term, x ≈ scale * q with |q| <= 127. In two terms, which are two of
+// these side by side, x ≈ scale * (256 * q of the first + q of the second): 16 bits, as two int8 that the same dot
+// products take. Scale and sum are then those of the second.
 struct alignas(64) ActGroup {
   int8_t q[kGroup];
   float scale;
   int32_t start[2];  // -offset * sum of q over the group, or over each half: where the integer dot product starts
-  float sum[2];      // scale * sum of q, likewise: what a weight's min is multiplied by
+  float sum[2];      // scale * sum of the quantised numbers, likewise: what a weight's min is multiplied by
 };
-static_assert(sizeof(ActGroup) == 64, "one cache line for each row and group");
+static_assert(sizeof(ActGroup) == 64, "one cache line for each row, group and term");
+inline constexpr int kMostTerms = 2;
 
 }  // namespace linnet::kernels

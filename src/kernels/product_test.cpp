@@ -17,9 +17,27 @@ std::vector<QuantType> packed_types() {
           QuantType::kQ6_K, QuantType::kIQ4_NL, QuantType::kIQ4_XS, QuantType::kMXFP4};
 }
 
-std::vector<float> product(const KernelTable& table, ThreadPool& pool, const TestMatrix& matrix,
+// A format, and how its products see activations: all that differ.
+struct Kind {
+  QuantType type;
+  ActivationBits bits;
+
+  std::string name() const {
+    return std::string(quant_format(type).name) + (bits == ActivationBits::k16 ? " by 16 bits" : "");
+  }
+};
+std::vector<Kind> kinds() {
+  std::vector<Kind> all;
+  for (const QuantType type : packed_types()) {
+    all.push_back({type, ActivationBits::k8});
+    if (!is_float(type)) all.push_back({type, ActivationBits::k16});
+  }
+  return all;
+}
+
+std::vector<float> product(const KernelTable& table, ThreadPool& pool, const TestMatrix& matrix, ActivationBits bits,
                            const std::vector<float>& x) {
-  const auto packed = table.pack(pool, matrix.view());
+  const auto packed = table.pack(pool, matrix.view(), bits);
   CHECK(packed != nullptr);
   const int64_t n = static_cast<int64_t>(x.size()) / matrix.cols;
   std::vector<float> y(static_cast<size_t>(n * matrix.rows), 12345.0f);
@@ -27,20 +45,22 @@ std::vector<float> product(const KernelTable& table, ThreadPool& pool, const Tes
   return y;
 }
 
-// Activations as the kernels see them: the nearest of 255 steps of the group's largest magnitude.
+// Activations as the kernels see them: the nearest of the steps that the group's largest magnitude is divided into, 127
+// or 127 * 256.
 struct Quantised {
   std::vector<double> values;
   std::vector<double> steps;  // the scale of each value's group
 };
-Quantised quantise(const std::vector<float>& x) {
+Quantised quantise(const std::vector<float>& x, ActivationBits bits) {
+  const float most = bits == ActivationBits::k16 ? 32512.0f : 127.0f;
   Quantised out;
   for (size_t g = 0; g < x.size(); g += kernels::kGroup) {
     float amax = 0;
     for (size_t i = g; i < g + kernels::kGroup; ++i) amax = std::max(amax, std::abs(x[i]));
     for (size_t i = g; i < g + kernels::kGroup; ++i) {
-      const float inverse = amax > 0 ? 127.0f / amax : 0.0f;
-      out.values.push_back(std::nearbyint(x[i] * inverse) * double{amax / 127.0f});
-      out.steps.push_back(double{amax / 127.0f});
+      const float inverse = amax > 0 ? most / amax : 0.0f;
+      out.values.push_back(std::nearbyint(x[i] * inverse) * double{amax / most});
+      out.steps.push_back(double{amax / most});
     }
   }
   return out;
@@ -58,15 +78,16 @@ TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(2);
-  for (const QuantType type : packed_types()) {
-    SCOPED_TRACE(quant_format(type).name);
+  for (const Kind& kind : kinds()) {
+    const QuantType type = kind.type;
+    SCOPED_TRACE(kind.name());
     for (const Sizes& sizes : {Sizes{1, 1, 1}, Sizes{16, 3, 2}, Sizes{17, 2, 29}, Sizes{40, 5, 7}, Sizes{5, 1, 13}}) {
       const int64_t cols = sizes.groups * std::max<int64_t>(32, quant_format(type).block_elements);
       const TestMatrix matrix = random_matrix(type, sizes.rows, cols, 7 + cols);
       const std::vector<float> w = matrix.decoded();
       const std::vector<float> x = random_floats(sizes.n * cols, 11);
-      const std::vector<float> y = product(table, pool, matrix, x);
-      const Quantised q = quantise(x);
+      const std::vector<float> y = product(table, pool, matrix, kind.bits, x);
+      const Quantised q = quantise(x, kind.bits);
       for (int64_t r = 0; r < sizes.n; ++r) {
         for (int64_t o = 0; o < sizes.rows; ++o) {
           double expected = 0;
@@ -99,17 +120,18 @@ TEST_P(ProductTest, HasTheSameBitsForAnyNumberOfRowsAndThreads) {
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool one(1);
   ThreadPool three(3);
-  for (const QuantType type : packed_types()) {
-    SCOPED_TRACE(quant_format(type).name);
+  for (const Kind& kind : kinds()) {
+    const QuantType type = kind.type;
+    SCOPED_TRACE(kind.name());
     const int64_t cols = 768;
     const TestMatrix matrix = random_matrix(type, 83, cols, 3);
     const std::vector<float> x = random_floats(61 * cols, 5);
-    const std::vector<float> all = product(table, three, matrix, x);
-    ASSERT_TRUE(same_bits(all, product(table, one, matrix, x)));
+    const std::vector<float> all = product(table, three, matrix, kind.bits, x);
+    ASSERT_TRUE(same_bits(all, product(table, one, matrix, kind.bits, x)));
     for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 25}) {
       const std::vector<float> part(x.begin(), x.begin() + rows * cols);
       const std::vector<float> expected(all.begin(), all.begin() + rows * matrix.rows);
-      ASSERT_TRUE(same_bits(expected, product(table, three, matrix, part))) << rows << " rows";
+      ASSERT_TRUE(same_bits(expected, product(table, three, matrix, kind.bits, part))) << rows << " rows";
     }
   }
 }
@@ -119,15 +141,16 @@ TEST_P(ProductTest, HasTheSameBitsAcrossBlocksOfRows) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(2);
-  for (const QuantType type : {QuantType::kQ4_1, QuantType::kQ6_K, QuantType::kF16}) {
+  for (const Kind& kind : {Kind{QuantType::kQ4_1, ActivationBits::k8}, Kind{QuantType::kQ4_1, ActivationBits::k16},
+                           Kind{QuantType::kQ6_K, ActivationBits::k8}, Kind{QuantType::kF16, ActivationBits::k8}}) {
     const int64_t cols = 4096;
-    const TestMatrix matrix = random_matrix(type, 40, cols, 3);
+    const TestMatrix matrix = random_matrix(kind.type, 40, cols, 3);
     const std::vector<float> x = random_floats(150 * cols, 5);
-    const std::vector<float> all = product(table, pool, matrix, x);
+    const std::vector<float> all = product(table, pool, matrix, kind.bits, x);
     for (const int64_t row : {0, 63, 64, 95, 96, 120, 149}) {
       const std::vector<float> one(x.begin() + row * cols, x.begin() + (row + 1) * cols);
       const std::vector<float> expected(all.begin() + row * matrix.rows, all.begin() + (row + 1) * matrix.rows);
-      ASSERT_TRUE(same_bits(expected, product(table, pool, matrix, one))) << "row " << row;
+      ASSERT_TRUE(same_bits(expected, product(table, pool, matrix, kind.bits, one))) << "row " << row;
     }
   }
 }
@@ -136,12 +159,12 @@ TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   SKIP_UNLESS_MACHINE_HAS(Isa::kAvx2);
   ThreadPool pool(1);
-  for (const QuantType type : packed_types()) {
-    const TestMatrix matrix = random_matrix(type, 33, 512, 3);
+  for (const Kind& kind : kinds()) {
+    const TestMatrix matrix = random_matrix(kind.type, 33, 512, 3);
     const std::vector<float> x = random_floats(5 * 512, 5);
-    EXPECT_TRUE(same_bits(product(kernel_table(Isa::kAvx2), pool, matrix, x),
-                          product(kernel_table(GetParam()), pool, matrix, x)))
-        << quant_format(type).name;
+    EXPECT_TRUE(same_bits(product(kernel_table(Isa::kAvx2), pool, matrix, kind.bits, x),
+                          product(kernel_table(GetParam()), pool, matrix, kind.bits, x)))
+        << kind.name();
   }
 }
 
@@ -154,9 +177,9 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
   std::vector<std::unique_ptr<PackedMatrix>> packed;
   std::vector<const PackedMatrix*> pointers;
   int64_t rows = 1;
-  for (const QuantType type : packed_types()) {
-    matrices.push_back(random_matrix(type, rows += 9, cols, 3));
-    packed.push_back(table.pack(pool, matrices.back().view()));
+  for (const Kind& kind : kinds()) {
+    matrices.push_back(random_matrix(kind.type, rows += 9, cols, 3));
+    packed.push_back(table.pack(pool, matrices.back().view(), kind.bits));
     pointers.push_back(packed.back().get());
   }
   for (const int64_t n : {0, 1, 2, 7, 40}) {
@@ -167,7 +190,8 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
     for (auto& out : ys) y.push_back(out.data());
     table.product_together(pool, pointers, x.data(), n, y);
     for (size_t i = 0; i < matrices.size(); ++i) {
-      EXPECT_TRUE(same_bits(ys[i], product(table, pool, matrices[i], x))) << matrices[i].format->name << " " << n;
+      EXPECT_TRUE(same_bits(ys[i], product(table, pool, matrices[i], kinds()[i].bits, x)))
+          << kinds()[i].name() << " " << n;
     }
   }
 }
@@ -178,7 +202,7 @@ TEST_P(ProductTest, GathersTheRowsOfTheFile) {
   for (const QuantType type : packed_types()) {
     const TestMatrix matrix = random_matrix(type, 37, 512, 9);
     const std::vector<float> w = matrix.decoded();
-    const auto packed = kernel_table(GetParam()).pack(pool, matrix.view());
+    const auto packed = kernel_table(GetParam()).pack(pool, matrix.view(), ActivationBits::k8);
     std::vector<float> row(512);
     for (int64_t r = 0; r < matrix.rows; ++r) {
       packed->gather(r, row.data());
@@ -193,7 +217,8 @@ TEST_P(ProductTest, GathersTheRowsOfTheFile) {
 TEST_P(ProductTest, IsExactAtTheLimits) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   ThreadPool pool(1);
-  for (const QuantType type : packed_types()) {
+  for (const Kind& kind : kinds()) {
+    const QuantType type = kind.type;
     if (is_float(type)) continue;
     for (const std::byte fill : {std::byte{0xFF}, std::byte{0x00}, std::byte{0x80}}) {
       const int64_t cols = 256;
@@ -207,18 +232,47 @@ TEST_P(ProductTest, IsExactAtTheLimits) {
         for (const size_t at : half_offsets(type)) std::memcpy(block + at, &scale, sizeof(scale));
       }
       const std::vector<float> w = matrix.decoded();
-      for (const float sign : {1.0f, -1.0f}) {
-        const std::vector<float> x(static_cast<size_t>(cols), sign * 127.0f);
-        const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, x);
+      // In 16 bits, ±64.5 is ±16512 steps and makes the second term -128; 63.498 is 16255 and makes it 127.
+      for (const float extreme : {127.0f, -127.0f, 64.5f, -64.5f, 63.498f, -63.498f}) {
+        std::vector<float> x(static_cast<size_t>(cols), extreme);
+        for (size_t c = 0; c < x.size(); c += kernels::kGroup) x[c] = std::copysign(127.0f, extreme);
+        const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, kind.bits, x);
+        const Quantised q = quantise(x, kind.bits);
         double expected = 0;
         double largest = 0;
-        for (int64_t c = 0; c < cols; ++c) {
-          expected += double{w[static_cast<size_t>(c)]} * x[static_cast<size_t>(c)];
-          largest = std::max(largest, std::abs(double{w[static_cast<size_t>(c)]}));
+        for (size_t c = 0; c < x.size(); ++c) {
+          expected += double{w[c]} * q.values[c];
+          largest = std::max(largest, std::abs(double{w[c]}));
         }
-        ASSERT_NEAR(y[0], expected, 1e-5 * largest * 127 * cols) << matrix.format->name << " " << int(fill);
+        ASSERT_NEAR(y[0], expected, 1e-6 * largest * 127 * cols) << kind.name() << " " << int(fill) << " " << extreme;
       }
     }
+  }
+}
+
+// What sixteen bits are for: the error of eight, from the same activations, all but vanishes.
+TEST_P(ProductTest, SixteenBitsAreFarCloserToTheFloats) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(1);
+  const int64_t cols = 512;
+  const std::vector<float> x = random_floats(4 * cols, 5);
+  for (const Kind& kind : kinds()) {
+    if (kind.bits != ActivationBits::k16) continue;
+    const TestMatrix matrix = random_matrix(kind.type, 16, cols, 9);
+    const std::vector<float> w = matrix.decoded();
+    const auto squared_error = [&](ActivationBits bits) {
+      const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, bits, x);
+      double error = 0;
+      for (size_t i = 0; i < y.size(); ++i) {
+        const size_t row = i / 16 * static_cast<size_t>(cols);
+        const size_t output = i % 16 * static_cast<size_t>(cols);
+        double exact = 0;
+        for (size_t c = 0; c < static_cast<size_t>(cols); ++c) exact += double{w[output + c]} * x[row + c];
+        error += (y[i] - exact) * (y[i] - exact);
+      }
+      return error;
+    };
+    EXPECT_LT(squared_error(ActivationBits::k16), 1e-3 * squared_error(ActivationBits::k8)) << kind.name();
   }
 }
 
@@ -227,11 +281,13 @@ TEST_P(ProductTest, TakesAnyNumber) {
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(1);
   const int64_t cols = 64;
-  for (const QuantType type : {QuantType::kQ4_0, QuantType::kQ4_1, QuantType::kQ8_0}) {
-    const TestMatrix matrix = random_matrix(type, 16, cols, 9);
+  for (const Kind& kind : kinds()) {
+    if (kind.type != QuantType::kQ4_0 && kind.type != QuantType::kQ4_1 && kind.type != QuantType::kQ8_0) continue;
+    SCOPED_TRACE(kind.name());
+    const TestMatrix matrix = random_matrix(kind.type, 16, cols, 9);
     const std::vector<float> w = matrix.decoded();
     const auto run = [&](float fill) {
-      return product(table, pool, matrix, std::vector<float>(static_cast<size_t>(cols), fill));
+      return product(table, pool, matrix, kind.bits, std::vector<float>(static_cast<size_t>(cols), fill));
     };
     for (const float y : run(0.0f)) EXPECT_EQ(y, 0.0f);
     for (const float y : run(1e-42f)) EXPECT_NEAR(y, 0.0f, 1e-38f);
@@ -240,9 +296,9 @@ TEST_P(ProductTest, TakesAnyNumber) {
     for (const float y : run(INFINITY)) EXPECT_FALSE(std::isfinite(y));
     // A row of NaN leaves its neighbours alone.
     std::vector<float> x = random_floats(3 * cols, 3);
-    const std::vector<float> good = product(table, pool, matrix, x);
+    const std::vector<float> good = product(table, pool, matrix, kind.bits, x);
     x[static_cast<size_t>(cols) + 40] = std::nanf("");
-    const std::vector<float> mixed = product(table, pool, matrix, x);
+    const std::vector<float> mixed = product(table, pool, matrix, kind.bits, x);
     for (size_t o = 0; o < 16; ++o) {
       EXPECT_EQ(mixed[o], good[o]);
       EXPECT_TRUE(std::isnan(mixed[16 + o]));
@@ -255,8 +311,13 @@ TEST_P(ProductTest, LeavesWhatItCannotPackToTheReference) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   ThreadPool pool(1);
   const std::vector<std::byte> bytes(64 * 33);
-  EXPECT_EQ(kernel_table(GetParam()).pack(pool, {&quant_format(QuantType::kF8E4M3), bytes.data(), 16, 32}), nullptr);
-  EXPECT_EQ(kernel_table(GetParam()).pack(pool, {&quant_format(QuantType::kQ8_0), bytes.data(), 0, 32}), nullptr);
+  for (const ActivationBits bits : {ActivationBits::k8, ActivationBits::k16}) {
+    const auto pack = [&](QuantType type, int64_t rows) {
+      return kernel_table(GetParam()).pack(pool, {&quant_format(type), bytes.data(), rows, 32}, bits);
+    };
+    EXPECT_EQ(pack(QuantType::kF8E4M3, 16), nullptr);
+    EXPECT_EQ(pack(QuantType::kQ8_0, 0), nullptr);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, ProductTest, testing::ValuesIn(kernel_isas()),

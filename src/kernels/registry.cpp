@@ -11,8 +11,8 @@ namespace {
 
 // An entry of a KernelTable is a plain function: the instruction set is its template argument.
 template <const kernels::CpuKernels& kCpu>
-std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matrix) {
-  return kernels::pack_matrix(kCpu, pool, matrix);
+std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits) {
+  return kernels::pack_matrix(kCpu, pool, matrix, bits);
 }
 
 template <const kernels::CpuKernels& kCpu>

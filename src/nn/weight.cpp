@@ -120,11 +120,11 @@ Tensor Weight::unpack() const {
   return out;
 }
 
-void Weight::pack(Context& ctx, const std::function<void(std::span<const std::byte>)>& release) {
+void Weight::pack(Context& ctx, ActivationBits bits, const std::function<void(std::span<const std::byte>)>& release) {
   if (packed_ || !defined() || !ctx.kernels().pack) return;
   const MatrixView view =
       tensor_.defined() ? MatrixView{&quant_format(QuantType::kF32), tensor_.raw(), rows_, cols_} : blocks_;
-  packed_ = ctx.kernels().pack(ctx.pool(), view);
+  packed_ = ctx.kernels().pack(ctx.pool(), view, bits);
   if (!packed_) return;
   release({view.bytes, static_cast<size_t>(rows_ * view.row_bytes())});
   tensor_ = Tensor();

@@ -43,8 +43,8 @@ class Weight {
   Tensor unpack() const;
 
   // Repacks for the kernels of `ctx`, where they have a layout for the format; else nothing changes. `release` is then
-  // called with the original bytes, which nothing reads any more.
-  void pack(Context& ctx, const std::function<void(std::span<const std::byte>)>& release);
+  // called with the original bytes, which nothing reads any more. bits: of the activations in its products.
+  void pack(Context& ctx, ActivationBits bits, const std::function<void(std::span<const std::byte>)>& release);
 
   // The float32 tensor to train; undefined when the weight is held in another way.
   Tensor& tensor() { return tensor_; }

@@ -26,6 +26,11 @@ struct MatrixView {
   int64_t row_bytes() const { return cols / format->block_elements * format->block_bytes; }
 };
 
+// How finely a product with a quantised matrix sees its activations, which have a scale for each 32. Eight bits cost
+// least, and are most of the error of the product; sixteen leave next to none, for up to twice the arithmetic. A matrix
+// of floats takes them as they are.
+enum class ActivationBits : uint8_t { k8, k16 };
+
 // A matrix in the layout that one instruction set multiplies fastest. Opaque to everyone but the kernels that made it.
 class PackedMatrix {
  public:
@@ -41,7 +46,7 @@ struct KernelTable {
   std::string_view isa = "reference";
 
   // Null where this instruction set has no layout for the format and the reference must do.
-  std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix) = nullptr;
+  std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits) = nullptr;
   // Products of the same x with several matrices of equal cols, all packed by this table: y[i] (n, rows of matrix i).
   // The bits of PackedMatrix::product, with one wait for the threads instead of one for each matrix. Null where pack
   // is.

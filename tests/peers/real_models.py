@@ -6,7 +6,9 @@ usage: real_models.py [--program PATH] [MODEL ...]
 For SmolLM2-135M-Instruct (Q4_1) and gemma-3-270m (Q4_K_M), along the first 64 tokens of each of the 20 texts in passages.txt,
 at every position: how often the likeliest next token is that of the float32 model, and the Kullback-Leibler divergence
 from it. The float32 model is transformers' reading of the same GGUF file.
-Prints PASS and FAIL lines. Needs: torch transformers gguf llama_cpp safetensors numpy, and the models' packages.
+Both programs see the same texts, so the difference of each text is what tells them apart: it is shown with its bootstrap
+standard error over the texts. A difference below two of those may be chance, though the verdict does not ask.
+Prints PASS and FAIL lines. Needs: torch transformers accelerate gguf llama_cpp safetensors numpy, and the models' packages.
 """
 import argparse
 import json
@@ -73,28 +75,34 @@ def log_softmax(logits):
 
 
 class Score:
-    """How one program's logits compare with the float32 model's."""
+    """How one program's logits compare with the float32 model's, text by text."""
 
     def __init__(self):
-        self.same, self.divergences, self.worst = 0, [], 0.0
+        self.same, self.divergences, self.worst = [], [], 0.0
 
     def add(self, exact, logits):
         wanted = log_softmax(exact)
-        self.same += int((exact.argmax(-1) == logits.argmax(-1)).sum())
-        self.divergences += (np.exp(wanted) * (wanted - log_softmax(logits))).sum(-1).tolist()
+        self.same.append((exact.argmax(-1) == logits.argmax(-1)).mean())
+        self.divergences.append((np.exp(wanted) * (wanted - log_softmax(logits))).sum(-1).mean())
         self.worst = max(self.worst, float(np.abs(exact - logits).max() / np.abs(exact).max()))
 
     @property
     def agreement(self):
-        return self.same / len(self.divergences)
+        return float(np.mean(self.same))
 
     @property
     def divergence(self):
         return float(np.mean(self.divergences))
 
     def __str__(self):
-        return (f"top-1 agreement {self.agreement:.4f} ({self.same} of {len(self.divergences)}), "
-                f"mean KL {self.divergence:.3e}, logits within {self.worst:.1e}")
+        return f"top-1 agreement {self.agreement:.4f}, mean KL {self.divergence:.3e}, logits within {self.worst:.1e}"
+
+
+def paired(ours, theirs):
+    """Mean difference over the texts, and its bootstrap standard error."""
+    differences = np.array(ours) - np.array(theirs)
+    draws = np.random.default_rng(1).integers(len(differences), size=(10_000, len(differences)))
+    return float(differences.mean()), float(differences[draws].mean(-1).std())
 
 
 def compare(name, path, program, scratch):
@@ -111,6 +119,9 @@ def compare(name, path, program, scratch):
             ours.add(wanted, logits)
             theirs.add(wanted, llama_logits(llama, text))
     print(f"{name}\n  linnet:    {ours}\n  llama.cpp: {theirs}")
+    agreement, divergence = paired(ours.same, theirs.same), paired(ours.divergences, theirs.divergences)
+    print(f"  linnet less llama.cpp: top-1 agreement {agreement[0]:+.4f} ± {agreement[1]:.4f}, "
+          f"mean KL {divergence[0]:+.2e} ± {divergence[1]:.1e}")
     for what, good in [("agreement", ours.agreement >= theirs.agreement), ("divergence", ours.divergence <= theirs.divergence)]:
         print(f"PASS {name} {what}" if good else f"FAIL {name} {what}: llama.cpp is closer to the float32 model", flush=True)
 

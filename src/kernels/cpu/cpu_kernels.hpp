@@ -9,16 +9,17 @@
 
 namespace linnet::kernels {
 
-// Products with one quantised format. A panel is described in kernels/panel.hpp.
+// Products with one quantised format. A panel is described in kernels/panel.hpp. Activations come in one or two terms a
+// group, which lie side by side; arrays are indexed by terms - 1.
 struct QuantKernels {
   // out: the 16 rows of the panel times one row of activations.
-  void (*one_row)(const std::byte* panel, int64_t groups, const ActGroup* x, float* out);
+  void (*one_row[kMostTerms])(const std::byte* panel, int64_t groups, const ActGroup* x, float* out);
   // Spreads a panel's codes to bytes and its scales to floats, for many_rows.
   void (*spread)(const std::byte* panel, int64_t groups, std::byte* wide);
-  // out[r * out_stride + 0..15] for rows r of activations, `groups` of them apart; the second entry does two panels,
-  // which lie one after the other in `wide`, and writes 32 numbers a row. Same bits as one_row.
-  void (*many_rows[2])(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
-                       int64_t out_stride);
+  // out[r * out_stride + 0..15] for n rows r of activations; the second entry of each does two panels, which lie one
+  // after the other in `wide`, and writes 32 numbers a row. Same bits as one_row.
+  void (*many_rows[kMostTerms][2])(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
+                                   int64_t out_stride);
   int64_t wide_group_bytes;  // of one group of a panel after spread; a multiple of 64
   int64_t super_bytes;       // of the panel, per groups_in_super
   int groups_in_super;
@@ -61,8 +62,9 @@ struct AttentionCall {
 struct CpuKernels {
   QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
   FloatProduct f32, f16, bf16;
-  // out: `groups` groups of x. A group with an infinity or NaN becomes NaN; one below 2^-120 becomes zero.
-  void (*quantise)(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
+  // out: `groups` groups of x, in one or two terms each. A group with an infinity or NaN becomes NaN; one below 2^-112
+  // becomes zero.
+  void (*quantise[kMostTerms])(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
 
   void (*attention)(const AttentionCall& call);
   int64_t (*attention_scratch)(int64_t head_dim, int64_t queries);

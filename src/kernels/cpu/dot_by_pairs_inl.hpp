@@ -1,6 +1,6 @@
 // The integer dot product for sets without VNNI: vpmaddubsw adds two products of a u8 with an s8 in 16 bits and
-// saturates at 32767. Activations lie in [-127, 127], so codes of b bits give at most 254 (2^b - 1) a pair, and this
-// many pairs may be added before they are widened: 8 for four bits (30480), 4 for five (31496), 2 for six (32004).
+// saturates at 32767. Activations lie in [-128, 127], so codes of b bits give at most 256 (2^b - 1) a pair, and this
+// many pairs may be added before they are widened: 8 for four bits (30720), 4 for five (31744), 2 for six (32256).
 // Codes of eight bits are multiplied as two nibbles. Nothing ever saturates: sums are exact, as with VNNI.
 #pragma once
 

@@ -27,7 +27,7 @@ constexpr CpuKernels kKernels{
     .f32 = float_product<FloatFormat::kF32>,
     .f16 = float_product<FloatFormat::kF16>,
     .bf16 = float_product<FloatFormat::kBF16>,
-    .quantise = quantise,
+    .quantise = {quantise<1>, quantise<2>},
     .attention = attention,
     .attention_scratch = attention_scratch,
     .rms_norm = rms_norm,

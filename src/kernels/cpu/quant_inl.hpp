@@ -3,6 +3,7 @@
 // The arithmetic of one output, the same in every schedule: for each group in order, an exact integer dot product, then
 //   acc = fma(float(dot), weight scale * activation scale, acc);  acc = fma(min, activation sum, acc) where there is
 //   one.
+// Activations in two terms give two dot products, joined as integers: 32 products of 255 * 32640 stay below 2^28.
 #pragma once
 
 #ifndef LINNET_KERNEL_ISA
@@ -112,38 +113,53 @@ LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const 
   }
 }
 
-// One group of kRows rows of activations, `stride` groups apart, with kPanels panels: a broadcast of activations is
-// used for each of them.
-template <int kBits, int kScales, bool kMin, int kPanels, int kRows, class Source>
+// The integer dot product of all terms.
+template <int kBits, int kTerms>
+LINNET_INLINE I32 joined(const Dot<kBits> (&terms)[kTerms]) {
+  if constexpr (kTerms == 1) {
+    return terms[0].sum;
+  } else {
+    return add(shift_left<8>(terms[0].sum), terms[1].sum);
+  }
+}
+
+// One group of kRows rows of activations, `stride` apart, with kPanels panels: a broadcast of activations is used for
+// each of them.
+template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows, class Source>
 LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScales<kScales> (&scales)[kPanels],
                               const ActGroup* x, int64_t stride, F32 (&acc)[kPanels][kRows]) {
   constexpr int kCount = kQuads / kScales;
   unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
-    Dot<kBits> dots[kPanels][kRows];
+    Dot<kBits> dots[kPanels][kRows][kTerms];
     for (int r = 0; r < kRows; ++r) {
-      for (int p = 0; p < kPanels; ++p) dots[p][r].start(x[r * stride].start[kPart]);
+      for (int p = 0; p < kPanels; ++p) {
+        for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(x[r * stride + t].start[kPart]);
+      }
     }
     unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
       constexpr int kQuad = kPart * kCount + kIndex;
       typename Dot<kBits>::Codes codes[kPanels];
       for (int p = 0; p < kPanels; ++p) codes[p] = Dot<kBits>::prepare(sources[p].template quad<kQuad>());
       for (int r = 0; r < kRows; ++r) {
-        for (int p = 0; p < kPanels; ++p) {
-          dots[p][r].template step<kIndex, kCount>(codes[p], x[r * stride].q + 4 * kQuad);
+        for (int t = 0; t < kTerms; ++t) {
+          for (int p = 0; p < kPanels; ++p) {
+            dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + 4 * kQuad);
+          }
         }
       }
     });
     for (int r = 0; r < kRows; ++r) {
+      const ActGroup& last = x[r * stride + kTerms - 1];
       for (int p = 0; p < kPanels; ++p) {
-        const F32 scale = mul(scales[p].scale[kPart], set1(x[r * stride].scale));
-        acc[p][r] = fmadd(to_f32(dots[p][r].sum), scale, acc[p][r]);
-        if constexpr (kMin) acc[p][r] = fmadd(scales[p].min[kPart], set1(x[r * stride].sum[kPart]), acc[p][r]);
+        const F32 scale = mul(scales[p].scale[kPart], set1(last.scale));
+        acc[p][r] = fmadd(to_f32(joined(dots[p][r])), scale, acc[p][r]);
+        if constexpr (kMin) acc[p][r] = fmadd(scales[p].min[kPart], set1(last.sum[kPart]), acc[p][r]);
       }
     }
   });
 }
 
-template <PanelFormat F>
+template <PanelFormat F, int kTerms>
 void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* out) {
   constexpr int kBits = dot_bits(F.value_bits());
   F32 acc[1][1] = {{zero()}};
@@ -151,8 +167,8 @@ void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* o
       panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
         const PackedCodes<F> source[1] = {codes};
         const GroupScales<F.scales> factors[1] = {scales};
-        accumulate<kBits, F.scales, F.has_min, 1>(source, factors, x, 0, acc);
-        ++x;
+        accumulate<kBits, F.scales, F.has_min, kTerms>(source, factors, x, 0, acc);
+        x += kTerms;
       });
   store(out, acc[0][0]);
 }
@@ -179,7 +195,7 @@ void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
       });
 }
 
-template <int kBits, int kScales, bool kMin, int kPanels, int kRows>
+template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
 void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride) {
   constexpr int kStep = wide_group_bytes(kScales, kMin);
   F32 acc[kPanels][kRows];
@@ -197,40 +213,42 @@ void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, 
         scales[p].min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
       }
     }
-    accumulate<kBits, kScales, kMin, kPanels>(sources, scales, x + g, groups, acc);
+    accumulate<kBits, kScales, kMin, kTerms>(sources, scales, x + g * kTerms, groups * kTerms, acc);
   }
   for (int p = 0; p < kPanels; ++p) {
     for (int r = 0; r < kRows; ++r) store(out + r * out_stride + p * kPanelRows, acc[p][r]);
   }
 }
 
-template <int kBits, int kScales, bool kMin, int kPanels, int kRows>
-LINNET_INLINE int64_t tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n,
-                            float* out, int64_t out_stride) {
+// Rows from `done` on, kRows at a time while there are so many, then the rest in lower tiles.
+template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
+LINNET_INLINE void tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n, float* out,
+                         int64_t out_stride) {
   for (; n - done >= kRows; done += kRows) {
-    tile<kBits, kScales, kMin, kPanels, kRows>(wide, groups, x + done * groups, out + done * out_stride, out_stride);
+    tile<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x + done * groups * kTerms,
+                                                       out + done * out_stride, out_stride);
   }
-  return done;
+  constexpr int kFewer = kRows > 8 ? 8 : kRows > 4 ? 4 : kRows > 2 ? 2 : 1;
+  if constexpr (kRows > 1) {
+    tiles<kBits, kScales, kMin, kTerms, kPanels, kFewer>(wide, groups, x, done, n, out, out_stride);
+  }
 }
 
-template <int kBits, int kScales, bool kMin, int kPanels>
+template <int kBits, int kScales, bool kMin, int kTerms, int kPanels>
 void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride) {
-  constexpr int kMost = kRowTile<kBits, kPanels>;
-  int64_t done = tiles<kBits, kScales, kMin, kPanels, kMost>(wide, groups, x, 0, n, out, out_stride);
-  if constexpr (kMost > 8) done = tiles<kBits, kScales, kMin, kPanels, 8>(wide, groups, x, done, n, out, out_stride);
-  if constexpr (kMost > 4) done = tiles<kBits, kScales, kMin, kPanels, 4>(wide, groups, x, done, n, out, out_stride);
-  if constexpr (kMost > 2) done = tiles<kBits, kScales, kMin, kPanels, 2>(wide, groups, x, done, n, out, out_stride);
-  tiles<kBits, kScales, kMin, kPanels, 1>(wide, groups, x, done, n, out, out_stride);
+  constexpr int kRows = kRowTile<kBits, kPanels> > kTerms ? kRowTile<kBits, kPanels> / kTerms : 1;
+  tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride);
 }
 
 template <PanelFormat F>
 constexpr QuantKernels quant_kernels() {
+  constexpr int kBits = dot_bits(F.value_bits());
   constexpr int kSuper = F.super_bytes();
   constexpr int kGroups = F.groups_in_super();
-  return {one_row<F>,
+  return {{one_row<F, 1>, one_row<F, 2>},
           spread<F>,
-          {many_rows<dot_bits(F.value_bits()), F.scales, F.has_min, 1>,
-           many_rows<dot_bits(F.value_bits()), F.scales, F.has_min, 2>},
+          {{many_rows<kBits, F.scales, F.has_min, 1, 1>, many_rows<kBits, F.scales, F.has_min, 1, 2>},
+           {many_rows<kBits, F.scales, F.has_min, 2, 1>, many_rows<kBits, F.scales, F.has_min, 2, 2>}},
           wide_group_bytes(F.scales, F.has_min),
           kSuper,
           kGroups,
@@ -238,9 +256,14 @@ constexpr QuantKernels quant_kernels() {
           F.scales};
 }
 
-// Nearest int8 with ties to even, by the largest magnitude of the group; the sums that go with it.
-LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGroup& out) {
-  constexpr float kTiny = 0x1p-120f;  // below it, 127 / amax would overflow
+// Integers of a group from its numbers: `most` steps for the largest magnitude, ties to even.
+struct Steps {
+  I32 a;
+  I32 b;
+  float scale;  // NaN where a number is not finite
+};
+LINNET_INLINE Steps steps_of(const float* x, float most) {
+  constexpr float kTiny = 0x1p-112f;  // below it, most / amax could overflow
   const F32 a = load(x);
   const F32 b = load(x + 16);
   const I32 no_sign = set1(int32_t{0x7FFFFFFF});
@@ -248,21 +271,52 @@ LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGro
   const int32_t amax_bits = reduce_max(max(bit_and(f32_to_bits(a), no_sign), bit_and(f32_to_bits(b), no_sign)));
   float amax;
   std::memcpy(&amax, &amax_bits, sizeof(amax));
-  const bool finite = amax_bits < 0x7F800000;
-  const float inverse = finite && amax >= kTiny ? 127.0f / amax : 0.0f;
-  const I32 qa = finite ? to_i32(mul(a, set1(inverse))) : set1(int32_t{0});
-  const I32 qb = finite ? to_i32(mul(b, set1(inverse))) : set1(int32_t{0});
-  const HalfSums halves = store_i8(out.q, qa, qb);
-  out.scale = !finite ? __builtin_nanf("") : inverse > 0 ? amax / 127.0f : 0.0f;
-  const int32_t sums[2] = {scales == 1 ? halves.first + halves.second : halves.first, scales == 1 ? 0 : halves.second};
+  if (amax_bits >= 0x7F800000) return {set1(int32_t{0}), set1(int32_t{0}), __builtin_nanf("")};
+  if (amax < kTiny) return {set1(int32_t{0}), set1(int32_t{0}), 0.0f};
+  const F32 inverse = set1(most / amax);
+  return {to_i32(mul(a, inverse)), to_i32(mul(b, inverse)), amax / most};
+}
+
+// Sums of the group, or of each half where weights have a scale for each.
+struct PartSums {
+  int32_t part[2];
+};
+LINNET_INLINE PartSums part_sums(HalfSums halves, int scales) {
+  return scales == 1 ? PartSums{{halves.first + halves.second, 0}} : PartSums{{halves.first, halves.second}};
+}
+
+template <int kTerms>
+LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGroup* out) {
+  // The first of two terms is then at most 127, and the second at least -128.
+  constexpr float kMost = kTerms == 1 ? 127.0f : 127.0f * 256;
+  const Steps steps = steps_of(x, kMost);
+  PartSums total{};
+  I32 a = steps.a;
+  I32 b = steps.b;
+  if constexpr (kTerms == 2) {
+    const I32 half = set1(int32_t{128});
+    const I32 high_a = shift_right_signed<8>(add(a, half));
+    const I32 high_b = shift_right_signed<8>(add(b, half));
+    const PartSums sums = part_sums(store_i8(out->q, high_a, high_b), scales);
+    a = sub(a, shift_left<8>(high_a));
+    b = sub(b, shift_left<8>(high_b));
+    for (int i = 0; i < 2; ++i) {
+      out->start[i] = -offset * sums.part[i];
+      total.part[i] = 256 * sums.part[i];
+    }
+    ++out;
+  }
+  const PartSums sums = part_sums(store_i8(out->q, a, b), scales);
+  out->scale = steps.scale;
   for (int i = 0; i < 2; ++i) {
-    out.start[i] = -offset * sums[i];
-    out.sum[i] = out.scale * static_cast<float>(sums[i]);
+    out->start[i] = -offset * sums.part[i];
+    out->sum[i] = steps.scale * static_cast<float>(total.part[i] + sums.part[i]);
   }
 }
 
+template <int kTerms>
 void quantise(const float* x, int64_t groups, int offset, int scales, ActGroup* out) {
-  for (int64_t g = 0; g < groups; ++g) quantise_group(x + g * kGroup, offset, scales, out[g]);
+  for (int64_t g = 0; g < groups; ++g) quantise_group<kTerms>(x + g * kGroup, offset, scales, out + g * kTerms);
 }
 
 }  // namespace
