@@ -40,7 +40,8 @@ Result<std::unique_ptr<BpeModel>> BpeModel::build(const Vocabulary& vocabulary, 
   model->merge_order_.reserve(merges.size());
   const size_t prefix = model->options_.continuing_prefix.size();
   std::string joined;
-  uint32_t rank = 0;
+  std::vector<std::array<int32_t, 3>> found;  // left, right, result
+  found.reserve(merges.size());
   for (const auto& [left, right] : merges) {
     joined = left;
     joined += std::string_view(right).substr(std::min(prefix, right.size()));
@@ -49,15 +50,28 @@ Result<std::unique_ptr<BpeModel>> BpeModel::build(const Vocabulary& vocabulary, 
     const int32_t result = vocabulary.find(joined);
     if (left_id == kNoToken || right_id == kNoToken || result == kNoToken) {
       const std::string& missing = left_id == kNoToken ? left : right_id == kNoToken ? right : joined;
-      return invalid(fmt::format("merge {} ({:?} {:?}) needs token {:?}, which is not in the vocabulary", rank, left,
-                                 right, missing),
+      return invalid(fmt::format("merge {} ({:?} {:?}) needs token {:?}, which is not in the vocabulary", found.size(),
+                                 left, right, missing),
                      std::string(place));
     }
-    if (model->merges_.insert(left_id, right_id, {rank, result})) model->merge_order_.emplace_back(left_id, right_id);
-    ++rank;
+    found.push_back({left_id, right_id, result});
   }
+  model->rank_merges(found);
   model->find_safe_splits(vocabulary);
   return model;
+}
+
+void BpeModel::rank_merges(const std::vector<std::array<int32_t, 3>>& merges) {
+  const auto add = [&](size_t rank) {
+    const auto& [left, right, result] = merges[rank];
+    if (merges_.insert(left, right, {static_cast<uint32_t>(rank), result})) merge_order_.emplace_back(left, right);
+  };
+  if (!options_.last_rank_counts) {
+    for (size_t rank = 0; rank < merges.size(); ++rank) add(rank);
+    return;
+  }
+  for (size_t rank = merges.size(); rank > 0; --rank) add(rank - 1);
+  std::reverse(merge_order_.begin(), merge_order_.end());
 }
 
 void BpeModel::index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model) {

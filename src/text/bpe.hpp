@@ -26,6 +26,8 @@ struct BpeOptions {
   bool ignore_merges = false;  // a word that is a token is that token, whatever the merges say
   bool byte_fallback = false;  // a character without a token becomes its bytes' "<0x..>" tokens
   bool fuse_unk = false;       // neighbouring unknown characters become one token
+  // A merge that is listed twice has its last rank, as in Hugging Face tokenizers, or its first, as in llama.cpp.
+  bool last_rank_counts = false;
   int32_t unk = kNoToken;
   std::string continuing_prefix;  // of every symbol but a word's first
   std::string end_suffix;         // of a word's last symbol
@@ -33,8 +35,8 @@ struct BpeOptions {
 
 class BpeModel : public WordModel {
  public:
-  // `in_model[id]` says which tokens merging may give (added tokens are not among them). Merges are in order of rank; a
-  // pair that comes again keeps its first rank. Errors: a merge whose parts or result are not tokens.
+  // `in_model[id]` says which tokens merging may give (added tokens are not among them). Merges are in order of rank.
+  // Errors: a merge whose parts or result are not tokens.
   static Result<std::unique_ptr<BpeModel>> build(const Vocabulary& vocabulary, const std::vector<bool>& in_model,
                                                  const MergeList& merges, BpeOptions options, std::string_view place);
 
@@ -77,6 +79,7 @@ class BpeModel : public WordModel {
 
   BpeModel() = default;
   void index_pieces(const Vocabulary& vocabulary, const std::vector<bool>& in_model);
+  void rank_merges(const std::vector<std::array<int32_t, 3>>& merges);
   void find_safe_splits(const Vocabulary& vocabulary);
 
   void merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const override;

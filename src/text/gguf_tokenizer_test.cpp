@@ -43,6 +43,16 @@ TEST(GgufTokenizerTest, MergesByRankLeftmostFirst) {
   EXPECT_EQ(tokenizer->token_bytes(259), " w");
 }
 
+TEST(GgufTokenizerTest, AMergeThatIsListedTwiceHasItsFirstRank) {
+  GgufTokenizerFields fields = byte_level_fields();
+  fields.tokens.push_back("el");
+  fields.token_types.push_back(1);
+  fields.merges.insert(fields.merges.end(), {"e l", "h e"});
+  const auto tokenizer = load_gguf_tokenizer(fields, "test");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  EXPECT_EQ(*tokenizer->encode("hel"), (Ids{256, 'l'}));
+}
+
 TEST(GgufTokenizerTest, SpecialTokensAreTextUnlessAskedFor) {
   const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
   ASSERT_TRUE(tokenizer.ok());

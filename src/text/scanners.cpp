@@ -229,7 +229,8 @@ constexpr std::string_view kContractionsGrouped = R"('(?i:[sdmt]|ll|ve|re))";
 constexpr std::string_view kContractionsSpelled = R"((?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]))";
 
 // `pattern` with every spelling of the contractions as the first one, possessive quantifiers as greedy ones (no
-// alternative here ever gives anything back to them), and \s*[\r\n] as \s*[\r\n]+ (the same match).
+// alternative here ever gives anything back to them), \s*[\r\n] as \s*[\r\n]+ (the same match), and line ends that
+// stand for themselves as escapes.
 std::string canonical(std::string_view pattern, bool& ascii_case) {
   std::string text(pattern);
   const auto replace = [&](std::string_view from, std::string_view to) {
@@ -242,6 +243,8 @@ std::string canonical(std::string_view pattern, bool& ascii_case) {
   };
   ascii_case = replace(kContractionsSpelled, kContractionsAny);
   replace(kContractionsGrouped, kContractionsAny);
+  replace("\r", R"(\r)");
+  replace("\n", R"(\n)");
   replace("?+", "?");
   replace("++", "+");
   replace("{1}", "");

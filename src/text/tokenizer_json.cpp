@@ -158,6 +158,7 @@ class Loader {
     if (dropout != 0) return unsupported(fmt::format("BPE with dropout {}: encoding would be random", dropout), place_);
     BpeOptions options;
     options.byte_level = bytes;
+    options.last_rank_counts = true;
     TRY_ASSIGN(options.ignore_merges, model.boolean_or("ignore_merges", false));
     TRY_ASSIGN(options.byte_fallback, model.boolean_or("byte_fallback", false));
     TRY_ASSIGN(options.fuse_unk, model.boolean_or("fuse_unk", false));

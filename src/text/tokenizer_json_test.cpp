@@ -57,6 +57,14 @@ TEST(TokenizerJsonTest, BadMergesAreRefused) {
   expect_error(bpe(R"({"a":"b"})"), "model.vocab has an object");
 }
 
+// Hugging Face tokenizers 0.23.3 gives the same; llama.cpp takes the first rank (GgufTokenizerTest).
+TEST(TokenizerJsonTest, AMergeThatIsListedTwiceHasItsLastRank) {
+  const auto tokenizer = load_tokenizer_json(
+      R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"c":2,"ab":3,"bc":4},"merges":["a b","b c","a b"]}})", {}, "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  EXPECT_EQ(*tokenizer->encode("abc"), (Ids{0, 4}));
+}
+
 TEST(TokenizerJsonTest, BadJsonIsRefused) {
   expect_error("", "bad JSON");
   expect_error("[]", "not a JSON object");
