@@ -11,11 +11,6 @@ namespace linnet {
 
 namespace {
 
-// Rust's \w for the character before or after a token.
-bool is_word(char32_t c) {
-  return (CharTable::get().flags(c) & (kLetter | kMark | kDecimal | kConnector)) != 0;
-}
-
 // The last character of `text`, which is not empty.
 Utf8Step last_character(std::string_view text) {
   const size_t longest = std::min<size_t>(4, text.size());
@@ -27,8 +22,8 @@ Utf8Step last_character(std::string_view text) {
 }
 
 bool stands_alone(std::string_view text, const TextSpan& span) {
-  if (span.begin > 0 && is_word(last_character(text.substr(0, span.begin)).code_point)) return false;
-  return span.end == text.size() || !is_word(decode_utf8(text.substr(span.end)).code_point);
+  if (span.begin > 0 && is_word_character(last_character(text.substr(0, span.begin)).code_point)) return false;
+  return span.end == text.size() || !is_word_character(decode_utf8(text.substr(span.end)).code_point);
 }
 
 // Where the white space before `at` begins, not before `floor`.

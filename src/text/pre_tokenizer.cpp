@@ -270,22 +270,6 @@ std::unique_ptr<Matcher> class_matcher(ClassOf class_of, bool runs) {
   return std::make_unique<ClassMatcher<ClassOf>>(class_of, runs);
 }
 
-// \w: Alphabetic, M, Nd, Pc, Join_Control (UTS 18, annex C). Alphabetic is L, Nl, and beyond marks only these symbols.
-bool is_word_character(char32_t c, uint16_t flags) {
-  if (flags & (kLetter | kMark | kDecimal | kConnector)) return true;
-  if (c == 0x200C || c == 0x200D) return true;
-  if ((c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-      (c >= 0x1F170 && c <= 0x1F189)) {
-    return true;
-  }
-  // Nl is kNumber, as No is; Nl is exactly these blocks' parts.
-  return (flags & kNumber) != 0 &&
-         ((c >= 0x16EE && c <= 0x16F0) || (c >= 0x2160 && c <= 0x2188 && c != 0x2183 && c != 0x2184) || c == 0x3007 ||
-          (c >= 0x3021 && c <= 0x3029) || (c >= 0x3038 && c <= 0x303A) || (c >= 0xA6E6 && c <= 0xA6EF) ||
-          (c >= 0x10140 && c <= 0x10174) || c == 0x10341 || c == 0x1034A || (c >= 0x103D1 && c <= 0x103D5) ||
-          (c >= 0x12400 && c <= 0x1246E));
-}
-
 }  // namespace
 
 std::unique_ptr<PreTokenizer> split_stage(std::unique_ptr<Matcher> matcher, SplitBehavior behavior, bool invert) {
@@ -328,9 +312,8 @@ std::unique_ptr<Matcher> white_space_matcher() {
 std::unique_ptr<Matcher> words_matcher() {
   return class_matcher(
       [](char32_t c) -> int {
-        const uint16_t flags = CharTable::get().flags(c);
-        if (is_word_character(c, flags)) return 1;
-        return flags & kWhiteSpace ? 0 : 2;
+        if (is_word_character(c)) return 1;
+        return CharTable::get().flags(c) & kWhiteSpace ? 0 : 2;
       },
       true);
 }

@@ -194,4 +194,21 @@ std::string replace_invalid_utf8(std::string_view text) {
   return out;
 }
 
+bool is_word_character(char32_t c) {
+  const uint16_t flags = CharTable::get().flags(c);
+  if (flags & (kLetter | kMark | kDecimal | kConnector)) return true;
+  if (c == 0x200C || c == 0x200D) return true;  // Join_Control
+  // Alphabetic is L, Nl, and beyond marks only these symbols.
+  if ((c >= 0x24B6 && c <= 0x24E9) || (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
+      (c >= 0x1F170 && c <= 0x1F189)) {
+    return true;
+  }
+  // Nl is kNumber, as No is; Nl is exactly these blocks' parts.
+  return (flags & kNumber) != 0 &&
+         ((c >= 0x16EE && c <= 0x16F0) || (c >= 0x2160 && c <= 0x2188 && c != 0x2183 && c != 0x2184) || c == 0x3007 ||
+          (c >= 0x3021 && c <= 0x3029) || (c >= 0x3038 && c <= 0x303A) || (c >= 0xA6E6 && c <= 0xA6EF) ||
+          (c >= 0x10140 && c <= 0x10174) || c == 0x10341 || c == 0x1034A || (c >= 0x103D1 && c <= 0x103D5) ||
+          (c >= 0x12400 && c <= 0x1246E));
+}
+
 }  // namespace linnet

@@ -70,6 +70,9 @@ char32_t first_of_decomposition(char32_t c);
 // Co: U+E000..U+F8FF and planes 15 and 16.
 bool is_private_use(char32_t c);
 
+// \w of the pattern languages: Alphabetic, M, Nd, Pc, Join_Control (UTS 18, annex C).
+bool is_word_character(char32_t c);
+
 // What BERT cuts into single characters: the CJK ideograph blocks as Hugging Face lists them.
 bool is_cjk_ideograph(char32_t c);
 

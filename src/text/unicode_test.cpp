@@ -22,6 +22,15 @@ TEST(UnicodeTest, FlagsAreTheGeneralCategories) {
   EXPECT_EQ(table.flags(0x110000), kOtherC);
 }
 
+TEST(UnicodeTest, WordCharacters) {
+  for (const char32_t c : {U'a', U'7', U'_', U'字', U'\u0301', U'Ⅷ', U'Ⓔ', U'\u200d'}) {
+    EXPECT_TRUE(is_word_character(c)) << static_cast<uint32_t>(c);
+  }
+  for (const char32_t c : {U' ', U'-', U'²', U'½', U'①', U'…'}) {
+    EXPECT_FALSE(is_word_character(c)) << static_cast<uint32_t>(c);
+  }
+}
+
 TEST(UnicodeTest, NormalForms) {
   EXPECT_EQ(normalize_unicode("e\u0301\u1100\u1161", NormalForm::kNfc), "\u00e9\uac00");
   EXPECT_EQ(normalize_unicode("\u00e9", NormalForm::kNfd), "e\u0301");
