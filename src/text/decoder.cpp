@@ -1,5 +1,7 @@
 #include "text/decoder.hpp"
 
+#include <utility>
+
 #include "base/utf8.hpp"
 #include "text/byte_alphabet.hpp"
 #include "text/unicode.hpp"
@@ -147,7 +149,7 @@ struct ReplaceSettings {
   bool after_fuse;
 };
 
-// A text in several parts is held until it is whole: a match may lie across two parts.
+// Of a text in several parts, what a match may still reach is held: it may lie across two parts.
 class ReplaceStep : public DecoderStep {
  public:
   explicit ReplaceStep(ReplaceSettings settings) : settings_(std::move(settings)) {}
@@ -157,13 +159,20 @@ class ReplaceStep : public DecoderStep {
       begun_ = true;
     }
     held_ += piece.text;
-    if (!settings_.after_fuse) finish(out);
+    if (!settings_.after_fuse) return finish(out);
+    if (const size_t settled = settings_.matcher->settled(held_); settled > 0) give(settled, out);
   }
   void finish(std::vector<DecodedPiece>& out) override {
-    if (!begun_) return;
+    if (begun_) give(held_.size(), out);
+    begun_ = joins_ = false;
+  }
+
+ private:
+  // Gives the first `end` bytes of what is held, replaced.
+  void give(size_t end, std::vector<DecodedPiece>& out) {
     std::vector<TextSpan> matches;
     // A pattern that gives up leaves the text as it is: decoding has no error to give.
-    if (!settings_.matcher->find(held_, 0, false, matches).ok()) matches.clear();
+    if (!settings_.matcher->find(std::string_view(held_).substr(0, end), 0, false, matches).ok()) matches.clear();
     std::string made;
     size_t at = 0;
     for (const TextSpan& match : matches) {
@@ -171,16 +180,15 @@ class ReplaceStep : public DecoderStep {
       made += settings_.content;
       at = match.end;
     }
-    made.append(held_, at);
-    out.push_back({std::move(made), false});
-    held_.clear();
-    begun_ = false;
+    made.append(held_, at, end - at);
+    out.push_back({std::move(made), std::exchange(joins_, true)});
+    held_.erase(0, end);
   }
 
- private:
   ReplaceSettings settings_;
   std::string held_;
   bool begun_ = false;
+  bool joins_ = false;  // of what is given next
 };
 
 struct MetaspaceSettings {

@@ -1,6 +1,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "text/matcher.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <fmt/format.h>
 #include <pcre2.h>
@@ -93,6 +94,17 @@ class LiteralMatcher : public Matcher {
     }
     if (gaps && gap < text.size()) out.push_back({base + gap, base + text.size()});
     return ok_status();
+  }
+
+  // All but an end that may be the beginning of the literal.
+  size_t settled(std::string_view text) const override {
+    size_t after = 0;
+    for (size_t at = 0; (at = text.find(literal_, at)) != std::string_view::npos; at = after) {
+      after = at + literal_.size();
+    }
+    size_t open = std::min(literal_.size() - 1, text.size() - after);
+    while (open > 0 && !text.ends_with(std::string_view(literal_).substr(0, open))) --open;
+    return text.size() - open;
   }
 
  private:

@@ -25,6 +25,9 @@ class Matcher {
   // Appends every match of the pattern in `text`, and, if `gaps`, what lies between them, in order. Nothing is appended
   // for an empty match. `base` is added to every position. Errors: the match limit of PCRE2 is exceeded.
   virtual Status find(std::string_view text, size_t base, bool gaps, std::vector<TextSpan>& out) const = 0;
+
+  // How many bytes at the beginning of `text` have their matches for certain, whatever text follows. Safe: none.
+  virtual size_t settled(std::string_view) const { return 0; }
 };
 
 // Whose reading of a pattern counts, where they differ.
