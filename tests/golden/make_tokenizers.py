@@ -2,7 +2,8 @@
 """Makes tests/golden/tokenizers/*.json: small tokenizers of every kind, trained here, with texts and what Hugging Face
 tokenizers or sentencepiece make of them. src/text/golden_test.cpp replays them.
 
-The tokenizers are kept from the last time; to train them anew, empty the folder first. Needs: tokenizers, sentencepiece.
+The trained tokenizers are kept from the last time; to train them anew, empty the folder first. Needs: tokenizers,
+sentencepiece, protobuf.
 """
 import base64
 import json
@@ -13,13 +14,13 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "peers"))
-import compare_tokenizers as peers  # noqa: E402
+from text import inputs, zoo  # noqa: E402
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: E402
 
 TEXTS = ["", " ", "Hello, world! It's 2024 and we'LL don't.", "  leading and trailing  ", "line\n\nbreaks\r\n\ttabs",
          "Ünïcödé ß ǅ ʰ ªº 字字 한국어 ไทย مرحبا", "👩‍👩‍👧 🇩🇪 e\u0301 \u200d\ufeff", "HTTPServer iPhone’s camelCase",
          "12345 ３４５ ²³ Ⅷ ½", "a<|im_start|>b <|im_end|>  c <mask> <tool>ing Über", "!!! ... --- /\n/ $+=",
-         "<0x0A> ▁ <unk> </s>", "x" * 100, " " * 40 + "y"]
+         "<0x0A> ▁ <unk> </s>", "aabaaab aaaab  aa", "ing ingⅧ ingⒺ Ⅷing ing\u200d ing²", "x" * 100, " " * 40 + "y"]
 
 
 def byte_level(text):
@@ -30,12 +31,13 @@ def byte_level(text):
         vocab_size=700, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
     state = json.loads(base.to_str())["model"]
     vocab, merges = state["vocab"], [tuple(m) for m in state["merges"]]
-    for name, tokenizer in peers.byte_level_family(vocab, merges):
+    for name, tokenizer in zoo.byte_level_family(vocab, merges):
         yield name, tokenizer
 
 
-def record(tokenizer, texts):
-    out = {"tokenizer": json.loads(tokenizer.to_str()), "texts": texts}
+def record(state, texts):
+    tokenizer = Tokenizer.from_str(json.dumps(state))
+    out = {"tokenizer": state, "texts": texts}
     for key, parse, add in (("ids", False, False), ("ids_parsed", True, False), ("ids_framed", True, True)):
         tokenizer.encode_special_tokens = not parse
         out[key] = [tokenizer.encode(text, add_special_tokens=add).ids for text in texts]
@@ -63,12 +65,12 @@ def train(folder):
     # Enough English to train on, and it never changes.
     with open(os.path.join(HERE, "..", "..", "LICENSE"), encoding="utf-8") as file:
         corpus = file.read().split("\n")
-    for name, tokenizer in list(byte_level(corpus)) + list(peers.trained(None, corpus, 0.25)):
+    for name, tokenizer in list(byte_level(corpus)) + list(zoo.trained(None, corpus, 0.25)):
         write(folder, name, {"tokenizer": json.loads(tokenizer.to_str())})
     with tempfile.TemporaryDirectory() as scratch:
         with open(f"{scratch}/corpus.txt", "w", encoding="utf-8") as file:
             file.write("\n".join(corpus))
-        for name, path in peers.trained_sentencepiece(f"{scratch}/corpus.txt", scratch, 340):
+        for name, path in zoo.trained_sentencepiece(f"{scratch}/corpus.txt", scratch, 340):
             with open(path, "rb") as file:
                 write(folder, name, {"sentencepiece": base64.b64encode(file.read()).decode()})
 
@@ -83,14 +85,16 @@ def main():
     os.makedirs(folder, exist_ok=True)
     if not os.listdir(folder):
         train(folder)
-    texts = TEXTS + list(peers.random_strings(40, 2, peers.agreed()))
+    for name, tokenizer in zoo.parts():
+        write(folder, name, {"tokenizer": json.loads(tokenizer.to_str())})
+    texts = TEXTS + list(inputs.random_strings(40, 2, inputs.agreed()))
     for file_name in sorted(os.listdir(folder)):
         with open(f"{folder}/{file_name}", encoding="utf-8") as file:
             old = json.load(file)
         if "sentencepiece" in old:
             recording = record_sentencepiece(old["sentencepiece"], texts)
         else:
-            recording = record(Tokenizer.from_str(json.dumps(old["tokenizer"])), texts)
+            recording = record(old["tokenizer"], texts)
         write(folder, file_name.removesuffix(".json"), recording)
     return 0
 
