@@ -1,32 +1,13 @@
 // Small tokenizers of every kind against what Hugging Face tokenizers and sentencepiece made of the same texts
 // (tests/golden/make_tokenizers.py).
-#include <algorithm>
-#include <filesystem>
 #include <gtest/gtest.h>
 
-#include "base/json.hpp"
-#include "text/base64.hpp"
-#include "text/sentencepiece.hpp"
-#include "text/tokenizer_json.hpp"
+#include "text/golden_testing.hpp"
 
 namespace linnet {
 namespace {
 
 using Ids = std::vector<int32_t>;
-
-std::vector<std::filesystem::path> recordings() {
-  std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(LINNET_SOURCE_DIR "/tests/golden/tokenizers")) {
-    if (entry.path().extension() == ".json") paths.push_back(entry.path());
-  }
-  std::sort(paths.begin(), paths.end());
-  return paths;
-}
-
-Result<Tokenizer> load(const Json& record) {
-  if (!record.contains("sentencepiece")) return load_tokenizer_json(dump_json(record.at("tokenizer")), {}, "golden");
-  return load_sentencepiece(*decode_base64(record.at("sentencepiece").get<std::string>()), "golden");
-}
 
 // How many of the recorded answers are not ours.
 size_t differences(const Tokenizer& tokenizer, const Json& record) {
@@ -60,12 +41,12 @@ size_t differences(const Tokenizer& tokenizer, const Json& record) {
 }
 
 TEST(GoldenTokenizerTest, EveryRecordingIsEqual) {
-  const auto paths = recordings();
-  EXPECT_GE(paths.size(), 30u);
+  const auto paths = tokenizer_recordings();
+  EXPECT_GE(paths.size(), 45u);
   for (const auto& path : paths) {
     const auto record = read_json_file(path.string());
     ASSERT_TRUE(record.ok()) << record.error().to_string();
-    const auto tokenizer = load(*record);
+    const auto tokenizer = load_recorded_tokenizer(*record);
     ASSERT_TRUE(tokenizer.ok()) << path << tokenizer.error().to_string();
     EXPECT_EQ(differences(*tokenizer, *record), 0u) << path;
   }
@@ -74,7 +55,7 @@ TEST(GoldenTokenizerTest, EveryRecordingIsEqual) {
 TEST(GoldenTokenizerTest, AWrongRecordingIsNoticed) {
   auto record = read_json_file(LINNET_SOURCE_DIR "/tests/golden/tokenizers/llama3.json");
   ASSERT_TRUE(record.ok());
-  const auto tokenizer = load(*record);
+  const auto tokenizer = load_recorded_tokenizer(*record);
   ASSERT_TRUE(tokenizer.ok());
   (*record)["ids"][3][0] = (*record)["ids"][3][0].get<int>() + 1;
   (*record)["decoded"][5] = "wrong";
