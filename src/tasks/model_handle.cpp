@@ -49,6 +49,9 @@ std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& token
 
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context) {
   TRY(check_memory(plan_memory(model.description, context), context));
+  // The disk begins to read what packing will want. Of a large model only the start: the rest follows in step.
+  constexpr uint64_t kReadAhead = uint64_t{256} << 20;
+  for (const auto& file : mapped_files(model.description)) file->will_need(0, kReadAhead);
   TRY_ASSIGN(Transformer transformer, load_transformer(model.description));
   transformer.pack(runtime.context(), mapped_files(model.description));
   return transformer;
