@@ -233,7 +233,7 @@ def a_full_context_ends_the_reply_and_offers_what_to_drop():
         terminal.wait_for(r"\[cut: the context is full; /drop or /clear makes room\]")
         terminal.wait_for(r"\[context: 40 of 40 tokens used, 0 left\]")
         terminal.line("What is the sky?")
-        terminal.wait_for(r"the conversation is \d+ tokens long, and the context holds 40\n +/clear forgets")
+        terminal.wait_for(r"the conversation is \d+ tokens long, and the context holds 40\n +/drop forgets")
 
 
 @test
