@@ -100,7 +100,7 @@ void append(Json& object, std::string key, Json value) {
 
 class JsonWriter {
  public:
-  explicit JsonWriter(const Tokenizer& tokenizer) : tokenizer_(tokenizer), parts_(tokenizer.parts()) {}
+  explicit JsonWriter(const TokenizerParts& parts) : parts_(parts) {}
 
   Result<std::string> run() {
     Json root =
@@ -276,7 +276,6 @@ class JsonWriter {
                          {"vocab", vocab_object()}};
   }
 
-  const Tokenizer& tokenizer_;
   const TokenizerParts& parts_;
 };
 
@@ -349,7 +348,7 @@ Result<GgufTokenizerFields> to_gguf_fields(const Tokenizer& tokenizer) {
 }
 
 Result<std::string> to_tokenizer_json(const Tokenizer& tokenizer) {
-  return JsonWriter(tokenizer).run();
+  return JsonWriter(tokenizer.parts()).run();
 }
 
 }  // namespace linnet
