@@ -28,12 +28,6 @@ std::string short_count(int64_t count) {
   return fmt::format("{:.0f}K", static_cast<double>(count) / 1e3);
 }
 
-uint64_t bytes_of_weights(const ModelHandle& model) {
-  uint64_t bytes = 0;
-  for (const StoredTensor& tensor : model.description.files.tensors->all()) bytes += tensor.bytes.size();
-  return bytes;
-}
-
 std::string display_name(const ModelHandle& model) {
   if (model.stored.origin != StoredModel::Origin::kPath) return model.name();
   return model.stored.path.stem().string();
@@ -68,9 +62,9 @@ Result<std::unique_ptr<ChatSession>> ChatSession::create(std::unique_ptr<Speaker
 std::string ChatSession::welcome() const {
   const ModelHandle& model = speaker_->model;
   const int64_t parameters = count_parameters(model);
-  std::string text =
-      fmt::format("{}: {} parameters, {}, context {} tokens. /help lists what you can do.\n", display_name(model),
-                  short_count(parameters), format_bytes(bytes_of_weights(model)), session_.max_tokens());
+  std::string text = fmt::format("{}: {} parameters, {}, context {} tokens. /help lists what you can do.\n",
+                                 display_name(model), short_count(parameters),
+                                 format_bytes(model.description.files.tensors->total_bytes()), session_.max_tokens());
   if (parameters <= kTinyModel) {
     text += "This model is tiny and often wrong. Better ones: linnet list --all\n";
   }
@@ -220,7 +214,7 @@ Status ChatSession::show() const {
   TRY_ASSIGN(const int64_t used, tokens_used());
   std::string text =
       fmt::format("model     {} ({}, {} parameters, {})\n", display_name(model), model.description.family->model_type,
-                  short_count(count_parameters(model)), format_bytes(bytes_of_weights(model)));
+                  short_count(count_parameters(model)), format_bytes(model.description.files.tensors->total_bytes()));
   text += fmt::format("file      {}\n", model.stored.path.string());
   text += fmt::format("computes  {} threads, {}\n", speaker_->runtime->threads(), speaker_->runtime->isa());
   text += fmt::format("system    {}\n", conversation_.system().empty() ? "(none of yours)" : conversation_.system());

@@ -21,7 +21,7 @@ struct ModelFlags {
   void declare(Arguments& args);
 };
 
-// --temperature and its kin. Without a flag: the model's generation_config.json, else greedy.
+// --temperature and its kin. Without a flag: greedy; chat has defaults of its own.
 struct SamplingFlags {
   SamplingParams params;
   std::vector<std::string> logit_bias;  // ID:BIAS

@@ -1,4 +1,5 @@
 // linnet generate: continues a text, answers a question, or works through a file of them.
+#include <fmt/core.h>
 #include <memory>
 
 #include "base/cancel.hpp"
@@ -157,12 +158,26 @@ Status run_batch(const Flags& flags, Speaker& speaker, const GenerateParams& par
   return ok_status();
 }
 
+// A choice among tokens where the likeliest is always taken would be ignored without a word.
+Status check_choice(const SamplingParams& sampling) {
+  if (sampling.temperature > 0) return ok_status();
+  const char* idle = sampling.top_k != 0      ? "--top-k"
+                     : sampling.top_p < 1     ? "--top-p"
+                     : sampling.min_p > 0     ? "--min-p"
+                     : sampling.typical_p < 1 ? "--typical-p"
+                                              : nullptr;
+  if (idle == nullptr) return ok_status();
+  return usage_error(fmt::format("{} does nothing at temperature 0, where the likeliest token is always taken", idle),
+                     "add --temperature 1");
+}
+
 Status run(const Flags& flags) {
   const bool from_terminal = flags.prompt.empty() && flags.batch.empty() && stdin_is_terminal();
   if (from_terminal)
     return usage_error("there is no prompt", "give one: linnet generate MODEL \"Once upon a time\", or pipe one in");
   if (!flags.prompt.empty() && !flags.batch.empty()) return usage_error("give a prompt or --batch, not both");
   TRY_ASSIGN(GenerateParams params, flags.sampling.read());
+  TRY(check_choice(params.sampling));
   interrupt_token();
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   params.end_tokens = speaker->end_tokens;

@@ -93,7 +93,9 @@ std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype, E
 }
 
 void add_json(GgufWriter& writer, const std::string& key, const Json& value) {
-  if (value.is_boolean()) {
+  if (value.is_array()) {
+    writer.add(key, value.get<std::vector<bool>>());
+  } else if (value.is_boolean()) {
     writer.add(key, value.get<bool>());
   } else if (value.is_number_integer()) {
     writer.add(key, value.get<uint32_t>());
@@ -151,11 +153,8 @@ Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transfor
     return unsupported(fmt::format("GGUF cannot hold models of type {}", model.family->model_type));
   }
   ExportWarnings warnings;
-  TRY_ASSIGN(const GgufMetadataOut metadata, config_to_gguf(*model.family, weights.config(), model.config));
-  for (const std::string& field : metadata.ignored_by_others) {
-    warnings.push_back(
-        fmt::format("\"{}\" has no key in GGUF: it goes into linnet.{}, which llama.cpp ignores", field, field));
-  }
+  const GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), model.config);
+  warnings = metadata.warnings;
   GgufWriter writer;
   for (const auto& [key, value] : metadata.entries) add_json(writer, key, value);
   writer.add("general.file_type", file_type(options.dtype));

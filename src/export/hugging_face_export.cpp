@@ -84,6 +84,8 @@ const char* torch_name(DType dtype) {
 Result<Json> config_of(const ModelDescription& model, DType dtype) {
   Json config = model.config;
   config["torch_dtype"] = torch_name(dtype);
+  config.erase("dtype");                // transformers 5's name of the same
+  config.erase("quantization_config");  // what is written is not quantised
   if (model.files.kind != ModelFiles::Kind::kGguf || model.transformer.ropes.empty()) return config;
   const RopeSpec& rope = model.transformer.ropes[0];
   if (!rope.divisors.empty()) {

@@ -253,7 +253,6 @@ const Hostile kHostile[] = {
      "tensor w: has more than 2^48 elements"},
     {"unknown tensor type", [] { return with_tensor({4}, 1000, 0, 64); },
      "tensor w: has the type 1000, which GGUF does not define"},
-    {"IQ2_XXS", [] { return with_tensor({256}, 16, 0, 66); }, "tensor w: is stored as IQ2_XXS, which Linnet does not"},
     {"TQ1_0", [] { return with_tensor({256}, 34, 0, 66); }, "is stored as TQ1_0, which Linnet does not decode"},
     {"Q8_K", [] { return with_tensor({256}, 15, 0, 292); }, "is stored as Q8_K, which Linnet does not decode"},
     {"half a block",
@@ -280,6 +279,18 @@ TEST(Gguf, RefusesHostileFilesWithTheReason) {
     EXPECT_EQ(text.find("f.gguf"), 0U) << hostile.name << ": " << text;
   }
   EXPECT_TRUE(parse(nested_lists(8)).ok());
+}
+
+TEST(Gguf, RefusesIq1ToIq3ByName) {
+  const std::pair<uint32_t, const char*> kTypes[] = {{19, "IQ1_S"}, {29, "IQ1_M"},   {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+                                                     {22, "IQ2_S"}, {18, "IQ3_XXS"}, {21, "IQ3_S"}};
+  for (const auto& [type, name] : kTypes) {
+    const auto part = parse(with_tensor({256}, type, 0, 4096));
+    ASSERT_FALSE(part.ok()) << name;
+    EXPECT_NE(part.error().to_string().find(std::string("tensor w: is stored as ") + name + ", which Linnet does not"),
+              std::string::npos)
+        << part.error().to_string();
+  }
 }
 
 TEST(Gguf, EveryTruncationIsAnError) {

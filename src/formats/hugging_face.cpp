@@ -101,7 +101,7 @@ bool is_plain_fp8(const Json& quantisation) {
 }
 
 Result<QuantisationConfig> read_fp8_blocks(const Json& quantisation, const std::string& place) {
-  QuantisationConfig config;
+  QuantisationConfig config{.fp8 = true};
   const auto blocks = quantisation.find("weight_block_size");
   if (blocks == quantisation.end() || blocks->is_null()) return config;
   const bool pair = blocks->is_array() && blocks->size() == 2 && (*blocks)[0].is_number_unsigned() &&

@@ -22,6 +22,7 @@ bool is_multimodal_config(const Json& config);
 // How the config says that its weights are quantised. Errors: kUnsupported with the method's name for GPTQ, AWQ,
 // bitsandbytes and all else that Linnet does not decode. FP8 with scale tensors and gpt-oss' MXFP4 are read.
 struct QuantisationConfig {
+  bool fp8 = false;          // the weights are FP8 and have scales
   int64_t block_rows = 128;  // of FP8 scales
   int64_t block_columns = 128;
 };

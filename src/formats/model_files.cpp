@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "formats/hugging_face.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/split_weights.hpp"
 
 namespace linnet {
 
@@ -187,7 +188,8 @@ Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weig
     tensors = std::move(file.tensors);
   }
   TRY(refuse_packed_weights(tensors));
-  TRY(attach_fp8_scales(tensors, quantisation.block_rows, quantisation.block_columns));
+  TRY(attach_fp8_scales(tensors, quantisation));
+  TRY(join_mxfp4(tensors));
   if (multimodal) files.tensors_left_out = keep_text_tensors(tensors);
   TRY_ASSIGN(TensorSource source, TensorSource::of(std::move(tensors)));
   files.tensors = std::make_shared<const TensorSource>(std::move(source));

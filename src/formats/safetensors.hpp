@@ -33,9 +33,4 @@ Result<SafetensorsFile> open_safetensors(const std::filesystem::path& path);
 // refused. Errors: a missing shard, a listed tensor that its shard does not hold.
 Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::path& index);
 
-// FP8 checkpoints: ties every NAME.weight_scale_inv or NAME.weight_scale to the FP8 tensor NAME.weight it belongs to
-// and removes it from the list, and NAME.input_scale with it. `block` is the config's
-// quantization_config.weight_block_size. Errors: a scale whose shape does not fit its weight.
-Status attach_fp8_scales(std::vector<StoredTensor>& tensors, int64_t block_rows = 128, int64_t block_columns = 128);
-
 }  // namespace linnet

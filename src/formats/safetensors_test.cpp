@@ -205,61 +205,6 @@ TEST_F(Shards, MustHoldWhatTheIndexSays) {
   EXPECT_NE(error(R"({"x":"a.safetensors","z":"b.safetensors"})").find("another file of the set"), std::string::npos);
 }
 
-// ---- FP8
-
-StoredTensor stored(const std::string& name, const Tensor& tensor) {
-  StoredTensor out;
-  static_cast<ElementType&>(out) = ElementType::of(tensor.dtype());
-  out.name = name;
-  out.shape = tensor.shape();
-  out.owner = std::make_shared<Tensor>(tensor);
-  out.bytes = {tensor.raw(), static_cast<size_t>(tensor.bytes())};
-  out.file = "f";
-  return out;
-}
-
-Tensor fp8_ones(int64_t rows, int64_t columns) {
-  Tensor tensor = Tensor::empty(DType::kF8E4M3, Shape{rows, columns});
-  std::memset(tensor.raw(), 0x38, static_cast<size_t>(tensor.bytes()));  // 1.0
-  return tensor;
-}
-
-TEST(Fp8Scales, BlocksRowsAndWholeTensors) {
-  const Tensor blocks = Tensor::from(std::vector<float>{1, 2, 3, 4, 5, 6}, Shape{2, 3});
-  const Tensor rows = Tensor::from(std::vector<float>{7, 8, 9}, Shape{3, 1});
-  const Tensor whole = Tensor::from(std::vector<float>{11}, Shape{});
-  std::vector<StoredTensor> tensors{stored("a.weight", fp8_ones(130, 300)), stored("a.weight_scale_inv", blocks),
-                                    stored("b.weight", fp8_ones(3, 5)),     stored("b.weight_scale", rows),
-                                    stored("c.weight", fp8_ones(4, 4)),     stored("c.weight_scale", whole),
-                                    stored("c.input_scale", whole),         stored("d.weight", fp8_ones(2, 2))};
-  const Status status = attach_fp8_scales(tensors);
-  ASSERT_TRUE(status.ok()) << status.error().to_string();
-  ASSERT_EQ(tensors.size(), 4U);  // the scales are no tensors of their own
-  const Tensor a = to_f32(tensors[0]);
-  const auto at = [&](int64_t row, int64_t column) { return a.data<float>()[row * 300 + column]; };
-  EXPECT_EQ(at(0, 0), 1.0f);
-  EXPECT_EQ(at(127, 127), 1.0f);
-  EXPECT_EQ(at(127, 128), 2.0f);
-  EXPECT_EQ(at(0, 299), 3.0f);
-  EXPECT_EQ(at(128, 0), 4.0f);
-  EXPECT_EQ(at(129, 256), 6.0f);
-  EXPECT_EQ(to_f32(tensors[1]).data<float>()[2 * 5 + 4], 9.0f);
-  EXPECT_EQ(to_f32(tensors[2]).data<float>()[15], 11.0f);
-  EXPECT_EQ(to_f32(tensors[3]).data<float>()[3], 1.0f);
-  float row[300];
-  decode_rows(tensors[0], 129, 1, row);
-  EXPECT_EQ(row[128], 5.0f);
-}
-
-TEST(Fp8Scales, AScaleThatDoesNotFitIsRefused) {
-  const Tensor scale = Tensor::from(std::vector<float>{1, 2, 3}, Shape{3, 1});
-  std::vector<StoredTensor> tensors{stored("a.weight", fp8_ones(130, 300)), stored("a.weight_scale_inv", scale)};
-  const Status status = attach_fp8_scales(tensors);
-  ASSERT_FALSE(status.ok());
-  EXPECT_EQ(status.error().to_string(),
-            "f: tensor a.weight_scale_inv: its shape (3, 1) does not fit the weight's (130, 300)");
-}
-
 // ---- files of the world
 
 TEST(Safetensors, ReadsTheReferenceModels) {

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.hpp"
+#include "quant/mxfp4.hpp"
 
 namespace linnet {
 
@@ -34,15 +35,31 @@ bool is_aligned(const std::byte* bytes, int64_t alignment) {
 }
 
 void apply_scale(const WeightScale& scale, int64_t first, int64_t count, int64_t columns, float* out) {
-  const int64_t stride = scale.values.dim(1);
+  const Tensor& values = scale.values;
   for (int64_t row = 0; row < count; ++row) {
-    const float* factors = scale.values.data<float>() + (first + row) / scale.block_rows * stride;
+    const int64_t matrix = values.dim(0) == 1 ? 0 : (first + row) / scale.rows;
+    const int64_t block_row = (first + row) % scale.rows / scale.block_rows;
+    const float* factors = values.data<float>() + (matrix * values.dim(1) + block_row) * values.dim(2);
     for (int64_t begin = 0; begin < columns; begin += scale.block_columns) {
       const float factor = factors[begin / scale.block_columns];
       const int64_t end = std::min(columns, begin + scale.block_columns);
       for (int64_t column = begin; column < end; ++column) out[row * columns + column] *= factor;
     }
   }
+}
+
+// Of matrix `index` of a stack (rank 3), or of row `index` of a matrix (rank 2).
+std::shared_ptr<const WeightScale> part_of_scale(const WeightScale& all, int rank, int64_t index) {
+  auto part = std::make_shared<WeightScale>(all);
+  if (rank == 3) {
+    if (all.values.dim(0) > 1) part->values = all.values.rows(index, 1);
+    return part;
+  }
+  const int64_t columns = all.values.dim(2);
+  const Tensor rows = all.values.reshape({all.values.dim(1), columns});
+  part->values = rows.rows(index / all.block_rows, 1).reshape({1, 1, columns});
+  part->rows = part->block_rows = 1;
+  return part;
 }
 
 }  // namespace
@@ -111,6 +128,12 @@ Tensor to_f32(const StoredTensor& tensor) {
 void decode_rows(const StoredTensor& tensor, int64_t first, int64_t count, float* out) {
   const int64_t columns = tensor.shape.rank() ? tensor.shape[-1] : 1;
   CHECK(first >= 0 && count >= 0 && first + count <= tensor.shape.rows());
+  if (!tensor.split_scales.empty()) {
+    const int64_t block = first * columns / tensor.block_elements();
+    decode_mxfp4_safetensors(tensor.bytes.data() + block * kMxfp4NibbleBytes, tensor.split_scales.data() + block, out,
+                             count * columns / tensor.block_elements());
+    return;
+  }
   const std::byte* from = tensor.bytes.data() + tensor.bytes_of(first * columns);
   if (tensor.format) {
     tensor.format->decode(from, out, count * columns);
@@ -119,6 +142,32 @@ void decode_rows(const StoredTensor& tensor, int64_t first, int64_t count, float
   }
   const Tensor rows = to_f32(Tensor::view(from, tensor.plain(), Shape{count, columns}, tensor.owner));
   std::copy_n(rows.data<float>(), count * columns, out);
+}
+
+StoredTensor with_whole_blocks(const StoredTensor& tensor) {
+  if (tensor.split_scales.empty()) return tensor;
+  const auto count = static_cast<int64_t>(tensor.split_scales.size());
+  auto blocks = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(count) * sizeof(BlockMXFP4));
+  join_mxfp4_safetensors(tensor.bytes.data(), tensor.split_scales.data(), blocks->data(), count);
+  StoredTensor whole = tensor;
+  whole.split_scales = {};
+  whole.bytes = *blocks;
+  whole.owner = blocks;
+  return whole;
+}
+
+StoredTensor matrix_of(const StoredTensor& tensor, int64_t index) {
+  CHECK(tensor.shape.rank() > 0 && index >= 0 && index < tensor.shape[0]);
+  const auto part = [&](std::span<const std::byte> all) {
+    const size_t size = all.size() / static_cast<size_t>(tensor.shape[0]);
+    return all.subspan(static_cast<size_t>(index) * size, size);
+  };
+  StoredTensor matrix = tensor;
+  matrix.shape = Shape(tensor.shape.dims().subspan(1));
+  matrix.bytes = part(tensor.bytes);
+  matrix.split_scales = part(tensor.split_scales);
+  if (tensor.scale) matrix.scale = part_of_scale(*tensor.scale, tensor.shape.rank(), index);
+  return matrix;
 }
 
 Result<TensorSource> TensorSource::of(std::vector<StoredTensor> tensors) {
@@ -153,7 +202,7 @@ Result<const StoredTensor*> TensorSource::get(std::string_view name) const {
 
 uint64_t TensorSource::total_bytes() const {
   uint64_t total = 0;
-  for (const StoredTensor& tensor : tensors_) total += tensor.bytes.size();
+  for (const StoredTensor& tensor : tensors_) total += tensor.stored_bytes();
   return total;
 }
 

@@ -38,10 +38,12 @@ struct ElementType {
   int64_t bytes_of(int64_t elements) const;
 };
 
-// FP8 checkpoints keep a scale beside a weight: x[r][c] = stored[r][c] * values[r / block_rows][c / block_columns].
-// Blocks of 128 x 128 (DeepSeek, Qwen), whole rows, or the whole tensor.
+// FP8 checkpoints keep scales beside a weight of E matrices (R, C), E = 1 where it is not stacked:
+// x[e][r][c] = stored[e][r][c] * values[e][r / block_rows][c / block_columns].
+// Blocks of 128 x 128 (DeepSeek, Qwen), whole rows, or whole matrices.
 struct WeightScale {
-  Tensor values;  // (ceil(rows / block_rows), ceil(columns / block_columns)) float32
+  Tensor values;     // (E or 1 for all, ceil(R / block_rows), ceil(C / block_columns)) float32
+  int64_t rows = 1;  // R
   int64_t block_rows = 1;
   int64_t block_columns = 1;
 };
@@ -57,10 +59,14 @@ struct StoredTensor : ElementType {
   std::span<const std::byte> bytes;
   std::shared_ptr<const void> owner;         // of the bytes
   std::shared_ptr<const WeightScale> scale;  // null except in FP8 checkpoints: decoding `bytes` is not all then
-  std::string file;                          // path, for messages
-  uint64_t offset = 0;                       // of the bytes in that file
+  // MXFP4 as gpt-oss's safetensors split it (quant/mxfp4.hpp): a scale byte for each block, whose nibbles are `bytes`.
+  // Empty everywhere else.
+  std::span<const std::byte> split_scales;
+  std::string file;     // path, for messages
+  uint64_t offset = 0;  // of the bytes in that file
 
   std::string place() const { return file + ": tensor " + name; }
+  uint64_t stored_bytes() const { return bytes.size() + split_scales.size(); }
 };
 
 // All elements as float32, scales applied. An unscaled F32 tensor is a view of the file.
@@ -68,6 +74,10 @@ Tensor to_f32(const StoredTensor& tensor);
 // Rows [first, first + count) of the tensor seen as (shape.rows(), shape[-1]), scales applied: count * shape[-1]
 // floats.
 void decode_rows(const StoredTensor& tensor, int64_t first, int64_t count, float* out);
+// A tensor with split_scales as the blocks of its format, copied; any other as it is.
+StoredTensor with_whole_blocks(const StoredTensor& tensor);
+// Matrix or vector `index` of the E that a tensor of shape (E, ...) holds, with its scales.
+StoredTensor matrix_of(const StoredTensor& tensor, int64_t index);
 // A tensor of a plain type as it is stored: a view of the file, or a copy where the file does not align its elements.
 // Requires dtype; ignores `scale`.
 Tensor as_tensor(const StoredTensor& tensor);

@@ -16,8 +16,9 @@ TensorBytes TensorBytes::of(std::vector<std::byte> bytes) {
 }
 
 TensorToWrite TensorToWrite::copy_of(const StoredTensor& tensor) {
-  return {tensor.name, tensor, tensor.shape, [bytes = tensor.bytes, owner = tensor.owner]() -> Result<TensorBytes> {
-            return TensorBytes{bytes, owner};
+  return {tensor.name, tensor, tensor.shape, [tensor]() -> Result<TensorBytes> {
+            const StoredTensor whole = with_whole_blocks(tensor);
+            return TensorBytes{whole.bytes, whole.owner};
           }};
 }
 

@@ -50,7 +50,7 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
   return table.take();
 }
 
-constexpr GgufKey kKeys[] = {{"type_vocab_size", "token_type_count"}};
+constexpr GgufKey kKeys[] = {{"type_vocab_size", "tokenizer.ggml.token_type_count"}};
 
 }  // namespace
 

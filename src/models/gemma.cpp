@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/families.hpp"
+#include "models/gguf_config.hpp"
 #include "models/hf_config.hpp"
 
 namespace linnet {
@@ -80,16 +81,26 @@ constexpr GgufKey kGemma2Keys[] = {{"sliding_window", "attention.sliding_window"
                                    {"attn_logit_softcapping", "attn_logit_softcapping"},
                                    {"final_logit_softcapping", "final_logit_softcapping"},
                                    {"query_pre_attn_scalar", ""},
-                                   {"layer_types", ""}};
+                                   {"layer_types", "attention.sliding_window_pattern"}};
 constexpr GgufKey kGemma3Keys[] = {{"sliding_window", "attention.sliding_window"},
                                    {"rope_local_base_freq", "rope.freq_base_swa"},
                                    {"query_pre_attn_scalar", ""},
-                                   {"layer_types", ""}};
+                                   {"layer_types", "attention.sliding_window_pattern"}};
+
+Status query_scale_from_gguf(Json& config) {
+  if (config.contains("query_pre_attn_scalar")) return ok_status();
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(config, "GGUF metadata"));
+  TRY_ASSIGN(const TransformerConfig sizes, read_llama_config(object));
+  config["query_pre_attn_scalar"] = gguf_query_scalar(sizes);
+  return ok_status();
+}
 
 }  // namespace
 
 const Family kGemma{"gemma", "GemmaForCausalLM", "gemma", read_gemma, tensors_gemma, {}};
-const Family kGemma2{"gemma2", "Gemma2ForCausalLM", "gemma2", read_gemma2, tensors_sandwich, kGemma2Keys};
-const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3", read_gemma3, tensors_sandwich, kGemma3Keys};
+const Family kGemma2{"gemma2",    "Gemma2ForCausalLM",  "gemma2", read_gemma2, tensors_sandwich,
+                     kGemma2Keys, query_scale_from_gguf};
+const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM",  "gemma3", read_gemma3, tensors_sandwich,
+                     kGemma3Keys,   query_scale_from_gguf};
 
 }  // namespace linnet

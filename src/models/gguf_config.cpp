@@ -53,7 +53,7 @@ Result<Json> to_json(const GgufMetadata& metadata, std::string_view key) {
 // llama.cpp writes some per-layer numbers as lists; equal ones are one number.
 Status collapse_lists(Json& config, const std::string& place) {
   for (auto& [key, value] : config.items()) {
-    if (!value.is_array() || key == "no_rope_layers" || key == "layer_types") continue;
+    if (!value.is_array() || key == "no_rope_layers" || key == kLayerTypes || key == "mlp_only_layers") continue;
     if (value.empty() || std::any_of(value.begin(), value.end(), [&](const Json& x) { return x != value[0]; })) {
       return unsupported(fmt::format("\"{}\" differs between layers", key), place);
     }
@@ -87,7 +87,8 @@ Result<const Family*> family_of(const GgufMetadata& metadata) {
 
 Status copy_keys(const GgufMetadata& metadata, const Family& family, const std::string& arch, Json& config) {
   const auto copy = [&](const GgufKey& key) -> Status {
-    const std::string from = key.gguf.empty() ? "linnet." + std::string(key.hf) : arch + "." + std::string(key.gguf);
+    const std::string from = key.gguf.empty() ? "linnet." + std::string(key.hf) : full_gguf_key(arch, key.gguf);
+    if (key.hf == kLayerTypes && !key.gguf.empty()) return ok_status();  // copy_windows
     if (!metadata.has(from) || config.contains(key.hf)) return ok_status();
     TRY_ASSIGN(Json value, to_json(metadata, from));
     // Lists in linnet.* keys are JSON text.
@@ -102,6 +103,29 @@ Status copy_keys(const GgufMetadata& metadata, const Family& family, const std::
   return ok_status();
 }
 
+// Which layers slide, where the file says it: a bool a layer, or a period of which the last layer does not.
+Status copy_windows(const GgufMetadata& metadata, const std::string& arch, Json& config) {
+  const std::string key = arch + "." + std::string(kWindowPattern);
+  if (!metadata.has(key)) return ok_status();
+  TRY_ASSIGN(const int64_t layers, metadata.integer(arch + ".block_count", 1, kMaxLayers));
+  std::vector<bool> slides(static_cast<size_t>(layers));
+  if (metadata.find(key)->type == GgufType::kArray) {
+    if (auto flags = metadata.booleans(key); flags.ok()) {
+      slides = std::move(flags).value();
+    } else {
+      TRY_ASSIGN(const std::vector<int64_t> numbers, metadata.integers(key, 0, 1));
+      slides.assign(numbers.begin(), numbers.end());
+    }
+  } else {
+    TRY_ASSIGN(const int64_t period, metadata.integer(key, 0, kMaxLayers));
+    for (int64_t l = 0; l < layers; ++l) slides[static_cast<size_t>(l)] = period == 0 || (l + 1) % period != 0;
+  }
+  Json types = Json::array();
+  for (const bool slide : slides) types.push_back(slide ? "sliding_attention" : "full_attention");
+  config[std::string(kLayerTypes)] = std::move(types);
+  return ok_status();
+}
+
 // rope.scaling.* into rope_scaling. llama.cpp keeps llama3's and longrope's factors in tensors instead.
 Status copy_rope_scaling(const GgufMetadata& metadata, const std::string& arch, Json& config) {
   const std::string base = arch + ".rope.scaling.";
@@ -110,11 +134,17 @@ Status copy_rope_scaling(const GgufMetadata& metadata, const std::string& arch, 
   Json scaling = {{"rope_type", std::string(type)}};
   TRY_ASSIGN(const double factor, metadata.number(base + "factor"));
   scaling["factor"] = factor;
-  const std::array<std::pair<const char*, const char*>, 4> optional{
+  if (type == "yarn" && metadata.has(base + "attn_factor")) {  // llama.cpp multiplies the default by it
+    TRY_ASSIGN(const double ratio, metadata.number(base + "attn_factor"));
+    scaling["attention_factor"] = ratio * yarn_attention_factor(factor);
+  }
+  if (metadata.has(kYarnTruncate)) {
+    TRY_ASSIGN(scaling["truncate"], to_json(metadata, kYarnTruncate));
+  }
+  const std::array<std::pair<const char*, const char*>, 3> optional{
       {{"original_context_length", "original_max_position_embeddings"},
        {"yarn_beta_fast", "beta_fast"},
-       {"yarn_beta_slow", "beta_slow"},
-       {"yarn_truncate", "truncate"}}};
+       {"yarn_beta_slow", "beta_slow"}}};
   for (const auto& [gguf, hf] : optional) {
     if (!metadata.has(base + gguf)) continue;
     TRY_ASSIGN(scaling[hf], to_json(metadata, base + gguf));
@@ -165,6 +195,18 @@ int64_t vocabulary_of(const Gguf& gguf) {
 
 }  // namespace
 
+std::string full_gguf_key(std::string_view arch, std::string_view key) {
+  return key.starts_with("tokenizer.") ? std::string(key) : fmt::format("{}.{}", arch, key);
+}
+
+int64_t gguf_query_scalar(const TransformerConfig& config) {
+  constexpr int64_t kGemma2Layers = 46;
+  constexpr int64_t kGemma3Layers = 62;
+  const bool large = (config.model_type == "gemma2" && config.num_layers() == kGemma2Layers) ||
+                     (config.model_type == "gemma3_text" && config.num_layers() == kGemma3Layers);
+  return large ? config.hidden_size / config.num_heads : config.head_dim;
+}
+
 Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   const GgufMetadata& metadata = gguf.metadata();
   GgufConfig out;
@@ -189,6 +231,7 @@ Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   const auto has_tensor = [&](const char* name) { return gguf.tensors().find(name) != nullptr; };
   config["attention_bias"] = has_tensor("blk.0.attn_q.bias") || has_tensor("blk.0.attn_qkv.bias");
   config["mlp_bias"] = has_tensor("blk.0.ffn_gate.bias");
+  TRY(copy_windows(metadata, arch, config));
   TRY(copy_rope_scaling(metadata, arch, config));
   TRY(copy_longrope(gguf, arch, config));
   if (out.family->from_gguf) TRY(out.family->from_gguf(config));
@@ -202,104 +245,6 @@ Status read_rope_tensors(const TensorSource& tensors, TransformerConfig& config)
   if (rope.divisors.empty() || static_cast<int64_t>(rope.divisors.size()) == rope.rotary_dim / 2) return ok_status();
   return invalid(fmt::format("must have {} numbers, has {}", rope.rotary_dim / 2, rope.divisors.size()),
                  "tensor rope_freqs.weight");
-}
-
-std::vector<std::pair<std::string, Tensor>> rope_tensors(const TransformerConfig& config) {
-  std::vector<std::pair<std::string, Tensor>> out;
-  if (config.ropes.empty()) return out;
-  const RopeSpec& rope = config.ropes[0];
-  const auto add = [&](const char* name, const std::vector<double>& factors) {
-    std::vector<float> numbers(factors.begin(), factors.end());
-    out.emplace_back(name, Tensor::from(numbers, {static_cast<int64_t>(numbers.size())}));
-  };
-  if (rope.kind == RopeKind::kLongRope) {
-    add("rope_factors_long.weight", rope.long_factor);
-    add("rope_factors_short.weight", rope.short_factor);
-  } else if (rope.kind == RopeKind::kLlama3) {
-    RopeSpec plain{.theta = rope.theta, .rotary_dim = rope.rotary_dim};
-    const std::vector<float> before = inverse_frequencies(plain, 0);
-    const std::vector<float> after = inverse_frequencies(rope, 0);
-    std::vector<double> divisors;
-    for (size_t i = 0; i < before.size(); ++i) divisors.push_back(double{before[i]} / after[i]);
-    add("rope_freqs.weight", divisors);
-  } else if (!rope.divisors.empty()) {
-    add("rope_freqs.weight", rope.divisors);
-  }
-  return out;
-}
-
-namespace {
-
-// Whether a field without a key in GGUF changes what the model computes.
-bool matters(std::string_view field, const Json& value, const TransformerConfig& config) {
-  const bool slides =
-      std::any_of(config.layers.begin(), config.layers.end(), [](const LayerConfig& l) { return l.window > 0; });
-  if (field == "query_pre_attn_scalar") return value != config.head_dim;
-  if (field == "no_rope_layers") return true;
-  return slides;  // sliding_window and the fields that say where
-}
-
-}  // namespace
-
-Result<GgufMetadataOut> config_to_gguf(const Family& family, const TransformerConfig& config, const Json& json) {
-  GgufMetadataOut out;
-  const std::string arch(family.gguf_arch);
-  const auto put = [&](const std::string& key, Json value) { out.entries.emplace_back(key, std::move(value)); };
-  put("general.architecture", arch);
-  if (arch != family.model_type) put("linnet.model_type", std::string(family.model_type));
-  const auto copy = [&](const GgufKey& key) {
-    const auto it = json.find(key.hf);
-    if (it == json.end() || it->is_null() || (key.gguf.empty() && !matters(key.hf, *it, config))) return;
-    if (key.gguf.empty()) {
-      put("linnet." + std::string(key.hf), dump_json(*it));
-      out.ignored_by_others.emplace_back(key.hf);
-    } else {
-      put(arch + "." + std::string(key.gguf), *it);
-    }
-  };
-  for (const GgufKey& key : family.gguf_keys) copy(key);
-  // The rest from what the config means, since config.json spells it in many ways.
-  const auto put_missing = [&](const char* key, Json value) {
-    const std::string full = arch + "." + key;
-    const bool there =
-        std::any_of(out.entries.begin(), out.entries.end(), [&](const auto& e) { return e.first == full; });
-    if (!there) put(full, std::move(value));
-  };
-  put_missing("embedding_length", config.hidden_size);
-  put_missing("block_count", config.num_layers());
-  put_missing("attention.head_count", config.num_heads);
-  put_missing("attention.head_count_kv", config.num_kv_heads);
-  put_missing("feed_forward_length", config.intermediate_size);
-  put_missing("context_length", config.max_positions);
-  put_missing(config.norm == NormKind::kRms ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon",
-              config.norm_eps);
-  put_missing("attention.key_length", config.head_dim);
-  put_missing("attention.value_length", config.head_dim);
-  put_missing("vocab_size", config.vocab_size);
-  if (config.moe.experts > 0) {
-    put_missing("expert_count", config.moe.experts);
-    put_missing("expert_used_count", config.moe.top_k);
-    put_missing("expert_feed_forward_length", config.moe.intermediate_size);
-  }
-  if (!config.causal) put_missing("attention.causal", false);
-  if (config.ropes.size() > 1) put_missing("rope.freq_base_swa", config.ropes[1].theta);
-  if (config.ropes.empty()) return out;
-  const RopeSpec& rope = config.ropes[0];
-  put(arch + ".rope.freq_base", rope.theta);
-  put(arch + ".rope.dimension_count", rope.rotary_dim);
-  const std::string scaling = arch + ".rope.scaling.";
-  if (rope.kind == RopeKind::kLinear || rope.kind == RopeKind::kYarn) {
-    put(scaling + "type", rope.kind == RopeKind::kYarn ? "yarn" : "linear");
-    put(scaling + "factor", rope.factor);
-  }
-  if (rope.original_context > 0) put(scaling + "original_context_length", rope.original_context);
-  if (rope.kind == RopeKind::kYarn) {
-    put(scaling + "yarn_beta_fast", rope.beta_fast);
-    put(scaling + "yarn_beta_slow", rope.beta_slow);
-    put(scaling + "yarn_truncate", rope.truncate);
-  }
-  if (rope.kind == RopeKind::kLongRope) put(scaling + "attn_factor", rope.attention_factor);
-  return out;
 }
 
 }  // namespace linnet

@@ -1,11 +1,18 @@
 // gpt-oss (arXiv:2508.10925): attention sinks, sliding windows in every second layer, YaRN, clamped gates, experts
 // whose gate and up rows alternate.
+#include <fmt/core.h>
+
+#include "base/json.hpp"
 #include "models/families.hpp"
 #include "models/hf_config.hpp"
 
 namespace linnet {
 
 namespace {
+
+// As Transformer::experts has them.
+constexpr double kGateAlpha = 1.702;
+constexpr double kGateLimit = 7.0;
 
 Result<TransformerConfig> read_config(const JsonObject& json) {
   TRY_ASSIGN(TransformerConfig config, read_llama_config(json));
@@ -18,6 +25,12 @@ Result<TransformerConfig> read_config(const JsonObject& json) {
   config.moe.intermediate_size = config.intermediate_size;
   config.moe.weights = ops::RouterWeights::kTopThenSoftmax;
   config.moe.clamped = true;
+  TRY_ASSIGN(const double alpha, json.number_or("swiglu_alpha", kGateAlpha));
+  TRY_ASSIGN(const double limit, json.number_or("swiglu_limit", kGateLimit));
+  if (alpha != kGateAlpha || limit != kGateLimit) {
+    return unsupported(fmt::format("swiglu_alpha {} and swiglu_limit {}", alpha, limit), json.place(),
+                       fmt::format("supported: {} and {}", kGateAlpha, kGateLimit));
+  }
   for (LayerConfig& layer : config.layers) layer.experts = true;
   return config;
 }
@@ -65,10 +78,18 @@ constexpr GgufKey kKeys[] = {{"num_local_experts", "expert_count"},
                              {"num_experts_per_tok", "expert_used_count"},
                              {"intermediate_size", "expert_feed_forward_length"},
                              {"sliding_window", "attention.sliding_window"},
-                             {"layer_types", ""}};
+                             {"layer_types", "attention.sliding_window_pattern"}};
+
+// All of this family leave YaRN's correction bounds as they come out; GGUF has no key for it, and llama.cpp rounds
+// them.
+Status from_gguf(Json& config) {
+  const auto scaling = config.find("rope_scaling");
+  if (scaling != config.end() && !scaling->contains("truncate")) (*scaling)["truncate"] = false;
+  return ok_status();
+}
 
 }  // namespace
 
-const Family kGptOss{"gpt_oss", "GptOssForCausalLM", "gpt-oss", read_config, tensors, kKeys};
+const Family kGptOss{"gpt_oss", "GptOssForCausalLM", "gpt-oss", read_config, tensors, kKeys, from_gguf};
 
 }  // namespace linnet

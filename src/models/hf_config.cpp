@@ -18,6 +18,10 @@ Result<ops::Activation> read_activation(const JsonObject& json, std::string_view
                      "supported: silu, gelu, gelu_new, gelu_pytorch_tanh, relu");
 }
 
+double yarn_attention_factor(double factor) {
+  return factor <= 1 ? 1 : 0.1 * std::log(factor) + 1;
+}
+
 namespace {
 
 Result<std::vector<double>> read_factors(const JsonObject& json, std::string_view key, int64_t count) {
@@ -31,8 +35,8 @@ Result<std::vector<double>> read_factors(const JsonObject& json, std::string_vie
 
 // What transformers calls attention_factor when the config does not give it.
 double default_attention_factor(const RopeSpec& rope) {
+  if (rope.kind == RopeKind::kYarn) return yarn_attention_factor(rope.factor);
   if (rope.factor <= 1) return 1;
-  if (rope.kind == RopeKind::kYarn) return 0.1 * std::log(rope.factor) + 1;
   if (rope.kind == RopeKind::kLongRope) {
     return std::sqrt(1 + std::log(rope.factor) / std::log(static_cast<double>(rope.original_context)));
   }

@@ -27,4 +27,7 @@ Result<RopeSpec> read_rope(const JsonObject& json, int64_t head_dim, double defa
 // hidden_act and its kin: "silu", "gelu", "gelu_new", "gelu_pytorch_tanh", "relu".
 Result<ops::Activation> read_activation(const JsonObject& json, std::string_view key, std::string_view fallback);
 
+// What YaRN multiplies cos and sin by when the config does not say (arXiv:2309.00071, equation 22).
+double yarn_attention_factor(double factor);
+
 }  // namespace linnet

@@ -91,11 +91,18 @@ constexpr GgufKey kWindowKeys[] = {
     {"use_sliding_window", ""}, {"sliding_window", ""}, {"max_window_layers", ""}, {"layer_types", ""}};
 constexpr GgufKey kMoeKeys[] = {{"num_experts", "expert_count"},
                                 {"num_experts_per_tok", "expert_used_count"},
-                                {"moe_intermediate_size", "expert_feed_forward_length"}};
+                                {"moe_intermediate_size", "expert_feed_forward_length"},
+                                {"norm_topk_prob", ""},
+                                {"decoder_sparse_step", ""},
+                                {"mlp_only_layers", ""},
+                                {"use_sliding_window", ""},
+                                {"sliding_window", ""},
+                                {"max_window_layers", ""},
+                                {"layer_types", ""}};
 
 // llama.cpp always scales the chosen experts' weights to sum to 1.
 Status moe_from_gguf(Json& config) {
-  config["norm_topk_prob"] = true;
+  if (!config.contains("norm_topk_prob")) config["norm_topk_prob"] = true;
   return ok_status();
 }
 

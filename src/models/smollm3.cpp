@@ -29,7 +29,8 @@ std::vector<TensorSpec> tensors(const TransformerConfig& config) {
 }
 
 // llama.cpp leaves out every fourth layer's positions and knows no other pattern.
-constexpr GgufKey kKeys[] = {{"no_rope_layers", ""}};
+constexpr GgufKey kKeys[] = {
+    {"no_rope_layers", ""}, {"use_sliding_window", ""}, {"sliding_window", ""}, {"layer_types", ""}};
 
 }  // namespace
 

@@ -40,7 +40,7 @@ class Transformer {
   // Errors: a token outside the vocabulary, positions beyond the context, no room in the cache.
   Result<ForwardOutput> forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden = false) const;
 
-  // Repacks every matrix for the kernels of `ctx` and gives back the pages of `files` that it was mapped from.
+  // Repacks every matrix for the kernels of `ctx` and gives back all pages of `files` that no weight reads any more.
   void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
 
   // Calls visit(spec, slot) for every line of the table.

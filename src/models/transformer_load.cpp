@@ -55,15 +55,6 @@ Status check_finite(const StoredTensor& stored) {
   return ok_status();
 }
 
-// Matrix number `index` of (count, rows, cols) stored in one tensor.
-StoredTensor slice(const StoredTensor& stored, int64_t index, int64_t count) {
-  StoredTensor part = stored;
-  const size_t bytes = stored.bytes.size() / static_cast<size_t>(count);
-  part.bytes = stored.bytes.subspan(static_cast<size_t>(index) * bytes, bytes);
-  part.shape = Shape(stored.shape.dims().subspan(1));
-  return part;
-}
-
 Tensor transpose(const Tensor& in) {
   const int64_t rows = in.dim(0);
   const int64_t cols = in.dim(1);
@@ -87,10 +78,16 @@ Weight reorder_rows(const MatrixView& view, const std::vector<int64_t>& order) {
   return Weight::from_blocks(ours, copy);
 }
 
-Result<Weight> load_matrix(const TensorSpec& spec, const StoredTensor& stored, bool gguf) {
+// MXFP4 lies (O, C) even where a family's floats lie (C, O): a block is a piece of a row.
+bool lies_transposed(const TensorSpec& spec, const StoredTensor* stored, bool gguf) {
+  return spec.transposed && !gguf && !(stored && !stored->split_scales.empty());
+}
+
+Result<Weight> load_matrix(const TensorSpec& spec, const StoredTensor& original, bool gguf) {
+  const StoredTensor stored = with_whole_blocks(original);
   const bool plain = stored.format->is_plain();
   TRY(check_finite(stored));
-  if (spec.transposed && !gguf) return Weight::from_tensor(transpose(to_f32(stored)));
+  if (lies_transposed(spec, &original, gguf)) return Weight::from_tensor(transpose(to_f32(stored)));
   const bool decode = stored.scale || (plain && stored.format->type == QuantType::kF32);
   if (decode && !(gguf && spec.gguf_rows != GgufRows::kSame)) return Weight::from_tensor(to_f32(stored));
   const MatrixView view{stored.format, stored.bytes.data(), stored.shape[0], stored.shape[1]};
@@ -154,7 +151,8 @@ Status place(const TensorSpec& spec, const StoredTensor& stored, bool gguf, size
 Status load_spec(const Loader& loader, const TensorSpec& spec, Slot& slot) {
   const auto parts = static_cast<size_t>(std::max<int64_t>(spec.experts, 1));
   if (spec.shape.rank() == 2 || spec.bias) slot.parts.resize(parts);
-  const Shape shape = spec.transposed && !loader.gguf ? Shape{spec.shape[1], spec.shape[0]} : spec.shape;
+  const bool turned = lies_transposed(spec, loader.source.find(loader.name_of(spec, 0)), loader.gguf);
+  const Shape shape = turned ? Shape{spec.shape[1], spec.shape[0]} : spec.shape;
   if (spec.experts == 0 || !(spec.stacked || loader.gguf)) {
     for (size_t i = 0; i < parts; ++i) {
       const std::string name = loader.name_of(spec, static_cast<int64_t>(i));
@@ -172,7 +170,7 @@ Status load_spec(const Loader& loader, const TensorSpec& spec, Slot& slot) {
     TRY_ASSIGN(stored, loader.find(loader.name_of(spec, 0), with_experts(spec.experts, shape)));
   }
   for (size_t i = 0; i < parts; ++i) {
-    TRY(place(spec, slice(*stored, static_cast<int64_t>(i), spec.experts), loader.gguf, i, slot));
+    TRY(place(spec, matrix_of(*stored, static_cast<int64_t>(i)), loader.gguf, i, slot));
   }
   return ok_status();
 }
@@ -184,6 +182,24 @@ Status load_spec(const Loader& loader, const TensorSpec& spec, Slot& slot) {
 ActivationBits activation_bits(const TensorSpec& spec, const TransformerConfig& config) {
   const Role head = config.tied_head ? Role::kEmbedding : Role::kHead;
   return spec.role == Role::kValue || spec.role == head ? ActivationBits::k16 : ActivationBits::k8;
+}
+
+// Loading reads every tensor once, and what it copies (reordered rows, experts woven together) nobody reads again.
+void drop_unread_pages(const MappedFile& file, const std::vector<std::span<const std::byte>>& read) {
+  const auto begin = reinterpret_cast<uintptr_t>(file.bytes().data());
+  const uintptr_t end = begin + file.bytes().size();
+  std::vector<std::pair<uintptr_t, uintptr_t>> kept;
+  for (const auto bytes : read) {
+    const auto at = reinterpret_cast<uintptr_t>(bytes.data());
+    if (!bytes.empty() && at >= begin && at + bytes.size() <= end) kept.emplace_back(at, at + bytes.size());
+  }
+  std::sort(kept.begin(), kept.end());
+  kept.emplace_back(end, end);
+  uintptr_t done = begin;
+  for (const auto& [first, last] : kept) {
+    if (first > done) file.drop_pages(done - begin, first - done);
+    done = std::max(done, last);
+  }
 }
 
 }  // namespace
@@ -209,6 +225,18 @@ void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const Mappe
       });
     }
   });
+  std::vector<std::span<const std::byte>> read;
+  for_each([&](const TensorSpec&, Slot& slot) {
+    const auto keep = [&](const Tensor& tensor) {
+      if (tensor.defined()) read.emplace_back(tensor.raw(), static_cast<size_t>(tensor.bytes()));
+    };
+    keep(slot.vector);
+    for (const Linear& part : slot.parts) {
+      keep(part.bias);
+      read.push_back(part.weight.unpacked_bytes());
+    }
+  });
+  for (const auto& file : files) drop_unread_pages(*file, read);
 }
 
 }  // namespace linnet

@@ -32,6 +32,11 @@ int64_t Weight::bytes() const {
   return tensor_.defined() ? tensor_.bytes() : rows_ * blocks_.row_bytes();
 }
 
+std::span<const std::byte> Weight::unpacked_bytes() const {
+  if (!defined() || packed_) return {};
+  return {tensor_.defined() ? tensor_.raw() : blocks_.bytes, static_cast<size_t>(bytes())};
+}
+
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
   require_shape(x.dim(-1) == cols_, "product", "x must be (..., C=" + std::to_string(cols_) + ")", x.shape());
   if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);

@@ -30,6 +30,8 @@ class Weight {
   int64_t cols() const { return cols_; }  // C, input features
   QuantType format() const { return format_; }
   int64_t bytes() const;  // that this holds now
+  // Where the numbers lie as long as they are not packed: in a mapped file or in memory of their own; else empty.
+  std::span<const std::byte> unpacked_bytes() const;
 
   // x: (..., C) -> (..., O). Differentiable in x, and in the weight when it is a tensor that asks for it.
   Tensor product(Context& ctx, const Tensor& x) const;

@@ -137,4 +137,19 @@ void decode_mxfp4_safetensors(const std::byte* blocks, const std::byte* scales, 
   }
 }
 
+void join_mxfp4_safetensors(const std::byte* blocks, const std::byte* scales, std::byte* out, int64_t groups) {
+  for (int64_t group = 0; group < groups; ++group) {
+    uint8_t nibbles[BlockMXFP4::kElements];
+    for (int64_t i = 0; i < kMxfp4NibbleBytes; ++i) {
+      const auto byte = static_cast<uint8_t>(blocks[group * kMxfp4NibbleBytes + i]);
+      nibbles[2 * i] = byte & 15;
+      nibbles[2 * i + 1] = byte >> 4;
+    }
+    BlockMXFP4 block;
+    block.e = static_cast<uint8_t>(scales[group]);
+    for (int i = 0; i < 16; ++i) block.qs[i] = static_cast<uint8_t>(nibbles[i] | nibbles[i + 16] << 4);
+    std::memcpy(out + group * static_cast<int64_t>(sizeof(block)), &block, sizeof(block));
+  }
+}
+
 }  // namespace linnet

@@ -35,5 +35,9 @@ inline void decode_block(const BlockMXFP4& block, float* out) {
 // (low nibble) and 2 i + 1 (high nibble). Writes groups * 32 floats in the order of `blocks`: with blocks (E, R, G, 16)
 // that is (E, R, 32 G), of which transformers' convert_moe_packed_tensors then swaps the last two dimensions.
 void decode_mxfp4_safetensors(const std::byte* blocks, const std::byte* scales, float* out, int64_t groups);
+// The same groups as BlockMXFP4, into groups * sizeof(BlockMXFP4) bytes: nothing is rounded, but see the nibble 8
+// above.
+void join_mxfp4_safetensors(const std::byte* blocks, const std::byte* scales, std::byte* out, int64_t groups);
+inline constexpr int64_t kMxfp4NibbleBytes = 16;  // of a group
 
 }  // namespace linnet

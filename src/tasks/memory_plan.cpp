@@ -25,7 +25,10 @@ DType kv_dtype(const ModelDescription& model) {
 MemoryPlan plan_memory(const ModelDescription& model, int64_t context) {
   const TransformerConfig& c = model.transformer;
   MemoryPlan plan;
-  for (const StoredTensor& tensor : model.files.tensors->all()) plan.weights += tensor.bytes.size();
+  for (const StoredTensor& tensor : model.files.tensors->all()) {
+    const bool as_floats = tensor.scale != nullptr;  // FP8 with scales is held as float32
+    plan.weights += as_floats ? static_cast<uint64_t>(tensor.shape.elements()) * sizeof(float) : tensor.stored_bytes();
+  }
   const KvShape kv{c.num_layers(), c.num_kv_heads, c.head_dim, kv_dtype(model)};
   plan.kv_cache = static_cast<uint64_t>(kv.bytes_for(context));
   // The residual stream, q, k, v and the attention's result, the MLP's two inner tensors and their product.

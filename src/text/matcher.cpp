@@ -111,6 +111,29 @@ class LiteralMatcher : public Matcher {
   std::string literal_;
 };
 
+// Oniguruma and Rust's regex read \uXXXX as a code point; PCRE2 writes that \x{XXXX}.
+std::string in_pcre2_escapes(std::string_view pattern) {
+  constexpr size_t kDigits = 4;
+  std::string out;
+  for (size_t at = 0; at < pattern.size(); ++at) {
+    if (pattern[at] != '\\' || at + 1 == pattern.size()) {
+      out += pattern[at];
+      continue;
+    }
+    ++at;
+    const std::string_view digits = pattern.substr(at + 1, kDigits);
+    const bool code_point = pattern[at] == 'u' && digits.size() == kDigits &&
+                            digits.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+    if (code_point) {
+      out += fmt::format("\\x{{{}}}", digits);
+      at += kDigits;
+    } else {
+      out += {'\\', pattern[at]};
+    }
+  }
+  return out;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Matcher>> compile_with_pcre2(std::string_view pattern, std::string_view place) {
@@ -121,13 +144,14 @@ Result<std::unique_ptr<Matcher>> compile_with_pcre2(std::string_view pattern, st
     return unsupported(fmt::format("pattern {:?} intersects classes, which PCRE2 reads as text", pattern),
                        std::string(place));
   }
+  const std::string spelt = in_pcre2_escapes(pattern);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(),
                                    PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &error,
                                    &offset, nullptr);
   if (!code) {
-    return invalid(fmt::format("pattern {:?}: {} at offset {}", pattern, pcre2_message(error), offset),
+    return invalid(fmt::format("pattern {:?}: {} at offset {}", spelt, pcre2_message(error), offset),
                    std::string(place));
   }
   return std::unique_ptr<Matcher>(std::make_unique<RegexMatcher>(code, std::string(pattern)));

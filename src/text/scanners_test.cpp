@@ -78,5 +78,17 @@ TEST(ScannersTest, OtherPatternsAreLeftToPcre2) {
   EXPECT_EQ(known_scanner(R"(\p{L}+)", PatternDialect::kHuggingFace), nullptr);
 }
 
+TEST(ScannersTest, CodePointsMayBeSpeltAsOnigurumaDoes) {
+  const auto matcher = compile_with_pcre2(R"([\u0041-\u0043]+|\\u0041|\u00e9)", "test");
+  ASSERT_TRUE(matcher.ok()) << matcher.error().to_string();
+  std::vector<TextSpan> found;
+  ASSERT_TRUE((*matcher)->find("xABC\\u0041é", 0, true, found).ok());
+  std::vector<std::pair<size_t, size_t>> spans;
+  for (const TextSpan& span : found) spans.emplace_back(span.begin, span.end);
+  const std::vector<std::pair<size_t, size_t>> wanted{{0, 1}, {1, 4}, {4, 10}, {10, 12}};
+  EXPECT_EQ(spans, wanted);
+  EXPECT_FALSE(compile_with_pcre2(R"(\u00)", "test").ok());
+}
+
 }  // namespace
 }  // namespace linnet

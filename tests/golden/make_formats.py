@@ -2,13 +2,15 @@
 """Records files that the peers' own writers make, into tests/golden/formats: our readers read them, and our writers,
 given the same content, write the same bytes.
 
-Needs: gguf numpy safetensors.
+Needs: gguf numpy safetensors torch.
 """
 
 import json
 import pathlib
 
 import numpy as np
+import safetensors.torch
+import torch
 from gguf import GGMLQuantizationType, GGUFValueType, GGUFWriter
 from gguf.quants import quantize
 from safetensors.numpy import save_file
@@ -61,7 +63,44 @@ def make_safetensors():
     save_file(tensors, OUT / "peer.safetensors", metadata={"format": "pt"})
 
 
+def make_fp8():
+    """NAME.weight in FP8 with its scales, in every layout of them; expected.NAME.weight is what PyTorch makes of both."""
+    generator = torch.Generator().manual_seed(8)
+    rows, columns, experts = 20, 37, 3
+    block_rows, block_columns = 8, 16
+    grid = (-(-rows // block_rows), -(-columns // block_columns))
+    tensors = {}
+
+    def add(name, shape, scale_shape, dtype, suffix, scale_dtype=torch.float32):
+        weight = torch.randn(shape, generator=generator).to(dtype)
+        scale = (torch.rand(scale_shape, generator=generator) + 0.5).to(scale_dtype)
+        full = scale.float()
+        if scale.numel() == 1:
+            full = full.reshape([1] * len(shape))
+        while full.dim() < len(shape):  # a number a row, or a matrix
+            full = full.unsqueeze(-1)
+        for axis, block in ((-2, block_rows), (-1, block_columns)):
+            if full.shape[axis] not in (1, shape[axis]):
+                full = full.repeat_interleave(block, axis).narrow(axis, 0, shape[axis])
+        tensors[f"{name}.weight"] = weight
+        tensors[f"{name}.weight_{suffix}"] = scale
+        tensors[f"expected.{name}.weight"] = weight.float() * full
+
+    e4m3, e5m2 = torch.float8_e4m3fn, torch.float8_e5m2
+    add("tensor", (rows, columns), (), e4m3, "scale")
+    add("row", (rows, columns), (rows,), e5m2, "scale")
+    add("row_column", (rows, columns), (rows, 1), e4m3, "scale", torch.bfloat16)
+    add("block", (rows, columns), grid, e4m3, "scale_inv")
+    add("block_e5m2", (rows, columns), grid, e5m2, "scale_inv")
+    add("experts.one", (experts, rows, columns), (1,), e4m3, "scale")
+    add("experts.each", (experts, rows, columns), (experts, 1, 1), e4m3, "scale")
+    add("experts.row", (experts, rows, columns), (experts, rows), e4m3, "scale")
+    add("experts.block", (experts, rows, columns), (experts, *grid), e4m3, "scale_inv")
+    safetensors.torch.save_file(tensors, OUT / "fp8.safetensors")
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     make_gguf()
     make_safetensors()
+    make_fp8()

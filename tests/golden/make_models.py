@@ -11,6 +11,7 @@ models/NAME/ holds
                         greedy (B, T + G); loss (1), the mean over the batch of next-token cross-entropy;
                         grad.NAME, its gradient, named as in model.safetensors
                         for an encoder: input_ids, hidden.last (B, T, C), embedding (B, C): mean over T, norm 1
+                        without loss and gradients where the weights are quantised (gpt-oss-mxfp4)
 Sizes are small, and no two dimensions are equal, so that a swapped pair shows. A seed is taken whose greedy tokens win by
 a clear margin, so that rounding cannot change them.
 Needs: torch transformers safetensors numpy.
@@ -25,6 +26,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, normalize
+from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 OUT = pathlib.Path(__file__).parent / "models"
 BATCH, TOKENS, NEW = 2, 13, 9
@@ -87,6 +89,9 @@ def families():
     yield "smollm3", "smollm3", {**base, "pad_token_id": 0, "num_hidden_layers": 3, "no_rope_layers": [1, 0, 1],
                                  "rope_parameters": rope(2000000.0)}
     yield "bert", "bert", old
+    yield "gpt-oss-mxfp4", "gpt_oss", {
+        **wide, "intermediate_size": 64, "num_local_experts": 3, "num_experts_per_tok": 2, "sliding_window": 4,
+        "layer_types": ["sliding_attention", "full_attention"], "rope_parameters": rope(150000.0)}
 
 
 def spelt_as_4(config):
@@ -136,6 +141,33 @@ def randomise(model, generator):
                 parameter.copy_(noise * 0.15)
 
 
+def pack_experts(model, generator):
+    """Gives the experts random MXFP4 weights; returns these as openai/gpt-oss-20b stores them: {name: bytes}."""
+    packed = {}
+    for name, parameter in model.named_parameters():
+        if not name.endswith(("experts.gate_up_proj", "experts.down_proj")):
+            continue
+        experts, columns, rows = parameter.shape
+        blocks = torch.randint(0, 256, (experts, rows, columns // 32, 16), generator=generator, dtype=torch.uint8)
+        scales = torch.randint(120, 125, blocks.shape[:-1], generator=generator, dtype=torch.uint8)
+        with torch.no_grad():
+            parameter.copy_(convert_moe_packed_tensors(blocks, scales, dtype=torch.float32))
+        packed |= {f"{name}_blocks": blocks, f"{name}_scales": scales}
+    return packed
+
+
+def store_packed(folder, packed):
+    """Puts the packed tensors where the folder has floats, and says so in its config."""
+    tensors = load_file(folder / "model.safetensors")
+    for name in packed:
+        tensors.pop(name.removesuffix("_blocks").removesuffix("_scales"), None)
+    save_file(tensors | packed, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "mxfp4", "modules_to_not_convert": [
+        "model.layers.*.self_attn", "model.layers.*.mlp.router", "model.embed_tokens", "lm_head"]}
+    (folder / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+
+
 def greedy(model, ids):
     """The tokens that greedy decoding adds, each from the whole text before it; and its smallest margin."""
     margin = 1.0
@@ -160,7 +192,7 @@ def gradients_by_stored_name(model, folder):
     return {f"grad.{name}": gradient for name, gradient in gradients.items()}
 
 
-def record_encoder(model, ids, folder):
+def record_encoder(model, ids, folder, _):
     with torch.no_grad():
         hidden = model(input_ids=ids).last_hidden_state
     save_file({"input_ids": ids, "hidden.last": hidden.contiguous(),
@@ -168,18 +200,19 @@ def record_encoder(model, ids, folder):
     return True
 
 
-def record_decoder(model, ids, folder):
+def record_decoder(model, ids, folder, trains):
     with torch.no_grad():
         text, margin = greedy(model, ids)
         hidden = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states
     if margin < MARGIN:
         return False
     logits = model(input_ids=ids, use_cache=False).logits
-    loss = cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    loss.backward()
-    expected = {"input_ids": ids, "greedy": text, "logits": logits.detach(), "loss": loss.detach().reshape(1)}
+    expected = {"input_ids": ids, "greedy": text, "logits": logits.detach()}
     expected |= {f"hidden.{k}": state for k, state in enumerate(hidden[:-1])}  # the last one has been normed
-    expected |= gradients_by_stored_name(model, folder)
+    if trains:
+        loss = cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()
+        expected |= {"loss": loss.detach().reshape(1), **gradients_by_stored_name(model, folder)}
     save_file({name: tensor.contiguous() for name, tensor in expected.items()}, folder / "expected.safetensors")
     return True
 
@@ -193,14 +226,17 @@ def make(name, model_type, fields, seed):
     auto = transformers.AutoModel if model_type == "bert" else transformers.AutoModelForCausalLM
     model = auto.from_config(config, attn_implementation="eager").float().eval()
     randomise(model, generator)
+    packed = pack_experts(model, generator) if name.endswith("-mxfp4") else {}
     folder = OUT / name
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    if packed:
+        store_packed(folder, packed)
     written = json.loads((folder / "config.json").read_text())
     (folder / "config.v4.json").write_text(json.dumps(spelt_as_4(written), indent=2, sort_keys=True) + "\n")
     ids = torch.randint(3, fields["vocab_size"], (BATCH, TOKENS), generator=generator)
-    return (record_encoder if model_type == "bert" else record_decoder)(model, ids, folder)
+    return (record_encoder if model_type == "bert" else record_decoder)(model, ids, folder, not packed)
 
 
 def main():
