@@ -37,11 +37,25 @@ std::string pcre2_message(int code) {
   return reinterpret_cast<const char*>(buffer);
 }
 
+// `text` with DEL for each byte that is not UTF-8, so that PCRE2 need not look for such bytes: it would look through
+// the whole rest of the text at every match.
+std::string without_invalid_utf8(std::string_view text) {
+  constexpr char kDelete = 0x7F;
+  std::string out(text);
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    if (!step.valid) std::fill_n(out.begin() + static_cast<std::ptrdiff_t>(at), step.length, kDelete);
+    at += static_cast<size_t>(step.length);
+  }
+  return out;
+}
+
 class RegexMatcher : public Matcher {
  public:
   RegexMatcher(pcre2_code* code, std::string pattern) : code_(code), pattern_(std::move(pattern)) {}
 
   Status find(std::string_view text, size_t base, bool gaps, std::vector<TextSpan>& out) const override {
+    if (!is_valid_utf8(text)) return find(without_invalid_utf8(text), base, gaps, out);
     const std::unique_ptr<pcre2_match_data, FreeMatchData> data(pcre2_match_data_create(1, nullptr));
     const std::unique_ptr<pcre2_match_context, FreeMatchContext> context(pcre2_match_context_create(nullptr));
     pcre2_set_match_limit(context.get(), kMatchLimit);
@@ -50,8 +64,8 @@ class RegexMatcher : public Matcher {
     const auto deadline = std::chrono::steady_clock::now() + kTimeLimit;
     size_t gap = 0;
     for (size_t at = 0; at < text.size();) {
-      int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at, 0, data.get(),
-                              context.get());
+      int found = pcre2_match(code_.get(), reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), at,
+                              PCRE2_NO_UTF_CHECK, data.get(), context.get());
       if (found == PCRE2_ERROR_NOMATCH) break;
       if (std::chrono::steady_clock::now() > deadline) found = PCRE2_ERROR_MATCHLIMIT;
       if (found < 0) {
@@ -148,8 +162,7 @@ Result<std::unique_ptr<Matcher>> compile_with_pcre2(std::string_view pattern, st
   int error = 0;
   PCRE2_SIZE offset = 0;
   pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(spelt.data()), spelt.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &error,
-                                   &offset, nullptr);
+                                   PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &offset, nullptr);
   if (!code) {
     return invalid(fmt::format("pattern {:?}: {} at offset {}", spelt, pcre2_message(error), offset),
                    std::string(place));

@@ -137,9 +137,11 @@ TEST(TokenizerPropertyTest, ByteLevelStreamsGiveTheTextBack) {
   }
 }
 
-// Whatever a person types, no special token comes out of it; asked for, it does.
+// Whatever a person types, no special token comes out of it; asked for, it does. But for tokenizer.json's unigram
+// model: Hugging Face lets it find its special tokens among its pieces, and ids must be those that Hugging Face gives.
 TEST(TokenizerPropertyTest, SpecialTokensInATextAreText) {
   for (const auto& [name, tokenizer] : every_tokenizer()) {
+    if (name.starts_with("unigram-")) continue;
     size_t specials = 0;
     for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
       if (tokenizer.kind(id) != TokenKind::kControl || !tokenizer.is_special(id)) continue;
@@ -162,7 +164,7 @@ TEST(TokenizerPropertyTest, AMegabyteOfOneThingTakesNoTime) {
       const auto start = std::chrono::steady_clock::now();
       const auto ids = tokenizer.encode(text);
       const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-      // A second where this was written; the quadratic way takes hours.
+      // At most a second on an idle machine; the quadratic way takes hours.
       EXPECT_LT(seconds.count(), 10) << name << " of " << unit;
       // Only a pattern may give up, and then it says so.
       EXPECT_TRUE(ids.ok() || name == "unknown") << name << (ids.ok() ? "" : ids.error().to_string());
