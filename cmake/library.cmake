@@ -1,14 +1,16 @@
-# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS] [THREAD_CASES pattern])
+# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS] [THREAD_CASES pattern]
+#                [SLOW_CASES pattern])
 #   One static library per folder, linnet_NAME, and one GoogleTest program, linnet_NAME_test, from the TESTS beside
 #   the sources. DEPS are the folders that NAME may include; LIBS are outside libraries. THREADS says that the
 #   folder's code runs on several threads: its tests are then also run under ThreadSanitizer (label "threads"), all of
-#   them or those that the GoogleTest filter THREAD_CASES names, where the others run on one thread only.
+#   them or those that the GoogleTest filter THREAD_CASES names, where the others run on one thread only. SLOW_CASES
+#   take minutes under a sanitizer, which would see nothing in them that other cases do not show: they are left out there.
 # Under a sanitizer, folders that do little arithmetic, and all tests, are compiled without optimisation: that takes a third
 # of the time, and running them still takes little.
 set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
 
 function(linnet_library name)
-  cmake_parse_arguments(ARG "THREADS" "THREAD_CASES" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "THREAD_CASES;SLOW_CASES" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
   add_library(linnet_${name} STATIC ${ARG_SOURCES})
   target_include_directories(linnet_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   if(LINNET_SANITIZE AND NOT name IN_LIST LINNET_COMPUTES)
@@ -26,6 +28,9 @@ function(linnet_library name)
     endif()
     target_compile_definitions(linnet_${name}_test PRIVATE LINNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME unit.${name} COMMAND linnet_${name}_test)
+    if(ARG_SLOW_CASES AND LINNET_SANITIZE)
+      set_tests_properties(unit.${name} PROPERTIES ENVIRONMENT "GTEST_FILTER=-${ARG_SLOW_CASES}")
+    endif()
     if(NOT TARGET unit_tests)
       add_custom_target(unit_tests)
     endif()

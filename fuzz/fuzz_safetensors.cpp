@@ -5,6 +5,7 @@
 
 #include "formats/hugging_face.hpp"
 #include "formats/safetensors.hpp"
+#include "formats/split_weights.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace linnet;

@@ -22,7 +22,7 @@ using Ids = std::vector<int32_t>;
 #endif
 #endif
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || defined(LINNET_SANITIZED)
-constexpr size_t kLong = 1 << 17;
+constexpr size_t kLong = 1 << 14;
 #else
 constexpr size_t kLong = 1 << 20;
 #endif
