@@ -45,17 +45,8 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
     const std::string number = std::to_string(l);
     table.within(l, "gpt_neox.layers." + number + ".", "blk." + number + ".");
     table.norm(Role::kAttentionNorm, "input_layernorm", "attn_norm", c.hidden_size);
-    const auto reorder = [&](TensorSpec& spec) {
-      spec.gguf_rows = GgufRows::kQkvByKind;
-      spec.heads = static_cast<int>(c.num_heads);
-    };
-    reorder(table.matrix(Role::kQkv, "attention.query_key_value.weight", "attn_qkv.weight", 3 * c.hidden_size,
-                         c.hidden_size));
-    if (c.qkv_bias) {
-      TensorSpec& bias = table.vector(Role::kQkv, "attention.query_key_value.bias", "attn_qkv.bias", 3 * c.hidden_size);
-      bias.bias = true;
-      reorder(bias);
-    }
+    table.linear(Role::kQkv, "attention.query_key_value", "attn_qkv", 3 * c.hidden_size, c.hidden_size, c.qkv_bias,
+                 GgufRows::kQkvByKind, c.num_heads);
     table.linear(Role::kAttentionOutput, "attention.dense", "attn_output", c.hidden_size, c.hidden_size, c.output_bias);
     table.norm(Role::kMlpNorm, "post_attention_layernorm", "ffn_norm", c.hidden_size);
     table.linear(Role::kUp, "mlp.dense_h_to_4h", "ffn_up", c.intermediate_size, c.hidden_size, true);

@@ -89,21 +89,22 @@ void TensorTable::norm(Role role, std::string_view name, std::string_view gguf, 
 }
 
 TensorSpec& TensorTable::linear(Role role, std::string_view name, std::string_view gguf, int64_t out, int64_t in,
-                                bool bias) {
-  if (bias) vector(role, std::string(name) + ".bias", std::string(gguf) + ".bias", out).bias = true;
-  return matrix(role, std::string(name) + ".weight", std::string(gguf) + ".weight", out, in);
+                                bool bias, GgufRows rows, int64_t heads) {
+  const auto ordered = [&](TensorSpec& spec) -> TensorSpec& {
+    spec.gguf_rows = rows;
+    spec.heads = static_cast<int>(heads);
+    return spec;
+  };
+  if (bias) ordered(vector(role, std::string(name) + ".bias", std::string(gguf) + ".bias", out)).bias = true;
+  return ordered(matrix(role, std::string(name) + ".weight", std::string(gguf) + ".weight", out, in));
 }
 
 void add_llama_attention(TensorTable& table, GgufRows rows) {
   const TransformerConfig& c = table.config();
   const int64_t q_size = c.num_heads * c.head_dim;
   const int64_t kv_size = c.num_kv_heads * c.head_dim;
-  const auto ordered = [&](TensorSpec& spec, int64_t heads) {
-    spec.gguf_rows = rows;
-    spec.heads = static_cast<int>(heads);
-  };
-  ordered(table.linear(Role::kQuery, "self_attn.q_proj", "attn_q", q_size, c.hidden_size, c.qkv_bias), c.num_heads);
-  ordered(table.linear(Role::kKey, "self_attn.k_proj", "attn_k", kv_size, c.hidden_size, c.qkv_bias), c.num_kv_heads);
+  table.linear(Role::kQuery, "self_attn.q_proj", "attn_q", q_size, c.hidden_size, c.qkv_bias, rows, c.num_heads);
+  table.linear(Role::kKey, "self_attn.k_proj", "attn_k", kv_size, c.hidden_size, c.qkv_bias, rows, c.num_kv_heads);
   table.linear(Role::kValue, "self_attn.v_proj", "attn_v", kv_size, c.hidden_size, c.qkv_bias);
   table.linear(Role::kAttentionOutput, "self_attn.o_proj", "attn_output", c.hidden_size, q_size, c.output_bias);
   if (c.qk_norm != QkNorm::kNone) {

@@ -84,8 +84,9 @@ class TensorTable {
   TensorSpec& vector(Role role, std::string_view name, std::string_view gguf, int64_t size);
   // A norm's weight, and its bias in LayerNorm models.
   void norm(Role role, std::string_view name, std::string_view gguf, int64_t size);
-  // A projection: NAME.weight, and NAME.bias when `bias`.
-  TensorSpec& linear(Role role, std::string_view name, std::string_view gguf, int64_t out, int64_t in, bool bias);
+  // A projection: NAME.weight, and NAME.bias when `bias`, with their rows in `rows` of `heads` in GGUF.
+  TensorSpec& linear(Role role, std::string_view name, std::string_view gguf, int64_t out, int64_t in, bool bias,
+                     GgufRows rows = GgufRows::kSame, int64_t heads = 0);
 
   const TransformerConfig& config() const { return *config_; }
   std::vector<TensorSpec> take() { return std::move(specs_); }

@@ -61,5 +61,23 @@ TEST_P(NotANumber, IsRefusedWithTheTensorsName) {
 INSTANTIATE_TEST_SUITE_P(Formats, NotANumber, testing::ValuesIn(quant_formats().begin(), quant_formats().end()),
                          [](const auto& row) { return std::string(row.param.name); });
 
+// llama.cpp's converter turns the biases of q and k with their rows.
+TEST(TensorTable, BiasesHaveTheRowsOfTheirWeights) {
+  TransformerConfig config;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 8;
+  config.qkv_bias = true;
+  config.layers.resize(1);
+  int turned = 0;
+  for (const TensorSpec& spec : kLlama.tensors(config)) {
+    const bool turns = spec.role == Role::kQuery || spec.role == Role::kKey;
+    EXPECT_EQ(spec.gguf_rows == GgufRows::kRopePairs, turns) << spec.name;
+    EXPECT_EQ(spec.heads, spec.role == Role::kQuery ? 4 : spec.role == Role::kKey ? 2 : 0) << spec.name;
+    turned += turns ? 1 : 0;
+  }
+  EXPECT_EQ(turned, 4);
+}
+
 }  // namespace
 }  // namespace linnet
