@@ -31,7 +31,8 @@ LLVM = "16"
 # many files changed it waits for --long; what it looks for, the sanitizers look for as well.
 MOST_FILES_TO_ANALYZE = 40
 TIDY_NOT_FOR_TESTS = ("clang-analyzer-*", "bugprone-implicit-widening-of-multiplication-result",
-                      "bugprone-unchecked-optional-access", "performance-unnecessary-value-param")
+                      "bugprone-unchecked-optional-access", "performance-inefficient-vector-operation",
+                      "performance-unnecessary-value-param")
 
 
 class Case:

@@ -96,6 +96,7 @@ Status run(const Flags& flags) {
   if (flags.hidden) {
     for (size_t l = 0; l < hidden[0].size(); ++l) {
       std::vector<Tensor> layer;
+      layer.reserve(hidden.size());
       for (const auto& row : hidden) layer.push_back(row[l]);
       tensors.push_back(TensorToWrite::of("hidden." + std::to_string(l), stack(layer)));
     }

@@ -66,9 +66,10 @@ Status print_coloured(const Tokenizer& tokenizer, const std::vector<int32_t>& id
 
 Status print_lines(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
   std::string out;
-  for (const int32_t id : ids)
+  for (const int32_t id : ids) {
     out +=
         fmt::format("{}\t{}\t{}\n", id, visible(std::string(tokenizer.piece(id))), visible(tokenizer.token_bytes(id)));
+  }
   return print(out);
 }
 

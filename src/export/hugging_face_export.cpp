@@ -24,7 +24,7 @@ Tensor numbers_of(const TensorSpec& spec, const Slot& slot, size_t expert, float
     const Tensor matrix = slot.parts[expert].weight.unpack();
     return spec.transposed ? transpose(matrix) : matrix;
   }
-  const Tensor vector = spec.bias ? slot.parts[expert].bias : slot.vector;
+  Tensor vector = spec.bias ? slot.parts[expert].bias : slot.vector;
   if (offset == 0) return vector;
   Tensor out = vector.clone();
   for (float& x : out.span<float>()) x -= offset;

@@ -58,7 +58,7 @@ inline std::filesystem::path write_wheel(const std::filesystem::path& folder, Wh
     record += name + ",sha256=" + base64url_of_hex(sum) + "," + std::to_string(text.size()) + "\n";
   }
   spec.files[info + "RECORD"] = record + info + "RECORD,,\n";
-  const std::filesystem::path path = folder / (spec.package + "-" + spec.version + "-py3-none-any.whl");
+  std::filesystem::path path = folder / (spec.package + "-" + spec.version + "-py3-none-any.whl");
   std::filesystem::create_directories(folder);
   int code = 0;
   zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);

@@ -76,12 +76,14 @@ Result<const Family*> family_of(const GgufMetadata& metadata) {
       const bool mixture = family->model_type == "mixtral";
       if (!found || (mixture && experts > 0)) found = family;
     }
-    if (known.find(family->gguf_arch) == std::string::npos)
+    if (known.find(family->gguf_arch) == std::string::npos) {
       known += (known.empty() ? "" : ", ") + std::string(family->gguf_arch);
+    }
   }
-  if (!found)
+  if (!found) {
     return unsupported(fmt::format("models of architecture \"{}\" are not known", arch), metadata.place(),
                        "known: " + known);
+  }
   return found;
 }
 
