@@ -1,3 +1,15 @@
+# Under a sanitizer, folders that do little arithmetic, and all tests, are compiled without optimisation: that takes a third
+# of the time, and running them still takes little.
+set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
+
+# Makes `target` a part of what the target `group` builds.
+function(linnet_build_with group target)
+  if(NOT TARGET ${group})
+    add_custom_target(${group})
+  endif()
+  add_dependencies(${group} ${target})
+endfunction()
+
 # linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS] [THREAD_CASES pattern]
 #                [SLOW_CASES pattern])
 #   One static library per folder, linnet_NAME, and one GoogleTest program, linnet_NAME_test, from the TESTS beside
@@ -5,10 +17,6 @@
 #   folder's code runs on several threads: its tests are then also run under ThreadSanitizer (label "threads"), all of
 #   them or those that the GoogleTest filter THREAD_CASES names, where the others run on one thread only. SLOW_CASES
 #   take minutes under a sanitizer, which would see nothing in them that other cases do not show: they are left out there.
-# Under a sanitizer, folders that do little arithmetic, and all tests, are compiled without optimisation: that takes a third
-# of the time, and running them still takes little.
-set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
-
 function(linnet_library name)
   cmake_parse_arguments(ARG "THREADS" "THREAD_CASES;SLOW_CASES" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
   add_library(linnet_${name} STATIC ${ARG_SOURCES})
@@ -31,19 +39,13 @@ function(linnet_library name)
     if(ARG_SLOW_CASES AND LINNET_SANITIZE)
       set_tests_properties(unit.${name} PROPERTIES ENVIRONMENT "GTEST_FILTER=-${ARG_SLOW_CASES}")
     endif()
-    if(NOT TARGET unit_tests)
-      add_custom_target(unit_tests)
-    endif()
-    add_dependencies(unit_tests linnet_${name}_test)
+    linnet_build_with(unit_tests linnet_${name}_test)
     if(ARG_THREADS)
       set_tests_properties(unit.${name} PROPERTIES LABELS threads)
       if(ARG_THREAD_CASES AND LINNET_SANITIZE STREQUAL "thread")
         set_tests_properties(unit.${name} PROPERTIES ENVIRONMENT "GTEST_FILTER=${ARG_THREAD_CASES}")
       endif()
-      if(NOT TARGET threaded_tests)
-        add_custom_target(threaded_tests)
-      endif()
-      add_dependencies(threaded_tests linnet_${name}_test)
+      linnet_build_with(threaded_tests linnet_${name}_test)
     endif()
   endif()
 endfunction()
