@@ -45,7 +45,7 @@ inline uint64_t fold_multiply(uint64_t a, uint64_t b) {
 // The first 8 bytes of `text`, little end first, padded with zeros.
 inline uint64_t pack_bytes(std::string_view text) {
   uint64_t word = 0;
-  std::memcpy(&word, text.data(), text.size() < 8 ? text.size() : 8);
+  if (!text.empty()) std::memcpy(&word, text.data(), text.size() < 8 ? text.size() : 8);
   return word;
 }
 
