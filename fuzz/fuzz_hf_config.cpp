@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "formats/hugging_face.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

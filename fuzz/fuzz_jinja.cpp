@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "base/json.hpp"
 #include "text/jinja/template.hpp"
 
 namespace {

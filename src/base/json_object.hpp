@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,10 @@ namespace linnet {
 
 // Keys keep the order of the file: templates and chat messages show it.
 using Json = nlohmann::ordered_json;
+
+// A document that is read once and passed on; null where there is none. Headers that hold one need not compile
+// nlohmann::json.
+using SharedJson = std::shared_ptr<const Json>;
 
 // A view of one JSON object that reads typed fields. `place` is prefixed to errors: "config.json: rope_theta".
 // Absent and null are the same. Ownership: borrows the object.

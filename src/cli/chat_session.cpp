@@ -7,6 +7,7 @@
 #include "base/system.hpp"
 #include "base/terminal.hpp"
 #include "tasks/chat_prompt.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet::cli {
 

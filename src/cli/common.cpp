@@ -6,6 +6,7 @@
 #include <future>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "cli/arguments.hpp"
 #include "engine/generate.hpp"
 #include "tasks/memory_plan.hpp"

@@ -1,5 +1,7 @@
 #include "cli/store_verbs.hpp"
 
+#include "base/json.hpp"
+
 namespace linnet::cli {
 
 namespace {

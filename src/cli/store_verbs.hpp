@@ -1,7 +1,7 @@
 // What pull, list, rm and verify share.
 #pragma once
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "hub/store.hpp"
 
 namespace linnet::cli {

@@ -4,6 +4,7 @@
 #include <random>
 
 #include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "base/line_editor.hpp"
 #include "base/paths.hpp"
 #include "base/terminal.hpp"

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"

@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/chat_prompt.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet::cli {
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <set>
 
+#include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"

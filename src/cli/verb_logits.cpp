@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "formats/safetensors_writer.hpp"

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "base/terminal.hpp"
 #include "base/utf8.hpp"
 #include "cli/common.hpp"

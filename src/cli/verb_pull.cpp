@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "base/progress.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"

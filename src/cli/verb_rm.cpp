@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <memory>
 
+#include "base/json.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"

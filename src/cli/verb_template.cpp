@@ -5,6 +5,7 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/tokenizer_loader.hpp"
+#include "text/chat_request.hpp"
 #include "text/jinja/template.hpp"
 
 namespace linnet::cli {

@@ -153,7 +153,7 @@ Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transfor
     return unsupported(fmt::format("GGUF cannot hold models of type {}", model.family->model_type));
   }
   ExportWarnings warnings;
-  const GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), model.config);
+  const GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), *model.config);
   warnings = metadata.warnings;
   GgufWriter writer;
   for (const auto& [key, value] : metadata.entries) add_json(writer, key, value);

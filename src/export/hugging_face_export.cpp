@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "export/export.hpp"
 #include "formats/safetensors_writer.hpp"
 #include "text/tokenizer_export.hpp"
@@ -82,7 +83,7 @@ const char* torch_name(DType dtype) {
 
 // config.json, with what GGUF keeps in tensors put back into it.
 Result<Json> config_of(const ModelDescription& model, DType dtype) {
-  Json config = model.config;
+  Json config = *model.config;
   config["torch_dtype"] = torch_name(dtype);
   config.erase("dtype");                // transformers 5's name of the same
   config.erase("quantization_config");  // what is written is not quantised

@@ -5,6 +5,8 @@
 #include <fmt/core.h>
 #include <set>
 
+#include "base/json.hpp"
+
 namespace linnet {
 
 // ---- multimodal folders

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "formats/stored_tensor.hpp"
 
 namespace linnet {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "formats/hugging_face.hpp"
 #include "formats/safetensors.hpp"
 #include "formats/split_weights.hpp"
@@ -117,12 +118,12 @@ Result<ModelFiles> open_gguf(const fs::path& path) {
 
 // ---- Hugging Face folders
 
-Result<std::optional<Json>> read_json_if_there(const ModelFiles& files, std::string_view name) {
+Result<SharedJson> read_json_if_there(const ModelFiles& files, std::string_view name) {
   const auto path = files.file(name);
-  if (!path) return std::optional<Json>();
+  if (!path) return SharedJson();
   TRY_ASSIGN(Json json, read_json_file(path->string()));
   if (!json.is_object()) return invalid(fmt::format("expected an object, got {}", json.type_name()), path->string());
-  return std::optional<Json>(std::move(json));
+  return std::make_shared<const Json>(std::move(json));
 }
 
 Status read_chat_templates(ModelFiles& files) {
@@ -171,7 +172,7 @@ Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weig
                      adapter ? "name the model that it was trained on" : "download the whole folder of the model");
   }
   const bool multimodal = is_multimodal_config(*files.config);
-  files.config = text_config_of(*files.config);
+  files.config = std::make_shared<const Json>(text_config_of(*files.config));
   TRY_ASSIGN(const QuantisationConfig quantisation, read_quantisation_config(*files.config, config_place));
   TRY_ASSIGN(files.generation_config, read_json_if_there(files, "generation_config.json"));
   TRY_ASSIGN(files.tokenizer_config, read_json_if_there(files, "tokenizer_config.json"));

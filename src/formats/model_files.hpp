@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "formats/gguf.hpp"
 #include "formats/stored_tensor.hpp"
 
@@ -31,9 +31,9 @@ struct ModelFiles {
   std::shared_ptr<const TensorSource> tensors;  // never null; of a multimodal model only the language model's
   size_t tensors_left_out = 0;                  // vision and audio tensors
 
-  std::optional<Json> config;             // config.json; of a multimodal model its text_config
-  std::optional<Json> generation_config;  // generation_config.json
-  std::optional<Json> tokenizer_config;   // tokenizer_config.json
+  SharedJson config;             // config.json; of a multimodal model its text_config
+  SharedJson generation_config;  // generation_config.json
+  SharedJson tokenizer_config;   // tokenizer_config.json
   std::optional<std::filesystem::path> tokenizer_json;
   std::optional<std::filesystem::path> tokenizer_model;  // SentencePiece
 

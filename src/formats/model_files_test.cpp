@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "formats/hugging_face.hpp"
 
 namespace linnet {

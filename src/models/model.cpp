@@ -11,20 +11,20 @@ Result<ModelDescription> describe_model(const std::filesystem::path& path) {
   if (model.files.kind == ModelFiles::Kind::kGguf) {
     TRY_ASSIGN(GgufConfig gguf, config_from_gguf(*model.files.gguf));
     model.family = gguf.family;
-    model.config = std::move(gguf.config);
+    model.config = std::make_shared<const Json>(std::move(gguf.config));
     place = model.files.gguf->metadata().place();
   } else {
     if (!model.files.config) {
       return not_found("config.json is missing", model.files.folder.string(),
                        "weights alone do not say what model they are: put the model's config.json beside them");
     }
-    model.config = *model.files.config;
+    model.config = model.files.config;
     place = (model.files.folder / "config.json").string();
-    TRY_ASSIGN(const JsonObject object, JsonObject::of(model.config, place));
+    TRY_ASSIGN(const JsonObject object, JsonObject::of(*model.config, place));
     TRY_ASSIGN(const std::string type, object.string("model_type"));
     TRY_ASSIGN(model.family, find_family(type, place));
   }
-  TRY_ASSIGN(const JsonObject object, JsonObject::of(model.config, place));
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(*model.config, place));
   TRY_ASSIGN(model.transformer, model.family->read_config(object));
   if (model.files.kind == ModelFiles::Kind::kGguf) TRY(read_rope_tensors(*model.files.tensors, model.transformer));
   return model;

@@ -14,7 +14,7 @@ namespace linnet {
 struct ModelDescription {
   ModelFiles files;
   const Family* family = nullptr;
-  Json config;  // as config.json has it, also for GGUF
+  SharedJson config;  // as config.json has it, also for GGUF; never null
   TransformerConfig transformer;
 };
 

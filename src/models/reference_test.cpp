@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "autograd/tape.hpp"
+#include "base/json.hpp"
 #include "formats/safetensors.hpp"
 #include "models/model.hpp"
 #include "ops/loss.hpp"

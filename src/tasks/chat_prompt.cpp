@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/utf8.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <gtest/gtest.h>
 
+#include "text/chat_request.hpp"
 #include "text/gguf_tokenizer.hpp"
 
 namespace linnet {

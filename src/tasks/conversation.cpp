@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 
 namespace linnet {
 

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 
 namespace linnet {
 

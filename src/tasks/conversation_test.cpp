@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 
 namespace linnet {
 namespace {

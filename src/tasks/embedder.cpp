@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/core.h>
 
+#include "base/json.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/json.hpp"
 #include "tasks/memory_plan.hpp"
 
 namespace linnet {

@@ -1,6 +1,7 @@
 #include "tasks/tokenizer_loader.hpp"
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "text/sentencepiece.hpp"
 #include "text/tokenizer_json.hpp"
 

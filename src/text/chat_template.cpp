@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/format.h>
 
+#include "text/chat_request.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {

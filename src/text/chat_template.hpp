@@ -4,30 +4,17 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "base/result.hpp"
 #include "text/jinja/template.hpp"
 
 namespace linnet {
 
-struct ChatRequest {
-  Json messages = Json::array();  // objects with "role" and mostly "content"
-  Json tools;                     // null, or an array of JSON schemas
-  Json documents;                 // null, or an array of objects with "title" and "text"
-  bool add_generation_prompt = false;
-  // Empty, or the field of the last message ("content", "reasoning_content") that the model is to go on with: the
-  // prompt then ends where that field ends. Cannot be joined with add_generation_prompt.
-  std::string continue_final_message;
-  // More variables for the template, such as enable_thinking; they go before the special tokens.
-  Json extra = Json::object();
-  // Which of several templates; empty chooses as transformers does: "tool_use" when there are tools, else "default".
-  std::string template_name;
-};
+struct ChatRequest;  // text/chat_request.hpp
 
 class ChatTemplate {
  public:

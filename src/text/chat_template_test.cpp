@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet {
 namespace {

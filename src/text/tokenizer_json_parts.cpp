@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/json.hpp"
 #include "base/utf8.hpp"
 #include "text/base64.hpp"
 #include "text/unicode.hpp"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "base/result.hpp"
 #include "text/decoder.hpp"
 #include "text/normalizer.hpp"

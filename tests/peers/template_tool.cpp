@@ -3,6 +3,7 @@
 //   template_tool    stdin: JSON lines {"source", "variables"}; stdout: {"text", "spans"} or {"error"} each
 #include <iostream>
 
+#include "base/json.hpp"
 #include "text/jinja/template.hpp"
 
 namespace linnet {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <new>
 
+#include "base/json.hpp"
 #include "base/utf8.hpp"
 #include "text/jinja/interpreter.hpp"
 #include "text/jinja/parser.hpp"

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/json.hpp"
+#include "base/json_object.hpp"
 #include "base/result.hpp"
 #include "text/jinja/fault.hpp"
 
