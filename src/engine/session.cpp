@@ -10,9 +10,6 @@ namespace linnet {
 
 namespace {
 
-// Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
-constexpr int64_t kPrefillRows = 256;
-
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
 }

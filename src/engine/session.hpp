@@ -11,6 +11,9 @@
 
 namespace linnet {
 
+// Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
+inline constexpr int64_t kPrefillRows = 256;
+
 class Session {
  public:
   // Room for `max_tokens` positions.

@@ -54,6 +54,7 @@ KernelTable table_for(Isa isa) {
   table.rms_norm = kCpu.rms_norm;
   table.silu_mul = kCpu.silu_mul;
   table.gelu_tanh_mul = kCpu.gelu_tanh_mul;
+  table.peaks = kCpu.peaks;
   return table;
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "ops/norm.hpp"
+#include "ops/op_clock.hpp"
 #include "ops/rope.hpp"
 #include "ops/select.hpp"
 
@@ -95,9 +96,12 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
                                .sinks = at(layer, Role::kSinks).vector};
   if (!run.cache) return ops::attention(run.ctx, q, k, v, run.segments, params);
   std::vector<AttentionSpan> spans;
-  for (const BatchSequence& s : run.batch.sequences) {
-    run.cache->store(s.cache_id, layer, k, v, s.row_begin, s.rows);
-    spans.push_back(run.cache->span(s.cache_id, layer, s.row_begin, s.rows));
+  {
+    const OpTimer timer(run.ctx, "store");
+    for (const BatchSequence& s : run.batch.sequences) {
+      run.cache->store(s.cache_id, layer, k, v, s.row_begin, s.rows);
+      spans.push_back(run.cache->span(s.cache_id, layer, s.row_begin, s.rows));
+    }
   }
   return ops::attention_over(run.ctx, q, config_.num_kv_heads, spans, params);
 }

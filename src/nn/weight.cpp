@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "ops/linear.hpp"
+#include "ops/op_clock.hpp"
 #include "ops/select.hpp"
 
 namespace linnet {
@@ -42,6 +43,7 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
   if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
   Tensor out = ctx.empty(x.shape().with_last(rows_));
   if (!ctx.meta()) {
+    const OpTimer timer(ctx, "product");
     const int64_t n = x.elements() / cols_;
     if (packed_) {
       packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
@@ -71,6 +73,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const
     matrices.push_back(weight->packed_.get());
     outs.push_back(ys.back().data<float>());
   }
+  const OpTimer timer(ctx, "product");
   ctx.kernels().product_together(ctx.pool(), matrices, x.data<float>(), x.elements() / x.dim(-1), outs);
   return ys;
 }
@@ -109,6 +112,7 @@ void Weight::decode_row(int64_t row, float* out) const {
 
 Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
   if (tensor_.defined()) return ops::gather_rows(ctx, tensor_, ids);
+  const OpTimer timer(ctx, "gather");
   Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), cols_});
   if (ctx.meta()) return out;
   for (size_t i = 0; i < ids.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/kernel_table.hpp"
+#include "ops/op_clock.hpp"
 
 namespace linnet::ops {
 
@@ -213,6 +214,7 @@ std::vector<Tensor> attention_vjp(Context& ctx, const Tensor& q, const Tensor& k
 
 Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v, std::span<const Segment> segments,
                  const AttentionParams& params) {
+  const OpTimer timer(ctx, "attention");
   require_shape(q.shape().rank() == 3 && k.shape().rank() == 3 && q.dim(2) == k.dim(2) && q.dim(0) == k.dim(0) &&
                     k.dim(1) > 0 && q.dim(1) % k.dim(1) == 0,
                 "attention", "k must be (N, K, D) with K dividing H of q " + q.shape().to_string(), k.shape());
@@ -233,6 +235,7 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
 
 Tensor attention_over(Context& ctx, const Tensor& q, int64_t kv_heads, std::span<const AttentionSpan> spans,
                       const AttentionParams& params) {
+  const OpTimer timer(ctx, "attention");
   require_shape(q.shape().rank() == 3 && kv_heads > 0 && q.dim(1) % kv_heads == 0, "attention_over",
                 "q must be (N, H, D) with K=" + std::to_string(kv_heads) + " dividing H", q.shape());
   Tensor out = ctx.empty(q.shape());

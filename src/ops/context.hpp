@@ -17,6 +17,7 @@ namespace linnet {
 
 struct KernelTable;
 class Context;
+class OpClock;
 
 // Vector-Jacobian product of one op call: from the gradients of its outputs (undefined where nothing flowed back) to
 // one gradient per recorded input (undefined where that input asks for none).
@@ -50,6 +51,10 @@ class Context {
   void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
   GradRecorder* recorder() const { return recorder_; }
 
+  // Null while nobody asks where the time goes; see ops/op_clock.hpp.
+  void set_clock(OpClock* clock) { clock_ = clock; }
+  OpClock* clock() const { return clock_; }
+
   // Called by every op once its outputs stand: records the call when some input asks for a gradient.
   void record(std::initializer_list<Tensor> inputs, std::initializer_list<Tensor*> outputs, Vjp vjp);
   void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp);
@@ -68,6 +73,7 @@ class Context {
   const KernelTable* kernels_;
   std::shared_ptr<BufferPool> buffers_;
   GradRecorder* recorder_ = nullptr;
+  OpClock* clock_ = nullptr;
   Device device_;
 };
 

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "ops/kernel_table.hpp"
+#include "ops/op_clock.hpp"
 
 namespace linnet::ops {
 
@@ -43,6 +44,7 @@ constexpr int64_t kTranscendental = 16;
 }  // namespace
 
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
+  const OpTimer timer(ctx, "add");
   const bool broadcast = x.shape() != y.shape();
   require_shape(!broadcast || y.shape() == Shape{x.dim(-1)}, "add",
                 "y must be " + x.shape().to_string() + " or a row of it", y.shape());
@@ -58,6 +60,7 @@ Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
 }
 
 Tensor scale(Context& ctx, const Tensor& x, float factor) {
+  const OpTimer timer(ctx, "scale");
   Tensor out = map_numbers(ctx, x.shape(), kCheap, [&x, factor](int64_t i) { return x.data<float>()[i] * factor; });
   ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
     const Tensor& g = dy[0];
@@ -67,6 +70,7 @@ Tensor scale(Context& ctx, const Tensor& x, float factor) {
 }
 
 Tensor softcap(Context& ctx, const Tensor& x, float cap) {
+  const OpTimer timer(ctx, "softcap");
   Tensor out = map_numbers(ctx, x.shape(), kTranscendental,
                            [&x, cap](int64_t i) { return cap * std::tanh(x.data<float>()[i] / cap); });
   const Tensor y = out;
@@ -115,6 +119,7 @@ float activate_scalar_grad(Activation activation, float x) {
 }
 
 Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
+  const OpTimer timer(ctx, "activate");
   Tensor out = map_numbers(ctx, x.shape(), kTranscendental,
                            [&x, activation](int64_t i) { return activate_scalar(activation, x.data<float>()[i]); });
   ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
@@ -148,6 +153,7 @@ std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const Tensor&
 }  // namespace
 
 Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up) {
+  const OpTimer timer(ctx, "gate");
   require_shape(gate.shape() == up.shape(), "gated", "up must be " + gate.shape().to_string(), up.shape());
   Tensor out = ctx.empty(gate.shape());
   if (!ctx.meta()) {
@@ -166,6 +172,7 @@ Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tens
 }
 
 Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit) {
+  const OpTimer timer(ctx, "gate");
   require_shape(gate.shape() == up.shape(), "gated_clamped", "up must be " + gate.shape().to_string(), up.shape());
   Tensor out = map_numbers(ctx, gate.shape(), kTranscendental, [&](int64_t i) {
     const float g = std::min(gate.data<float>()[i], limit);

@@ -13,6 +13,7 @@
 
 #include "base/thread_pool.hpp"
 #include "ops/attention.hpp"
+#include "ops/peak_loops.hpp"
 #include "quant/format.hpp"
 
 namespace linnet {
@@ -61,6 +62,8 @@ struct KernelTable {
   // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
+  // What these kernels can be measured against; null as the others.
+  PeakLoops peaks;
 };
 
 // The table without a single kernel: everything runs on its reference.

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ops/kernel_table.hpp"
+#include "ops/op_clock.hpp"
 
 namespace linnet::ops {
 
@@ -99,6 +100,7 @@ std::vector<Tensor> layer_norm_vjp(Context& ctx, const Tensor& x, const Tensor& 
 }  // namespace
 
 Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, float eps, float weight_offset) {
+  const OpTimer timer(ctx, "norm");
   const int64_t dim = x.dim(-1);
   require_shape(weight.shape() == Shape{dim}, "rms_norm", "weight must be (C=" + std::to_string(dim) + ")",
                 weight.shape());
@@ -117,6 +119,7 @@ Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, float eps, 
 }
 
 Tensor layer_norm(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias, float eps) {
+  const OpTimer timer(ctx, "norm");
   const int64_t dim = x.dim(-1);
   require_shape(weight.shape() == Shape{dim}, "layer_norm", "weight must be (C=" + std::to_string(dim) + ")",
                 weight.shape());

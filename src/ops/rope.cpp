@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/op_clock.hpp"
+
 namespace linnet::ops {
 
 namespace {
@@ -35,6 +37,7 @@ Tensor rotate(Context& ctx, const Tensor& x, const Tensor& cos, const Tensor& si
 }  // namespace
 
 Tensor rope(Context& ctx, const Tensor& x, const Tensor& cos, const Tensor& sin) {
+  const OpTimer timer(ctx, "rope");
   require_shape(x.shape().rank() == 3, "rope", "x must be (N, H, D)", x.shape());
   require_shape(cos.shape() == sin.shape() && cos.dim(0) == x.dim(0) && 2 * cos.dim(1) <= x.dim(2), "rope",
                 "cos and sin must be (N, R/2) with R <= D of " + x.shape().to_string(), cos.shape());

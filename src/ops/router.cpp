@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "ops/op_clock.hpp"
+
 namespace linnet::ops {
 
 namespace {
@@ -33,6 +35,7 @@ bool over_chosen(RouterWeights mode) {
 }  // namespace
 
 Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode) {
+  const OpTimer timer(ctx, "route");
   const int64_t rows = logits.dim(0);
   const int64_t experts = logits.dim(1);
   require_shape(k >= 1 && k <= experts, "route", "logits must be (N, E >= " + std::to_string(k) + ")", logits.shape());

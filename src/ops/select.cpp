@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ops/op_clock.hpp"
+
 namespace linnet::ops {
 
 namespace {
@@ -34,6 +36,7 @@ Tensor scatter(Context& ctx, const Tensor& x, std::span<const int32_t> ids, cons
 }  // namespace
 
 Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> ids) {
+  const OpTimer timer(ctx, "gather");
   require_shape(table.shape().rank() == 2, "gather_rows", "table must be (V, C)", table.shape());
   for (const int32_t id : ids) {
     require_shape(id >= 0 && id < table.dim(0), "gather_rows", "id " + std::to_string(id) + " must be a row",
@@ -48,6 +51,7 @@ Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> i
 
 Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales,
                         int64_t rows) {
+  const OpTimer timer(ctx, "scatter");
   require_shape(x.dim(0) == static_cast<int64_t>(ids.size()), "scatter_add_rows", "x must have one row an id",
                 x.shape());
   Tensor out = scatter(ctx, x, ids, scales, rows);
@@ -69,6 +73,7 @@ Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> 
 }
 
 Tensor columns(Context& ctx, const Tensor& x, int64_t begin, int64_t count, int64_t stride) {
+  const OpTimer timer(ctx, "columns");
   const int64_t dim = x.dim(-1);
   require_shape(x.shape().rank() == 2 && begin >= 0 && count >= 1 && begin + (count - 1) * stride < dim, "columns",
                 "x must be (N, C > " + std::to_string(begin + (count - 1) * stride) + ")", x.shape());

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/panel.hpp"
+#include "ops/peak_loops.hpp"
 
 namespace linnet::kernels {
 
@@ -71,6 +72,7 @@ struct CpuKernels {
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
+  PeakLoops peaks;
 };
 
 namespace avx2 {

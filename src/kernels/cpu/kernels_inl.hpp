@@ -6,6 +6,7 @@
 #include "kernels/cpu/math_inl.hpp"
 // After the maths that it uses.
 #include "kernels/cpu/attention_inl.hpp"
+#include "kernels/cpu/peak_inl.hpp"
 #include "kernels/cpu/quant_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
@@ -33,6 +34,7 @@ constexpr CpuKernels kKernels{
     .rms_norm = rms_norm,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,
+    .peaks = {multiply_int8, multiply_f32, read_lines},
 };
 
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

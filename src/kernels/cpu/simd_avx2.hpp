@@ -33,6 +33,16 @@ inline constexpr int kFloatRowTile = 6;
 inline constexpr int64_t kAttentionRows = 4;
 inline constexpr int kAttentionVecs = 1;
 
+// The compiler may no longer assume what is in `a`, nor leave its computation out.
+LINNET_INLINE void hide(F32& a) {
+  asm volatile("" : "+x"(a.lo), "+x"(a.hi));
+}
+LINNET_INLINE void hide(I32& a) {
+  asm volatile("" : "+x"(a.lo), "+x"(a.hi));
+}
+LINNET_INLINE void hide(U8& a) {
+  asm volatile("" : "+x"(a.lo), "+x"(a.hi));
+}
 LINNET_INLINE F32 zero() {
   return {_mm256_setzero_ps(), _mm256_setzero_ps()};
 }

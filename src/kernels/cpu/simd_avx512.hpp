@@ -38,6 +38,16 @@ inline constexpr int kFloatRowTile = 12;
 inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 4;
 
+// The compiler may no longer assume what is in `a`, nor leave its computation out.
+LINNET_INLINE void hide(F32& a) {
+  asm volatile("" : "+v"(a.v));
+}
+LINNET_INLINE void hide(I32& a) {
+  asm volatile("" : "+v"(a.v));
+}
+LINNET_INLINE void hide(U8& a) {
+  asm volatile("" : "+v"(a.v));
+}
 LINNET_INLINE F32 zero() {
   return {_mm512_setzero_ps()};
 }
