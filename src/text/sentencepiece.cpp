@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstring>
 #include <fmt/format.h>
-#include <limits>
 
 #include "text/score_bpe.hpp"
 #include "text/sentencepiece_normalizer.hpp"
@@ -192,19 +191,18 @@ std::vector<bool> ids_of(const Vocabulary& vocabulary, std::initializer_list<Tok
 Status build_unigram(const SentencePieceModel& model, TokenizerParts& parts, const std::string& place) {
   UnigramOptions options;
   float lowest = 0;
-  float highest = std::numeric_limits<float>::min();  // sic: unigram_model.cc begins at FLT_MIN, not at -FLT_MAX
   bool any = false;
   for (const SentencePieceModel::Piece& piece : model.pieces) {
     if (piece.kind != TokenKind::kNormal) continue;
     lowest = any ? std::min(lowest, piece.score) : piece.score;
-    highest = std::max(highest, piece.score);
     any = true;
   }
   for (const SentencePieceModel::Piece& piece : model.pieces) {
-    // A user's symbol gets a bonus, so that it is always chosen: unigram_model.cc.
-    options.scores.push_back(piece.kind == TokenKind::kUserDefined
-                                 ? static_cast<double>(static_cast<float>(piece.text.size()) * highest - 0.1f)
-                                 : static_cast<double>(piece.score));
+    // A user's symbol scores so high that it is always chosen, the longer the better: unigram_model.cc.
+    options.scores.push_back(
+        piece.kind == TokenKind::kUserDefined
+            ? static_cast<double>(static_cast<float>(0.1 * (static_cast<int>(piece.text.size()) - 1)))
+            : static_cast<double>(piece.score));
   }
   options.used = ids_of(parts.vocabulary, {TokenKind::kNormal, TokenKind::kUserDefined});
   options.unk_score = static_cast<double>(lowest - 10.0f);

@@ -1,7 +1,9 @@
 #include "text/unigram.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
+#include <type_traits>
 
 #include "base/utf8.hpp"
 
@@ -39,16 +41,30 @@ Status UnigramModel::encode(std::string_view text, std::span<const TextSpan> wor
   return ok_status();
 }
 
+// Of long texts a float's digits would no longer tell the paths apart (sentencepiece 0.2.3, EncodeOptimized).
+void UnigramModel::begin_anew(std::span<Node<float>> nodes) {
+  constexpr float kMostFloatSum = 100'000.0f;
+  const float sum = nodes[0].score;
+  if (std::abs(sum) <= kMostFloatSum) return;
+  for (Node<float>& node : nodes) {
+    if (node.length > 0) node.score -= sum;
+  }
+}
+
 template <class Score>
 Status UnigramModel::encode_word(std::string_view word, std::vector<Node<Score>>& nodes,
                                  std::vector<int32_t>& out) const {
   nodes.assign(word.size() + 1, {});
+  size_t reached = 0;  // the last node that has a path
   const auto reach = [&](size_t end, size_t length, double score, int32_t id) {
     Node<Score>& node = nodes[end];
+    reached = std::max(reached, end);
     const auto rounded = static_cast<Score>(score);
     if (node.length == 0 || rounded > node.score) node = {rounded, static_cast<uint32_t>(length), id};
   };
   for (size_t at = 0; at < word.size();) {
+    if constexpr (std::is_same_v<Score, float>)
+      begin_anew(std::span(nodes).subspan(at, std::max(reached, at) - at + 1));
     const double so_far = static_cast<double>(nodes[at].score);
     const auto character =
         static_cast<uint8_t>(word[at]) < 0x80 ? size_t{1} : static_cast<size_t>(decode_utf8(word.substr(at)).length);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -16,12 +17,13 @@
 namespace linnet {
 
 struct UnigramOptions {
-  std::vector<double> scores;     // by id
-  std::vector<bool> used;         // by id: may a text be cut into it?
-  double unk_score = 0;           // of a character without a token
-  int32_t unk = kNoToken;         // a run of such characters is one token
-  bool byte_fallback = false;     // its bytes' "<0x..>" tokens instead, where there are all
-  bool single_precision = false;  // sums are rounded to float: what sentencepiece does
+  std::vector<double> scores;  // by id
+  std::vector<bool> used;      // by id: may a text be cut into it?
+  double unk_score = 0;        // of a character without a token
+  int32_t unk = kNoToken;      // a run of such characters is one token
+  bool byte_fallback = false;  // its bytes' "<0x..>" tokens instead, where there are all
+  // Sums are rounded to float, and begin anew at 0 once they pass kMostFloatSum: what sentencepiece does.
+  bool single_precision = false;
 };
 
 class UnigramModel : public TokenModel {
@@ -45,6 +47,7 @@ class UnigramModel : public TokenModel {
   };
 
   UnigramModel() = default;
+  static void begin_anew(std::span<Node<float>> nodes);
   template <class Score>
   Status encode_word(std::string_view word, std::vector<Node<Score>>& nodes, std::vector<int32_t>& out) const;
   Status write_unknown(std::string_view text, std::vector<int32_t>& out) const;
