@@ -13,7 +13,7 @@ namespace {
 
 Status make_folders(const fs::path& folder) {
   std::error_code code;
-  fs::create_directories(folder, code);
+  if (!folder.empty()) fs::create_directories(folder, code);  // empty: the current one
   if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), folder.string(), {}};
   return ok_status();
 }

@@ -29,6 +29,15 @@ TEST(PartFile, GrowsOverSeveralRunsAndTakesItsPlace) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST(PartFile, ABareNameIsInTheCurrentFolder) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(testing::TempDir());
+  auto file = PartFile::open("linnet_bare.part");
+  ASSERT_TRUE(file.ok()) << file.error().to_string();
+  file->discard();
+  std::filesystem::current_path(before);
+}
+
 TEST(PartFile, ClearStartsAgainAndLinksAreRefused) {
   const auto folder = TemporaryFolder::create(testing::TempDir(), "linnet_part");
   auto part = PartFile::open(folder->path() / "a");

@@ -21,15 +21,21 @@ std::string amount(const Progress& progress, uint64_t value) {
 }
 
 std::string title(const Progress& progress) {
-  return progress.item.empty() ? progress.stage : progress.stage + " " + progress.item;
+  const std::string part = progress.parts > 1 ? fmt::format(" part {} of {} of", progress.part, progress.parts) : "";
+  return progress.item.empty() ? progress.stage : progress.stage + part + " " + progress.item;
+}
+
+uint64_t tenths(const Progress& progress) {
+  if (progress.total == 0) return 0;
+  return static_cast<uint64_t>(10 * static_cast<double>(progress.done) / static_cast<double>(progress.total));
 }
 
 // The numbers behind the title: percent, amounts, rate, time left.
 std::string numbers(const Progress& progress) {
   std::string text;
   if (progress.total > 0) {
-    const double share = static_cast<double>(progress.done) / static_cast<double>(progress.total);
-    text += fmt::format("{:3.0f}%  {} of {}", std::floor(100 * std::min(share, 1.0)), amount(progress, progress.done),
+    const double percent = 100 * static_cast<double>(progress.done) / static_cast<double>(progress.total);
+    text += fmt::format("{:3.0f}%  {} of {}", std::floor(std::min(percent, 100.0)), amount(progress, progress.done),
                         amount(progress, progress.total));
   } else {
     text += amount(progress, progress.done);
@@ -54,6 +60,12 @@ std::string cut(std::string_view text, size_t columns) {
     text.remove_prefix(length);
   }
   return out;
+}
+
+// `text` with an ellipsis where it has more than `columns` characters.
+std::string shortened(std::string_view text, size_t columns) {
+  const std::string whole = cut(text, columns);
+  return whole.size() == text.size() || columns == 0 ? whole : cut(text, columns - 1) + "…";
 }
 
 }  // namespace
@@ -101,8 +113,10 @@ std::string progress_bar(const Progress& progress, int columns) {
   const size_t room = static_cast<size_t>(std::max(columns, 20)) - 1;  // the last column would wrap on some terminals
   constexpr size_t kMostBar = 30;
   constexpr size_t kLeastBar = 8;
-  if (progress.total == 0 || name.size() + figures.size() + kLeastBar + 6 > room)
-    return cut(name + "  " + figures, room);
+  if (progress.total == 0 || name.size() + figures.size() + kLeastBar + 6 > room) {
+    const size_t left = room - std::min(room, figures.size() + 2);
+    return cut((name.size() <= left ? name : shortened(name, left)) + "  " + figures, room);
+  }
   const size_t width = std::min(kMostBar, room - name.size() - figures.size() - 6);
   const double share = std::min(1.0, static_cast<double>(progress.done) / static_cast<double>(progress.total));
   const auto filled = static_cast<size_t>(share * static_cast<double>(width));
@@ -121,12 +135,16 @@ ProgressPrinter::ProgressPrinter(ProgressPrinter&& other) noexcept
       interval_(other.interval_),
       began_(other.began_),
       next_(other.next_),
+      shown_at_(other.shown_at_),
+      shown_tenths_(other.shown_tenths_),
       last_(std::move(other.last_)),
       unshown_(std::exchange(other.unshown_, false)),
       on_line_(std::exchange(other.on_line_, false)) {}
 
 void ProgressPrinter::show(const Progress& progress) {
   unshown_ = false;
+  shown_at_ = std::chrono::steady_clock::now();
+  shown_tenths_ = tenths(progress);
   if (!bar_) {
     std::fputs((progress_line(progress) + "\n").c_str(), stderr);
     return;
@@ -136,26 +154,30 @@ void ProgressPrinter::show(const Progress& progress) {
   on_line_ = true;
 }
 
+bool ProgressPrinter::is_due(const Progress& progress, std::chrono::steady_clock::time_point now) const {
+  // A log of an hour's work need not be hundreds of lines; one that stands still for long looks dead.
+  constexpr auto kPatience = std::chrono::seconds(30);
+  return now >= next_ && (bar_ || tenths(progress) > shown_tenths_ || now - shown_at_ >= kPatience);
+}
+
 void ProgressPrinter::update(const Progress& progress) {
   const auto now = std::chrono::steady_clock::now();
-  const bool other = progress.item != last_.item || progress.stage != last_.stage;
+  const bool other = progress.item != last_.item || progress.stage != last_.stage || progress.part != last_.part;
   if (other) {
     finish();
-    began_ = now;
+    began_ = shown_at_ = now;
+    shown_tenths_ = 0;
   }
   last_ = progress;
   unshown_ = true;
-  if (!other && now < next_) return;
   // In a log, work that ends within the first interval needs no line of its own at the start.
-  if (other && !bar_) {
-    next_ = now + interval_;
-    return;
-  }
-  next_ = now + interval_;
-  show(progress);
+  const bool due = other ? bar_ : is_due(progress, now);
+  if (other || due) next_ = now + interval_;
+  if (due) show(progress);
 }
 
 void ProgressPrinter::note(std::string_view text) {
+  if (last_.total > 0 && last_.done >= last_.total) finish();
   if (on_line_) std::fputs("\r\x1b[K", stderr);
   on_line_ = false;
   std::fputs((std::string(text) + "\n").c_str(), stderr);

@@ -33,6 +33,45 @@ TEST(Progress, UnknownTotalHasNoPercentAndNoEnd) {
   EXPECT_EQ(progress_line(progress), "downloading a.gguf  50.0 MB  10.0 MB/s");
 }
 
+TEST(Progress, PartsAreNamedAndALongNameIsCutBeforeTheFigures) {
+  Progress progress = half();
+  progress.item = "a-package-with-a-very-long-name-indeed.gguf";
+  progress.part = 2;
+  progress.parts = 4;
+  EXPECT_EQ(progress_line(progress),
+            "downloading part 2 of 4 of a-package-with-a-very-long-name-indeed.gguf   50%  50.0 MB of 100 MB"
+            "  10.0 MB/s  5 s left");
+  EXPECT_EQ(progress_bar(progress, 80),
+            "downloading part 2 of 4 of a-pac…   50%  50.0 MB of 100 MB  10.0 MB/s  5 s left");
+}
+
+TEST(Progress, ALogHasALineForEachTenthThatTakesLong) {
+  testing::internal::CaptureStderr();
+  {
+    ProgressPrinter log(false, milliseconds(0));
+    Progress progress = half();
+    for (progress.done = 0; progress.done < progress.total; progress.done += 1'000'000) log.update(progress);
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 9) << text;
+}
+
+TEST(Progress, ANoteStandsBelowAFullBarAndInPlaceOfAnother) {
+  testing::internal::CaptureStderr();
+  {
+    ProgressPrinter bar(true);
+    Progress progress = half();
+    bar.update(progress);
+    bar.note("in between");
+    progress.done = progress.total;
+    bar.update(progress);
+    bar.note("after");
+  }
+  const std::string text = testing::internal::GetCapturedStderr();
+  EXPECT_NE(text.find("\r\x1b[Kin between\n"), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("\x1b[K\nafter\n")) << text;
+}
+
 TEST(Progress, NeverClaimsMoreThanAllOfIt) {
   Progress progress = half();
   progress.done = 150'000'000;
@@ -56,7 +95,7 @@ TEST(Progress, ALogHasNoLineForBriefWorkAndOneAtTheEndOfLongWork) {
     long_work.update(progress);
     long_work.note("a note");
   }
-  EXPECT_EQ(testing::internal::GetCapturedStderr(), "a note\ndownloading a.gguf  100%  100 MB of 100 MB  10.0 MB/s\n");
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "downloading a.gguf  100%  100 MB of 100 MB  10.0 MB/s\na note\n");
 }
 
 TEST(Progress, ABarIsDrawnInOneLineAndEndsIt) {

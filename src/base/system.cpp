@@ -4,11 +4,12 @@
 #include <fmt/core.h>
 #include <fstream>
 #include <sched.h>
-#include <sstream>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <thread>
 #include <unistd.h>
+
+#include "base/cgroup.hpp"
 
 namespace linnet {
 
@@ -17,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 // The number after "Key:" in a /proc file, in kB, as bytes.
-uint64_t proc_kilobytes(const char* path, const std::string& key) {
+uint64_t proc_kilobytes(const fs::path& path, const std::string& key) {
   std::ifstream file(path);
   std::string line;
   while (std::getline(file, line)) {
@@ -26,58 +27,15 @@ uint64_t proc_kilobytes(const char* path, const std::string& key) {
   return 0;
 }
 
-// The first word of a file, empty if there is none.
-std::string first_word(const fs::path& path) {
-  std::ifstream file(path);
-  std::string word;
-  file >> word;
-  return word;
-}
-
-// This process's cgroup v2 folder, or the root of the hierarchy.
-fs::path cgroup_dir() {
-  std::ifstream file("/proc/self/cgroup");
-  std::string line;
-  while (std::getline(file, line)) {
-    if (line.rfind("0::", 0) == 0) return "/sys/fs/cgroup" + line.substr(3);
-  }
-  return "/sys/fs/cgroup";
-}
-
-// Calls visit(folder) for this process's cgroup and each of its parents: every level's limit binds.
-template <class Visit>
-void for_each_cgroup(const Visit& visit) {
-  for (fs::path dir = cgroup_dir(); dir.string().size() >= std::string("/sys/fs/cgroup").size();
-       dir = dir.parent_path()) {
-    visit(dir);
-  }
-}
-
-bool is_number(const std::string& word) {
-  return !word.empty() && word.size() < 19 &&
-         std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
 }  // namespace
 
-MemoryInfo memory_info() {
-  MemoryInfo info{proc_kilobytes("/proc/meminfo", "MemTotal:"), proc_kilobytes("/proc/meminfo", "MemAvailable:")};
-  for_each_cgroup([&](const fs::path& dir) {
-    const std::string limit = first_word(dir / "memory.max");
-    const std::string used = first_word(dir / "memory.current");
-    if (!is_number(limit) || !is_number(used)) return;
-    const uint64_t max = std::stoull(limit);
-    info.total = std::min(info.total, max);
-    // Page cache counts as used, but the kernel gives it back.
-    uint64_t file_cache = 0;
-    std::ifstream stat(dir / "memory.stat");
-    std::string key;
-    for (uint64_t value = 0; stat >> key >> value;) {
-      if (key == "inactive_file" || key == "active_file") file_cache += value;
-    }
-    const uint64_t held = std::stoull(used) - std::min<uint64_t>(file_cache, std::stoull(used));
-    info.available = std::min(info.available, max > held ? max - held : 0);
-  });
+MemoryInfo memory_info(const fs::path& root) {
+  MemoryInfo info{proc_kilobytes(root / "proc/meminfo", "MemTotal:"),
+                  proc_kilobytes(root / "proc/meminfo", "MemAvailable:")};
+  for (const CgroupMemory& group : cgroup_memory(root)) {
+    info.total = std::min(info.total, group.limit);
+    info.available = std::min(info.available, group.limit > group.held ? group.limit - group.held : 0);
+  }
   return info;
 }
 
@@ -102,17 +60,11 @@ uint64_t free_disk_bytes(const fs::path& path) {
 int usable_cores() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  int cores = ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
-                                                            : static_cast<int>(std::thread::hardware_concurrency());
-  for_each_cgroup([&](const fs::path& dir) {
-    std::ifstream file(dir / "cpu.max");
-    std::string quota;
-    std::string period;
-    if (!(file >> quota >> period) || !is_number(quota) || !is_number(period) || std::stoull(period) == 0) return;
-    const uint64_t whole = (std::stoull(quota) + std::stoull(period) - 1) / std::stoull(period);
-    cores = static_cast<int>(std::min<uint64_t>(static_cast<uint64_t>(cores), std::max<uint64_t>(whole, 1)));
-  });
-  return std::max(cores, 1);
+  const int cores = ::sched_getaffinity(0, sizeof set, &set) == 0
+                        ? CPU_COUNT(&set)
+                        : static_cast<int>(std::thread::hardware_concurrency());
+  const auto allowed = static_cast<uint64_t>(std::max(cores, 1));
+  return static_cast<int>(std::min(cgroup_cores().value_or(allowed), allowed));
 }
 
 std::string cpu_name() {

@@ -12,7 +12,8 @@ struct MemoryInfo {
   uint64_t available = 0;  // bytes it may still take without swapping
 };
 
-MemoryInfo memory_info();
+// `root`: where proc/ and what it names are looked for.
+MemoryInfo memory_info(const std::filesystem::path& root = "/");
 uint64_t resident_bytes();                                    // of this process, now
 uint64_t peak_resident_bytes();                               // of this process, highest so far
 uint64_t free_disk_bytes(const std::filesystem::path& path);  // for this user; of the nearest existing parent

@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "base/cancel.hpp"
-#include "base/file.hpp"
 #include "base/terminal.hpp"
+#include "cli/batch.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/chat_prompt.hpp"
@@ -19,7 +19,7 @@ struct Flags {
   SamplingFlags sampling;
   std::string prompt;
   std::string system;
-  std::string batch;
+  BatchOptions batch;
   bool chat = false;
   bool json = false;
   bool stats = false;
@@ -127,34 +127,41 @@ Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& param
   return result.reason == FinishReason::kCancelled ? cancel.check() : ok_status();
 }
 
-// Line `number` of a batch file.
-Result<std::vector<int32_t>> batch_prompt(Prompts& prompts, std::string_view line, const std::string& place) {
-  TRY_ASSIGN(const Json json, parse_json(line, place));
-  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+// The tokens of one line of a batch file.
+Result<std::vector<int32_t>> batch_prompt(Prompts& prompts, const JsonObject& object) {
   if (const Json* messages = object.find("messages")) return prompts.chat(*messages);
-  if (!object.has("prompt")) return invalid("has neither \"prompt\" nor \"messages\"", place);
+  if (!object.has("prompt")) return invalid("has neither \"prompt\" nor \"messages\"", object.place());
   TRY_ASSIGN(const std::string text, object.string("prompt"));
   return prompts.question(text);
 }
 
-Status run_batch(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
-  TRY_ASSIGN(const std::string text, flags.batch == "-" ? read_stdin() : read_file(flags.batch));
+Status run_lines(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
   Prompts prompts(flags, speaker);
   Session session = speaker.session();
-  size_t number = 0;
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-    const std::string place = flags.batch + ":" + std::to_string(number);
-    TRY_ASSIGN(const std::vector<int32_t> tokens, batch_prompt(prompts, line, place));
-    auto result = generate(session, speaker.tokenizer, tokens, params, {}, &interrupt_token());
-    if (!result.ok()) return std::move(result).error().at(place);
-    TRY(interrupt_token().check());
-    TRY(print_json(to_json(*result, speaker.tokenizer, flags.logprobs >= 0)));
-    if (flags.stats) print_stats(*result);
+  const CancelToken& cancel = interrupt_token();
+  const auto answer = [&](const JsonObject& object) -> Result<Json> {
+    TRY_ASSIGN(const std::vector<int32_t> tokens, batch_prompt(prompts, object));
+    TRY_ASSIGN(const Generated result, generate(session, speaker.tokenizer, tokens, params, {}, &cancel));
+    TRY(cancel.check());
+    if (flags.stats) print_stats(result);
+    return to_json(result, speaker.tokenizer, flags.logprobs >= 0);
+  };
+  BatchOptions options = flags.batch;
+  // Lines that come on the same screen would tear a bar, and show themselves how far it is.
+  options.progress = !flags.stats && (!options.output.empty() || !stdout_is_terminal());
+  return run_batch(options, answer, cancel);
+}
+
+// What would make no sense for any prompt.
+Status check_use(const Flags& flags) {
+  if (flags.batch.input.empty()) {
+    if (!flags.batch.output.empty() || flags.batch.resume) return usage_error("--output and --resume go with --batch");
+    if (!flags.prompt.empty() || !stdin_is_terminal()) return ok_status();
+    return usage_error("there is no prompt", "give one: linnet generate MODEL \"Once upon a time\", or pipe one in");
+  }
+  if (!flags.prompt.empty()) return usage_error("give a prompt or --batch, not both");
+  if (flags.batch.resume && flags.batch.output.empty()) {
+    return usage_error("--resume needs the file that an earlier run wrote", "name it by --output FILE");
   }
   return ok_status();
 }
@@ -173,17 +180,15 @@ Status check_choice(const SamplingParams& sampling) {
 }
 
 Status run(const Flags& flags) {
-  const bool from_terminal = flags.prompt.empty() && flags.batch.empty() && stdin_is_terminal();
-  if (from_terminal)
-    return usage_error("there is no prompt", "give one: linnet generate MODEL \"Once upon a time\", or pipe one in");
-  if (!flags.prompt.empty() && !flags.batch.empty()) return usage_error("give a prompt or --batch, not both");
+  TRY(check_use(flags));
   TRY_ASSIGN(GenerateParams params, flags.sampling.read());
   TRY(check_choice(params.sampling));
   interrupt_token();
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   params.end_tokens = speaker->end_tokens;
   if (flags.logprobs >= 0) params.top_logprobs = flags.logprobs;
-  return flags.batch.empty() ? run_one(flags, *speaker, params) : run_batch(flags, *speaker, params);
+  TRY(params.check(speaker->tokenizer));
+  return flags.batch.input.empty() ? run_one(flags, *speaker, params) : run_lines(flags, *speaker, params);
 }
 
 }  // namespace
@@ -194,8 +199,13 @@ Job declare_generate(Arguments& args) {
   args.add("PROMPT", flags->prompt, "the text to continue; without it, standard input");
   args.flag("--chat", flags->chat, "the prompt is a question: ask it through the model's chat template");
   args.add("--system", flags->system, "with --chat: what the model is told first");
-  args.add("--batch", flags->batch,
-           "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line: a JSON line each, in order");
+  args.add(
+      "--batch", flags->batch.input,
+      "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line, and perhaps an \"id\": a JSON line "
+      "each, in order; what fails has an \"error\" there");
+  args.add("--output", flags->batch.output, "with --batch: a new file for the lines, instead of standard output");
+  args.flag("--resume", flags->batch.resume,
+            "with --output: keep the lines that are there and make those that are not");
   args.flag("--json", flags->json, "one JSON object instead of text");
   args.add("--logprobs", flags->logprobs, "as JSON, with the log-probabilities of each token and of the N likeliest")
       .in_range(0, 100);

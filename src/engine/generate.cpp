@@ -35,15 +35,6 @@ int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
 }
 
-Status check_bias(const SamplingParams& params, int32_t vocab_size) {
-  for (const auto& [id, bias] : params.logit_bias) {
-    if (id >= 0 && id < vocab_size) continue;
-    return usage_error(fmt::format("logit-bias names token {}, and the model has {} tokens", id, vocab_size),
-                       "linnet tokens shows the ids of a text");
-  }
-  return ok_status();
-}
-
 GeneratedToken describe(int32_t id, std::span<const float> logits, std::optional<int32_t> top) {
   if (!top) return {{id, 0}, {}};
   return {{id, log_probability(logits, id)}, *top > 0 ? top_tokens(logits, *top) : std::vector<TokenChance>()};
@@ -51,12 +42,22 @@ GeneratedToken describe(int32_t id, std::span<const float> logits, std::optional
 
 }  // namespace
 
+Status GenerateParams::check(const Tokenizer& tokenizer) const {
+  TRY(sampling.check());
+  for (const auto& [id, bias] : sampling.logit_bias) {
+    if (id >= 0 && id < tokenizer.vocab_size()) continue;
+    return usage_error(
+        fmt::format("logit-bias names token {}, and the model has {} tokens", id, tokenizer.vocab_size()),
+        "linnet tokens shows the ids of a text");
+  }
+  return ok_status();
+}
+
 Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                            const GenerateParams& params, const std::function<void(std::string_view)>& on_text,
                            const CancelToken* cancel) {
   if (prompt.empty()) return usage_error("the prompt is empty", "give some text to continue");
-  TRY(params.sampling.check());
-  TRY(check_bias(params.sampling, tokenizer.vocab_size()));
+  TRY(params.check(tokenizer));
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
   result.reused_tokens = std::min(common_prefix(prompt, session.tokens()), result.prompt_tokens - 1);

@@ -23,6 +23,9 @@ struct GenerateParams {
   std::vector<std::string> stop_strings;  // likewise
   // Log-probabilities: of each chosen token, and of so many likeliest beside it. Without a number none is computed.
   std::optional<int32_t> top_logprobs;
+
+  // Error kUsage: a setting out of its range, a logit bias for a token that is not there.
+  Status check(const Tokenizer& tokenizer) const;
 };
 
 struct GeneratedToken {
@@ -41,8 +44,8 @@ struct Generated {
 };
 
 // `on_text` receives pieces of whole characters as they come. Cancelling is not an error: what there is is returned
-// with kCancelled. Errors: a prompt that does not fit, an empty prompt, a
-// logit bias for a token that is not there.
+// with kCancelled. Errors: a prompt that does not fit, an empty prompt, and
+// those of params.check().
 Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::span<const int32_t> prompt,
                            const GenerateParams& params, const std::function<void(std::string_view)>& on_text,
                            const CancelToken* cancel = nullptr);

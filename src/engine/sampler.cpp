@@ -1,8 +1,10 @@
 #include "engine/sampler.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <fmt/core.h>
+#include <limits>
 #include <numeric>
 
 #include "base/check.hpp"
@@ -44,9 +46,12 @@ float log_probability(std::span<const float> logits, int32_t id) {
 }
 
 std::vector<TokenChance> top_tokens(std::span<const float> logits, int32_t count) {
-  std::vector<int32_t> ids(logits.size());
-  std::iota(ids.begin(), ids.end(), 0);
-  const auto keep = std::min<size_t>(static_cast<size_t>(std::max(count, 0)), ids.size());
+  const auto keep = std::min<size_t>(static_cast<size_t>(std::max(count, 0)), logits.size());
+  if (keep == 0) return {};
+  HighestFloats highest;
+  highest.scan(logits);
+  std::vector<int32_t> ids;
+  highest.for_each_from(logits, highest.reached_by(keep), [&](int32_t id) { ids.push_back(id); });
   std::partial_sort(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(keep), ids.end(), [&](int32_t a, int32_t b) {
     const float x = logits[static_cast<size_t>(a)];
     const float y = logits[static_cast<size_t>(b)];
@@ -83,70 +88,172 @@ bool likelier(const Candidate& a, const Candidate& b) {
   return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
 }
 
-void normalise(std::vector<Candidate>& list) {
+// e^x for x <= 0, to about 2e-7 of it; e^-87 (1.6e-38) below -87, which no sum notices. Without a branch or a call, so
+// that loops over it become vectors.
+// x = n ln 2 + r, |r| <= ln 2 / 2 (Cody & Waite), and the polynomial of Cephes' expf for e^r.
+float exp_of_negative(float x) {
+  constexpr float kLowest = -87;
+  constexpr float kRounder = 12582912;  // 1.5 * 2^23: adding it rounds to a whole number, which its last bits hold
+  // Of numbers below zero the lower has the larger bits; a comparison of floats would be a branch to the compiler.
+  const float clamped = std::bit_cast<float>(std::min(std::bit_cast<uint32_t>(x), std::bit_cast<uint32_t>(kLowest)));
+  const float shifted = clamped * 1.44269504088896341f + kRounder;
+  const float n = shifted - kRounder;
+  const float r = (clamped - n * 0.693359375f) + n * 2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + (r + 1.0f);
+  const int32_t exponent = std::bit_cast<int32_t>(shifted) - std::bit_cast<int32_t>(kRounder);
+  const float power = std::bit_cast<float>((exponent + 127) << 23);
+  return p * power;
+}
+
+// The sum of e^((x - highest) / temperature) over all.
+double sum_of_weights(std::span<const float> logits, float highest, float temperature) {
+  // A float sums few enough terms, in pairs, that none of their digits are lost.
+  constexpr size_t kTerms = 256;
+  float weights[kTerms];
+  double sum = 0;
+  for (; logits.size() >= kTerms; logits = logits.subspan(kTerms)) {
+    for (size_t i = 0; i < kTerms; ++i) weights[i] = exp_of_negative((logits[i] - highest) / temperature);
+    for (size_t half = kTerms / 2; half > 0; half /= 2) {
+      for (size_t i = 0; i < half; ++i) weights[i] += weights[i + half];
+    }
+    sum += double{weights[0]};
+  }
+  for (const float x : logits) sum += double{exp_of_negative((x - highest) / temperature)};
+  return sum;
+}
+
+// Until normalise(), probabilities are weights: multiples of what they will be.
+double sum_of(std::span<const Candidate> list) {
   double sum = 0;
   for (const Candidate& c : list) sum += c.probability;
+  return sum;
+}
+
+void normalise(std::vector<Candidate>& list) {
+  const double sum = sum_of(list);
   for (Candidate& c : list) c.probability /= sum;
 }
 
-// Keeps the first of the list, in the order that `before` gives, until their probabilities sum to `mass`. A heap,
-// because the vocabulary is large and what is kept is few: only those are ever put in order.
+// Keeps the first of the list, in the order that `before` gives, until their weights sum to `mass`; all of them where
+// they never do. Halves what is undecided, so the time grows with the list and never with its order.
 template <class Before>
 void keep_until(std::vector<Candidate>& list, double mass, const Before& before) {
-  const auto after = [&](const Candidate& a, const Candidate& b) { return before(b, a); };
-  std::make_heap(list.begin(), list.end(), after);
-  auto kept = list.end();
-  double sum = 0;
-  do {
-    std::pop_heap(list.begin(), kept, after);
-    sum += (--kept)->probability;
-  } while (kept != list.begin() && sum < mass);
-  list.erase(list.begin(), kept);
-  normalise(list);
+  auto low = list.begin();  // what is before it is kept, and weighs less than `mass`
+  auto high = list.end();   // nothing from here on is kept
+  double weight = 0;
+  while (high - low > 1) {
+    const auto middle = low + (high - low) / 2;
+    std::nth_element(low, middle, high, before);
+    const double step = sum_of({low, middle});
+    if (weight + step >= mass) {
+      high = middle;
+    } else {
+      weight += step;
+      low = middle;
+    }
+  }
+  list.erase(high, list.end());
 }
 
-void keep_typical(std::vector<Candidate>& list, double mass) {
-  double entropy = 0;
-  for (const Candidate& c : list) entropy -= c.probability > 0 ? c.probability * std::log(c.probability) : 0;
-  const auto surprise = [&](const Candidate& c) { return std::abs(-std::log(c.probability) - entropy); };
-  keep_until(list, mass, [&](const Candidate& a, const Candidate& b) {
-    const double x = surprise(a);
-    const double y = surprise(b);
+// Typical tokens surprise as much as the distribution does on average. -log p less the entropy is the expected logit
+// less the token's own.
+void keep_typical(std::vector<Candidate>& list, double share) {
+  const double total = sum_of(list);
+  double expected = 0;
+  for (const Candidate& c : list) expected += c.probability / total * double{c.logit};
+  keep_until(list, share * total, [&](const Candidate& a, const Candidate& b) {
+    const double x = std::abs(expected - double{a.logit});
+    const double y = std::abs(expected - double{b.logit});
     return x < y || (x == y && likelier(a, b));
   });
 }
 
 }  // namespace
 
-std::vector<Candidate> Sampler::distribution(std::span<const float> logits) const {
-  CHECK(!logits.empty());
-  std::vector<float> changed(logits.begin(), logits.end());
-  penalise(changed);
-  const auto best = std::max_element(changed.begin(), changed.end());
-  const float highest = *best;
-  if (params_.temperature == 0) return {{static_cast<int32_t>(best - changed.begin()), 0, 1}};
-  std::vector<Candidate> list(changed.size());
-  for (size_t i = 0; i < list.size(); ++i) {
-    list[i] = {static_cast<int32_t>(i), (changed[i] - highest) / params_.temperature, 0};
+bool Sampler::changes_logits() const {
+  const bool penalties =
+      params_.repetition_penalty != 1 || params_.presence_penalty != 0 || params_.frequency_penalty != 0;
+  return (penalties && !seen_.empty()) || !params_.logit_bias.empty();
+}
+
+void Sampler::list_all_from(std::span<const float> logits, float low) {
+  list_.clear();
+  highest_.for_each_from(logits, low, [&](int32_t id) { list_.push_back({id, logits[static_cast<size_t>(id)], 0}); });
+}
+
+void Sampler::fill_in_weights() {
+  for (Candidate& c : list_) {
+    c.logit = (c.logit - highest_.value()) / params_.temperature;
+    c.probability = double{exp_of_negative(c.logit)};
   }
-  if (params_.top_k > 0 && static_cast<size_t>(params_.top_k) < list.size()) {
-    std::nth_element(list.begin(), list.begin() + params_.top_k - 1, list.end(), likelier);
-    list.resize(static_cast<size_t>(params_.top_k));
+}
+
+// The likeliest of all tokens that together have `mass` of the weight.
+void Sampler::take_likeliest(std::span<const float> logits, double mass) {
+  constexpr size_t kUsually = 64;
+  for (size_t count = kUsually;; count *= 16) {
+    list_all_from(logits, highest_.reached_by(count));
+    fill_in_weights();
+    if (list_.size() == logits.size() || sum_of(list_) >= mass) break;
   }
-  for (Candidate& c : list) c.probability = double{std::exp(c.logit)};
-  normalise(list);
-  if (params_.top_p < 1) keep_until(list, double{params_.top_p}, likelier);
+  keep_until(list_, mass, likelier);
+}
+
+// A number that is under the logit of every token that top-k and min-p leave.
+float Sampler::lowest_candidate(bool some) {
+  if (some) return highest_.reached_by(static_cast<size_t>(params_.top_k));
+  if (params_.min_p == 0) return -std::numeric_limits<float>::infinity();
+  // Lower than the edge by more than rounding takes: the exact comparison comes later.
+  const float margin = 1e-3f * (1 + params_.temperature) + 1e-6f * std::abs(highest_.value());
+  return highest_.value() + params_.temperature * std::log(params_.min_p) - margin;
+}
+
+// Fills list_ with the tokens that top-k, top-p and min-p leave, and their weights.
+void Sampler::choose_candidates(std::span<const float> logits) {
+  const bool some = params_.top_k > 0 && static_cast<size_t>(params_.top_k) < logits.size();
+  if (params_.top_p < 1 && !some) {
+    const double total = sum_of_weights(logits, highest_.value(), params_.temperature);
+    take_likeliest(logits, double{params_.top_p} * total);
+  } else {
+    list_all_from(logits, lowest_candidate(some));
+    if (some) {
+      std::nth_element(list_.begin(), list_.begin() + params_.top_k - 1, list_.end(), likelier);
+      list_.resize(static_cast<size_t>(params_.top_k));
+    }
+    fill_in_weights();
+    if (params_.top_p < 1) keep_until(list_, double{params_.top_p} * sum_of(list_), likelier);
+  }
+  // The likeliest weighs 1.
   if (params_.min_p > 0) {
-    const double most = std::min_element(list.begin(), list.end(), likelier)->probability;
-    std::erase_if(list, [&](const Candidate& c) { return c.probability < params_.min_p * most; });
-    normalise(list);
+    std::erase_if(list_, [&](const Candidate& c) { return c.probability < double{params_.min_p}; });
   }
-  if (params_.typical_p < 1) keep_typical(list, double{params_.typical_p});
-  return list;
+}
+
+const std::vector<Candidate>& Sampler::distribution(std::span<const float> logits) {
+  if (changes_logits()) {
+    changed_.assign(logits.begin(), logits.end());
+    penalise(changed_);
+    logits = changed_;
+  }
+  highest_.scan(logits);
+  if (params_.temperature == 0) {
+    list_.assign(1, {highest_.place(logits), 0, 1});
+    return list_;
+  }
+  choose_candidates(logits);
+  if (params_.typical_p < 1) keep_typical(list_, double{params_.typical_p});
+  normalise(list_);
+  return list_;
 }
 
 int32_t Sampler::sample(std::span<const float> logits) {
-  const std::vector<Candidate> list = distribution(logits);
+  const std::vector<Candidate>& list = distribution(logits);
   // Rounding: the probabilities may sum to a little less than 1, and then it is the last.
   int32_t id = list.back().id;
   double left = random_.uniform();

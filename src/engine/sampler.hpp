@@ -3,6 +3,8 @@
 //
 // Sources: transformers generation/logits_process.py; OpenAI's API reference for the two penalties; typical sampling,
 // Meister et al. 2022, arXiv:2202.00666.
+// Cost: one pass over the vocabulary for the highest logits; then only what may still be chosen is looked at. Settings
+// that need every token's probability (top-p without top-k, typical, a temperature alone) take one more pass.
 // Thread safety: a Sampler belongs to one sequence.
 #pragma once
 
@@ -13,6 +15,7 @@
 
 #include "base/random.hpp"
 #include "base/result.hpp"
+#include "engine/highest_floats.hpp"
 
 namespace linnet {
 
@@ -54,17 +57,27 @@ class Sampler {
 
   // Tokens that were there before generation: the repetition penalty counts them.
   void add_prompt(std::span<const int32_t> tokens);
-  // The tokens that may come next, in no particular order. logits: (V), finite, unchanged.
-  std::vector<Candidate> distribution(std::span<const float> logits) const;
+  // The tokens that may come next, in no particular order, until the next call. logits: (V), finite, V above 0.
+  const std::vector<Candidate>& distribution(std::span<const float> logits);
   // Draws from the distribution, remembers, returns.
   int32_t sample(std::span<const float> logits);
 
  private:
+  bool changes_logits() const;
   void penalise(std::span<float> logits) const;
+  void choose_candidates(std::span<const float> logits);
+  void take_likeliest(std::span<const float> logits, double mass);
+  float lowest_candidate(bool some);
+  void list_all_from(std::span<const float> logits, float low);
+  void fill_in_weights();
 
   SamplingParams params_;
   Random random_;
   std::map<int32_t, int32_t> seen_;  // token -> times generated; 0 for those of the prompt
+  // Kept from token to token, because getting fresh memory costs more than the arithmetic.
+  std::vector<float> changed_;
+  HighestFloats highest_;
+  std::vector<Candidate> list_;
 };
 
 }  // namespace linnet

@@ -92,20 +92,6 @@ std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype, E
   return out;
 }
 
-void add_json(GgufWriter& writer, const std::string& key, const Json& value) {
-  if (value.is_array()) {
-    writer.add(key, value.get<std::vector<bool>>());
-  } else if (value.is_boolean()) {
-    writer.add(key, value.get<bool>());
-  } else if (value.is_number_integer()) {
-    writer.add(key, value.get<uint32_t>());
-  } else if (value.is_number()) {
-    writer.add(key, value.get<float>());
-  } else {
-    writer.add(key, value.get<std::string>());
-  }
-}
-
 void add_tokenizer(GgufWriter& writer, const GgufTokenizerFields& fields) {
   const std::string base = "tokenizer.ggml.";
   writer.add(base + "model", fields.model);
@@ -156,7 +142,7 @@ Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transfor
   const GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), *model.config);
   warnings = metadata.warnings;
   GgufWriter writer;
-  for (const auto& [key, value] : metadata.entries) add_json(writer, key, value);
+  for (const auto& [key, value] : metadata.entries) TRY(writer.add_json(key, value));
   writer.add("general.file_type", file_type(options.dtype));
   if (tokenizer) {
     TRY_ASSIGN(const GgufTokenizerFields fields, to_gguf_fields(*tokenizer));

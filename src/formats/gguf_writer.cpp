@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <bit>
 #include <fmt/core.h>
+#include <limits>
 
 #include "base/check.hpp"
+#include "base/json.hpp"
 #include "formats/gguf.hpp"
 
 namespace linnet {
@@ -53,6 +55,25 @@ void GgufWriter::begin(std::string_view key, GgufType type) {
 void GgufWriter::add(std::string_view key, const GgufValue& value) {
   begin(key, value.type);
   metadata_.append(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+}
+
+Status GgufWriter::add_json(std::string_view key, const Json& value) {
+  const bool flags =
+      value.is_array() && std::all_of(value.begin(), value.end(), [](const Json& item) { return item.is_boolean(); });
+  if (flags) {
+    add(key, value.get<std::vector<bool>>());
+  } else if (value.is_boolean()) {
+    add(key, value.get<bool>());
+  } else if (value.is_number_integer() && value >= 0 && value <= std::numeric_limits<uint32_t>::max()) {
+    add(key, value.get<uint32_t>());
+  } else if (value.is_number_float()) {
+    add(key, value.get<float>());
+  } else if (value.is_string()) {
+    add(key, value.get<std::string>());
+  } else {
+    return unsupported(fmt::format("GGUF has no form for the value {} of \"{}\"", dump_json(value), key));
+  }
+  return ok_status();
 }
 
 Status GgufWriter::write(const std::filesystem::path& path, const std::vector<TensorToWrite>& tensors) const {

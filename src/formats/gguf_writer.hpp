@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_object.hpp"
 #include "formats/gguf_metadata.hpp"
 #include "formats/tensor_writer.hpp"
 
@@ -79,6 +80,9 @@ class GgufWriter {
   }
   // A value of another file, as it is there.
   void add(std::string_view key, const GgufValue& value);
+  // A JSON value with the type that llama.cpp gives such values: u32, f32, bool, string, or a list of bools. Error
+  // kUnsupported, which names the key, for anything else and for an integer outside u32; nothing is added then.
+  Status add_json(std::string_view key, const Json& value);
 
   // Writes the metadata so far and all `tensors`, in their order. Errors: a key or a tensor that is there twice, more
   // than four dimensions, FP8 (which GGUF has no type for), and whatever producing or writing meets.

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "base/random.hpp"
 #include "formats/gguf.hpp"
 #include "formats/gguf_writer.hpp"
@@ -103,6 +104,32 @@ TEST_F(Writers, PeersGgufReadsByValue) {
   EXPECT_NEAR(to_f32(*tensors.find("c.q8_0")).span<float>()[127], 1.0f, 1e-3);
   EXPECT_EQ(as_tensor(*tensors.find("d.i32")).span<int32_t>()[1], -6);
   EXPECT_EQ((*peer)->metadata().booleans("t.bools").value(), (std::vector<bool>{true, false}));
+}
+
+TEST_F(Writers, JsonTakesTheTypesOfLlamaCpp) {
+  GgufWriter writer;
+  const Json values = {{"whole", 4294967295}, {"real", 0.5}, {"flag", true}, {"text", "é"}, {"flags", {true, false}}};
+  for (const auto& [key, value] : values.items()) EXPECT_TRUE(writer.add_json(key, value).ok()) << key;
+  EXPECT_TRUE(writer.add_json("signed", int64_t{7}).ok());
+  for (const Json& wrong : {Json(-1), Json(4294967296), Json(UINT64_MAX), Json(nullptr), Json::object(),
+                            Json::array({1, 2}), Json::array({true, 1})}) {
+    const Status refused = writer.add_json("wrong", wrong);
+    ASSERT_FALSE(refused.ok()) << wrong;
+    EXPECT_NE(refused.error().to_string().find("\"wrong\""), std::string::npos);
+  }
+  ASSERT_TRUE(writer.write(folder_ + "/json.gguf", {}).ok());
+  const auto file = Gguf::open(folder_ + "/json.gguf");
+  ASSERT_TRUE(file.ok()) << file.error().to_string();
+  const GgufMetadata& back = (*file)->metadata();
+  ASSERT_EQ(back.entries().size(), 6u);
+  EXPECT_EQ(back.find("whole")->type, GgufType::kU32);
+  EXPECT_EQ(back.integer("whole", 0, UINT32_MAX).value(), 4294967295);
+  EXPECT_EQ(back.find("real")->type, GgufType::kF32);
+  EXPECT_EQ(back.number("real").value(), 0.5);
+  EXPECT_TRUE(back.boolean("flag").value());
+  EXPECT_EQ(back.string("text").value(), "é");
+  EXPECT_EQ(back.booleans("flags").value(), (std::vector<bool>{true, false}));
+  EXPECT_EQ(back.find("signed")->type, GgufType::kU32);
 }
 
 TEST_F(Writers, SafetensorsIsWhatThePeerWrites) {

