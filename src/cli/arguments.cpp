@@ -1,8 +1,44 @@
 #include "cli/arguments.hpp"
 
+#include <charconv>
+
 #include <CLI/CLI.hpp>
 
 namespace linnet::cli {
+
+namespace {
+
+template <class T>
+bool is_whole(const std::string& text, T& value) {
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return code == std::errc() && end == text.data() + text.size();
+}
+
+// An option whose text must be a T before CLI11 sees it: it takes "-1" for the largest unsigned number, and its own
+// complaint does not say what it wanted.
+template <class T>
+CLI::Option* add_number(CLI::App& app, const std::string& name, T& value, const std::string& help, const char* kind) {
+  CLI::Option* option = app.add_option(name, value, help);
+  option->check([kind](const std::string& text) {
+    T number{};
+    return is_whole(text, number) ? std::string() : std::string("must be ") + kind + ", got " + text;
+  });
+  return option;
+}
+
+constexpr const char* kWhole = "a whole number";
+constexpr const char* kUnsigned = "a whole number, 0 or more";
+constexpr const char* kNumber = "a number";
+
+// The check of a number, without the type and range that CLI11 would put into --help.
+template <class T>
+CLI::Validator range(T low, T high) {
+  CLI::Range check(low, high);
+  check.description("");
+  return check;
+}
+
+}  // namespace
 
 const Argument& Argument::required() const {
   option_->required();
@@ -10,12 +46,12 @@ const Argument& Argument::required() const {
 }
 
 const Argument& Argument::in_range(int low, int high) const {
-  option_->check(CLI::Range(low, high));
+  option_->check(range(low, high));
   return *this;
 }
 
 const Argument& Argument::in_range(double low, double high) const {
-  option_->check(CLI::Range(low, high));
+  option_->check(range(low, high));
   return *this;
 }
 
@@ -35,7 +71,9 @@ const Argument& Argument::non_negative() const {
 }
 
 const Argument& Argument::one_of(const std::vector<std::string>& values) const {
-  option_->check(CLI::IsMember(values));
+  CLI::IsMember check(values);
+  check.description("");
+  option_->check(check);
   return *this;
 }
 
@@ -53,23 +91,23 @@ Argument Arguments::add(const std::string& name, std::vector<std::string>& value
 }
 
 Argument Arguments::add(const std::string& name, int32_t& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(add_number(*app_, name, value, help, kWhole));
 }
 
 Argument Arguments::add(const std::string& name, int64_t& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(add_number(*app_, name, value, help, kWhole));
 }
 
 Argument Arguments::add(const std::string& name, uint64_t& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(add_number(*app_, name, value, help, kUnsigned));
 }
 
 Argument Arguments::add(const std::string& name, float& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(add_number(*app_, name, value, help, kNumber));
 }
 
 Argument Arguments::add(const std::string& name, double& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(add_number(*app_, name, value, help, kNumber));
 }
 
 void Arguments::flag(const std::string& name, bool& value, const std::string& help) {

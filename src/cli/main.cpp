@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <exception>
 #include <map>
+#include <memory>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 
@@ -36,27 +38,20 @@ std::vector<std::string> verb_names() {
   return names;
 }
 
-// An argument that the command line has no place for: named, with what may have been meant.
-Error unexpected(const CLI::App& app) {
-  const std::vector<std::string> extras = app.remaining(true);
-  const auto flag = std::find_if(extras.begin(), extras.end(), [](const auto& word) { return word.starts_with('-'); });
-  const std::string& word = flag != extras.end() ? *flag : extras.front();
-  const auto verbs = app.get_subcommands();
-  const CLI::App& verb = verbs.empty() ? app : *verbs.front();
-  std::vector<std::string> names;
-  for (const CLI::Option* option : verb.get_options()) names.push_back(option->get_name());
-  const std::string meant = did_you_mean(word, names);
-  const std::string help = verbs.empty() ? "linnet --help" : "linnet " + verb.get_name() + " --help";
-  const std::string what = word.starts_with('-') ? "there is no flag " : "there is no place for ";
-  return usage_error(what + without_controls(word), meant.empty() ? "see " + help : meant);
-}
+// How an argument stands in --help: what its value is, without CLI11's types and capitals.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    const bool takes_value = option->get_items_expected_max() > 0 && !option->get_positional();
+    if (takes_value) text += option->get_type_name() == "TEXT" ? " TEXT" : " NUMBER";
+    if (option->get_items_expected_max() > 1) text += " ...";
+    if (option->get_required() && !option->get_positional()) text += " (required)";
+    return text;
+  }
+};
 
-int run(int argc, char** argv) {
-  CLI::App app{"Linnet: from a pile of text to a small language model that does your job, on your own machine."};
-  app.set_version_flag("--version", "linnet " LINNET_VERSION);
-  app.require_subcommand(1);
-  app.footer("Help on a verb: linnet VERB --help");
-  std::map<const CLI::App*, Job> jobs;
+void add_verbs(CLI::App& app, std::map<const CLI::App*, Job>& jobs) {
   for (const Verb& verb : verbs()) {
     CLI::App* sub = app.add_subcommand(verb.name, verb.summary);
     sub->group(verb.group);
@@ -66,18 +61,61 @@ int run(int argc, char** argv) {
     const std::string notes = sub->get_footer();
     sub->footer((notes.empty() ? "" : notes + "\n\n") + "Example:\n  " + verb.example);
   }
-  const std::vector<std::string> names = verb_names();
-  if (argc > 1 && argv[1][0] != '-' && std::find(names.begin(), names.end(), argv[1]) == names.end()) {
-    const std::string meant = did_you_mean(argv[1], names);
-    return report(
-        usage_error("there is no verb " + without_controls(argv[1]), meant.empty() ? "see linnet --help" : meant));
+}
+
+// What is wrong with the first word of the command line; nothing when it is a verb or a flag of linnet itself.
+std::optional<Error> check_first_word(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> names = verb_names();
+  const bool flag = word.starts_with('-');
+  if (flag ? app.get_option_no_throw(word) != nullptr : std::find(names.begin(), names.end(), word) != names.end()) {
+    return std::nullopt;
   }
+  names.insert(names.end(), {"help", "--help", "--version"});
+  const std::string meant = did_you_mean(word, names);
+  return usage_error((flag ? "there is no flag " : "there is no verb ") + without_controls(word),
+                     meant.empty() ? "see linnet --help" : meant);
+}
+
+// An argument that the command line has no place for: named, with what may have been meant.
+Error unexpected(const CLI::App& app) {
+  const std::vector<std::string> extras = app.remaining(true);
+  const auto flag = std::find_if(extras.begin(), extras.end(), [](const auto& word) { return word.starts_with('-'); });
+  const std::string& word = flag != extras.end() ? *flag : extras.front();
+  const CLI::App& verb = *app.get_subcommands().front();
+  std::vector<std::string> names;
+  for (const CLI::Option* option : verb.get_options()) names.push_back(option->get_name());
+  const std::string meant = did_you_mean(word, names);
+  const std::string what = word.starts_with('-') ? "there is no flag " : "there is no place for ";
+  return usage_error(what + without_controls(word),
+                     meant.empty() ? "see linnet " + verb.get_name() + " --help" : meant);
+}
+
+int run(std::vector<std::string> words) {
+  CLI::App app{"Linnet: from a pile of text to a small language model that does your job, on your own machine.",
+               "linnet"};
+  app.formatter(std::make_shared<HelpFormatter>());
+  app.set_version_flag("--version", "linnet " LINNET_VERSION);
+  app.require_subcommand(1);
+  std::map<const CLI::App*, Job> jobs;
+  add_verbs(app, jobs);
+  app.footer("Help on a verb: linnet VERB --help");
+  if (words.empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return kUsedWrongly;
+  }
+  // `linnet help VERB` is `linnet VERB --help`.
+  const bool help = words.front() == "help";
+  while (!words.empty() && words.front() == "help") words.erase(words.begin());
+  if (help) words.emplace_back("--help");
+  if (const auto wrong = check_first_word(app, words.front())) return report(*wrong);
+  const std::string verb = words.front();
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));  // CLI11 takes them from the end
   } catch (const CLI::ExtrasError&) {
     return report(unexpected(app));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kUsedWrongly;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return report(usage_error(without_controls(error.what()), "see linnet " + verb + " --help"));
   }
   const Status status = jobs.at(app.get_subcommands().front())();
   if (!status.ok()) return report(status.error());
@@ -90,7 +128,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    return run({argv + std::min(argc, 1), argv + argc});
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "linnet: out of memory\n  close other programs, or take a smaller model\n");
   } catch (const std::exception& error) {

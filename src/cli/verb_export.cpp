@@ -28,6 +28,10 @@ Result<std::optional<Tokenizer>> tokenizer_of(const ModelHandle& model) {
 }
 
 Status run(const Flags& flags) {
+  if (flags.out.ends_with(".safetensors")) {
+    return usage_error("--out names a folder or a .gguf file, got " + flags.out,
+                       "safetensors are written into a folder, with their config and tokenizer: --out my-model");
+  }
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
   TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, tokenizer_of(model));
   TRY_ASSIGN(const Transformer weights, load_transformer(model.description));

@@ -100,6 +100,13 @@ void print_stats(const Generated& result) {
                rate(static_cast<int64_t>(result.tokens.size()), result.decode_seconds));
 }
 
+// Whoever asks a model that was trained to answer, without --chat, sees it ramble on and does not know why.
+void hint_at_chat(const Flags& flags, const Speaker& speaker) {
+  const bool watched = stdout_is_terminal() && stderr_is_terminal() && !flags.json;
+  if (!watched || flags.chat || !speaker.model.description.files.chat_template) return;
+  std::fputs("[continuing the text; with --chat, this model answers it]\n", stderr);
+}
+
 Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
   std::string text = flags.prompt;
   if (text.empty() && !stdin_is_terminal()) {
@@ -109,6 +116,7 @@ Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& param
   }
   Prompts prompts(flags, speaker);
   TRY_ASSIGN(const std::vector<int32_t> tokens, prompts.question(text));
+  hint_at_chat(flags, speaker);
   Session session = speaker.session();
   Status written = ok_status();
   CancelToken& cancel = interrupt_token();

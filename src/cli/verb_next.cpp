@@ -18,6 +18,7 @@ namespace {
 struct Flags {
   ModelFlags model;
   std::string text;
+  bool text_given = false;
   int32_t count = 10;
   bool json = false;
 };
@@ -63,7 +64,7 @@ std::string draw(const Tokenizer& tokenizer, const std::vector<TokenChance>& top
 
 Status run(Flags flags) {
   // `linnet next "text"`: one argument is the text, for the model that everybody has.
-  if (flags.text.empty()) {
+  if (!flags.text_given) {
     flags.text = std::move(flags.model.model);
     flags.model.model = kDefaultModel;
   }
@@ -90,9 +91,13 @@ Job declare_next(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   flags->model.declare(args);
   args.add("TEXT", flags->text, "the text so far; with one argument alone, that is the text and the model is smollm2");
-  args.add("--count", flags->count, "how many tokens to show").in_range(1, 1000);
+  args.add("--count", flags->count, fmt::format("how many tokens to show; {} unless given", flags->count))
+      .in_range(1, 1000);
   args.flag("--json", flags->json, "the list as JSON");
-  return [flags] { return run(*flags); };
+  return [flags, args] {
+    flags->text_given = args.typed("TEXT").has_value();
+    return run(*flags);
+  };
 }
 
 }  // namespace linnet::cli
