@@ -12,7 +12,9 @@ namespace {
 class Axis {
  public:
   Axis(double low, double high, int cells)
-      : first_(std::floor(std::log10(low))), last_(std::max(std::ceil(std::log10(high)), first_ + 1)), cells_(cells) {}
+      : first_(static_cast<int>(std::floor(std::log10(low)))),
+        last_(std::max(static_cast<int>(std::ceil(std::log10(high))), first_ + 1)),
+        cells_(cells) {}
 
   int cell(double value) const {
     const double part = (std::log10(value) - first_) / (last_ - first_);
@@ -21,17 +23,17 @@ class Axis {
   double value(int cell) const { return std::pow(10.0, first_ + (last_ - first_) * cell / (cells_ - 1)); }
   // The power of ten that falls on this cell, or 0.
   double power(int cell) const {
-    for (double p = first_; p <= last_; ++p) {
+    for (int p = first_; p <= last_; ++p) {
       if (this->cell(std::pow(10.0, p)) == cell) return std::pow(10.0, p);
     }
     return 0;
   }
-  int first() const { return static_cast<int>(first_); }
-  int last() const { return static_cast<int>(last_); }
+  int first() const { return first_; }
+  int last() const { return last_; }
 
  private:
-  double first_;
-  double last_;
+  int first_;
+  int last_;
   int cells_;
 };
 
@@ -68,7 +70,7 @@ std::string draw_roofline(double bandwidth, double peak, const std::vector<Roofl
     out += fmt::format("{:>{}} |{}\n", label, kLabelColumns - 2, field[static_cast<size_t>(rows - 1 - r)]);
   }
   out += std::string(kLabelColumns - 1, ' ') + "+" + std::string(static_cast<size_t>(columns), '-') + "\n";
-  std::string labels(static_cast<size_t>(kLabelColumns + columns + kLabelColumns), ' ');
+  std::string labels(2 * size_t{kLabelColumns} + static_cast<size_t>(columns), ' ');
   for (int p = x.first(); p <= x.last(); ++p) {
     const std::string label = fmt::format("{:.4g}", std::pow(10.0, p));
     labels.replace(static_cast<size_t>(kLabelColumns + x.cell(std::pow(10.0, p))), label.size(), label);
