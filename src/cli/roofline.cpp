@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <fmt/core.h>
 
 namespace linnet::cli {
@@ -70,7 +71,8 @@ std::string draw_roofline(double bandwidth, double peak, const std::vector<Roofl
     out += fmt::format("{:>{}} |{}\n", label, kLabelColumns - 2, field[static_cast<size_t>(rows - 1 - r)]);
   }
   out += std::string(kLabelColumns - 1, ' ') + "+" + std::string(static_cast<size_t>(columns), '-') + "\n";
-  std::string labels(2 * size_t{kLabelColumns} + static_cast<size_t>(columns), ' ');
+  const int64_t width = 2 * int64_t{kLabelColumns} + columns;
+  std::string labels(static_cast<size_t>(width), ' ');
   for (int p = x.first(); p <= x.last(); ++p) {
     const std::string label = fmt::format("{:.4g}", std::pow(10.0, p));
     labels.replace(static_cast<size_t>(kLabelColumns + x.cell(std::pow(10.0, p))), label.size(), label);
