@@ -75,7 +75,8 @@ std::string draw_roofline(double bandwidth, double peak, const std::vector<Roofl
   std::string labels(static_cast<size_t>(width), ' ');
   for (int p = x.first(); p <= x.last(); ++p) {
     const std::string label = fmt::format("{:.4g}", std::pow(10.0, p));
-    labels.replace(static_cast<size_t>(kLabelColumns + x.cell(std::pow(10.0, p))), label.size(), label);
+    const int64_t at = int64_t{kLabelColumns} + x.cell(std::pow(10.0, p));
+    labels.replace(static_cast<size_t>(at), label.size(), label);
   }
   labels.resize(labels.find_last_not_of(' ') + 1);
   return out + labels + "\n";
