@@ -2,7 +2,7 @@
 """How fast Linnet's tokenizers are beside their peers: GPT-2's BPE beside Hugging Face tokenizers, unigram beside
 sentencepiece, on English, one thread each.
 
-usage: bench/tokenizers.py [--tool PROGRAM] [--shared DIR] [--rounds N]
+usage: bench/tokenizer_speed.py [--tool PROGRAM] [--shared DIR] [--rounds N]
 The text is all of gutenberg and wikitext2 in the shared data. The programs take turns; printed are the median and the
 range in MB/s (10^6 bytes). Needs: tokenizers, sentencepiece, and linnet_tokenizer_tool of the release build.
 """
