@@ -21,7 +21,9 @@ class Axis {
     const double part = (std::log10(value) - first_) / (last_ - first_);
     return std::clamp(static_cast<int>(std::lround(part * (cells_ - 1))), 0, cells_ - 1);
   }
-  double value(int cell) const { return std::pow(10.0, first_ + (last_ - first_) * cell / (cells_ - 1)); }
+  double value(int cell) const {
+    return std::pow(10.0, first_ + static_cast<double>(last_ - first_) * cell / (cells_ - 1));
+  }
   // The power of ten that falls on this cell, or 0.
   double power(int cell) const {
     for (int p = first_; p <= last_; ++p) {
