@@ -8,7 +8,7 @@ linnet_tokenizer_tool of the release build.
 """
 import argparse
 import array
-import contextlib
+import codecs
 import ctypes
 import glob
 import json
@@ -177,6 +177,11 @@ def dump_fields(path, folder):
     return dumped
 
 
+# llama.cpp hands out bytes that are no UTF-8 as is. What stands for them is what sentencepiece writes where bytes
+# are tokens: a U+FFFD for each; with GPT-2's letters it is what Python and Rust write.
+codecs.register_error("each", lambda error: ("\ufffd" * (error.end - error.start), error.end))
+
+
 class LlamaCpp:
     """A vocabulary of llama.cpp."""
 
@@ -192,7 +197,17 @@ class LlamaCpp:
             raise RuntimeError(f"llama.cpp does not load {path}")
         self.vocab = llama_cpp.llama_model_get_vocab(self.model)
         self.size = llama_cpp.llama_vocab_n_tokens(self.vocab)
-        self.word_pieces = llama_cpp.llama_vocab_type(self.vocab) == llama_cpp.LLAMA_VOCAB_TYPE_WPM
+        self.errors = "replace" if llama_cpp.llama_vocab_type(self.vocab) == llama_cpp.LLAMA_VOCAB_TYPE_BPE else "each"
+        self.leading_space = self.puts_space()
+
+    def puts_space(self):
+        """Does a text begin with a space that was put there? llama_detokenize drops it where the file says so; that
+        of BERT's pieces llama.cpp leaves, and never writes text with them: it goes, as with Hugging Face."""
+        room = ctypes.create_string_buffer(16)
+        key = b"tokenizer.ggml.add_space_prefix"
+        if self.lib.llama_model_meta_val_str(self.model, key, room, len(room)) > 0:
+            return room.value == b"true"
+        return self.lib.llama_vocab_type(self.vocab) in (self.lib.LLAMA_VOCAB_TYPE_SPM, self.lib.LLAMA_VOCAB_TYPE_WPM)
 
     def encode(self, text, parse):
         room = len(text) * 2 + 16
@@ -203,15 +218,18 @@ class LlamaCpp:
         return ctypes.string_at(ids, count * 4)
 
     def decode(self, frame):
-        """As generation does: a piece at a time."""
+        """As generation does, a piece at a time; the first without the space that was put before the text."""
         out, room = [], ctypes.create_string_buffer(1024)
-        for token in ids_of(frame):
-            size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
+        for at, token in enumerate(ids_of(frame)):
+            # llama.cpp also takes the space of a user's token and of <0x20>, which nobody put there: text is lost.
+            strip = int(self.leading_space and at == 0 and
+                        self.lib.llama_vocab_get_text(self.vocab, token).startswith("▁".encode()))
+            size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), strip, True)
             if size < 0:
                 room = ctypes.create_string_buffer(-size)
-                size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), 0, True)
+                size = self.lib.llama_token_to_piece(self.vocab, token, room, len(room), strip, True)
             out.append(room.raw[:size])
-        return b"".join(out).decode(errors="replace").encode()
+        return b"".join(out).decode(errors=self.errors).encode()
 
 
 def check_llama_cpp(comparison, path, texts):
@@ -229,15 +247,9 @@ def check_llama_cpp(comparison, path, texts):
         comparison.report("llama.cpp's vectors", [text.encode() for text in given],
                           lambda _: [frame_of(line) for line in ids], [])
     ids = sequences([peer.encode(text, True) for text in strings], peer.size)
-
-    def blank_before(_, ours, theirs):
-        if peer.word_pieces and theirs == b" " + ours:
-            return "llama.cpp's pieces of words begin with a blank, the first too; it never writes text with them"
-        return None
-
     for flags in ([], ["--stream"]):
         comparison.report(" ".join(["decode", *flags]), ids, lambda chunk: [peer.decode(line) for line in chunk],
-                          ["--keep-special", *flags], "decode", blank_before)
+                          ["--keep-special", *flags], "decode")
 
 
 class Texts:
