@@ -15,7 +15,7 @@
 
 #include "base/random.hpp"
 #include "base/system.hpp"
-#include "kernels/registry.hpp"
+#include "tasks/machine_peaks.hpp"
 #include "tensor/dtype.hpp"
 
 namespace linnet {
@@ -73,40 +73,24 @@ void measure(const KernelTable& table, ThreadPool& pool, const QuantFormat& form
              static_cast<double>(packed_bytes) / pack_seconds / 1e9);
 }
 
-double read_bandwidth(ThreadPool& pool) {
-  const std::vector<uint64_t> numbers(40'000'000, 1);
-  double best = 1e30;
-  for (int pass = 0; pass < 7; ++pass) {
-    const auto start = Clock::now();
-    std::vector<uint64_t> sums(static_cast<size_t>(pool.size()));
-    pool.parallel_for(static_cast<int64_t>(numbers.size()), 1 << 16, [&](int64_t begin, int64_t end, int thread) {
-      uint64_t sum = 0;
-      for (int64_t i = begin; i < end; ++i) sum += numbers[static_cast<size_t>(i)];
-      sums[static_cast<size_t>(thread)] += sum;
-    });
-    best = std::min(best, seconds_since(start));
-    if (sums[0] == 0 && pool.size() == 1) std::abort();
-  }
-  return static_cast<double>(numbers.size() * sizeof(uint64_t)) / best / 1e9;
-}
-
 int run(int argc, char** argv) {
   const int threads = argc > 1 ? std::atoi(argv[1]) : usable_cores();
   const std::string wanted = argc > 2 ? argv[2] : "Q4_1";
   const int64_t many = argc > 3 ? std::atoll(argv[3]) : 512;
-  const auto table = kernel_table_for_this_machine();
+  const auto runtime = Runtime::create(threads);
   const QuantFormat* format = find_quant_by_name(wanted);
-  if (!table.ok() || !format || threads < 1 || many < 1) {
+  if (!runtime.ok() || !format || threads < 1 || many < 1) {
     fmt::print(stderr, "{}\n",
-               table.ok() ? "usage: bench_kernels [THREADS [FORMAT [ROWS]]]" : table.error().to_string());
+               runtime.ok() ? "usage: bench_kernels [THREADS [FORMAT [ROWS]]]" : runtime.error().to_string());
     return 2;
   }
-  ThreadPool pool(threads);
-  fmt::print("{}, {}, {} threads, plain reads {:.1f} GB/s\n", cpu_name(), (*table)->isa, threads, read_bandwidth(pool));
+  Context& ctx = (*runtime)->context();
+  fmt::print("{}, {}, {} threads, memory reads {:.1f} GB/s\n", cpu_name(), (*runtime)->isa(), threads,
+             measure_peaks(**runtime).read / 1e9);
   for (const int64_t n : {int64_t{1}, many}) {
     for (const MatrixShape shape :
          {MatrixShape{576, 576}, {192, 576}, {1536, 576}, {576, 1536}, {49152, 576}, {2048, 2048}}) {
-      if (shape.cols % format->block_elements == 0) measure(**table, pool, *format, shape, n);
+      if (shape.cols % format->block_elements == 0) measure(ctx.kernels(), ctx.pool(), *format, shape, n);
     }
   }
   return 0;
