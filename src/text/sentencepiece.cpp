@@ -277,6 +277,7 @@ Status fill_parts(const SentencePieceModel& model, TokenizerParts& parts, const 
   parts.normalizers.push_back(sentencepiece_normalizer(std::move(normalization)));
   parts.keeps_bytes = true;  // the normalizer sees to what is no UTF-8
   parts.spelling = PieceSpelling::kSpaceMark;
+  parts.skipped_is_piece = true;
   parts.decoders.push_back(
       sentencepiece_decoder(model.add_dummy_prefix || model.remove_extra_whitespaces, model.remove_extra_whitespaces));
   for (const SentencePieceModel::Piece& piece : model.pieces) parts.source.scores.push_back(piece.score);

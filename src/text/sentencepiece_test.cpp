@@ -36,6 +36,15 @@ TEST(SentencePieceTest, MergesTheBestScoreFirst) {
   EXPECT_EQ(tokenizer->special().eos, 2);
 }
 
+// "é" is the bytes C3 A9.
+TEST(SentencePieceTest, BytesOnBothSidesOfAControlTokenAreNoCharacter) {
+  const std::string bytes = piece("<0xC3>", 0, 6) + piece("<0xA9>", 0, 6);
+  const auto tokenizer = load_sentencepiece(small_model() + bytes, "tokenizer.model");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  EXPECT_EQ(tokenizer->decode(Ids{4, 8, 9}), "a\u00e9");
+  EXPECT_EQ(tokenizer->decode(Ids{4, 8, 2, 9}), "a\ufffd\ufffd");
+}
+
 TEST(SentencePieceTest, EveryTruncationIsAnErrorOrAShorterModel) {
   const std::string whole = small_model();
   for (size_t size = 0; size < whole.size(); ++size) {
