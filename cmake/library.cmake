@@ -1,6 +1,34 @@
-# The folders whose code runs long. The others, and all tests, are compiled fast instead of fast to run: for size in a
-# release, not optimised at all under a sanitizer. That takes half of the time, and nobody can measure it in a run.
+# The folders whose code runs long. The others, what these name as COLD, and all tests are compiled fast instead of fast
+# to run: for size in a release, not optimised at all under a sanitizer. That takes half of the time, and nobody can
+# measure it in a run.
 set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
+
+# linnet_precompile(TARGET KIND): TARGET reads the standard library's and fmt's headers from one precompiled file, which
+# every target of this KIND (speed, size, test) shares: they are most of what a source file includes, and reading them
+# anew took half of a build. A release only: the other builds see that each file includes what it uses.
+function(linnet_precompile target kind)
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+    return()
+  endif()
+  set(shared linnet_precompiled_${kind})
+  if(NOT TARGET ${shared})
+    add_library(${shared} STATIC ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+    target_link_libraries(${shared} PRIVATE fmt::fmt nlohmann_json::nlohmann_json)
+    set(headers <algorithm> <array> <atomic> <charconv> <chrono> <cmath> <condition_variable> <cstdint> <cstring>
+        <filesystem> <fstream> <functional> <limits> <map> <memory> <mutex> <numeric> <optional> <random> <set> <span>
+        <sstream> <string> <string_view> <thread> <unordered_map> <unordered_set> <utility> <variant> <vector>
+        <fmt/core.h> <fmt/format.h> <nlohmann/json.hpp>)
+    if(kind STREQUAL "size")
+      target_compile_options(${shared} PRIVATE -Os)
+    elseif(kind STREQUAL "test")
+      target_compile_options(${shared} PRIVATE -O0)
+      target_link_libraries(${shared} PRIVATE GTest::gtest)
+      list(APPEND headers <gtest/gtest.h>)
+    endif()
+    target_precompile_headers(${shared} PRIVATE ${headers})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${shared})
+endfunction()
 
 # Makes `target` a part of what the target `group` builds.
 function(linnet_build_with group target)
@@ -10,32 +38,48 @@ function(linnet_build_with group target)
   add_dependencies(${group} ${target})
 endfunction()
 
-# linnet_library(NAME SOURCES ... [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS] [THREAD_CASES pattern]
-#                [SLOW_CASES pattern])
+# TARGET is compiled fast instead of fast to run.
+function(linnet_compile_cold target)
+  linnet_precompile(${target} size)
+  if(LINNET_SANITIZE)
+    target_compile_options(${target} PRIVATE -O0)
+  elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+    target_compile_options(${target} PRIVATE -Os)
+  endif()
+endfunction()
+
+# linnet_library(NAME SOURCES ... [COLD file ...] [DEPS layer ...] [LIBS target ...] [TESTS file ...] [THREADS]
+#                [THREAD_CASES pattern] [SLOW_CASES pattern])
 #   One static library per folder, linnet_NAME, and one GoogleTest program, linnet_NAME_test, from the TESTS beside
 #   the sources. DEPS are the folders that NAME may include; LIBS are outside libraries. THREADS says that the
 #   folder's code runs on several threads: its tests are then also run under ThreadSanitizer (label "threads"), all of
 #   them or those that the GoogleTest filter THREAD_CASES names, where the others run on one thread only. SLOW_CASES
 #   take minutes under a sanitizer, which would see nothing in them that other cases do not show: they are left out there.
 function(linnet_library name)
-  cmake_parse_arguments(ARG "THREADS" "THREAD_CASES;SLOW_CASES" "SOURCES;DEPS;LIBS;TESTS" ${ARGN})
+  cmake_parse_arguments(ARG "THREADS" "THREAD_CASES;SLOW_CASES" "SOURCES;COLD;DEPS;LIBS;TESTS" ${ARGN})
   add_library(linnet_${name} STATIC ${ARG_SOURCES})
   target_include_directories(linnet_${name} PUBLIC ${PROJECT_SOURCE_DIR}/src)
   if(NOT name IN_LIST LINNET_COMPUTES)
-    if(LINNET_SANITIZE)
-      target_compile_options(linnet_${name} PRIVATE -O0)
-    elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-      target_compile_options(linnet_${name} PRIVATE -Os)
-    endif()
+    linnet_compile_cold(linnet_${name})
+  else()
+    linnet_precompile(linnet_${name} speed)
   endif()
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(linnet_${name} PUBLIC linnet_${dep})
   endforeach()
   target_link_libraries(linnet_${name} PUBLIC ${ARG_LIBS})
+  if(ARG_COLD)
+    add_library(linnet_${name}_cold OBJECT ${ARG_COLD})
+    target_include_directories(linnet_${name}_cold PRIVATE $<TARGET_PROPERTY:linnet_${name},INCLUDE_DIRECTORIES>)
+    target_compile_definitions(linnet_${name}_cold PRIVATE $<TARGET_PROPERTY:linnet_${name},COMPILE_DEFINITIONS>)
+    linnet_compile_cold(linnet_${name}_cold)
+    target_sources(linnet_${name} PRIVATE $<TARGET_OBJECTS:linnet_${name}_cold>)
+  endif()
   if(ARG_TESTS)
     add_executable(linnet_${name}_test ${ARG_TESTS})
     target_link_libraries(linnet_${name}_test PRIVATE linnet_${name} GTest::gtest GTest::gtest_main)
     target_compile_options(linnet_${name}_test PRIVATE -O0)
+    linnet_precompile(linnet_${name}_test test)
     target_compile_definitions(linnet_${name}_test PRIVATE LINNET_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME unit.${name} COMMAND linnet_${name}_test)
     # GoogleTest takes one filter: the patterns to run, then "-" and those to leave out of them.

@@ -8,6 +8,8 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-con
                     -Werror=unused-result -ffp-contract=off -fno-math-errno)
 # gcc 12 sees overlaps inside std::string that are not there; clang does not know the warning.
 add_compile_options($<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# A source takes some 300 MB to compile; collecting garbage before that takes a tenth of the time.
+add_compile_options($<$<CXX_COMPILER_ID:GNU>:--param=ggc-min-heapsize=393216>)
 # The baseline that every x86-64 machine since 2009 has; faster sets are chosen at run time, in kernels/.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options(-march=x86-64-v2)
@@ -28,7 +30,9 @@ endif()
 
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  # The time of a precompiled header is not its content.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros ${CCACHE})
+  add_compile_options($<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 endif()
 
 # Linking is the slowest step of a small change: two cores share one link at a time.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/folder_testing.hpp"
 #include "base/mapped_file.hpp"
 
 namespace linnet {
@@ -9,20 +10,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class FileTest : public testing::Test {
+class FileTest : public FolderTest {
  protected:
-  void SetUp() override {
-    dir_ = fs::path(testing::TempDir()) / testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(dir_), {})); }
-  fs::path dir_;
+  size_t entries() const { return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), {})); }
 };
 
 TEST_F(FileTest, CommitReplacesWhole) {
-  const fs::path path = dir_ / "a.txt";
+  const fs::path path = folder_ / "a.txt";
   ASSERT_TRUE(write_file(path, "old").ok());
   ASSERT_TRUE(write_file(path, "new").ok());
   EXPECT_EQ(*read_file(path), "new");
@@ -30,7 +24,7 @@ TEST_F(FileTest, CommitReplacesWhole) {
 }
 
 TEST_F(FileTest, StreamGivesEachByteOnceInOrderAndStopsAtTheFirstError) {
-  const fs::path path = dir_ / "a.bin";
+  const fs::path path = folder_ / "a.bin";
   std::string text((size_t{5} << 19) + 7, ' ');
   for (size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i % 251);
   ASSERT_TRUE(write_file(path, text).ok());
@@ -48,7 +42,7 @@ TEST_F(FileTest, StreamGivesEachByteOnceInOrderAndStopsAtTheFirstError) {
   ASSERT_TRUE(stream_file(path, 10, collect).ok());
   EXPECT_EQ(seen, text.substr(0, 10));
   EXPECT_FALSE(stream_file(path, text.size() + 1, collect).ok());
-  EXPECT_EQ(stream_file(dir_ / "none", 1, collect).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(stream_file(folder_ / "none", 1, collect).error().code, ErrorCode::kNotFound);
   int calls = 0;
   const Status stopped = stream_file(path, text.size(), [&](std::span<const std::byte>) -> Status {
     ++calls;
@@ -59,7 +53,7 @@ TEST_F(FileTest, StreamGivesEachByteOnceInOrderAndStopsAtTheFirstError) {
 }
 
 TEST_F(FileTest, WithoutCommitNothingIsLeftAndTheOldFileStands) {
-  const fs::path path = dir_ / "a.txt";
+  const fs::path path = folder_ / "a.txt";
   ASSERT_TRUE(write_file(path, "old").ok());
   {
     auto file = AtomicFile::create(path);
@@ -71,21 +65,21 @@ TEST_F(FileTest, WithoutCommitNothingIsLeftAndTheOldFileStands) {
 }
 
 TEST_F(FileTest, RefusesWhatIsTooLargeMissingOrAFolder) {
-  ASSERT_TRUE(write_file(dir_ / "a", "12345").ok());
-  EXPECT_FALSE(read_file(dir_ / "a", 4).ok());
-  EXPECT_EQ(read_file(dir_ / "b").error().code, ErrorCode::kNotFound);
-  EXPECT_FALSE(read_file(dir_).ok());
-  EXPECT_FALSE(MappedFile::open(dir_).ok());
+  ASSERT_TRUE(write_file(folder_ / "a", "12345").ok());
+  EXPECT_FALSE(read_file(folder_ / "a", 4).ok());
+  EXPECT_EQ(read_file(folder_ / "b").error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(read_file(folder_).ok());
+  EXPECT_FALSE(MappedFile::open(folder_).ok());
 }
 
 TEST_F(FileTest, MapsAndSurvivesDroppedPages) {
-  ASSERT_TRUE(write_file(dir_ / "a", std::string(20000, 'x')).ok());
-  ASSERT_TRUE(write_file(dir_ / "empty", "").ok());
-  const auto file = *MappedFile::open(dir_ / "a");
+  ASSERT_TRUE(write_file(folder_ / "a", std::string(20000, 'x')).ok());
+  ASSERT_TRUE(write_file(folder_ / "empty", "").ok());
+  const auto file = *MappedFile::open(folder_ / "a");
   file->drop_pages(0, 1ull << 40);
   EXPECT_EQ(file->bytes().size(), 20000u);
   EXPECT_EQ(static_cast<char>(file->bytes()[19999]), 'x');
-  EXPECT_TRUE((*MappedFile::open(dir_ / "empty"))->bytes().empty());
+  EXPECT_TRUE((*MappedFile::open(folder_ / "empty"))->bytes().empty());
 }
 
 }  // namespace

@@ -16,8 +16,9 @@ bool is_whole(const std::string& text, T& value) {
 
 // An option whose text must be a T before CLI11 sees it: it takes "-1" for the largest unsigned number, and its own
 // complaint does not say what it wanted.
-template <class T>
-CLI::Option* add_number(CLI::App& app, const std::string& name, T& value, const std::string& help, const char* kind) {
+template <class T, class Value>
+CLI::Option* add_number(CLI::App& app, const std::string& name, Value& value, const std::string& help,
+                        const char* kind) {
   CLI::Option* option = app.add_option(name, value, help);
   option->check([kind](const std::string& text) {
     T number{};
@@ -91,23 +92,27 @@ Argument Arguments::add(const std::string& name, std::vector<std::string>& value
 }
 
 Argument Arguments::add(const std::string& name, int32_t& value, const std::string& help) {
-  return Argument(add_number(*app_, name, value, help, kWhole));
+  return Argument(add_number<int32_t>(*app_, name, value, help, kWhole));
 }
 
 Argument Arguments::add(const std::string& name, int64_t& value, const std::string& help) {
-  return Argument(add_number(*app_, name, value, help, kWhole));
+  return Argument(add_number<int64_t>(*app_, name, value, help, kWhole));
 }
 
 Argument Arguments::add(const std::string& name, uint64_t& value, const std::string& help) {
-  return Argument(add_number(*app_, name, value, help, kUnsigned));
+  return Argument(add_number<uint64_t>(*app_, name, value, help, kUnsigned));
+}
+
+Argument Arguments::add(const std::string& name, std::vector<int64_t>& value, const std::string& help) {
+  return Argument(add_number<int64_t>(*app_, name, value, help, kWhole));
 }
 
 Argument Arguments::add(const std::string& name, float& value, const std::string& help) {
-  return Argument(add_number(*app_, name, value, help, kNumber));
+  return Argument(add_number<float>(*app_, name, value, help, kNumber));
 }
 
 Argument Arguments::add(const std::string& name, double& value, const std::string& help) {
-  return Argument(add_number(*app_, name, value, help, kNumber));
+  return Argument(add_number<double>(*app_, name, value, help, kNumber));
 }
 
 void Arguments::flag(const std::string& name, bool& value, const std::string& help) {

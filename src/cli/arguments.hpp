@@ -47,6 +47,7 @@ class Arguments {
   Argument add(const std::string& name, int32_t& value, const std::string& help);
   Argument add(const std::string& name, int64_t& value, const std::string& help);
   Argument add(const std::string& name, uint64_t& value, const std::string& help);
+  Argument add(const std::string& name, std::vector<int64_t>& value, const std::string& help);
   Argument add(const std::string& name, float& value, const std::string& help);
   Argument add(const std::string& name, double& value, const std::string& help);
   // True when it is given.

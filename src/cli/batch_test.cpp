@@ -5,23 +5,19 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 
 namespace linnet::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Batches : public testing::Test {
+class Batches : public FolderTest {
  protected:
   void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              (std::string("linnet_batch_") + testing::UnitTest::GetInstance()->current_test_info()->name());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
     options_.input = (folder_ / "in.jsonl").string();
     options_.output = (folder_ / "out.jsonl").string();
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
@@ -45,7 +41,6 @@ class Batches : public testing::Test {
     return text.ok() ? *text : "none";
   }
 
-  fs::path folder_;
   BatchOptions options_;
   std::vector<int64_t> asked_;
 };

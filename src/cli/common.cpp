@@ -63,12 +63,17 @@ Session Speaker::session() {
   return {transformer, runtime->context(), context, kv_dtype(model.description)};
 }
 
-Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
-  TRY_ASSIGN(ModelHandle model, find_model(flags.model));
+Result<ModelHandle> find_writing_model(const std::string& name) {
+  TRY_ASSIGN(ModelHandle model, find_model(name));
   if (!model.config().has_head) {
     return unsupported("this model makes embeddings, not text", model.name(),
                        "use it with: linnet embed " + model.name());
   }
+  return model;
+}
+
+Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
+  TRY_ASSIGN(ModelHandle model, find_writing_model(flags.model));
   const int64_t limit = model.config().max_positions;
   if (flags.context > limit) {
     return usage_error(fmt::format("--context {} is more than the model's {}", flags.context, limit));

@@ -43,6 +43,8 @@ struct Speaker {
 
   Session session();
 };
+// find_model(), where the model can write. Error: an encoder.
+Result<ModelHandle> find_writing_model(const std::string& name);
 Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags);
 
 // All of standard input, at most kMaxTextFile bytes.

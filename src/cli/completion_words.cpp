@@ -37,8 +37,13 @@ const ArgumentKind* argument_in_place(const std::vector<ArgumentKind>& arguments
 
 std::vector<std::string> everything_possible(const CompletionSource& source, const std::vector<std::string>& typed) {
   const std::string& current = typed.back();
-  if (typed.size() == 1)
-    return current.starts_with('-') ? std::vector<std::string>{"--help", "--version"} : source.verbs;
+  if (typed.size() == 1 && current.starts_with('-')) return {"--help", "--version"};
+  if (typed.size() == 1) {
+    std::vector<std::string> words = source.verbs;
+    words.emplace_back("help");
+    return words;
+  }
+  if (typed.front() == "help") return typed.size() == 2 ? source.verbs : std::vector<std::string>();
   // Behind a flag that takes a value, a word is that value, whatever it looks like.
   const ArgumentKind* before = find_flag(source.arguments, typed[typed.size() - 2]);
   if (before && before->takes_value) return {};

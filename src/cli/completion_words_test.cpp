@@ -14,10 +14,15 @@ CompletionSource of_verb(std::vector<ArgumentKind> arguments) {
 const std::vector<ArgumentKind> kChat{{.name = "MODEL"}, {.name = "--seed", .takes_value = true}, {.name = "--stats"}};
 
 TEST(CompletionWords, FirstAVerb) {
-  EXPECT_EQ(completion_words(of_verb({}), {""}), (Words{"chat", "completion", "rm"}));
+  EXPECT_EQ(completion_words(of_verb({}), {""}), (Words{"chat", "completion", "help", "rm"}));
   EXPECT_EQ(completion_words(of_verb({}), {"c"}), (Words{"chat", "completion"}));
   EXPECT_EQ(completion_words(of_verb({}), {"--v"}), (Words{"--version"}));
   EXPECT_EQ(completion_words(of_verb({}), {}), Words());
+}
+
+TEST(CompletionWords, AVerbBehindHelp) {
+  EXPECT_EQ(completion_words(of_verb({}), {"help", "c"}), (Words{"chat", "completion"}));
+  EXPECT_EQ(completion_words(of_verb({}), {"help", "chat", ""}), Words());
 }
 
 TEST(CompletionWords, ModelsStandWhereTheVerbTakesOne) {

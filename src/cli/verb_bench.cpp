@@ -24,39 +24,21 @@ struct Flags {
   int threads = 0;
   int64_t prompt = 512;
   int64_t generate = 64;
-  std::vector<std::string> depths;
-  std::vector<std::string> sequences;
+  std::vector<int64_t> depths = {0};
+  std::vector<int64_t> sequences = {1};
   int repeats = 5;
   bool ops = false;
   bool json = false;
 };
 
-Result<std::vector<int64_t>> read_numbers(const std::vector<std::string>& words, const char* flag, int64_t fallback,
-                                          int64_t low, int64_t high) {
-  std::vector<int64_t> numbers;
-  for (const std::string& word : words) {
-    char* end = nullptr;
-    const long long number = std::strtoll(word.c_str(), &end, 10);
-    if (word.empty() || *end != '\0' || number < low || number > high) {
-      return usage_error(fmt::format("{} takes numbers from {} to {}, not \"{}\"", flag, low, high, word));
-    }
-    numbers.push_back(number);
-  }
-  if (numbers.empty()) numbers.push_back(fallback);
-  return numbers;
-}
-
 // Reading and writing at each depth, then more sequences at the first depth.
 Result<std::vector<BenchCase>> choose_cases(const Flags& flags) {
-  constexpr int64_t kMostTokens = int64_t{1} << 24;
-  constexpr int64_t kMostSequences = 1024;
-  TRY_ASSIGN(const std::vector<int64_t> depths, read_numbers(flags.depths, "--depth", 0, 0, kMostTokens));
-  TRY_ASSIGN(const std::vector<int64_t> sequences, read_numbers(flags.sequences, "--sequences", 1, 1, kMostSequences));
   std::vector<BenchCase> cases;
-  for (const int64_t depth : depths) {
+  for (const int64_t depth : flags.depths) {
     if (flags.prompt > 0) cases.push_back({BenchCase::Kind::kPrefill, flags.prompt, depth, 1});
     if (flags.generate == 0) continue;
-    for (const int64_t count : sequences) cases.push_back({BenchCase::Kind::kDecode, flags.generate, depth, count});
+    for (const int64_t count : flags.sequences)
+      cases.push_back({BenchCase::Kind::kDecode, flags.generate, depth, count});
   }
   if (cases.empty()) return usage_error("nothing to measure: --prompt and --generate are both 0");
   return cases;
@@ -148,7 +130,7 @@ Json to_json(const BenchResult& r) {
 Status run(const Flags& flags) {
   TRY_ASSIGN(const std::vector<BenchCase> cases, choose_cases(flags));
   CancelToken& cancel = interrupt_token();
-  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  TRY_ASSIGN(const ModelHandle model, find_writing_model(flags.model));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   int64_t most = 1;  // tokens in all caches together
   for (const BenchCase& what : cases) most = std::max(most, what.sequences * (what.depth + what.tokens));
@@ -201,8 +183,8 @@ Job declare_bench(Arguments& args) {
   args.add("--threads", flags->threads, "0: every core").in_range(0, 1024);
   args.add("--prompt", flags->prompt, "tokens to read; 0: none").in_range(0, 1 << 24);
   args.add("--generate", flags->generate, "tokens to write; 0: none").in_range(0, 1 << 24);
-  args.add("--depth", flags->depths, "after so many tokens (default 0)");
-  args.add("--sequences", flags->sequences, "so many texts written at once (default 1)");
+  args.add("--depth", flags->depths, "after so many tokens (default 0)").in_range(0, 1 << 24);
+  args.add("--sequences", flags->sequences, "so many texts written at once (default 1)").in_range(1, 1024);
   args.add("--repeat", flags->repeats, "measurements of each").in_range(1, 1000);
   args.flag("--ops", flags->ops, "where the time goes, op by op");
   args.flag("--json", flags->json, "every measurement, as JSON");

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 
 namespace linnet {
 namespace {
@@ -313,15 +314,10 @@ TEST(Gguf, TwoTensorsOfOneNameAreRefused) {
 
 // ---- split files
 
-class SplitGguf : public testing::Test {
+class SplitGguf : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "/split_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::string path(int part, int count = 3) const {
-    return folder_ + "/m-0000" + std::to_string(part) + "-of-0000" + std::to_string(count) + ".gguf";
+    return folder_ / fmt::format("m-0000{}-of-0000{}.gguf", part, count);
   }
   // Part `number` (from 1), holding one tensor of that name.
   void write_part(int number, const std::string& path, const std::string& tensor) const {
@@ -339,8 +335,6 @@ class SplitGguf : public testing::Test {
     const auto gguf = Gguf::open(path);
     return gguf.ok() ? "opened" : gguf.error().to_string();
   }
-
-  std::string folder_;
 };
 
 TEST_F(SplitGguf, OpensFromAnyPart) {
@@ -365,8 +359,8 @@ TEST_F(SplitGguf, RefusesPartsInDisguise) {
   write_all();
   write_part(1, path(2), "t2");
   EXPECT_NE(error(path(1)).find("by its metadata it is part 1 of 3, by its name part 2 of 3"), std::string::npos);
-  write_part(1, folder_ + "/renamed.gguf", "t1");
-  EXPECT_NE(error(folder_ + "/renamed.gguf").find("is one of 3 parts of a split model, but is not named"),
+  write_part(1, folder_ / "renamed.gguf", "t1");
+  EXPECT_NE(error(folder_ / "renamed.gguf").find("is one of 3 parts of a split model, but is not named"),
             std::string::npos);
 }
 

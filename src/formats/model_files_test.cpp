@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 #include "base/json.hpp"
 #include "formats/hugging_face.hpp"
 
@@ -32,15 +33,8 @@ std::string empty_gguf() {
   return text + std::string(16, '\0');
 }
 
-class ModelFolder : public testing::Test {
+class ModelFolder : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) /
-              ("model_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   void put(const std::string& name, const std::string& text) const {
     ASSERT_TRUE(write_file(folder_ / name, text).ok());
   }
@@ -49,7 +43,6 @@ class ModelFolder : public testing::Test {
     return files.ok() ? "opened" : files.error().to_string();
   }
   std::string error() const { return error(folder_); }
-  fs::path folder_;
 };
 
 TEST_F(ModelFolder, HuggingFaceFolder) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 
 namespace linnet {
 namespace {
@@ -159,26 +160,23 @@ TEST(Safetensors, EveryTruncationIsAnError) {
 
 // ---- shards
 
-class Shards : public testing::Test {
+class Shards : public FolderTest {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "/shards_" + testing::UnitTest::GetInstance()->current_test_info()->name();
     put("a.safetensors", file_of(R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})", 1));
     put("b.safetensors", file_of(R"({"y":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})", 2));
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   void put(const std::string& name, const std::string& text) const {
-    ASSERT_TRUE(write_file(folder_ + "/" + name, text).ok());
+    ASSERT_TRUE(write_file(folder_ / name, text).ok());
   }
   Result<std::vector<StoredTensor>> open(const std::string& weight_map) const {
     put("model.safetensors.index.json", R"({"metadata":{"total_size":3},"weight_map":)" + weight_map + "}");
-    return open_safetensors_index(folder_ + "/model.safetensors.index.json");
+    return open_safetensors_index(folder_ / "model.safetensors.index.json");
   }
   std::string error(const std::string& weight_map) const {
     const auto tensors = open(weight_map);
     return tensors.ok() ? "opened" : tensors.error().to_string();
   }
-  std::string folder_;
 };
 
 TEST_F(Shards, AppearAsOne) {

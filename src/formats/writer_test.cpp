@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 #include "base/json.hpp"
 #include "base/random.hpp"
 #include "formats/gguf.hpp"
@@ -19,18 +20,11 @@ namespace fs = std::filesystem;
 
 const std::string kGolden = LINNET_SOURCE_DIR "/tests/golden/formats/";
 
-class Writers : public testing::Test {
+class Writers : public FolderTest {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "/writers_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
   size_t files() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder_), fs::directory_iterator()));
   }
-  std::string folder_;
 };
 
 std::string whole(const std::string& path) {
@@ -84,14 +78,14 @@ TEST_F(Writers, GgufIsWhatGgufPyWrites) {
   writer.add("t.bools", std::vector<bool>{true, false});
   std::vector<TensorToWrite> tensors;
   for (const StoredTensor& tensor : (*peer)->tensors().all()) tensors.push_back(TensorToWrite::copy_of(tensor));
-  const Status status = writer.write(folder_ + "/ours.gguf", tensors);
+  const Status status = writer.write(folder_ / "ours.gguf", tensors);
   ASSERT_TRUE(status.ok()) << status.error().to_string();
-  EXPECT_EQ(first_difference(whole(folder_ + "/ours.gguf"), whole(kGolden + "peer.gguf")), -1);
+  EXPECT_EQ(first_difference(whole(folder_ / "ours.gguf"), whole(kGolden + "peer.gguf")), -1);
 
   // One bit of one value, and the comparison must notice.
   writer.add("t.more", uint8_t{1});
-  ASSERT_TRUE(writer.write(folder_ + "/ours.gguf", tensors).ok());
-  EXPECT_NE(first_difference(whole(folder_ + "/ours.gguf"), whole(kGolden + "peer.gguf")), -1);
+  ASSERT_TRUE(writer.write(folder_ / "ours.gguf", tensors).ok());
+  EXPECT_NE(first_difference(whole(folder_ / "ours.gguf"), whole(kGolden + "peer.gguf")), -1);
 }
 
 TEST_F(Writers, PeersGgufReadsByValue) {
@@ -117,8 +111,8 @@ TEST_F(Writers, JsonTakesTheTypesOfLlamaCpp) {
     ASSERT_FALSE(refused.ok()) << wrong;
     EXPECT_NE(refused.error().to_string().find("\"wrong\""), std::string::npos);
   }
-  ASSERT_TRUE(writer.write(folder_ + "/json.gguf", {}).ok());
-  const auto file = Gguf::open(folder_ + "/json.gguf");
+  ASSERT_TRUE(writer.write(folder_ / "json.gguf", {}).ok());
+  const auto file = Gguf::open(folder_ / "json.gguf");
   ASSERT_TRUE(file.ok()) << file.error().to_string();
   const GgufMetadata& back = (*file)->metadata();
   ASSERT_EQ(back.entries().size(), 6u);
@@ -138,9 +132,9 @@ TEST_F(Writers, SafetensorsIsWhatThePeerWrites) {
   EXPECT_EQ(peer->metadata.at("format"), "pt");
   std::vector<TensorToWrite> tensors;
   for (const StoredTensor& tensor : peer->tensors) tensors.push_back(TensorToWrite::copy_of(tensor));
-  const Status status = write_safetensors(folder_ + "/model.safetensors", tensors);
+  const Status status = write_safetensors(folder_ / "model.safetensors", tensors);
   ASSERT_TRUE(status.ok()) << status.error().to_string();
-  EXPECT_EQ(first_difference(whole(folder_ + "/model.safetensors"), whole(kGolden + "peer.safetensors")), -1);
+  EXPECT_EQ(first_difference(whole(folder_ / "model.safetensors"), whole(kGolden + "peer.safetensors")), -1);
 }
 
 TEST_F(Writers, PeersSafetensorsReadsByValue) {
@@ -178,7 +172,7 @@ TEST_F(Writers, RandomGgufFilesComeBack) {
       tensors.push_back(random_tensor(random, std::string(dtype_name(dtype)), ElementType::of(dtype),
                                       Shape{static_cast<int64_t>(random.below(5)), 3}));
     }
-    const std::string path = folder_ + "/m.gguf";
+    const std::string path = folder_ / "m.gguf";
     const Status status = writer.write(path, tensors);
     ASSERT_TRUE(status.ok()) << status.error().to_string();
     const auto gguf = Gguf::open(path);
@@ -200,8 +194,8 @@ TEST_F(Writers, RandomGgufFilesComeBack) {
       if (entry.key != "general.alignment") again.add(entry.key, entry.value);
     }
     for (const StoredTensor& tensor : (*gguf)->tensors().all()) copies.push_back(TensorToWrite::copy_of(tensor));
-    ASSERT_TRUE(again.write(folder_ + "/again.gguf", copies).ok());
-    EXPECT_EQ(first_difference(whole(path), whole(folder_ + "/again.gguf")), -1);
+    ASSERT_TRUE(again.write(folder_ / "again.gguf", copies).ok());
+    EXPECT_EQ(first_difference(whole(path), whole(folder_ / "again.gguf")), -1);
   }
 }
 
@@ -219,7 +213,7 @@ TEST_F(Writers, RandomSafetensorsComeBackInShards) {
     }
     SafetensorsOptions options;
     options.max_shard_bytes = round == 0 ? UINT64_MAX : 1 + random.below(600);
-    const std::string path = folder_ + "/model.safetensors";
+    const std::string path = folder_ / "model.safetensors";
     const Status status = write_safetensors(path, tensors, options);
     ASSERT_TRUE(status.ok()) << status.error().to_string();
     std::vector<StoredTensor> read;
@@ -252,7 +246,7 @@ TEST_F(Writers, RefuseWhatTheFormatCannotHold) {
     return std::vector<TensorToWrite>{random_tensor(random, "w", type, shape)};
   };
   const auto gguf_error = [&](const std::vector<TensorToWrite>& tensors) {
-    const Status status = GgufWriter().write(folder_ + "/m.gguf", tensors);
+    const Status status = GgufWriter().write(folder_ / "m.gguf", tensors);
     return status.ok() ? "written" : status.error().message;
   };
   EXPECT_EQ(gguf_error(one(ElementType::of(DType::kF8E4M3), Shape{4})),
@@ -267,12 +261,12 @@ TEST_F(Writers, RefuseWhatTheFormatCannotHold) {
   twice.push_back(twice.front());
   EXPECT_EQ(gguf_error(twice), "two tensors are named \"w\"");
   const Status q4 =
-      write_safetensors(folder_ + "/m.safetensors", one(ElementType::of(quant_format(QuantType::kQ4_0)), Shape{32}));
+      write_safetensors(folder_ / "m.safetensors", one(ElementType::of(quant_format(QuantType::kQ4_0)), Shape{32}));
   EXPECT_EQ(q4.error().message, "tensor \"w\" is Q4_0, which safetensors has no dtype for");
   GgufWriter keys;
   keys.add("k", true);
   keys.add("k", "x");
-  EXPECT_EQ(keys.write(folder_ + "/m.gguf", {}).error().message, "metadata key \"k\" is added twice");
+  EXPECT_EQ(keys.write(folder_ / "m.gguf", {}).error().message, "metadata key \"k\" is added twice");
   EXPECT_EQ(files(), 0U);
 }
 
@@ -283,8 +277,8 @@ TEST_F(Writers, AFailureLeavesNothingBehind) {
   tensors.push_back({"b", ElementType::of(DType::kF32), Shape{2}, []() -> Result<TensorBytes> {
                        return Error{ErrorCode::kCancelled, "stopped", {}, {}};
                      }});
-  EXPECT_EQ(GgufWriter().write(folder_ + "/m.gguf", tensors).error().code, ErrorCode::kCancelled);
-  EXPECT_EQ(write_safetensors(folder_ + "/m.safetensors", tensors, {.max_shard_bytes = 100}).error().code,
+  EXPECT_EQ(GgufWriter().write(folder_ / "m.gguf", tensors).error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(write_safetensors(folder_ / "m.safetensors", tensors, {.max_shard_bytes = 100}).error().code,
             ErrorCode::kCancelled);
   EXPECT_EQ(files(), 0U);
 }

@@ -5,6 +5,7 @@
 
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
+#include "base/folder_testing.hpp"
 #include "hub/digest.hpp"
 #include "hub/hf.hpp"
 #include "hub/hub_server_testing.hpp"
@@ -19,7 +20,7 @@ using std::chrono::milliseconds;
 const std::string kCommit = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
 const std::string kTagged = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
-class HubTest : public testing::Test {
+class HubTest : public FolderTest {
  protected:
   static void SetUpTestSuite() {
     for (const char* name :
@@ -32,21 +33,16 @@ class HubTest : public testing::Test {
   void SetUp() override {
     ASSERT_TRUE(server_->ready()) << "tests/hub/server.py did not start";
     server_->reset();
-    dir_ = fs::path(testing::TempDir()) /
-           ("linnet_hub_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-    ::setenv("HF_HOME", (dir_ / "hf").c_str(), 1);
+    ::setenv("HF_HOME", (folder_ / "hf").c_str(), 1);
     hub("");
   }
   void TearDown() override {
     ::unsetenv("HF_TOKEN");
     ::unsetenv("HF_HUB_OFFLINE");
-    fs::remove_all(dir_);
   }
 
   static void hub(const std::string& modes) { ::setenv("HF_ENDPOINT", server_->url(modes).c_str(), 1); }
-  Store store() const { return Store(dir_ / "models", dir_ / "hf/hub"); }
+  Store store() const { return Store(folder_ / "models", folder_ / "hf/hub"); }
 
   Result<StoredModel> get(const std::string& name, PullOptions options = {}) {
     options.retry = milliseconds(1);
@@ -63,7 +59,7 @@ class HubTest : public testing::Test {
     ASSERT_TRUE(model.ok()) << modes << ": " << model.error().to_string();
     const auto checks = store().verify(*model, nullptr, {});
     for (const FileCheck& check : *checks) EXPECT_EQ(check.problem, "") << check.name;
-    EXPECT_TRUE(fs::is_empty(dir_ / "models/.partial")) << modes;
+    EXPECT_TRUE(fs::is_empty(folder_ / "models/.partial")) << modes;
   }
 
   // Expects an error that says `words`, and no model.
@@ -103,9 +99,9 @@ class HubTest : public testing::Test {
   // Names of all files beneath the store but the locks.
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    if (!fs::exists(dir_ / "models")) return names;
-    for (const auto& entry : fs::recursive_directory_iterator(dir_ / "models")) {
-      const std::string name = entry.path().lexically_relative(dir_ / "models").string();
+    if (!fs::exists(folder_ / "models")) return names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "models")) {
+      const std::string name = entry.path().lexically_relative(folder_ / "models").string();
       if (!name.starts_with(".locks") && entry.is_regular_file()) names.push_back(name);
     }
     std::ranges::sort(names);
@@ -121,7 +117,6 @@ class HubTest : public testing::Test {
   }
 
   static std::unique_ptr<HubServer> server_;
-  fs::path dir_;
   std::string notices_;
 };
 
@@ -131,7 +126,7 @@ TEST_F(HubTest, AQuantIsPinnedToItsCommit) {
   const auto model = get("hf:org/tiny:q4_0");
   ASSERT_TRUE(model.ok()) << model.error().to_string();
   EXPECT_EQ(model->name, "hf:org/tiny:Q4_0");
-  EXPECT_EQ(model->path, dir_ / "models/hf/org/tiny" / kCommit / "tiny-Q4_0.gguf");
+  EXPECT_EQ(model->path, folder_ / "models/hf/org/tiny" / kCommit / "tiny-Q4_0.gguf");
   EXPECT_EQ(model->manifest.license, "apache-2.0");
   EXPECT_EQ(model->manifest.requested, "main");
   EXPECT_EQ(files(), (std::vector<std::string>{"hf/org/tiny/" + kCommit + "/.linnet.json",
@@ -162,7 +157,7 @@ TEST_F(HubTest, AFolderComesWithItsCompanionsAndWithoutPickles) {
                                                at + "generation_config.json", at + "model-00001-of-00002.safetensors",
                                                at + "model-00002-of-00002.safetensors",
                                                at + "model.safetensors.index.json", at + "tokenizer.json"}));
-  EXPECT_EQ(store().resolve("hf:org/folder")->path, dir_ / "models" / at.substr(0, at.size() - 1));
+  EXPECT_EQ(store().resolve("hf:org/folder")->path, folder_ / "models" / at.substr(0, at.size() - 1));
 }
 
 TEST_F(HubTest, SplitFilesAndOddNames) {
@@ -201,7 +196,7 @@ TEST_F(HubTest, GatedNamesThePageAndTheToken) {
 
 TEST_F(HubTest, APrivateRepositoryNeedsTheTokenFile) {
   expect_bad("", "or it is private", "hf:org/private");
-  ASSERT_TRUE(write_file(dir_ / "hf/token", "hf_right\n").ok());
+  ASSERT_TRUE(write_file(folder_ / "hf/token", "hf_right\n").ok());
   expect_good("", "hf:org/private");
 }
 
@@ -334,7 +329,7 @@ TEST_F(HubTest, NamesThatLeaveTheFolderAreNotSeen) {
 
 TEST_F(HubTest, StoppedItKeepsWhatItHasAndGoesOnFromThere) {
   const std::string part = leave_a_part();
-  EXPECT_EQ(fs::file_size(dir_ / "models" / part), 100000u);
+  EXPECT_EQ(fs::file_size(folder_ / "models" / part), 100000u);
   EXPECT_TRUE(store().list().empty());
   server_->reset();
   expect_good("", "hf:org/tiny:q8_0");
@@ -344,7 +339,7 @@ TEST_F(HubTest, StoppedItKeepsWhatItHasAndGoesOnFromThere) {
 }
 
 TEST_F(HubTest, APartThatRottedIsFetchedAnew) {
-  const fs::path part = dir_ / "models" / leave_a_part();
+  const fs::path part = folder_ / "models" / leave_a_part();
   std::string text = *read_file(part);
   text[text.size() / 2] ^= 1;
   ASSERT_TRUE(write_file(part, text).ok());
@@ -353,7 +348,7 @@ TEST_F(HubTest, APartThatRottedIsFetchedAnew) {
 }
 
 TEST_F(HubTest, APartOfAnotherFileIsDropped) {
-  const fs::path part = dir_ / "models" / leave_a_part();
+  const fs::path part = folder_ / "models" / leave_a_part();
   ASSERT_TRUE(write_file(part, std::string(600000, 'x')).ok());
   expect_good("", "hf:org/tiny:q8_0");
 }
@@ -382,8 +377,8 @@ TEST_F(HubTest, AStalledServerCanBeLeftAtOnce) {
 
 TEST_F(HubTest, FilesOfAnInterruptedPullAreNotFetchedTwice) {
   expect_good("", "hf:org/folder");
-  ASSERT_TRUE(fs::remove(dir_ / "models/hf/org/folder" / kCommit / ".linnet.json"));
-  ASSERT_TRUE(fs::remove(dir_ / "models/hf/org/folder" / kCommit / "model-00002-of-00002.safetensors"));
+  ASSERT_TRUE(fs::remove(folder_ / "models/hf/org/folder" / kCommit / ".linnet.json"));
+  ASSERT_TRUE(fs::remove(folder_ / "models/hf/org/folder" / kCommit / "model-00002-of-00002.safetensors"));
   server_->reset();
   expect_good("", "hf:org/folder");
   EXPECT_EQ(asked(false), 1u);
@@ -433,13 +428,13 @@ TEST_F(HubTest, TheHuggingFaceCacheIsUsedInPlace) {
   expect_good("");
   // Move what was pulled into a cache as the library lays it out.
   const auto model = store().resolve("hf:org/tiny:q4_0");
-  const fs::path repo = dir_ / "hf/hub/models--org--tiny";
+  const fs::path repo = folder_ / "hf/hub/models--org--tiny";
   fs::create_directories(repo / "blobs");
   fs::create_directories(repo / "snapshots" / kCommit);
   fs::rename(model->path, repo / "blobs" / model->manifest.files[0].sha256);
   fs::create_symlink("../../blobs/" + model->manifest.files[0].sha256, repo / "snapshots" / kCommit / "tiny-Q4_0.gguf");
   ASSERT_TRUE(write_file(repo / "refs/main", kCommit).ok());
-  fs::remove_all(dir_ / "models");
+  fs::remove_all(folder_ / "models");
   server_->reset();
   const auto cached = get("hf:org/tiny:q4_0");
   ASSERT_TRUE(cached.ok()) << cached.error().to_string();
@@ -461,7 +456,7 @@ TEST_F(HubTest, PlainAddresses) {
   const auto model = get(server_->url() + "/plain/model.gguf");
   ASSERT_TRUE(model.ok()) << model.error().to_string();
   EXPECT_EQ(model->path.filename(), "model.gguf");
-  EXPECT_EQ(fs::relative(model->path, dir_ / "models").begin()->string(), "url");
+  EXPECT_EQ(fs::relative(model->path, folder_ / "models").begin()->string(), "url");
   EXPECT_EQ(get(server_->url() + "/plain/bare")->path.filename(), "bare.gguf");
   const std::string sum = model->manifest.files[0].sha256;
   ASSERT_TRUE(store().remove(*model).ok());
@@ -472,7 +467,7 @@ TEST_F(HubTest, PlainAddresses) {
   EXPECT_NE(get(server_->url() + "/plain/page").error().to_string().find("web page"), std::string::npos);
   EXPECT_NE(get(server_->url() + "/plain/pickle.bin").error().message.find("pickle"), std::string::npos);
   EXPECT_EQ(get(server_->url() + "/plain/none.gguf").error().code, ErrorCode::kNotFound);
-  EXPECT_TRUE(fs::is_empty(dir_ / "models/.partial"));
+  EXPECT_TRUE(fs::is_empty(folder_ / "models/.partial"));
 }
 
 TEST_F(HubTest, AChangedPlainFileIsFetchedWholeAgain) {

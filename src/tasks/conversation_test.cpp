@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.hpp"
+#include "base/folder_testing.hpp"
 #include "base/json.hpp"
 
 namespace linnet {
@@ -10,16 +11,7 @@ namespace {
 
 using Role = ChatMessage::Role;
 
-class ConversationFile : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = (std::filesystem::temp_directory_path() / "linnet-conversation-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_;
-};
+class ConversationFile : public FolderTest {};
 
 Conversation three_turns() {
   Conversation talk;

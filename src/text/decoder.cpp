@@ -29,9 +29,13 @@ std::unique_ptr<DecoderStage> stage_of(Settings settings) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; !from.empty() && (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
+  if (from.empty()) return;
+  std::string out;
+  size_t done = 0;
+  for (size_t at = 0; (at = text.find(from, done)) != std::string::npos; done = at + from.size()) {
+    out.append(text, done, at - done).append(to);
   }
+  if (done > 0) text = out.append(text, done);
 }
 
 struct NoSettings {};

@@ -80,7 +80,7 @@ class SentencePieceNormalizer : public Normalizer {
       after_space &= options_.remove_extra_whitespaces;
     }
     if (options_.remove_extra_whitespaces) {
-      while (std::string_view(out).ends_with(space())) out.resize(out.size() - space().size());
+      while (std::string_view(out).ends_with(space())) out.erase(out.size() - space().size());
     }
     if (options_.add_dummy_prefix && options_.whitespace_as_suffix) out += space();
     return out;

@@ -1,0 +1,1 @@
+// The translation unit that cmake/library.cmake makes the precompiled headers with.
