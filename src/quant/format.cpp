@@ -4,20 +4,8 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "quant/encode.hpp"
 #include "quant/finite.hpp"
-#include "quant/iq4_nl.hpp"
-#include "quant/iq4_xs.hpp"
-#include "quant/mxfp4.hpp"
-#include "quant/q2_k.hpp"
-#include "quant/q3_k.hpp"
-#include "quant/q4_0.hpp"
-#include "quant/q4_1.hpp"
-#include "quant/q4_k.hpp"
-#include "quant/q5_0.hpp"
-#include "quant/q5_1.hpp"
-#include "quant/q5_k.hpp"
-#include "quant/q6_k.hpp"
-#include "quant/q8_0.hpp"
 
 namespace linnet {
 
@@ -33,8 +21,30 @@ void decode_blocks(const std::byte* blocks, float* out, int64_t elements) {
   }
 }
 
+template <class Block>
+void encode_blocks(const float* values, std::byte* out, int64_t elements) {
+  for (int64_t done = 0; done < elements; done += Block::kElements) {
+    Block block;
+    encode_block(values + done, block);
+    std::memcpy(out, &block, sizeof(Block));
+    out += sizeof(Block);
+  }
+}
+
 void decode_f32(const std::byte* from, float* out, int64_t elements) {
   std::memcpy(out, from, static_cast<size_t>(elements) * sizeof(float));
+}
+
+void encode_f32(const float* values, std::byte* out, int64_t elements) {
+  std::memcpy(out, values, static_cast<size_t>(elements) * sizeof(float));
+}
+
+template <class T, T (*FromFloat)(float)>
+void encode_16_bit(const float* values, std::byte* out, int64_t elements) {
+  for (int64_t i = 0; i < elements; ++i) {
+    const T value = FromFloat(values[i]);
+    std::memcpy(out + i * 2, &value, sizeof(value));
+  }
 }
 
 template <class T>
@@ -58,18 +68,26 @@ void decode_8_bit(const std::byte* from, float* out, int64_t elements) {
 
 template <class Block>
 constexpr QuantFormat block_format(QuantType type, std::string_view name, int32_t ggml_type) {
-  return {
-      type, name, ggml_type, Block::kElements, sizeof(Block), decode_blocks<Block>, first_not_finite_in_blocks<Block>};
+  return {type,
+          name,
+          ggml_type,
+          Block::kElements,
+          sizeof(Block),
+          decode_blocks<Block>,
+          encode_blocks<Block>,
+          first_not_finite_in_blocks<Block>};
 }
 
 constexpr std::array kFormats{
-    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32, first_not_finite_in_floats<uint32_t, 0x7F800000>},
-    QuantFormat{QuantType::kF16, "F16", 1, 1, 2, decode_16_bit<Half>, first_not_finite_in_floats<uint16_t, 0x7C00>},
-    QuantFormat{QuantType::kBF16, "BF16", 30, 1, 2, decode_16_bit<BFloat16>,
+    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32, encode_f32,
+                first_not_finite_in_floats<uint32_t, 0x7F800000>},
+    QuantFormat{QuantType::kF16, "F16", 1, 1, 2, decode_16_bit<Half>, encode_16_bit<Half, to_half>,
+                first_not_finite_in_floats<uint16_t, 0x7C00>},
+    QuantFormat{QuantType::kBF16, "BF16", 30, 1, 2, decode_16_bit<BFloat16>, encode_16_bit<BFloat16, to_bfloat16>,
                 first_not_finite_in_floats<uint16_t, 0x7F80>},
-    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>,
+    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>, nullptr,
                 first_not_finite_in_floats<uint8_t, 0x7F>},
-    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>,
+    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>, nullptr,
                 first_not_finite_in_floats<uint8_t, 0x7C>},
     block_format<BlockQ4_0>(QuantType::kQ4_0, "Q4_0", 2),
     block_format<BlockQ4_1>(QuantType::kQ4_1, "Q4_1", 3),

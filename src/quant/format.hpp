@@ -1,8 +1,8 @@
-// The number formats that weights are stored in, and the way from each to float32.
+// The number formats that weights are stored in, and the way from each to float32 and back.
 //
-// A format is a name, a block size and a decoder; the layouts are in one header each (q4_0.hpp, ...). To add one: its
-// header, a QuantType, a line in format.cpp, a golden vector.
-// Decoding equals ggml's dequantize_row_* bit for bit (NaN payloads aside).
+// A format is a name, a block size, a decoder and an encoder; the layouts are in one header each (q4_0.hpp, ...), the
+// encoders in encode.hpp. To add one: its header, a QuantType, a line in format.cpp, a golden vector.
+// Decoding equals ggml's dequantize_row_* bit for bit (NaN payloads aside), encoding its ggml_quantize_chunk.
 // Thread safety: all of it is constant.
 #pragma once
 
@@ -42,6 +42,9 @@ struct QuantFormat {
   int64_t block_bytes;
   // Decodes `elements` (a multiple of block_elements) to float32. The bytes need no alignment.
   void (*decode)(const std::byte* blocks, float* out, int64_t elements);
+  // Encodes `elements` (a multiple of block_elements) finite numbers; null where nobody writes the format (8-bit
+  // floats).
+  void (*encode)(const float* values, std::byte* out, int64_t elements);
   // Index of the first of `elements` that decodes to NaN or infinity; -1: none.
   int64_t (*first_not_finite)(const std::byte* blocks, int64_t elements);
 

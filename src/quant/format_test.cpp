@@ -92,6 +92,36 @@ TEST(QuantFormat, DecodesAsGgmlDoes) {
   }
 }
 
+TEST(QuantFormat, EncodesAsGgmlDoes) {
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.ggml_type < 0 || format.is_plain()) continue;
+    Vector vector = load_vector(std::string(format.name) + "_encoded", static_cast<size_t>(format.block_bytes),
+                                static_cast<size_t>(format.block_elements));
+    ASSERT_FALSE(vector.values.empty()) << format.name << ": run tests/golden/make_quant.py";
+    std::vector<std::byte> blocks(vector.blocks.size() + 1);
+    const auto elements = static_cast<int64_t>(vector.values.size());
+    format.encode(vector.values.data(), blocks.data() + 1, elements);  // blocks need no alignment
+    const auto differ = std::mismatch(vector.blocks.begin(), vector.blocks.end(), blocks.begin() + 1).first;
+    EXPECT_EQ(differ, vector.blocks.end())
+        << format.name << " block " << (differ - vector.blocks.begin()) / format.block_bytes;
+    // Another number gives other blocks.
+    vector.values[7] = vector.values[7] * -1.5f + 0.1f;
+    format.encode(vector.values.data(), blocks.data() + 1, elements);
+    EXPECT_FALSE(std::equal(vector.blocks.begin(), vector.blocks.end(), blocks.begin() + 1)) << format.name;
+  }
+}
+
+// What a format says of its own numbers loses nothing.
+TEST(QuantFormat, PlainNumbersComeBack) {
+  for (const QuantType type : {QuantType::kF32, QuantType::kF16, QuantType::kBF16}) {
+    const QuantFormat& format = quant_format(type);
+    const std::vector<float> values{0, -0.0f, 1, -1.5f, 0x1p-14f, 240, 0.0078125f};
+    std::vector<std::byte> bytes(static_cast<size_t>(format.bytes_of(static_cast<int64_t>(values.size()))));
+    format.encode(values.data(), bytes.data(), static_cast<int64_t>(values.size()));
+    EXPECT_EQ(first_difference(decode(format, bytes), values), -1) << format.name;
+  }
+}
+
 TEST(QuantFormat, WrongBlocksAreNoticed) {
   for (const QuantFormat& format : quant_formats()) {
     if (format.ggml_type < 0) continue;

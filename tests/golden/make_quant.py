@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Records what ggml decodes from blocks of every quantised format, into tests/golden/quant/NAME.bin.
+"""Records what ggml decodes from blocks of every quantised format, into tests/golden/quant/NAME.bin, and what it encodes
+numbers as, into NAME_encoded.bin.
 
 A file is: u32 number of blocks, the blocks, their values as float32 (all little-endian).
 The values come from the Python package gguf; where llama_cpp is installed, ggml's own dequantize_row_* must agree.
 mxfp4_safetensors.bin holds blocks, then scales, then what transformers' convert_moe_packed_tensors makes of them.
-Needs: gguf numpy; torch transformers for mxfp4_safetensors; optionally llama_cpp.
+Needs: gguf numpy llama_cpp; torch transformers for mxfp4_safetensors.
 """
 
 import ctypes
@@ -43,10 +44,7 @@ def make_blocks(kind, rng):
 
 
 def ggml_library():
-    try:
-        import llama_cpp
-    except ImportError:
-        return None
+    import llama_cpp
     return ctypes.CDLL(str(pathlib.Path(llama_cpp.__file__).parent / "lib" / "libggml-base.so"))
 
 
@@ -58,6 +56,28 @@ def ggml_decode(library, kind, blocks, elements):
     raw = np.ascontiguousarray(blocks)
     getattr(library, name)(ctypes.c_void_p(raw.ctypes.data), ctypes.c_void_p(out.ctypes.data), ctypes.c_int64(elements))
     return out
+
+
+def make_values(rng):
+    """Rows of 256 numbers such as weights are, and such as they should not be."""
+    plain = rng.normal(0, 1, (12, 256)).astype(np.float32)
+    rows = [plain[0] * 0.02, plain[1] ** 3, np.abs(plain[2]), -np.abs(plain[3]) * 1e-7, np.round(plain[4]),
+            np.where(rng.random(256) < 0.1, plain[5] * 30, 0), np.repeat([0, 1], 128) * plain[6], np.full(256, 0.7),
+            plain[7] * np.repeat(10.0 ** np.arange(-6, 2), 32), np.zeros(256), plain[8] * 1e-20, plain[9] * 3e4]
+    return np.array(rows, np.float32).reshape(-1)
+
+
+def record_encoding(library, kind, rng):
+    if kind in (T.F32, T.F16, T.BF16):
+        return
+    values = make_values(rng)
+    elements, size = GGML_QUANT_SIZES[kind]
+    blocks = np.zeros(values.size // elements * size, np.uint8)
+    library.ggml_quantize_chunk(ctypes.c_int(int(kind)), ctypes.c_void_p(values.ctypes.data),
+                                ctypes.c_void_p(blocks.ctypes.data), ctypes.c_int64(0), ctypes.c_int64(1),
+                                ctypes.c_int64(values.size), None)
+    data = np.uint32(values.size // elements).tobytes() + blocks.tobytes() + values.tobytes()
+    (OUT / f"{kind.name.lower()}_encoded.bin").write_bytes(data)
 
 
 def same(a, b):
@@ -75,11 +95,12 @@ def main():
             elements = blocks.shape[0] * GGML_QUANT_SIZES[kind][0]
             values = dequantize(blocks.reshape(1, -1), kind).astype(np.float32).reshape(-1)
             assert values.size == elements
-            if library and kind != T.F32 and not same(values, ggml_decode(library, kind, blocks, elements)):
+            if kind != T.F32 and not same(values, ggml_decode(library, kind, blocks, elements)):
                 sys.exit(f"{kind.name}: gguf and ggml decode differently")
             data = np.uint32(blocks.shape[0]).tobytes() + blocks.tobytes() + values.tobytes()
             (OUT / f"{kind.name.lower()}.bin").write_bytes(data)
-            print(kind.name, blocks.shape[0], "blocks", "agreed by ggml" if library else "")
+            print(kind.name, blocks.shape[0], "blocks, agreed by ggml")
+            record_encoding(library, kind, rng)
 
     import torch
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors

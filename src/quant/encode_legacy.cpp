@@ -1,0 +1,112 @@
+// The formats of 32 elements with one scale, and with a minimum beside it: each is the range of its block cut into
+// equal steps (ggml's quantize_row_q*_ref).
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "quant/encode.hpp"
+#include "quant/encode_rounding.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr int kBlock = 32;
+
+// Codes q with x ≈ d (q - half), q from 0 to 2 half - 1. Returns d: the number of the largest magnitude lies on code 0.
+float encode_symmetric(const float* x, int half, uint8_t (&codes)[kBlock]) {
+  float largest = 0;
+  float extreme = 0;
+  for (int i = 0; i < kBlock; ++i) {
+    if (largest < std::fabs(x[i])) {
+      largest = std::fabs(x[i]);
+      extreme = x[i];
+    }
+  }
+  const float d = extreme / static_cast<float>(-half);
+  const float inverse = inverse_or_zero(d);
+  const float shift = static_cast<float>(half) + 0.5f;
+  for (int i = 0; i < kBlock; ++i) {
+    const int code = static_cast<int8_t>(truncated(x[i] * inverse + shift));
+    codes[i] = static_cast<uint8_t>(std::min(2 * half - 1, code));
+  }
+  return d;
+}
+
+struct Range {
+  float min;
+  float step;
+};
+
+// x ≈ step q + min, q from 0 to `most`. `scale` of the codes before they are cut.
+Range encode_range(const float* x, int most, float (&scaled)[kBlock]) {
+  float min = std::numeric_limits<float>::max();
+  float max = -std::numeric_limits<float>::max();
+  for (int i = 0; i < kBlock; ++i) {
+    if (x[i] < min) min = x[i];
+    if (x[i] > max) max = x[i];
+  }
+  const float d = (max - min) / static_cast<float>(most);
+  const float inverse = inverse_or_zero(d);
+  for (int i = 0; i < kBlock; ++i) scaled[i] = (x[i] - min) * inverse + 0.5f;
+  return {min, d};
+}
+
+void pack_nibbles(const uint8_t (&codes)[kBlock], uint8_t (&qs)[16]) {
+  for (int i = 0; i < 16; ++i) qs[i] = static_cast<uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
+}
+
+void pack_fifth_bits(const uint8_t (&codes)[kBlock], uint8_t (&qh)[4]) {
+  uint32_t high = 0;
+  for (int i = 0; i < kBlock; ++i) high |= static_cast<uint32_t>(codes[i] >> 4 & 1) << i;
+  std::memcpy(qh, &high, sizeof qh);
+}
+
+}  // namespace
+
+void encode_block(const float* x, BlockQ4_0& block) {
+  uint8_t codes[kBlock];
+  block.d = to_half(encode_symmetric(x, 8, codes));
+  pack_nibbles(codes, block.qs);
+}
+
+void encode_block(const float* x, BlockQ5_0& block) {
+  uint8_t codes[kBlock];
+  block.d = to_half(encode_symmetric(x, 16, codes));
+  pack_nibbles(codes, block.qs);
+  pack_fifth_bits(codes, block.qh);
+}
+
+void encode_block(const float* x, BlockQ4_1& block) {
+  float scaled[kBlock];
+  const Range range = encode_range(x, 15, scaled);
+  block.d = to_half(range.step);
+  block.m = to_half(range.min);
+  uint8_t codes[kBlock];
+  for (int i = 0; i < kBlock; ++i) {
+    codes[i] = static_cast<uint8_t>(std::min<int>(15, static_cast<int8_t>(truncated(scaled[i]))));
+  }
+  pack_nibbles(codes, block.qs);
+}
+
+void encode_block(const float* x, BlockQ5_1& block) {
+  float scaled[kBlock];
+  const Range range = encode_range(x, 31, scaled);
+  block.d = to_half(range.step);
+  block.m = to_half(range.min);
+  uint8_t codes[kBlock];
+  for (int i = 0; i < kBlock; ++i) codes[i] = static_cast<uint8_t>(truncated(scaled[i]));
+  pack_nibbles(codes, block.qs);
+  pack_fifth_bits(codes, block.qh);
+}
+
+void encode_block(const float* x, BlockQ8_0& block) {
+  float largest = 0;
+  for (int i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
+  const float d = largest / 127;
+  const float inverse = inverse_or_zero(d);
+  block.d = to_half(d);
+  for (int i = 0; i < kBlock; ++i) block.qs[i] = static_cast<int8_t>(truncated(std::round(x[i] * inverse)));
+}
+
+}  // namespace linnet

@@ -1,0 +1,31 @@
+// How ggml's encoders round, as functions that are defined for every float.
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+namespace linnet {
+
+// Below it a group counts as zeros (ggml's GROUP_MAX_EPS).
+inline constexpr float kSmallestGroup = 1e-15f;
+
+// To the nearest whole number, ties to even, for |x| below 2^22; of greater ones the low bits of x + 1.5 * 2^23, which
+// ggml then clamps.
+inline int nearest_int(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x + 12582912.f);
+  return static_cast<int>(bits & 0x007FFFFF) - 0x00400000;
+}
+
+// Towards zero, as x86 does it: what does not fit is the least number.
+inline int truncated(float x) {
+  constexpr float kLimit = 2147483648.f;
+  return x >= -kLimit && x < kLimit ? static_cast<int>(x) : std::numeric_limits<int>::min();
+}
+
+inline float inverse_or_zero(float x) {
+  return x != 0 ? 1.0f / x : 0.0f;
+}
+
+}  // namespace linnet
