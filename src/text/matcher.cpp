@@ -125,12 +125,32 @@ class LiteralMatcher : public Matcher {
   std::string literal_;
 };
 
+// What Oniguruma and Rust's regex mean by an escape of one letter, as PCRE2 has it: its own \s knows U+180E, which is no
+// white space since Unicode 6.3, and its \w lacks marks.
+std::string_view pcre2_escape(char letter, bool in_class) {
+  switch (letter) {
+    case 's':
+      return R"(\p{White_Space})";
+    case 'S':
+      return R"(\P{White_Space})";
+    case 'w':
+      return in_class ? R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})" : R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}])";
+    case 'W':
+      return in_class ? R"(\W)" : R"([^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}])";
+    default:
+      return {};
+  }
+}
+
 // Oniguruma and Rust's regex read \uXXXX as a code point; PCRE2 writes that \x{XXXX}.
 std::string in_pcre2_escapes(std::string_view pattern) {
   constexpr size_t kDigits = 4;
   std::string out;
+  bool in_class = false;
   for (size_t at = 0; at < pattern.size(); ++at) {
     if (pattern[at] != '\\' || at + 1 == pattern.size()) {
+      if (pattern[at] == '[') in_class = true;
+      if (pattern[at] == ']') in_class = false;
       out += pattern[at];
       continue;
     }
@@ -141,6 +161,8 @@ std::string in_pcre2_escapes(std::string_view pattern) {
     if (code_point) {
       out += fmt::format("\\x{{{}}}", digits);
       at += kDigits;
+    } else if (const std::string_view escape = pcre2_escape(pattern[at], in_class); !escape.empty()) {
+      out += escape;
     } else {
       out += {'\\', pattern[at]};
     }

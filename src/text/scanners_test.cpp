@@ -78,6 +78,25 @@ TEST(ScannersTest, OtherPatternsAreLeftToPcre2) {
   EXPECT_EQ(known_scanner(R"(\p{L}+)", PatternDialect::kHuggingFace), nullptr);
 }
 
+// Oniguruma's classes, not PCRE2's: U+180E is no white space, and a combining mark is part of a word.
+TEST(ScannersTest, WhiteSpaceAndWordsAreOfToday) {
+  const auto pieces = [](const char* pattern, std::string_view text) {
+    std::vector<TextSpan> found;
+    const auto matcher = compile_with_pcre2(pattern, "test");
+    EXPECT_TRUE(matcher.ok() && (*matcher)->find(text, 0, false, found).ok()) << pattern;
+    std::vector<std::string> out;
+    for (const TextSpan& span : found) out.emplace_back(text.substr(span.begin, span.end - span.begin));
+    return out;
+  };
+  using Pieces = std::vector<std::string>;
+  EXPECT_EQ(pieces(R"(\s+)", "a \u180e\u3000\tb"), (Pieces{" ", "\u3000\t"}));
+  EXPECT_EQ(pieces(R"([^\s]+)", "a\u180e b"), (Pieces{"a\u180e", "b"}));
+  EXPECT_EQ(pieces(R"(\S+)", "a\u180e b"), (Pieces{"a\u180e", "b"}));
+  EXPECT_EQ(pieces(R"(\w+)", "e\u0301a_1 \u2460."), (Pieces{"e\u0301a_1"}));
+  EXPECT_EQ(pieces(R"([\w.]+)", "e\u0301.a!"), (Pieces{"e\u0301.a"}));
+  EXPECT_EQ(pieces(R"(\W+)", "e\u0301 !a"), (Pieces{" !"}));
+}
+
 TEST(ScannersTest, CodePointsMayBeSpeltAsOnigurumaDoes) {
   const auto matcher = compile_with_pcre2(R"([\u0041-\u0043]+|\\u0041|\u00e9)", "test");
   ASSERT_TRUE(matcher.ok()) << matcher.error().to_string();

@@ -84,6 +84,7 @@ def byte_level_family(vocab, merges):
         "smollm": seq([pre_tokenizers.Digits(individual_digits=True), byte_level(use_regex=True)]),
         "deepseek": seq([split(r"\p{N}{1,3}"), split("[一-龥\u3040-ゟ゠-ヿ]+"), split(DEEPSEEK), byte_level()]),
         "unknown": seq([split(UNKNOWN), byte_level()]),
+        "words-and-not": seq([split(r"\w+|[^\w\s]+|\s+"), byte_level()]),
         "no-split": byte_level(),
         "punctuation": seq([pre_tokenizers.Punctuation("merged_with_previous"), byte_level(use_regex=True)]),
         "digits": seq([pre_tokenizers.Digits(individual_digits=False), split(r"\s", "merged_with_next"),
