@@ -125,8 +125,8 @@ class LiteralMatcher : public Matcher {
   std::string literal_;
 };
 
-// What Oniguruma and Rust's regex mean by an escape of one letter, as PCRE2 has it: its own \s knows U+180E, which is no
-// white space since Unicode 6.3, and its \w lacks marks.
+// What Oniguruma and Rust's regex mean by an escape of one letter, as PCRE2 has it: its own \s knows U+180E, which is
+// no white space since Unicode 6.3, and its \w lacks marks.
 std::string_view pcre2_escape(char letter, bool in_class) {
   switch (letter) {
     case 's':

@@ -203,7 +203,8 @@ Detokenizer::Detokenizer(const Tokenizer& tokenizer, const DecodeOptions& option
 std::string Detokenizer::push(int32_t id) {
   const TokenizerParts& parts = tokenizer_->parts();
   if (!valid_id(parts, id)) return {};
-  if (options_.skip_special && tokenizer_->is_special(id)) return parts.skipped_is_piece ? run_.push({}) : std::string();
+  if (options_.skip_special && tokenizer_->is_special(id))
+    return parts.skipped_is_piece ? run_.push({}) : std::string();
   const auto spelled = parts.decoded_as.find(id);
   std::string piece(spelled != parts.decoded_as.end() ? std::string_view(spelled->second) : parts.vocabulary.piece(id));
   if (parts.literal_specials && parts.spelling == PieceSpelling::kByteLetters &&

@@ -54,7 +54,7 @@ struct TokenizerParts {
 
   PieceSpelling spelling = PieceSpelling::kPlain;
   bool literal_specials = false;  // special pieces are plain text, whatever `spelling` says (GGUF)
-  bool skipped_is_piece = false;  // a skipped token is an empty piece: bytes around it are not one character (SentencePiece)
+  bool skipped_is_piece = false;  // a skipped token parts the bytes around it (SentencePiece: it is an empty piece)
   bool keeps_bytes = false;       // the model works on bytes: invalid UTF-8 passes through
   std::string algorithm;
   TokenizerSource source;
