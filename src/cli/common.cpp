@@ -63,6 +63,13 @@ Session Speaker::session() {
   return {transformer, runtime->context(), context, kv_dtype(model.description)};
 }
 
+Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model) {
+  auto loaded = load_tokenizer(model.description.files);
+  if (loaded.ok()) return std::optional<Tokenizer>(std::move(loaded).value());
+  if (loaded.error().code == ErrorCode::kNotFound) return std::optional<Tokenizer>();
+  return std::move(loaded).error();
+}
+
 Result<ModelHandle> find_writing_model(const std::string& name) {
   TRY_ASSIGN(ModelHandle model, find_model(name));
   if (!model.config().has_head) {

@@ -1,6 +1,7 @@
 // Flags and manners that several verbs share.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct Speaker {
 
   Session session();
 };
+// The tokenizer, where there is one: a model may be exported without.
+Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model);
+
 // find_model(), where the model can write. Error: an encoder.
 Result<ModelHandle> find_writing_model(const std::string& name);
 Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags);

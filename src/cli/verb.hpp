@@ -34,6 +34,7 @@ Job declare_list(Arguments& args);
 Job declare_logits(Arguments& args);
 Job declare_next(Arguments& args);
 Job declare_pull(Arguments& args);
+Job declare_quantize(Arguments& args);
 Job declare_rm(Arguments& args);
 Job declare_show(Arguments& args);
 Job declare_template(Arguments& args);

@@ -7,7 +7,6 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "export/export.hpp"
-#include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
 
@@ -19,21 +18,13 @@ struct Flags {
   std::string dtype = "f16";
 };
 
-// The tokenizer, where there is one: a model may be exported without.
-Result<std::optional<Tokenizer>> tokenizer_of(const ModelHandle& model) {
-  auto loaded = load_tokenizer(model.description.files);
-  if (loaded.ok()) return std::optional<Tokenizer>(std::move(loaded).value());
-  if (loaded.error().code == ErrorCode::kNotFound) return std::optional<Tokenizer>();
-  return std::move(loaded).error();
-}
-
 Status run(const Flags& flags) {
   if (flags.out.ends_with(".safetensors")) {
     return usage_error("--out names a folder or a .gguf file, got " + flags.out,
                        "safetensors are written into a folder, with their config and tokenizer: --out my-model");
   }
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
-  TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, tokenizer_of(model));
+  TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, find_tokenizer(model));
   TRY_ASSIGN(const Transformer weights, load_transformer(model.description));
   const ExportOptions options{flags.dtype == "f32" ? DType::kF32 : flags.dtype == "f16" ? DType::kF16 : DType::kBF16};
   const auto write = flags.out.ends_with(".gguf") ? export_gguf : export_hugging_face;

@@ -11,7 +11,7 @@ constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 16> kVerbs{{
+constexpr std::array<Verb, 17> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -24,6 +24,8 @@ constexpr std::array<Verb, 16> kVerbs{{
     {"verify", "Compare models with what was published", "linnet verify smollm2", kModels, declare_verify},
     {"export", "A model as GGUF or as a Hugging Face folder",
      "linnet export smollm2 --out smollm2-f16.gguf --dtype f16", kModels, declare_export},
+    {"quantize", "A model in fewer bits, as GGUF", "linnet quantize my-model --to Q4_K_M --out my-model-q4_k_m.gguf",
+     kModels, declare_quantize},
     {"logits", "Logits and hidden states of given token ids",
      "linnet logits smollm2 --ids ids.json --out out.safetensors", kInside, declare_logits},
     {"template", "The prompt that a chat template makes", "linnet template smollm2 --vars chat.json", kInside,

@@ -1,8 +1,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 
-#include "export/export.hpp"
-#include "formats/gguf_writer.hpp"
+#include "export/gguf_out.hpp"
 #include "models/gguf_config.hpp"
 #include "text/gguf_tokenizer.hpp"
 #include "text/tokenizer_export.hpp"
@@ -69,27 +68,32 @@ TensorToWrite to_write(const GgufPart& part, std::string name, DType dtype) {
   return tensor;
 }
 
-std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype, ExportWarnings& warnings) {
-  std::vector<TensorToWrite> out;
+void add_tensors(GgufOut& out, const Transformer& weights, DType dtype) {
+  const auto add = [&](const GgufPart& part, std::string name) {
+    out.tensors.push_back(to_write(part, std::move(name), dtype));
+    out.quantisable.push_back(part.spec->quantise);
+  };
   for (const TensorSpec& spec : weights.table()) {
     if (spec.gguf.empty()) {
-      warnings.push_back("GGUF cannot hold " + spec.name);
+      out.warnings.push_back("GGUF cannot hold " + spec.name);
       continue;
     }
     GgufPart part{&spec, &weights.slot_of(spec), weights.config().norm_offset != 0 ? spec.gguf_offset : 0, 0, 1};
     if (!spec.interleaved) {
-      out.push_back(to_write(part, spec.gguf, dtype));
+      add(part, spec.gguf);
       continue;
     }
     part.step = 2;
     for (const char* half : {"gate", "up"}) {
       std::string name = spec.gguf;
-      out.push_back(to_write(part, name.replace(name.find("{}"), 2, half), dtype));
+      add(part, name.replace(name.find("{}"), 2, half));
       part.first = 1;
     }
   }
-  for (const auto& [name, tensor] : rope_tensors(weights.config())) out.push_back(TensorToWrite::of(name, tensor));
-  return out;
+  for (const auto& [name, tensor] : rope_tensors(weights.config())) {
+    out.tensors.push_back(TensorToWrite::of(name, tensor));
+    out.quantisable.push_back(false);
+  }
 }
 
 void add_tokenizer(GgufWriter& writer, const GgufTokenizerFields& fields) {
@@ -132,28 +136,34 @@ uint32_t file_type(DType dtype) {
 
 }  // namespace
 
-Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transformer& weights,
-                                   const Tokenizer* tokenizer, const std::filesystem::path& path,
-                                   const ExportOptions& options) {
+Result<GgufOut> to_gguf(const ModelDescription& model, const Transformer& weights, const Tokenizer* tokenizer,
+                        DType dtype) {
   if (model.family->gguf_arch.empty()) {
     return unsupported(fmt::format("GGUF cannot hold models of type {}", model.family->model_type));
   }
-  ExportWarnings warnings;
-  const GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), *model.config);
-  warnings = metadata.warnings;
-  GgufWriter writer;
-  for (const auto& [key, value] : metadata.entries) TRY(writer.add_json(key, value));
-  writer.add("general.file_type", file_type(options.dtype));
+  GgufOut out;
+  GgufMetadataOut metadata = config_to_gguf(*model.family, weights.config(), *model.config);
+  out.warnings = std::move(metadata.warnings);
+  for (const auto& [key, value] : metadata.entries) TRY(out.writer.add_json(key, value));
   if (tokenizer) {
     TRY_ASSIGN(const GgufTokenizerFields fields, to_gguf_fields(*tokenizer));
-    add_tokenizer(writer, fields);
-    if (model.files.chat_template) writer.add("tokenizer.chat_template", *model.files.chat_template);
+    add_tokenizer(out.writer, fields);
+    if (model.files.chat_template) out.writer.add("tokenizer.chat_template", *model.files.chat_template);
   } else {
-    writer.add("tokenizer.ggml.model", "no_vocab");
-    warnings.emplace_back("the model has no tokenizer: the file holds none");
+    out.writer.add("tokenizer.ggml.model", "no_vocab");
+    out.warnings.emplace_back("the model has no tokenizer: the file holds none");
   }
-  TRY(writer.write(path, tensors_of(weights, options.dtype, warnings)));
-  return warnings;
+  add_tensors(out, weights, dtype);
+  return out;
+}
+
+Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transformer& weights,
+                                   const Tokenizer* tokenizer, const std::filesystem::path& path,
+                                   const ExportOptions& options) {
+  TRY_ASSIGN(GgufOut out, to_gguf(model, weights, tokenizer, options.dtype));
+  out.writer.add("general.file_type", file_type(options.dtype));
+  TRY(out.writer.write(path, out.tensors));
+  return std::move(out.warnings);
 }
 
 }  // namespace linnet

@@ -1,0 +1,50 @@
+// A model in fewer bits: each matrix is decoded, encoded in the format that a mix gives it, and written, one at a time.
+// Thread safety: one thread at a time; the pool does the work.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/cancel.hpp"
+#include "base/progress.hpp"
+#include "base/thread_pool.hpp"
+#include "export/export.hpp"
+#include "export/quant_mix.hpp"
+
+namespace linnet {
+
+struct QuantiseOptions {
+  const QuantMix* mix = nullptr;
+  // Matrices that are quantised already are quantised again, which adds the errors of both.
+  bool again = false;
+};
+
+// What became of one matrix.
+struct QuantisedTensor {
+  std::string name;
+  std::string_view from;  // its type before
+  const QuantFormat* to;
+  const QuantFormat* wanted;  // what the mix wanted; null where that is `to`
+  int64_t elements;
+  double error = 0;  // root mean square of the differences, over that of the numbers
+};
+
+struct QuantiseReport {
+  std::vector<QuantisedTensor> tensors;
+  uint64_t bytes = 0;    // of all tensors of the file, vectors too
+  int64_t elements = 0;  // as many numbers
+  ExportWarnings warnings;
+
+  double bits_per_weight() const { return 8.0 * static_cast<double>(bytes) / static_cast<double>(elements); }
+};
+
+// Writes the model as a GGUF file at `path`. A GGUF keeps its metadata and its names; a Hugging Face folder is exported
+// as export_gguf does. `weights` and `tokenizer` are needed of a folder only, else null.
+// Memory: two tensors. Errors: a matrix that is quantised already, unless `again`; a number that is not finite, with
+// its tensor's name; a full disk; cancellation. The file appears whole or not at all.
+Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer* weights, const Tokenizer* tokenizer,
+                                const std::filesystem::path& path, const QuantiseOptions& options, ThreadPool& pool,
+                                const CancelToken& cancel, const ProgressCallback& progress);
+
+}  // namespace linnet

@@ -1,0 +1,161 @@
+#include "export/quantise.hpp"
+
+#include <cmath>
+#include <cstring>
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "base/folder_testing.hpp"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string chosen(const char* mix, const MixModel& model, const char* name, const Shape& shape = {512, 1024}) {
+  const MixChoice choice = choose_format(*find_quant_mix(mix), model, name, shape);
+  return std::string(choice.format->name) + (choice.wanted ? " for " + std::string(choice.wanted->name) : "");
+}
+
+TEST(QuantMixTest, NamesAreKnownInAnyCase) {
+  for (const QuantMix& mix : quant_mixes()) EXPECT_EQ(find_quant_mix(mix.name), &mix);
+  EXPECT_EQ(find_quant_mix("q4_k_m")->name, "Q4_K_M");
+  EXPECT_EQ(find_quant_mix("Q4_K"), nullptr);
+}
+
+// llama.cpp's choices for a model of 32 layers, as its own logs show them.
+TEST(QuantMixTest, MoreBitsGoWhereTheyHelp) {
+  const MixModel model{.layers = 32, .queries_per_kv_head = 4};
+  EXPECT_EQ(chosen("Q4_K_M", model, "output.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "token_embd.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q4_K_M", {.layers = 32, .tied = true}, "token_embd.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.0.attn_v.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.4.attn_v.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.6.ffn_down.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.31.ffn_down.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.31.ffn_up.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q4_K_M", model, "blk.3.attn_qkv.weight"), "Q5_K");
+  EXPECT_EQ(chosen("Q4_K_S", model, "blk.3.attn_v.weight"), "Q5_K");
+  EXPECT_EQ(chosen("Q4_K_S", model, "blk.4.attn_v.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q5_K_M", model, "blk.2.ffn_down.weight"), "Q6_K");
+  EXPECT_EQ(chosen("Q3_K_M", model, "blk.1.attn_output.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q2_K", model, "blk.1.attn_v.weight"), "Q4_K");
+  EXPECT_EQ(chosen("Q8_0", model, "output.weight"), "Q8_0");
+  EXPECT_EQ(chosen("Q4_0", model, "output.weight"), "Q6_K");
+  EXPECT_EQ(chosen("F16", model, "output.weight"), "F16");
+  const MixModel mixtral{.layers = 32, .experts = 8, .queries_per_kv_head = 4};
+  EXPECT_EQ(chosen("Q4_K_M", mixtral, "blk.9.attn_k.weight"), "Q8_0");
+  EXPECT_EQ(chosen("Q4_K_M", mixtral, "blk.9.attn_output.weight"), "Q5_K");
+  EXPECT_EQ(chosen("MXFP4", mixtral, "blk.9.ffn_up_exps.weight"), "MXFP4");
+  EXPECT_EQ(chosen("MXFP4", mixtral, "blk.9.attn_q.weight"), "Q8_0");
+}
+
+TEST(QuantMixTest, NarrowRowsTakeNoMoreBitsThanTheMixWanted) {
+  const MixModel model{.layers = 30, .queries_per_kv_head = 3};
+  const auto narrow = [&](const char* mix, int64_t width) {
+    return chosen(mix, model, "blk.4.ffn_up.weight", Shape{512, width});
+  };
+  EXPECT_EQ(narrow("Q4_K_M", 576), "IQ4_NL for Q4_K");
+  EXPECT_EQ(narrow("Q5_K_M", 576), "Q5_0 for Q5_K");
+  EXPECT_EQ(narrow("Q6_K", 576), "Q5_1 for Q6_K");
+  EXPECT_EQ(narrow("Q8_0", 576), "Q8_0");
+  EXPECT_EQ(narrow("Q8_0", 40), "F16 for Q8_0");
+}
+
+template <class T>
+T value(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().to_string());
+  return std::move(result).value();
+}
+
+class QuantiseTest : public FolderTest {
+ protected:
+  const fs::path golden_ = fs::path(LINNET_SOURCE_DIR) / "tests/golden/models/llama";
+
+  Result<QuantiseReport> run(const fs::path& model, const std::string& out, const char* mix, int threads = 2,
+                             bool again = false) {
+    const ModelDescription description = value(describe_model(model));
+    std::optional<Transformer> weights;
+    if (!description.files.gguf) weights.emplace(value(load_transformer(description)));
+    ThreadPool pool(threads);
+    return quantise(description, weights ? &*weights : nullptr, nullptr, folder_ / out, {find_quant_mix(mix), again},
+                    pool, cancel_, {});
+  }
+
+  CancelToken cancel_;
+};
+
+// What is written is what the report says, and as near to the numbers as it says.
+TEST_F(QuantiseTest, TheReportIsTrue) {
+  value(run(golden_, "plain.gguf", "F32"));
+  const QuantiseReport report = value(run(golden_, "small.gguf", "Q8_0"));
+  const auto plain = value(Gguf::open(folder_ / "plain.gguf"));
+  const auto small = value(Gguf::open(folder_ / "small.gguf"));
+  EXPECT_EQ(small->tensors().all().size(), plain->tensors().all().size());
+  EXPECT_EQ(small->tensors().total_bytes(), report.bytes);
+  size_t blocks = 0;
+  for (const QuantisedTensor& told : report.tensors) {
+    const StoredTensor& tensor = *value(small->tensors().get(told.name));
+    EXPECT_EQ(tensor.format, told.to) << told.name;
+    const Tensor before = to_f32(*value(plain->tensors().get(told.name)));
+    const Tensor after = to_f32(tensor);
+    double lost = 0;
+    double all = 0;
+    for (int64_t i = 0; i < before.elements(); ++i) {
+      lost += std::pow(double{after.data<float>()[i]} - before.data<float>()[i], 2);
+      all += std::pow(double{before.data<float>()[i]}, 2);
+    }
+    EXPECT_NEAR(told.error, std::sqrt(lost / all), 1e-12) << told.name;
+    EXPECT_LT(told.error, 0.01) << told.name;
+    blocks += !told.to->is_plain();
+  }
+  EXPECT_GT(blocks, 0u);
+  EXPECT_TRUE(load_transformer(value(describe_model(folder_ / "small.gguf"))).ok());
+}
+
+TEST_F(QuantiseTest, ThreadsChangeNothing) {
+  value(run(golden_, "one.gguf", "Q4_K_M", 1));
+  value(run(golden_, "three.gguf", "Q4_K_M", 3));
+  EXPECT_EQ(value(read_file(folder_ / "one.gguf")), value(read_file(folder_ / "three.gguf")));
+}
+
+TEST_F(QuantiseTest, AGgufKeepsItsMetadataAndIsNotQuantisedTwiceUnasked) {
+  value(run(golden_, "plain.gguf", "F16"));
+  value(run(folder_ / "plain.gguf", "small.gguf", "Q8_0"));
+  value(run(golden_, "direct.gguf", "Q8_0"));
+  const auto small = value(Gguf::open(folder_ / "small.gguf"));
+  const auto plain = value(Gguf::open(folder_ / "plain.gguf"));
+  for (const GgufEntry& entry : plain->metadata().entries()) EXPECT_TRUE(small->metadata().has(entry.key)) << entry.key;
+  EXPECT_EQ(value(small->metadata().integer("general.file_type", 0, 100)), 7);
+  const auto twice = run(folder_ / "small.gguf", "twice.gguf", "Q4_0");
+  ASSERT_FALSE(twice.ok());
+  EXPECT_NE(twice.error().message.find("is quantised already, as Q8_0"), std::string::npos)
+      << twice.error().to_string();
+  EXPECT_FALSE(fs::exists(folder_ / "twice.gguf"));
+  EXPECT_TRUE(run(folder_ / "small.gguf", "twice.gguf", "Q4_0", 2, true).ok());
+}
+
+TEST_F(QuantiseTest, ANumberThatIsNotFiniteIsNamed) {
+  value(run(golden_, "plain.gguf", "F32"));
+  const auto plain = value(Gguf::open(folder_ / "plain.gguf"));
+  const StoredTensor& tensor = *value(plain->tensors().get("blk.0.ffn_up.weight"));
+  std::string bytes = value(read_file(folder_ / "plain.gguf"));
+  const float nan = NAN;
+  std::memcpy(bytes.data() + tensor.offset + 4 * sizeof nan, &nan, sizeof nan);
+  ASSERT_TRUE(write_file(folder_ / "bad.gguf", bytes).ok());
+  const auto failed = run(folder_ / "bad.gguf", "out.gguf", "Q8_0");
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().to_string(), "tensor blk.0.ffn_up.weight: number 4 is nan");
+  EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+}
+
+TEST_F(QuantiseTest, StoppedItLeavesNothing) {
+  cancel_.cancel();
+  const auto stopped = run(golden_, "out.gguf", "Q8_0");
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(fs::is_empty(folder_));
+}
+
+}  // namespace
+}  // namespace linnet
