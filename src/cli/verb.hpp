@@ -28,6 +28,7 @@ Job declare_chat(Arguments& args);
 Job declare_completion(Arguments& args);
 Job declare_doctor(Arguments& args);
 Job declare_embed(Arguments& args);
+Job declare_eval(Arguments& args);
 Job declare_export(Arguments& args);
 Job declare_generate(Arguments& args);
 Job declare_list(Arguments& args);

