@@ -3,8 +3,8 @@
 #include "formats/gguf.hpp"
 
 #include <cstring>
-#include <fmt/core.h>
 #include <filesystem>
+#include <fmt/core.h>
 #include <functional>
 #include <gtest/gtest.h>
 #include <string>
