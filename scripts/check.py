@@ -290,38 +290,42 @@ def fuzzing(args):
 
 # ---- The peers, and what takes long ----
 
-def peers(log):
+def peers(args):
     """Installs the peers, remakes the recordings in a copy of the tree, compares them, and runs what compares live."""
-    venv, copy = ROOT / ".venv" / "peers", OUT / "remake" / "linnet"
-    python = venv / "bin" / "python"
-    requirements = ROOT / "tests" / "peers" / "requirements.txt"
-    if not (execute(log, [sys.executable, "-m", "venv", venv])
-            and execute(log, [python, "-m", "pip", "install", "--quiet", "-r", requirements], 3600)):
-        return [Case("install the peers", "FAIL", "pip failed")]
-    cases = [Case("install the peers", "PASS")]
-    shutil.rmtree(copy.parent, ignore_errors=True)
-    copy.mkdir(parents=True)
-    for name in tracked():
-        (copy / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / name, copy / name)
-    if (ROOT.parent / "shared").is_dir():
-        (copy.parent / "shared").symlink_to(ROOT.parent / "shared")
-    for script in sorted((copy / "tests" / "golden").glob("**/make_*.py")):
-        name = script.relative_to(copy)
-        before = {path: path.stat().st_mtime_ns for path in (copy / "tests" / "golden").rglob("*") if path.is_file()}
-        if not execute(log, [python, script], 3600, {"PYTHONDONTWRITEBYTECODE": "1"}, cwd=copy):
-            cases.append(Case(str(name), "FAIL", "ended with an error"))
-            continue
-        made = [path.relative_to(copy) for path in (copy / "tests" / "golden").rglob("*")
-                if path.is_file() and before.get(path) != path.stat().st_mtime_ns]
-        if not made:
-            cases.append(Case(str(name), "FAIL", "wrote nothing beside itself"))
-        for path in sorted(made):
-            same = execute(log, [python, ROOT / "scripts" / "compare_recordings.py", ROOT / path, copy / path])
-            cases.append(Case(f"{name} makes {path.name}", "PASS" if same else "FAIL", f"{path} differs"))
-    for script in sorted((ROOT / "tests" / "peers").glob("*.py")):
-        cases += script_cases(str(script.relative_to(ROOT)), log, [python, script], 3600)
-    return cases
+    def step(log):
+        venv, copy = ROOT / ".venv" / "peers", OUT / "remake" / "linnet"
+        python = venv / "bin" / "python"
+        requirements = ROOT / "tests" / "peers" / "requirements.txt"
+        if not (execute(log, [sys.executable, "-m", "venv", venv])
+                and execute(log, [python, "-m", "pip", "install", "--quiet", "-r", requirements], 3600)):
+            return [Case("install the peers", "FAIL", "pip failed")]
+        cases = [Case("install the peers", "PASS")]
+        shutil.rmtree(copy.parent, ignore_errors=True)
+        copy.mkdir(parents=True)
+        for name in tracked():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, copy / name)
+        if (ROOT.parent / "shared").is_dir():
+            (copy.parent / "shared").symlink_to(ROOT.parent / "shared")
+        for script in sorted((copy / "tests" / "golden").glob("**/make_*.py")):
+            name = script.relative_to(copy)
+            before = {path: path.stat().st_mtime_ns for path in (copy / "tests" / "golden").rglob("*") if path.is_file()}
+            if not execute(log, [python, script], 3600, {"PYTHONDONTWRITEBYTECODE": "1"}, cwd=copy):
+                cases.append(Case(str(name), "FAIL", "ended with an error"))
+                continue
+            made = [path.relative_to(copy) for path in (copy / "tests" / "golden").rglob("*")
+                    if path.is_file() and before.get(path) != path.stat().st_mtime_ns]
+            if not made:
+                cases.append(Case(str(name), "FAIL", "wrote nothing beside itself"))
+            for path in sorted(made):
+                same = execute(log, [python, ROOT / "scripts" / "compare_recordings.py", ROOT / path, copy / path])
+                cases.append(Case(f"{name} makes {path.name}", "PASS" if same else "FAIL", f"{path} differs"))
+        for script in sorted((ROOT / "tests" / "peers").glob("*.py")):
+            whole = args.long and script.name == "compare_tokenizers.py"
+            cases += script_cases(str(script.relative_to(ROOT)), log, [python, script, *(["--whole"] if whole else [])],
+                                  24 * 3600 if whole else 3600)
+        return cases
+    return step
 
 
 def long_scripts(log):
@@ -349,7 +353,7 @@ def steps(args):
     yield "tsan tests", unit_tests("tsan", args, "threads"), False
     yield "fuzz", fuzzing(args), False
     if args.peers:
-        yield "peers", peers, False
+        yield "peers", peers(args), False
     if args.long:
         yield "long", long_scripts, False
 

@@ -2,9 +2,11 @@
 """Holds Linnet's tokenizers against their peers, live: Hugging Face tokenizers for tokenizer.json, sentencepiece for
 tokenizer.model, llama.cpp for GGUF. Ids and decoded text must be equal.
 
-usage: compare_tokenizers.py [--tool PROGRAM] [--shared DIR] [--strings N] [--texts N] [--only NAME] [--jobs N]
-Prints PASS, FAIL and SKIP lines. Needs: tokenizers, sentencepiece, protobuf, gguf, llama_cpp, pip, and the program
-linnet_tokenizer_tool of the release build.
+usage: compare_tokenizers.py [--tool PROGRAM] [--shared DIR] [--strings N] [--texts N] [--whole] [--only NAME]
+                             [--jobs N]
+Prints PASS, FAIL and SKIP lines. A sample of the strings and texts takes minutes; --whole, which takes hours, is all of
+them: 100,000 random strings and every shared text, for every tokenizer.
+Needs: tokenizers, sentencepiece, protobuf, gguf, llama_cpp, pip, and linnet_tokenizer_tool of the release build.
 """
 import argparse
 import array
@@ -363,11 +365,14 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--tool", default=f"{ROOT}/build/release/src/text/linnet_tokenizer_tool")
     parser.add_argument("--shared", default=os.environ.get("LINNET_SHARED", f"{ROOT}/../shared"))
-    parser.add_argument("--strings", type=int, default=100_000)
-    parser.add_argument("--texts", type=int, help="a sample of the shared texts, not all of them")
+    parser.add_argument("--strings", type=int, default=3000)
+    parser.add_argument("--texts", type=int, default=20, help="so many of the shared texts, and so many of their lines")
+    parser.add_argument("--whole", action="store_true", help="100,000 strings, and all shared texts")
     parser.add_argument("--only", default="", help="tokenizers whose name has this in it")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     arguments = parser.parse_args()
+    if arguments.whole:
+        arguments.strings, arguments.texts = 100_000, None
     if not os.path.isdir(f"{arguments.shared}/data"):
         print("SKIP tokenizers: ../shared absent")
         return 0
