@@ -97,6 +97,17 @@ TEST(ScannersTest, WhiteSpaceAndWordsAreOfToday) {
   EXPECT_EQ(pieces(R"(\W+)", "e\u0301 !a"), (Pieces{" !"}));
 }
 
+// A model file chooses the pattern: one that tries everything ends with an error, not with the text.
+TEST(ScannersTest, APatternThatNeedsTooManyStepsGivesUp) {
+  const auto matcher = compile_with_pcre2("(a+)+b", "test");
+  ASSERT_TRUE(matcher.ok()) << matcher.error().to_string();
+  std::vector<TextSpan> found;
+  const Status stopped = (*matcher)->find(std::string(60, 'a') + "cb", 0, true, found);
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_NE(stopped.error().to_string().find("gives up on this text"), std::string::npos);
+  EXPECT_TRUE((*matcher)->find("aab", 0, true, found).ok());
+}
+
 TEST(ScannersTest, CodePointsMayBeSpeltAsOnigurumaDoes) {
   const auto matcher = compile_with_pcre2(R"([\u0041-\u0043]+|\\u0041|\u00e9)", "test");
   ASSERT_TRUE(matcher.ok()) << matcher.error().to_string();
