@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "quant/encode.hpp"
-#include "quant/encode_rounding.hpp"
+#include "quant/encode_numbers.hpp"
 
 namespace linnet {
 
@@ -26,13 +26,7 @@ int nearest_iq4(float x) {
   return x - value(above - 1) < value(above) - x ? above - 1 : above;
 }
 
-// Sums over a group under one scale: the squared error, weighted by x^2, is least at products / squares.
-struct Fit {
-  float products = 0;
-  float squares = 0;
-  float scale() const { return products / squares; }
-};
-
+// Weighted by x².
 Fit fit_of(const float* x, float inverse) {
   Fit fit;
   for (int i = 0; i < kGroup; ++i) {
@@ -46,20 +40,13 @@ Fit fit_of(const float* x, float inverse) {
 
 // The best of fifteen scales for a group; 0 for a group of zeros.
 float best_scale(const float* x) {
-  float largest = 0;
-  float extreme = 0;
-  for (int i = 0; i < kGroup; ++i) {
-    if (std::fabs(x[i]) > largest) {
-      largest = std::fabs(x[i]);
-      extreme = x[i];
-    }
-  }
-  if (largest < kSmallestGroup) return 0;
-  const Fit first = fit_of(x, 1 / (-extreme / static_cast<float>(kIq4Values[0])));
+  const Extreme extreme = extreme_of(x, kGroup);
+  if (extreme.magnitude < kSmallestGroup) return 0;
+  const Fit first = fit_of(x, 1 / (-extreme.value / static_cast<float>(kIq4Values[0])));
   float d = first.scale();
   float best = d * first.products;
   for (int step = -kTries; step <= kTries; ++step) {
-    const Fit fit = fit_of(x, (static_cast<float>(step) + static_cast<float>(kIq4Values[0])) / extreme);
+    const Fit fit = fit_of(x, (static_cast<float>(step) + static_cast<float>(kIq4Values[0])) / extreme.value);
     if (fit.squares > 0 && fit.products * fit.products > best * fit.squares) {
       d = fit.scale();
       best = d * fit.products;
@@ -98,16 +85,8 @@ void encode_block(const float* x, BlockIQ4_NL& block) {
 void encode_block(const float* x, BlockIQ4_XS& block) {
   constexpr int kGroups = kSuperBlock / kGroup;
   float scales[kGroups];
-  float largest = 0;
-  float extreme = 0;
-  for (int group = 0; group < kGroups; ++group) {
-    scales[group] = best_scale(x + group * kGroup);
-    if (std::fabs(scales[group]) > largest) {
-      largest = std::fabs(scales[group]);
-      extreme = scales[group];
-    }
-  }
-  const float d = -extreme / 32;
+  for (int group = 0; group < kGroups; ++group) scales[group] = best_scale(x + group * kGroup);
+  const float d = -extreme_of(scales, kGroups).value / 32;
   const float inverse = inverse_or_zero(d);
   block = {.d = to_half(d), .scales_h = 0, .scales_l = {}, .qs = {}};
   for (int group = 0; group < kGroups; ++group) {
@@ -120,8 +99,7 @@ void encode_block(const float* x, BlockIQ4_XS& block) {
 }
 
 void encode_block(const float* x, BlockMXFP4& block) {
-  float largest = 0;
-  for (int i = 0; i < kGroup; ++i) largest = std::max(largest, std::fabs(x[i]));
+  const float largest = extreme_of(x, kGroup).magnitude;
   // The largest E2M1 value, 6, has the exponent 2.
   block.e = largest > 0 ? static_cast<uint8_t>(truncated(std::floor(std::log2(largest)) - 2 + 127)) : uint8_t{0};
   const float scale = half_scale_e8m0(block.e);

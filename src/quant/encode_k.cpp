@@ -5,30 +5,11 @@
 #include <cstring>
 
 #include "quant/encode.hpp"
-#include "quant/encode_rounding.hpp"
+#include "quant/encode_numbers.hpp"
 
 namespace linnet {
 
 namespace {
-
-// A number of the largest magnitude, and that magnitude.
-struct Extreme {
-  float value = 0;
-  float magnitude = 0;
-
-  void see(float x) {
-    if (std::fabs(x) > magnitude) {
-      magnitude = std::fabs(x);
-      value = x;
-    }
-  }
-};
-
-Extreme extreme_of(const float* x, int count) {
-  Extreme extreme;
-  for (int i = 0; i < count; ++i) extreme.see(x[i]);
-  return extreme;
-}
 
 // ---- x ≈ scale q + min, q from 0 to `most` (Q2_K, Q4_K, Q5_K)
 
@@ -197,18 +178,12 @@ void encode_eight_groups(const float* x, const AffineSearch& search, Block& bloc
 
 // ---- x ≈ scale q, q from -half to half - 1 (Q3_K, Q6_K)
 
-struct SymmetricFit {
-  float products = 0;  // Σ w x q
-  float squares = 0;   // Σ w q²
-  float scale() const { return products / squares; }
-};
-
 int signed_code(float x, int half) {
   return std::clamp(nearest_int(x), -half, half - 1);
 }
 
-SymmetricFit fit_symmetric(const float* x, int count, float inverse, int half) {
-  SymmetricFit fit;
+Fit fit_symmetric(const float* x, int count, float inverse, int half) {
+  Fit fit;
   for (int i = 0; i < count; ++i) {
     const auto q = static_cast<float>(signed_code(inverse * x[i], half));
     const float weight = x[i] * x[i];
@@ -230,14 +205,14 @@ float search_symmetric(const float* x, int count, int half, uint8_t* codes) {
     return 0;
   }
   const float first = static_cast<float>(-half) / extreme.value;
-  const SymmetricFit plain = fit_symmetric(x, count, first, half);
+  const Fit plain = fit_symmetric(x, count, first, half);
   write_signed(x, count, first, half, codes);
   float scale = plain.squares != 0 ? plain.scale() : 0.0f;
   float best = scale * plain.products;
   for (int step = -9; step <= 9; ++step) {
     if (step == 0) continue;
     const float inverse = -(static_cast<float>(half) + 0.1f * static_cast<float>(step)) / extreme.value;
-    const SymmetricFit fit = fit_symmetric(x, count, inverse, half);
+    const Fit fit = fit_symmetric(x, count, inverse, half);
     if (!(fit.squares > 0 && fit.products * fit.products > best * fit.squares)) continue;
     write_signed(x, count, inverse, half, codes);
     scale = fit.scale();
@@ -254,7 +229,7 @@ float descend_symmetric(const float* x, int count, int half, uint8_t* codes) {
     return 0;
   }
   const float inverse = static_cast<float>(-half) / extreme.value;
-  SymmetricFit fit = fit_symmetric(x, count, inverse, half);
+  Fit fit = fit_symmetric(x, count, inverse, half);
   write_signed(x, count, inverse, half, codes);
   bool changed = true;
   for (int round = 0; round < 5 && changed; ++round) {
@@ -262,7 +237,7 @@ float descend_symmetric(const float* x, int count, int half, uint8_t* codes) {
     for (int i = 0; i < count; ++i) {
       const float weight = x[i] * x[i];
       const auto q = static_cast<float>(codes[i] - half);
-      SymmetricFit without{fit.products - weight * x[i] * q, fit.squares - weight * q * q};
+      Fit without{fit.products - weight * x[i] * q, fit.squares - weight * q * q};
       if (!(without.products > 0)) continue;
       const int code = signed_code(x[i] * without.squares / without.products, half);
       if (code == codes[i] - half) continue;

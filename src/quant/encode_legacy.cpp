@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "quant/encode.hpp"
-#include "quant/encode_rounding.hpp"
+#include "quant/encode_numbers.hpp"
 
 namespace linnet {
 
@@ -15,15 +15,7 @@ constexpr int kBlock = 32;
 
 // Codes q with x ≈ d (q - half), q from 0 to 2 half - 1. Returns d: the number of the largest magnitude lies on code 0.
 float encode_symmetric(const float* x, int half, uint8_t (&codes)[kBlock]) {
-  float largest = 0;
-  float extreme = 0;
-  for (int i = 0; i < kBlock; ++i) {
-    if (largest < std::fabs(x[i])) {
-      largest = std::fabs(x[i]);
-      extreme = x[i];
-    }
-  }
-  const float d = extreme / static_cast<float>(-half);
+  const float d = extreme_of(x, kBlock).value / static_cast<float>(-half);
   const float inverse = inverse_or_zero(d);
   const float shift = static_cast<float>(half) + 0.5f;
   for (int i = 0; i < kBlock; ++i) {
@@ -101,9 +93,7 @@ void encode_block(const float* x, BlockQ5_1& block) {
 }
 
 void encode_block(const float* x, BlockQ8_0& block) {
-  float largest = 0;
-  for (int i = 0; i < kBlock; ++i) largest = std::max(largest, std::fabs(x[i]));
-  const float d = largest / 127;
+  const float d = extreme_of(x, kBlock).magnitude / 127;
   const float inverse = inverse_or_zero(d);
   block.d = to_half(d);
   for (int i = 0; i < kBlock; ++i) block.qs[i] = static_cast<int8_t>(truncated(std::round(x[i] * inverse)));

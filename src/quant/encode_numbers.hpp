@@ -1,4 +1,4 @@
-// How ggml's encoders round, as functions that are defined for every float.
+// What the encoders share: how ggml rounds, as functions that are defined for every float, and what it sums.
 #pragma once
 
 #include <bit>
@@ -27,5 +27,26 @@ inline int truncated(float x) {
 inline float inverse_or_zero(float x) {
   return x != 0 ? 1.0f / x : 0.0f;
 }
+
+// A number of the largest magnitude, and that magnitude; of several the first.
+struct Extreme {
+  float value = 0;
+  float magnitude = 0;
+};
+
+inline Extreme extreme_of(const float* x, int count) {
+  Extreme extreme;
+  for (int i = 0; i < count; ++i) {
+    if (std::fabs(x[i]) > extreme.magnitude) extreme = {x[i], std::fabs(x[i])};
+  }
+  return extreme;
+}
+
+// Weighted sums over a group and its codes q, for x ≈ scale q: the squared error is least at this scale.
+struct Fit {
+  float products = 0;  // Σ w x q
+  float squares = 0;   // Σ w q²
+  float scale() const { return products / squares; }
+};
 
 }  // namespace linnet
