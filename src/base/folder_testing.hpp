@@ -8,7 +8,7 @@
 namespace linnet {
 
 class FolderTest : public testing::Test {
- protected:
+ public:
   FolderTest() {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
@@ -18,6 +18,7 @@ class FolderTest : public testing::Test {
     std::filesystem::remove_all(folder_, ignored);
   }
 
+ protected:
   const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / name();
 
  private:

@@ -85,16 +85,17 @@ void encode_block(const float* x, BlockIQ4_NL& block) {
 void encode_block(const float* x, BlockIQ4_XS& block) {
   constexpr int kGroups = kSuperBlock / kGroup;
   float scales[kGroups];
-  for (int group = 0; group < kGroups; ++group) scales[group] = best_scale(x + group * kGroup);
+  for (int group = 0; group < kGroups; ++group) scales[group] = best_scale(x + ptrdiff_t{kGroup} * group);
   const float d = -extreme_of(scales, kGroups).value / 32;
   const float inverse = inverse_or_zero(d);
   block = {.d = to_half(d), .scales_h = 0, .scales_l = {}, .qs = {}};
   for (int group = 0; group < kGroups; ++group) {
     const int code = std::clamp(nearest_int(inverse * scales[group]), -32, 31);
     const float step = inverse_or_zero(d * static_cast<float>(code));
-    pack_group(x + group * kGroup, block.qs + 16 * group, [&](float v) { return nearest_iq4(step * v); });
+    pack_group(x + ptrdiff_t{kGroup} * group, block.qs + ptrdiff_t{16} * group,
+               [&](float v) { return nearest_iq4(step * v); });
     block.scales_l[group / 2] |= static_cast<uint8_t>(((code + 32) & 15) << (group % 2 * 4));
-    block.scales_h |= static_cast<uint16_t>((code + 32) >> 4 << (2 * group));
+    block.scales_h |= static_cast<uint16_t>((code + 32) >> 4 << (ptrdiff_t{2} * group));
   }
 }
 

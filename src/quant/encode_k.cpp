@@ -114,8 +114,8 @@ void round_affine(const float* x, int count, float scale, float min, int most, u
 void pack_two_bits(const uint8_t* codes, uint8_t (&qs)[64]) {
   for (int half = 0; half < 2; ++half) {
     for (int j = 0; j < 32; ++j) {
-      const uint8_t* c = codes + 128 * half + j;
-      qs[32 * half + j] = static_cast<uint8_t>(c[0] | c[32] << 2 | c[64] << 4 | c[96] << 6);
+      const uint8_t* c = codes + ptrdiff_t{128} * half + j;
+      qs[ptrdiff_t{32} * half + j] = static_cast<uint8_t>(c[0] | c[32] << 2 | c[64] << 4 | c[96] << 6);
     }
   }
 }
@@ -124,8 +124,8 @@ void pack_two_bits(const uint8_t* codes, uint8_t (&qs)[64]) {
 void pack_nibbles(const uint8_t* codes, uint8_t (&qs)[128]) {
   for (int pair = 0; pair < 4; ++pair) {
     for (int i = 0; i < 32; ++i) {
-      const uint8_t* c = codes + 64 * pair + i;
-      qs[32 * pair + i] = static_cast<uint8_t>((c[0] & 15) | (c[32] & 15) << 4);
+      const uint8_t* c = codes + ptrdiff_t{64} * pair + i;
+      qs[ptrdiff_t{32} * pair + i] = static_cast<uint8_t>((c[0] & 15) | (c[32] & 15) << 4);
     }
   }
 }
@@ -149,13 +149,13 @@ void encode_eight_groups(const float* x, const AffineSearch& search, Block& bloc
   float most_scale = 0;
   float most_min = 0;
   for (int g = 0; g < 8; ++g) {
-    const float* group = x + 32 * g;
+    const float* group = x + ptrdiff_t{32} * g;
     float squares = 0;
     for (int i = 0; i < 32; ++i) squares += group[i] * group[i];
     const float size = std::sqrt(squares / 32);
     float weights[32];
     for (int i = 0; i < 32; ++i) weights[i] = size + std::fabs(group[i]);
-    groups[g] = search_affine<32>(group, weights, search, codes + 32 * g);
+    groups[g] = search_affine<32>(group, weights, search, codes + ptrdiff_t{32} * g);
     most_scale = std::max(most_scale, groups[g].scale);
     most_min = std::max(most_min, -groups[g].min);
   }
@@ -170,8 +170,8 @@ void encode_eight_groups(const float* x, const AffineSearch& search, Block& bloc
   block.dmin = to_half(most_min / 63.f);
   for (int g = 0; g < 8; ++g) {
     const ScaleMin kept = unpack_scale_min(block.scales, g);
-    round_affine(x + 32 * g, 32, to_float(block.d) * static_cast<float>(kept.scale),
-                 to_float(block.dmin) * static_cast<float>(kept.min), search.most, codes + 32 * g);
+    round_affine(x + ptrdiff_t{32} * g, 32, to_float(block.d) * static_cast<float>(kept.scale),
+                 to_float(block.dmin) * static_cast<float>(kept.min), search.most, codes + ptrdiff_t{32} * g);
   }
   pack_nibbles(codes, block.qs);
 }
@@ -277,8 +277,8 @@ void encode_block(const float* x, BlockQ2_K& block) {
   float most_min = 0;
   for (int g = 0; g < 16; ++g) {
     float weights[16];
-    for (int i = 0; i < 16; ++i) weights[i] = std::fabs(x[16 * g + i]);
-    groups[g] = search_affine<16>(x + 16 * g, weights, kSearch, codes + 16 * g);
+    for (int i = 0; i < 16; ++i) weights[i] = std::fabs(x[ptrdiff_t{16} * g + i]);
+    groups[g] = search_affine<16>(x + ptrdiff_t{16} * g, weights, kSearch, codes + ptrdiff_t{16} * g);
     most_scale = std::max(most_scale, groups[g].scale);
     most_min = std::max(most_min, -groups[g].min);
   }
@@ -292,8 +292,9 @@ void encode_block(const float* x, BlockQ2_K& block) {
   block.d = to_half(most_scale > 0 ? most_scale / 15.f : 0.f);
   block.dmin = to_half(most_min > 0 ? most_min / 15.f : 0.f);
   for (int g = 0; g < 16; ++g) {
-    round_affine(x + 16 * g, 16, to_float(block.d) * static_cast<float>(block.scales[g] & 15),
-                 to_float(block.dmin) * static_cast<float>(block.scales[g] >> 4), kSearch.most, codes + 16 * g);
+    round_affine(x + ptrdiff_t{16} * g, 16, to_float(block.d) * static_cast<float>(block.scales[g] & 15),
+                 to_float(block.dmin) * static_cast<float>(block.scales[g] >> 4), kSearch.most,
+                 codes + ptrdiff_t{16} * g);
   }
   pack_two_bits(codes, block.qs);
 }
@@ -303,7 +304,8 @@ void encode_block(const float* x, BlockQ3_K& block) {
   block = {};
   uint8_t codes[kSuperBlock];
   float scales[16];
-  for (int g = 0; g < 16; ++g) scales[g] = descend_symmetric(x + 16 * g, 16, kHalf, codes + 16 * g);
+  for (int g = 0; g < 16; ++g)
+    scales[g] = descend_symmetric(x + ptrdiff_t{16} * g, 16, kHalf, codes + ptrdiff_t{16} * g);
   const Extreme extreme = extreme_of(scales, 16);
   float d = 0;
   if (extreme.value != 0) {
@@ -314,7 +316,7 @@ void encode_block(const float* x, BlockQ3_K& block) {
   block.d = to_half(d);
   for (int g = 0; g < 16; ++g) {
     const float scale = to_float(block.d) * static_cast<float>(unpack_q3_scale(block.scales, g) - 32);
-    round_symmetric(x + 16 * g, 16, scale, kHalf, codes + 16 * g);
+    round_symmetric(x + ptrdiff_t{16} * g, 16, scale, kHalf, codes + ptrdiff_t{16} * g);
   }
   for (int i = 0; i < kSuperBlock; ++i) {
     block.hmask[i % 32] |= static_cast<uint8_t>((codes[i] >> 2) << (i / 32));
@@ -340,21 +342,24 @@ void encode_block(const float* x, BlockQ6_K& block) {
   block = {};
   uint8_t codes[kSuperBlock];
   float scales[16];
-  for (int g = 0; g < 16; ++g) scales[g] = search_symmetric(x + 16 * g, 16, kHalf, codes + 16 * g);
+  for (int g = 0; g < 16; ++g)
+    scales[g] = search_symmetric(x + ptrdiff_t{16} * g, 16, kHalf, codes + ptrdiff_t{16} * g);
   const Extreme extreme = extreme_of(scales, 16);
   if (extreme.magnitude < kSmallestGroup) return;
   const float inverse = -128.f / extreme.value;
   block.d = to_half(1 / inverse);
   for (int g = 0; g < 16; ++g) {
     block.scales[g] = static_cast<int8_t>(std::min(127, nearest_int(inverse * scales[g])));
-    round_symmetric(x + 16 * g, 16, to_float(block.d) * static_cast<float>(block.scales[g]), kHalf, codes + 16 * g);
+    round_symmetric(x + ptrdiff_t{16} * g, 16, to_float(block.d) * static_cast<float>(block.scales[g]), kHalf,
+                    codes + ptrdiff_t{16} * g);
   }
   for (int half = 0; half < 2; ++half) {
     for (int j = 0; j < 32; ++j) {
-      const uint8_t* c = codes + 128 * half + j;
-      block.ql[64 * half + j] = static_cast<uint8_t>((c[0] & 15) | (c[64] & 15) << 4);
-      block.ql[64 * half + 32 + j] = static_cast<uint8_t>((c[32] & 15) | (c[96] & 15) << 4);
-      block.qh[32 * half + j] = static_cast<uint8_t>(c[0] >> 4 | c[32] >> 4 << 2 | c[64] >> 4 << 4 | c[96] >> 4 << 6);
+      const uint8_t* c = codes + ptrdiff_t{128} * half + j;
+      block.ql[ptrdiff_t{64} * half + j] = static_cast<uint8_t>((c[0] & 15) | (c[64] & 15) << 4);
+      block.ql[ptrdiff_t{64} * half + 32 + j] = static_cast<uint8_t>((c[32] & 15) | (c[96] & 15) << 4);
+      block.qh[ptrdiff_t{32} * half + j] =
+          static_cast<uint8_t>(c[0] >> 4 | c[32] >> 4 << 2 | c[64] >> 4 << 4 | c[96] >> 4 << 6);
     }
   }
 }

@@ -19,7 +19,7 @@ float encode_symmetric(const float* x, int half, uint8_t (&codes)[kBlock]) {
   const float inverse = inverse_or_zero(d);
   const float shift = static_cast<float>(half) + 0.5f;
   for (int i = 0; i < kBlock; ++i) {
-    const int code = static_cast<int8_t>(truncated(x[i] * inverse + shift));
+    const int code = as_int8(x[i] * inverse + shift);
     codes[i] = static_cast<uint8_t>(std::min(2 * half - 1, code));
   }
   return d;
@@ -76,7 +76,7 @@ void encode_block(const float* x, BlockQ4_1& block) {
   block.m = to_half(range.min);
   uint8_t codes[kBlock];
   for (int i = 0; i < kBlock; ++i) {
-    codes[i] = static_cast<uint8_t>(std::min<int>(15, static_cast<int8_t>(truncated(scaled[i]))));
+    codes[i] = static_cast<uint8_t>(std::min(15, as_int8(scaled[i])));
   }
   pack_nibbles(codes, block.qs);
 }
@@ -96,7 +96,7 @@ void encode_block(const float* x, BlockQ8_0& block) {
   const float d = extreme_of(x, kBlock).magnitude / 127;
   const float inverse = inverse_or_zero(d);
   block.d = to_half(d);
-  for (int i = 0; i < kBlock; ++i) block.qs[i] = static_cast<int8_t>(truncated(std::round(x[i] * inverse)));
+  for (int i = 0; i < kBlock; ++i) block.qs[i] = static_cast<int8_t>(as_int8(std::round(x[i] * inverse)));
 }
 
 }  // namespace linnet

@@ -24,6 +24,11 @@ inline int truncated(float x) {
   return x >= -kLimit && x < kLimit ? static_cast<int>(x) : std::numeric_limits<int>::min();
 }
 
+// The low byte of that, as a signed number.
+inline int as_int8(float x) {
+  return static_cast<int>((static_cast<unsigned>(truncated(x)) + 128U) & 255U) - 128;
+}
+
 inline float inverse_or_zero(float x) {
   return x != 0 ? 1.0f / x : 0.0f;
 }
