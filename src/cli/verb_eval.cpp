@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "base/cancel.hpp"
 #include "base/file.hpp"
@@ -42,13 +43,16 @@ Result<int32_t> bos_of(const Tokenizer& tokenizer) {
   return !framed.empty() && framed.front() == bos ? bos : kNoToken;
 }
 
-Result<Text> read_text(const Flags& flags, const Tokenizer& tokenizer) {
-  TRY_ASSIGN(const std::string text, flags.text == "-" ? read_stdin() : read_file(flags.text));
+// The tokens to score: all, or the first --tokens.
+Result<std::vector<int32_t>> cut(const Flags& flags, const std::string& text, const Tokenizer& tokenizer) {
+  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer.encode(text));
+  if (flags.tokens > 0 && std::cmp_less(flags.tokens, tokens.size())) tokens.resize(static_cast<size_t>(flags.tokens));
+  return tokens;
+}
+
+Result<Text> prepare(const Flags& flags, const std::string& text, const Tokenizer& tokenizer) {
   Text out;
-  TRY_ASSIGN(out.tokens, tokenizer.encode(text));
-  if (flags.tokens > 0 && std::cmp_less(flags.tokens, out.tokens.size())) {
-    out.tokens.resize(static_cast<size_t>(flags.tokens));
-  }
+  TRY_ASSIGN(out.tokens, cut(flags, text, tokenizer));
   if (out.tokens.size() < 2) return invalid("is too short to be scored", flags.text);
   if (!flags.no_bos) {
     TRY_ASSIGN(out.bos, bos_of(tokenizer));
@@ -60,10 +64,11 @@ Result<Text> read_text(const Flags& flags, const Tokenizer& tokenizer) {
 }
 
 // Another model is asked the same only where it cuts the text in the same way.
-Status check_same_tokens(const Flags& flags, const ModelHandle& model, const ModelHandle& other, const Text& text) {
+Status check_same_tokens(const Flags& flags, const ModelHandle& model, const ModelHandle& other,
+                         const std::string& text, const std::vector<int32_t>& tokens) {
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(other.description.files));
-  TRY_ASSIGN(const Text theirs, read_text(flags, tokenizer));
-  if (theirs.tokens == text.tokens && model.config().vocab_size == other.config().vocab_size) return ok_status();
+  TRY_ASSIGN(const std::vector<int32_t> theirs, cut(flags, text, tokenizer));
+  if (theirs == tokens && model.config().vocab_size == other.config().vocab_size) return ok_status();
   return invalid(fmt::format("{} and {} cut the text into other tokens", model.name(), other.name()), {},
                  "only models with one vocabulary can be compared token by token");
 }
@@ -122,11 +127,12 @@ Status run(const Flags& flags) {
   CancelToken& cancel = interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_writing_model(flags.model));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
-  TRY_ASSIGN(const Text text, read_text(flags, tokenizer));
+  TRY_ASSIGN(const std::string words, flags.text == "-" ? read_stdin() : read_file(flags.text));
+  TRY_ASSIGN(const Text text, prepare(flags, words, tokenizer));
   std::optional<ModelHandle> other;
   if (!flags.against.empty()) {
     TRY_ASSIGN(other, find_writing_model(flags.against));
-    TRY(check_same_tokens(flags, model, *other, text));
+    TRY(check_same_tokens(flags, model, *other, words, text.tokens));
   }
   const int64_t positions = flags.window + (text.bos != kNoToken);
   if (positions > model.config().max_positions) {
