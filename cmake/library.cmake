@@ -1,11 +1,11 @@
-# The folders whose code runs long. The others, what these name as COLD, and all tests are compiled fast instead of fast
-# to run: for size in a release, not optimised at all under a sanitizer. That takes half of the time, and nobody can
-# measure it in a run.
+# The folders whose code runs long. The others and all tests are compiled fast instead of fast to run: for size in a
+# release, not optimised at all under a sanitizer. That takes half of the time, and nobody can measure it in a run. What
+# these folders name as COLD is compiled for size in a release, too.
 set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
 
 # linnet_precompile(TARGET KIND): TARGET reads the standard library's and fmt's headers from one precompiled file, which
 # every target of this KIND (speed, size, test) shares: they are most of what a source file includes, and reading them
-# anew took half of a build. A release only: the other builds see that each file includes what it uses.
+# anew took a tenth of a build. A release only: the other builds see that each file includes what it uses.
 function(linnet_precompile target kind)
   if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
     return()

@@ -38,8 +38,8 @@ struct MixChoice {
 };
 
 // The format of the matrix `name` (GGUF's, "blk.3.attn_v.weight"). Rows that are no multiple of 256 get a format of
-// blocks of 32 that takes no more bits than the mix wanted, where llama.cpp takes up to two bits more; of 32 neither:
-// F16.
+// blocks of 32 that takes no more bits than the mix wanted, where llama.cpp takes up to two bits more; below four and a
+// half bits there is none, and it is IQ4_NL. Rows that are no multiple of 32 either: F16.
 MixChoice choose_format(const QuantMix& mix, const MixModel& model, std::string_view name, const Shape& shape);
 
 }  // namespace linnet

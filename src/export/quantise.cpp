@@ -142,18 +142,7 @@ Source source_of_gguf(const Gguf& gguf) {
   return source;
 }
 
-Result<Source> source_of_folder(const ModelDescription& model, const Transformer& weights, const Tokenizer* tokenizer) {
-  TRY_ASSIGN(GgufOut out, to_gguf(model, weights, tokenizer, DType::kF32));
-  Source source{std::move(out.writer), std::move(out.tensors), {}, std::move(out.warnings)};
-  for (size_t i = 0; i < source.tensors.size(); ++i) {
-    const TensorToWrite& tensor = source.tensors[i];
-    source.matrices.emplace_back();
-    if (out.quantisable[i]) source.matrices.back() = Matrix{tensor.name, tensor.shape, "", tensor.produce};
-  }
-  return source;
-}
-
-// The types that a folder's matrices have, where all have one.
+// The type that a folder's matrices have; "mixed" where they have several.
 std::string_view type_of_folder(const ModelDescription& model) {
   std::string_view type;
   for (const StoredTensor& tensor : model.files.tensors->all()) {
@@ -162,6 +151,18 @@ std::string_view type_of_folder(const ModelDescription& model) {
     type = tensor.type_name();
   }
   return type;
+}
+
+Result<Source> source_of_folder(const ModelDescription& model, const Transformer& weights, const Tokenizer* tokenizer) {
+  TRY_ASSIGN(GgufOut out, to_gguf(model, weights, tokenizer, DType::kF32));
+  Source source{std::move(out.writer), std::move(out.tensors), {}, std::move(out.warnings)};
+  const std::string_view type = type_of_folder(model);
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    const TensorToWrite& tensor = source.tensors[i];
+    source.matrices.emplace_back();
+    if (out.quantisable[i]) source.matrices.back() = Matrix{tensor.name, tensor.shape, type, tensor.produce};
+  }
+  return source;
 }
 
 Status check_plain(const Matrix& matrix, const QuantiseOptions& options) {
@@ -196,8 +197,7 @@ Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer
     if (const std::optional<Matrix>& matrix = source.matrices[i]) {
       TRY(check_plain(*matrix, options));
       const MixChoice choice = choose_format(*options.mix, traits, matrix->name, matrix->shape);
-      const std::string_view from = matrix->from.empty() ? type_of_folder(model) : matrix->from;
-      report.tensors.push_back({matrix->name, from, choice.format, choice.wanted, matrix->shape.elements()});
+      report.tensors.push_back({matrix->name, matrix->from, choice.format, choice.wanted, matrix->shape.elements()});
       tensor = quantised(*matrix, *choice.format, report.tensors.back(), work);
       work.total += static_cast<uint64_t>(matrix->shape.elements()) * sizeof(float);
     }

@@ -142,32 +142,50 @@ void pack_scale_min(int pair, ScaleMin value, uint8_t (&packed)[12]) {
   packed[pair] |= static_cast<uint8_t>(value.min >> 4 << 6);
 }
 
+// All groups of a block, each searched for with the weights that `weigh(group, weights)` gives its numbers.
+template <int kGroups>
+struct AffineGroups {
+  static constexpr int kSize = kSuperBlock / kGroups;
+  Affine groups[kGroups];
+  float most_scale = 0;
+  float most_min = 0;  // of the minima's magnitudes
+
+  template <class Weigh>
+  AffineGroups(const float* x, const AffineSearch& search, uint8_t* codes, Weigh weigh) {
+    for (int g = 0; g < kGroups; ++g) {
+      const float* group = x + ptrdiff_t{kSize} * g;
+      float weights[kSize];
+      weigh(group, weights);
+      groups[g] = search_affine<kSize>(group, weights, search, codes + ptrdiff_t{kSize} * g);
+      most_scale = std::max(most_scale, groups[g].scale);
+      most_min = std::max(most_min, -groups[g].min);
+    }
+  }
+
+  // Scale and minimum of group g in steps of which the largest has `most`.
+  int scale_code(int g, float most) const {
+    return most_scale > 0 ? nearest_int(most / most_scale * groups[g].scale) : 0;
+  }
+  int min_code(int g, float most) const { return most_min > 0 ? nearest_int(most / most_min * -groups[g].min) : 0; }
+};
+
 // What Q4_K and Q5_K share: eight groups of 32, weighted by their size and by each number's own.
 template <class Block>
 void encode_eight_groups(const float* x, const AffineSearch& search, Block& block, uint8_t (&codes)[kSuperBlock]) {
-  Affine groups[8];
-  float most_scale = 0;
-  float most_min = 0;
-  for (int g = 0; g < 8; ++g) {
-    const float* group = x + ptrdiff_t{32} * g;
+  const AffineGroups<8> found(x, search, codes, [](const float* group, float* weights) {
     float squares = 0;
     for (int i = 0; i < 32; ++i) squares += group[i] * group[i];
     const float size = std::sqrt(squares / 32);
-    float weights[32];
     for (int i = 0; i < 32; ++i) weights[i] = size + std::fabs(group[i]);
-    groups[g] = search_affine<32>(group, weights, search, codes + ptrdiff_t{32} * g);
-    most_scale = std::max(most_scale, groups[g].scale);
-    most_min = std::max(most_min, -groups[g].min);
-  }
-  const float inverse_scale = most_scale > 0 ? 63.f / most_scale : 0.f;
-  const float inverse_min = most_min > 0 ? 63.f / most_min : 0.f;
+  });
+  constexpr float kMost = 63;
   for (int g = 0; g < 8; ++g) {
-    const auto scale = static_cast<uint8_t>(nearest_int(inverse_scale * groups[g].scale));
-    const auto min = static_cast<uint8_t>(nearest_int(inverse_min * -groups[g].min));
+    const auto scale = static_cast<uint8_t>(found.scale_code(g, kMost));
+    const auto min = static_cast<uint8_t>(found.min_code(g, kMost));
     pack_scale_min(g, {std::min<uint8_t>(63, scale), std::min<uint8_t>(63, min)}, block.scales);
   }
-  block.d = to_half(most_scale / 63.f);
-  block.dmin = to_half(most_min / 63.f);
+  block.d = to_half(found.most_scale / kMost);
+  block.dmin = to_half(found.most_min / kMost);
   for (int g = 0; g < 8; ++g) {
     const ScaleMin kept = unpack_scale_min(block.scales, g);
     round_affine(x + ptrdiff_t{32} * g, 32, to_float(block.d) * static_cast<float>(kept.scale),
@@ -272,25 +290,15 @@ void encode_block(const float* x, BlockQ2_K& block) {
   constexpr AffineSearch kSearch{.most = 3, .first = -0.5f, .step = 0.1f, .steps = 15, .absolute = true};
   block = {};
   uint8_t codes[kSuperBlock];
-  Affine groups[16];
-  float most_scale = 0;
-  float most_min = 0;
+  const AffineGroups<16> found(x, kSearch, codes, [](const float* group, float* weights) {
+    for (int i = 0; i < 16; ++i) weights[i] = std::fabs(group[i]);
+  });
+  constexpr float kMost = 15;
   for (int g = 0; g < 16; ++g) {
-    float weights[16];
-    for (int i = 0; i < 16; ++i) weights[i] = std::fabs(x[ptrdiff_t{16} * g + i]);
-    groups[g] = search_affine<16>(x + ptrdiff_t{16} * g, weights, kSearch, codes + ptrdiff_t{16} * g);
-    most_scale = std::max(most_scale, groups[g].scale);
-    most_min = std::max(most_min, -groups[g].min);
+    block.scales[g] = static_cast<uint8_t>(found.scale_code(g, kMost) | found.min_code(g, kMost) << 4);
   }
-  const float inverse_scale = most_scale > 0 ? 15.f / most_scale : 0.f;
-  const float inverse_min = most_min > 0 ? 15.f / most_min : 0.f;
-  for (int g = 0; g < 16; ++g) {
-    const int scale = nearest_int(inverse_scale * groups[g].scale);
-    const int min = nearest_int(inverse_min * -groups[g].min);
-    block.scales[g] = static_cast<uint8_t>(scale | min << 4);
-  }
-  block.d = to_half(most_scale > 0 ? most_scale / 15.f : 0.f);
-  block.dmin = to_half(most_min > 0 ? most_min / 15.f : 0.f);
+  block.d = to_half(found.most_scale / kMost);
+  block.dmin = to_half(found.most_min / kMost);
   for (int g = 0; g < 16; ++g) {
     round_affine(x + ptrdiff_t{16} * g, 16, to_float(block.d) * static_cast<float>(block.scales[g] & 15),
                  to_float(block.dmin) * static_cast<float>(block.scales[g] >> 4), kSearch.most,

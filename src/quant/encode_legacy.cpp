@@ -25,13 +25,9 @@ float encode_symmetric(const float* x, int half, uint8_t (&codes)[kBlock]) {
   return d;
 }
 
-struct Range {
-  float min;
-  float step;
-};
-
-// x ≈ step q + min, q from 0 to `most`. `scale` of the codes before they are cut.
-Range encode_range(const float* x, int most, float (&scaled)[kBlock]) {
+// x ≈ d q + m, q from 0 to `most`. `scaled`: the codes before they are cut.
+template <class Block>
+void encode_range(const float* x, int most, Block& block, float (&scaled)[kBlock]) {
   float min = std::numeric_limits<float>::max();
   float max = -std::numeric_limits<float>::max();
   for (int i = 0; i < kBlock; ++i) {
@@ -41,7 +37,8 @@ Range encode_range(const float* x, int most, float (&scaled)[kBlock]) {
   const float d = (max - min) / static_cast<float>(most);
   const float inverse = inverse_or_zero(d);
   for (int i = 0; i < kBlock; ++i) scaled[i] = (x[i] - min) * inverse + 0.5f;
-  return {min, d};
+  block.d = to_half(d);
+  block.m = to_half(min);
 }
 
 void pack_nibbles(const uint8_t (&codes)[kBlock], uint8_t (&qs)[16]) {
@@ -71,9 +68,7 @@ void encode_block(const float* x, BlockQ5_0& block) {
 
 void encode_block(const float* x, BlockQ4_1& block) {
   float scaled[kBlock];
-  const Range range = encode_range(x, 15, scaled);
-  block.d = to_half(range.step);
-  block.m = to_half(range.min);
+  encode_range(x, 15, block, scaled);
   uint8_t codes[kBlock];
   for (int i = 0; i < kBlock; ++i) {
     codes[i] = static_cast<uint8_t>(std::min(15, as_int8(scaled[i])));
@@ -83,9 +78,7 @@ void encode_block(const float* x, BlockQ4_1& block) {
 
 void encode_block(const float* x, BlockQ5_1& block) {
   float scaled[kBlock];
-  const Range range = encode_range(x, 31, scaled);
-  block.d = to_half(range.step);
-  block.m = to_half(range.min);
+  encode_range(x, 31, block, scaled);
   uint8_t codes[kBlock];
   for (int i = 0; i < kBlock; ++i) codes[i] = static_cast<uint8_t>(truncated(scaled[i]));
   pack_nibbles(codes, block.qs);
