@@ -66,9 +66,11 @@ std::vector<float> attend(const KernelTable& table, const Case& c, DType dtype, 
     const int64_t rows = std::min(step, c.keys - row);
     const std::span<const float> part(q.data() + row * c.heads * c.dim, static_cast<size_t>(rows * c.heads * c.dim));
     // A row of a causal span may see no key after itself, though the cache holds some.
-    AttentionSpan span{0, rows, row, c.keys, dtype, by_head, {}, {}};
-    for (const auto& block : cache.keys) span.key_blocks.push_back(block.data());
-    for (const auto& block : cache.values) span.value_blocks.push_back(block.data());
+    std::vector<const std::byte*> keys;
+    std::vector<const std::byte*> values;
+    for (const auto& block : cache.keys) keys.push_back(block.data());
+    for (const auto& block : cache.values) values.push_back(block.data());
+    const AttentionSpan span{0, rows, row, c.keys, dtype, by_head, keys, values};
     const Tensor result = ops::attention_over(ctx, Tensor::from(part, Shape{rows, c.heads, c.dim}), c.kv_heads,
                                               std::span(&span, 1), c.params);
     out.insert(out.end(), result.span<float>().begin(), result.span<float>().end());
@@ -79,6 +81,7 @@ std::vector<float> attend(const KernelTable& table, const Case& c, DType dtype, 
 std::vector<Case> cases() {
   AttentionParams plain{.scale = 0.125f};
   AttentionParams window{.scale = 0.2f, .window = 70};
+  AttentionParams wide{.scale = 0.2f, .softcap = 20.0f, .window = 600};
   AttentionParams narrow{.scale = 0.2f, .window = 3};
   AttentionParams capped{.scale = 1.0f, .softcap = 5.0f};
   AttentionParams both_ways{.scale = 0.125f, .causal = false};
@@ -87,7 +90,8 @@ std::vector<Case> cases() {
   sinks.sinks = Tensor::from(kSinks, Shape{4});
   return {{9, 3, 64, 200, plain},     {4, 1, 16, 131, window}, {2, 2, 20, 90, narrow},
           {4, 2, 8, 65, capped},      {3, 3, 80, 64, plain},   {4, 2, 32, 130, sinks},
-          {2, 1, 128, 70, both_ways}, {1, 1, 4, 1, plain},     {8, 1, 256, 129, window}};
+          {2, 1, 128, 70, both_ways}, {1, 1, 4, 1, plain},     {8, 1, 256, 129, window},
+          {6, 2, 16, 1100, plain},    {4, 4, 8, 1030, sinks},  {2, 1, 16, 1090, wide}};
 }
 
 class AttentionTest : public testing::TestWithParam<Isa> {};

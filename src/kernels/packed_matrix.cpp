@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "base/large_memory.hpp"
 #include "kernels/line_buffer.hpp"
 #include "kernels/pack.hpp"
 
@@ -21,14 +22,14 @@ class Panels {
         cols_(matrix.cols),
         count_((matrix.rows + kPanelRows - 1) / kPanelRows),
         panel_bytes_(matrix.cols / coder.super_columns * coder.super_bytes),
-        buffer_(count_ * panel_bytes_) {
+        bytes_(allocate_large(count_ * panel_bytes_)) {
     constexpr int64_t kBytesWorthAThread = 1 << 16;
     const int64_t grain = std::max<int64_t>(1, kBytesWorthAThread / std::max<int64_t>(panel_bytes_, 1));
     pool.parallel_for(count_, grain, [&](int64_t begin, int64_t end, int) {
       for (int64_t p = begin; p < end; ++p) {
         const std::byte* from[kPanelRows] = {};
         for (int i = 0; i < rows_in(p); ++i) from[i] = matrix.bytes + (p * kPanelRows + i) * matrix.row_bytes();
-        coder.pack(from, cols_, buffer_.data() + p * panel_bytes_);
+        coder.pack(from, cols_, bytes_.get() + p * panel_bytes_);
       }
     });
   }
@@ -38,7 +39,7 @@ class Panels {
   int64_t count() const { return count_; }
   int64_t bytes() const { return count_ * panel_bytes_; }
   int64_t panel_bytes() const { return panel_bytes_; }
-  const std::byte* panel(int64_t p) const { return buffer_.data() + p * panel_bytes_; }
+  const std::byte* panel(int64_t p) const { return bytes_.get() + p * panel_bytes_; }
   int rows_in(int64_t p) const { return static_cast<int>(std::min<int64_t>(kPanelRows, rows_ - p * kPanelRows)); }
 
   void unpack_row(int64_t row, float* out) const {
@@ -51,7 +52,7 @@ class Panels {
   int64_t cols_;
   int64_t count_;
   int64_t panel_bytes_;
-  LineBuffer buffer_;
+  std::shared_ptr<std::byte> bytes_;
 };
 
 // Where `panels` panels from p on write n rows of y (n, rows): straight into y, or, past the last row of the matrix,

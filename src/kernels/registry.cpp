@@ -15,33 +15,60 @@ std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matri
   return kernels::pack_matrix(kCpu, pool, matrix, bits);
 }
 
+kernels::AttentionCall call_of(const float* q, const AttentionUnit& unit, const AttentionShape& shape,
+                               const AttentionParams& params, float* out, std::byte* scratch) {
+  static_assert(kernels::kAttentionBlock == kBlockTokens && kernels::kAttentionPart == kPartTokens);
+  const AttentionSpan& span = *unit.span;
+  return {.q = q,
+          .out = out,
+          .row_begin = span.row_begin,
+          .position = span.position,
+          .keys = span.keys,
+          .key_blocks = span.key_blocks.data(),
+          .value_blocks = span.value_blocks.data(),
+          .keys_at = span.keys_at,
+          .values_at = span.values_at,
+          .half = span.dtype == DType::kF16,
+          .by_head = span.by_head,
+          .heads = shape.heads,
+          .kv_heads = shape.kv_heads,
+          .head_dim = shape.head_dim,
+          .scale = params.scale,
+          .softcap = params.softcap,
+          .window = params.window,
+          .causal = params.causal,
+          .sinks = params.sinks.defined() ? params.sinks.data<float>() : nullptr,
+          .kv_head = unit.kv_head,
+          .begin = unit.begin,
+          .end = unit.end,
+          .scratch = scratch};
+}
+
 template <const kernels::CpuKernels& kCpu>
-void attention_for(const float* q, const AttentionSpan& span, const AttentionShape& shape,
-                   const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end, float* out) {
-  static_assert(kernels::kAttentionBlock == kBlockTokens);
-  const int64_t queries = (end - begin) * (shape.heads / shape.kv_heads);
-  kernels::LineBuffer scratch(kCpu.attention_scratch(shape.head_dim, queries));
-  kCpu.attention({.q = q,
-                  .out = out,
-                  .row_begin = span.row_begin,
-                  .position = span.position,
-                  .keys = span.keys,
-                  .key_blocks = span.key_blocks.data(),
-                  .value_blocks = span.value_blocks.data(),
-                  .half = span.dtype == DType::kF16,
-                  .by_head = span.by_head,
-                  .heads = shape.heads,
-                  .kv_heads = shape.kv_heads,
-                  .head_dim = shape.head_dim,
-                  .scale = params.scale,
-                  .softcap = params.softcap,
-                  .window = params.window,
-                  .causal = params.causal,
-                  .sinks = params.sinks.defined() ? params.sinks.data<float>() : nullptr,
-                  .kv_head = kv_head,
-                  .begin = begin,
-                  .end = end,
-                  .scratch = scratch.data()});
+kernels::LineBuffer scratch_for(const AttentionUnit& unit, const AttentionShape& shape) {
+  const int64_t queries = (unit.end - unit.begin) * (shape.heads / shape.kv_heads);
+  return kernels::LineBuffer(kCpu.attention_scratch(shape.head_dim, queries));
+}
+
+template <const kernels::CpuKernels& kCpu>
+void attend_whole(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+                  float* out) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention(call_of(q, unit, shape, params, out, scratch.data()));
+}
+
+template <const kernels::CpuKernels& kCpu>
+void attend_part(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+                 int64_t part, float* states) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention_part(call_of(q, unit, shape, params, nullptr, scratch.data()), part, states);
+}
+
+template <const kernels::CpuKernels& kCpu>
+void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
+                const AttentionParams& params, float* out) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention_join(call_of(nullptr, unit, shape, params, out, scratch.data()), states, parts);
 }
 
 template <const kernels::CpuKernels& kCpu>
@@ -50,7 +77,8 @@ KernelTable table_for(Isa isa) {
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
   table.product_together = kernels::product_together;
-  table.attention = attention_for<kCpu>;
+  table.attention = {attend_whole<kCpu>, attend_part<kCpu>, join_parts<kCpu>, kCpu.attention_state};
+  table.to_half = kCpu.to_half;
   table.rms_norm = kCpu.rms_norm;
   table.silu_mul = kCpu.silu_mul;
   table.gelu_tanh_mul = kCpu.gelu_tanh_mul;

@@ -98,8 +98,17 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
   std::vector<AttentionSpan> spans;
   {
     const OpTimer timer(run.ctx, "store");
-    for (const BatchSequence& s : run.batch.sequences) {
-      run.cache->store(s.cache_id, layer, k, v, s.row_begin, s.rows);
+    const std::vector<BatchSequence>& sequences = run.batch.sequences;
+    const int64_t numbers = 2 * k.dim(1) * k.dim(2);
+    const auto count = static_cast<int64_t>(sequences.size());
+    constexpr int64_t kStepsPerNumber = 4;
+    run.ctx.for_rows(count, numbers * kStepsPerNumber * k.dim(0) / count, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const BatchSequence& s = sequences[static_cast<size_t>(i)];
+        run.cache->store(run.ctx.kernels(), s.cache_id, layer, k, v, s.row_begin, s.rows);
+      }
+    });
+    for (const BatchSequence& s : sequences) {
       spans.push_back(run.cache->span(s.cache_id, layer, s.row_begin, s.rows));
     }
   }

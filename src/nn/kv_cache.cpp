@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/large_memory.hpp"
 #include "base/system.hpp"
 
 namespace linnet {
@@ -41,6 +42,7 @@ void KvCache::truncate(SequenceId id, int64_t length) {
   while (s.blocks.size() > keep) {
     free_.push_back(std::move(s.blocks.back()));
     s.blocks.pop_back();
+    s.begins.pop_back();
   }
 }
 
@@ -49,7 +51,7 @@ Status KvCache::reserve(SequenceId id, int64_t rows) {
   const auto needed = static_cast<size_t>((s.length + rows + kBlockTokens - 1) / kBlockTokens);
   while (s.blocks.size() < needed) {
     if (!free_.empty()) {
-      s.blocks.push_back(std::move(free_.back()));
+      s.take(std::move(free_.back()));
       free_.pop_back();
       continue;
     }
@@ -61,70 +63,61 @@ Status KvCache::reserve(SequenceId id, int64_t rows) {
                    {},
                    "use a shorter context"};
     }
-    s.blocks.push_back(std::make_unique_for_overwrite<std::byte[]>(static_cast<size_t>(shape_.block_bytes())));
+    s.take(allocate_large(shape_.block_bytes()));
     ++blocks_held_;
   }
   return ok_status();
 }
 
-std::byte* KvCache::keys(const Block& block, int64_t layer) const {
-  return block.get() + layer * (shape_.block_bytes() / shape_.layers);
-}
-
-std::byte* KvCache::values(const Block& block, int64_t layer) const {
-  return keys(block, layer) + shape_.block_bytes() / shape_.layers / 2;
-}
-
 namespace {
 
-void put(float number, float& to) {
-  to = number;
+// n numbers in the cache's type.
+void narrow(const KernelTable& /*kernels*/, const float* from, int64_t n, float* to) {
+  std::copy_n(from, n, to);
 }
-void put(float number, Half& to) {
-  to = to_half(number);
-}
-
-// Rows [0, rows) of from (rows, K, D) into one block, from position `at` on: keys (K, D, kBlockTokens), each
-// dimension's positions side by side, and values (K, kBlockTokens, D).
-template <class T>
-void put_keys(const float* from, int64_t rows, int64_t at, const KvShape& shape, std::byte* to) {
-  const int64_t numbers = shape.kv_heads * shape.head_dim;
-  for (int64_t i = 0; i < numbers; ++i) {
-    T* positions = reinterpret_cast<T*>(to) + i * kBlockTokens + at;
-    for (int64_t r = 0; r < rows; ++r) put(from[r * numbers + i], positions[r]);
+void narrow(const KernelTable& kernels, const float* from, int64_t n, Half* to) {
+  if (kernels.to_half) {
+    kernels.to_half(from, n, &to->bits);
+  } else {
+    std::transform(from, from + n, to, to_half);
   }
 }
+
+// Rows [0, rows) of k and v (rows, K, D) into one block, from position `at` on: keys (K, D, kBlockTokens), each
+// dimension's positions side by side, and values (K, kBlockTokens, D).
 template <class T>
-void put_values(const float* from, int64_t rows, int64_t at, const KvShape& shape, std::byte* to) {
+void put(const KernelTable& kernels, const float* k, const float* v, int64_t rows, int64_t at, const KvShape& shape,
+         std::byte* keys, std::byte* values) {
   const int64_t dim = shape.head_dim;
+  const int64_t numbers = shape.kv_heads * dim;
+  std::vector<T> narrowed(static_cast<size_t>(rows * numbers));
+  narrow(kernels, k, rows * numbers, narrowed.data());
+  for (int64_t i = 0; i < numbers; ++i) {
+    T* positions = reinterpret_cast<T*>(keys) + i * kBlockTokens + at;
+    for (int64_t r = 0; r < rows; ++r) positions[r] = narrowed[static_cast<size_t>(r * numbers + i)];
+  }
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t h = 0; h < shape.kv_heads; ++h) {
-      T* row = reinterpret_cast<T*>(to) + (h * kBlockTokens + at + r) * dim;
-      for (int64_t d = 0; d < dim; ++d) put(from[(r * shape.kv_heads + h) * dim + d], row[d]);
+      narrow(kernels, v + r * numbers + h * dim, dim, reinterpret_cast<T*>(values) + (h * kBlockTokens + at + r) * dim);
     }
   }
 }
 
 }  // namespace
 
-void KvCache::store(SequenceId id, int64_t layer, const Tensor& k, const Tensor& v, int64_t row_begin, int64_t rows) {
+void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
+                    int64_t row_begin, int64_t rows) {
   const Sequence& s = sequence(id);
   const int64_t numbers = shape_.kv_heads * shape_.head_dim;
   CHECK(static_cast<int64_t>(s.blocks.size()) * kBlockTokens >= s.length + rows);
+  const auto put_rows = shape_.dtype == DType::kF32 ? put<float> : put<Half>;
   for (int64_t done = 0; done < rows;) {
     const int64_t position = s.length + done;
     const int64_t at = position % kBlockTokens;
     const int64_t count = std::min(rows - done, kBlockTokens - at);
-    const Block& block = s.blocks[static_cast<size_t>(position / kBlockTokens)];
-    const float* key = k.data<float>() + (row_begin + done) * numbers;
-    const float* value = v.data<float>() + (row_begin + done) * numbers;
-    if (shape_.dtype == DType::kF32) {
-      put_keys<float>(key, count, at, shape_, keys(block, layer));
-      put_values<float>(value, count, at, shape_, values(block, layer));
-    } else {
-      put_keys<Half>(key, count, at, shape_, keys(block, layer));
-      put_values<Half>(value, count, at, shape_, values(block, layer));
-    }
+    std::byte* block = s.blocks[static_cast<size_t>(position / kBlockTokens)].get();
+    put_rows(kernels, k.data<float>() + (row_begin + done) * numbers, v.data<float>() + (row_begin + done) * numbers,
+             count, at, shape_, block + keys_at(layer), block + values_at(layer));
     done += count;
   }
 }
@@ -142,12 +135,10 @@ AttentionSpan KvCache::span(SequenceId id, int64_t layer, int64_t row_begin, int
   span.keys = s.length + rows;
   span.dtype = shape_.dtype;
   span.by_head = true;
-  span.key_blocks.reserve(s.blocks.size());
-  span.value_blocks.reserve(s.blocks.size());
-  for (const Block& block : s.blocks) {
-    span.key_blocks.push_back(keys(block, layer));
-    span.value_blocks.push_back(values(block, layer));
-  }
+  span.key_blocks = s.begins;
+  span.value_blocks = s.begins;
+  span.keys_at = keys_at(layer);
+  span.values_at = values_at(layer);
   return span;
 }
 

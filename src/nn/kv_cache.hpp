@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "ops/attention.hpp"
+#include "ops/kernel_table.hpp"
 
 namespace linnet {
 
@@ -41,27 +42,36 @@ class KvCache {
   Status reserve(SequenceId id, int64_t rows);
   // Stores k, v: rows [row_begin, row_begin + rows) of (N, K, D), at positions from length(id) on, for one layer.
   // Requires reserve() before. The length grows by commit() once every layer is stored.
-  void store(SequenceId id, int64_t layer, const Tensor& k, const Tensor& v, int64_t row_begin, int64_t rows);
+  void store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
+             int64_t row_begin, int64_t rows);
   void commit(SequenceId id, int64_t rows);
 
-  // What attention reads: positions [0, length + rows) of one layer, for rows that follow the committed ones.
+  // What attention reads: positions [0, length + rows) of one layer, for rows that follow the committed ones. Good
+  // until the sequence's blocks change.
   AttentionSpan span(SequenceId id, int64_t layer, int64_t row_begin, int64_t rows) const;
 
   const KvShape& shape() const { return shape_; }
   int64_t bytes() const { return blocks_held_ * shape_.block_bytes(); }
 
  private:
-  using Block = std::unique_ptr<std::byte[]>;
+  using Block = std::shared_ptr<std::byte>;
   struct Sequence {
     std::vector<Block> blocks;
+    std::vector<const std::byte*> begins;  // of the blocks
     int64_t length = 0;
     bool live = false;
+
+    void take(Block block) {
+      begins.push_back(block.get());
+      blocks.push_back(std::move(block));
+    }
   };
 
   const Sequence& sequence(SequenceId id) const;
   Sequence& sequence(SequenceId id);
-  std::byte* keys(const Block& block, int64_t layer) const;
-  std::byte* values(const Block& block, int64_t layer) const;
+  // Bytes into a block.
+  int64_t keys_at(int64_t layer) const { return layer * (shape_.block_bytes() / shape_.layers); }
+  int64_t values_at(int64_t layer) const { return keys_at(layer) + shape_.block_bytes() / shape_.layers / 2; }
 
   KvShape shape_;
   int64_t max_bytes_;

@@ -33,7 +33,7 @@ TEST(KvCache, PiecesGiveTheBitsOfTheWhole) {
   int64_t done = 0;
   for (const int64_t piece : {1, 70, 1, 60, 18}) {
     ASSERT_TRUE(cache.reserve(id, piece).ok());
-    cache.store(id, 0, k, v, done, piece);
+    cache.store(ctx.kernels(), id, 0, k, v, done, piece);
     const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, piece)};
     const Tensor part = ops::attention_over(ctx, q.rows(done, piece), 2, spans, params);
     for (int64_t i = 0; i < part.elements(); ++i) {

@@ -1,7 +1,9 @@
 #include "ops/attention.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <deque>
 
 #include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
@@ -57,8 +59,8 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
   for (int64_t block = first / kBlockTokens; block * kBlockTokens < last; ++block) {
     const int64_t begin = std::max(first, block * kBlockTokens);
     const int64_t end = std::min(last, (block + 1) * kBlockTokens);
-    const std::byte* keys = span.key_blocks[static_cast<size_t>(block)];
-    const std::byte* values = span.value_blocks[static_cast<size_t>(block)];
+    const std::byte* keys = span.key_blocks[static_cast<size_t>(block)] + span.keys_at;
+    const std::byte* values = span.value_blocks[static_cast<size_t>(block)] + span.values_at;
     float scores[kBlockTokens];
     float block_highest = highest;
     for (int64_t j = begin; j < end; ++j) {
@@ -82,56 +84,126 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
   for (int64_t d = 0; d < dim; ++d) out[d] /= sum;
 }
 
-void attention_reference(const float* q, const AttentionSpan& span, const AttentionShape& shape,
-                         const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end, float* out) {
+void attention_reference(const float* q, const AttentionUnit& unit, const AttentionShape& shape,
+                         const AttentionParams& params, float* out) {
   const int64_t group = shape.heads / shape.kv_heads;
-  for (int64_t r = begin; r < end; ++r) {
-    for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-      const int64_t at = ((span.row_begin + r) * shape.heads + head) * shape.head_dim;
-      attend_row(q + at, span, shape, params, head, span.position + r, out + at);
+  for (int64_t r = unit.begin; r < unit.end; ++r) {
+    for (int64_t head = unit.kv_head * group; head < (unit.kv_head + 1) * group; ++head) {
+      const int64_t at = ((unit.span->row_begin + r) * shape.heads + head) * shape.head_dim;
+      attend_row(q + at, *unit.span, shape, params, head, unit.span->position + r, out + at);
     }
   }
 }
+
+// A unit of a few rows over many keys: its parts are tasks of their own, and the last of them to end joins all.
+struct SharedUnit {
+  SharedUnit(const AttentionUnit& rows, int64_t parts, int64_t floats)
+      : unit(rows), left(parts), states(static_cast<size_t>(parts * floats)), part_floats(floats) {}
+  AttentionUnit unit;
+  std::atomic<int64_t> left;
+  std::vector<float> states;
+  int64_t part_floats;
+};
+
+class SpanRunner {
+ public:
+  SpanRunner(const AttentionKernels& kernels, const float* q, const AttentionShape& shape,
+             const AttentionParams& params, float* out)
+      : kernels_(kernels), q_(q), shape_(shape), params_(params), out_(out) {}
+
+  void add(const AttentionSpan& span) {
+    // So that a long prefill spreads over the pool.
+    constexpr int64_t kRowsPerUnit = 32;
+    for (int64_t begin = 0; begin < span.rows; begin += kRowsPerUnit) {
+      for (int64_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
+        add_unit({&span, kv_head, begin, std::min(begin + kRowsPerUnit, span.rows)});
+      }
+    }
+    work_ += span.rows * span.keys * shape_.heads * shape_.head_dim;
+  }
+
+  void run(Context& ctx) {
+    const auto count = static_cast<int64_t>(tasks_.size());
+    if (count == 0) return;
+    ctx.for_rows(count, work_ / count, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) run_task(tasks_[static_cast<size_t>(i)]);
+    });
+  }
+
+ private:
+  struct Task {
+    AttentionUnit unit;
+    SharedUnit* shared;  // null: the unit whole
+    int64_t part;        // among those that the unit sees
+  };
+
+  void add_unit(const AttentionUnit& unit) {
+    constexpr int64_t kFewRows = 4;
+    const int64_t parts = last_part(unit) - first_part(unit) + 1;
+    if (!kernels_.part || unit.end - unit.begin > kFewRows || parts <= 1) {
+      tasks_.push_back({unit, nullptr, 0});
+      return;
+    }
+    const int64_t queries = (unit.end - unit.begin) * (shape_.heads / shape_.kv_heads);
+    shared_.emplace_back(unit, parts, queries * kernels_.state_floats(shape_.head_dim));
+    for (int64_t part = 0; part < parts; ++part) tasks_.push_back({unit, &shared_.back(), part});
+  }
+
+  int64_t first_part(const AttentionUnit& unit) const {
+    return first_visible_key(params_, unit.span->position + unit.begin) / kPartTokens;
+  }
+  int64_t last_part(const AttentionUnit& unit) const {
+    const int64_t last = params_.causal ? unit.span->position + unit.end - 1 : unit.span->keys - 1;
+    return last / kPartTokens;
+  }
+
+  void run_task(const Task& task) const {
+    if (!task.shared) {
+      const auto whole = kernels_.whole ? kernels_.whole : attention_reference;
+      return whole(q_, task.unit, shape_, params_, out_);
+    }
+    SharedUnit& shared = *task.shared;
+    kernels_.part(q_, task.unit, shape_, params_, first_part(task.unit) + task.part,
+                  shared.states.data() + task.part * shared.part_floats);
+    if (shared.left.fetch_sub(1, std::memory_order_acq_rel) > 1) return;
+    const auto parts = static_cast<int64_t>(shared.states.size()) / shared.part_floats;
+    kernels_.join(shared.states.data(), parts, task.unit, shape_, params_, out_);
+  }
+
+  const AttentionKernels& kernels_;
+  const float* q_;
+  const AttentionShape& shape_;
+  const AttentionParams& params_;
+  float* out_;
+  int64_t work_ = 0;
+  std::vector<Task> tasks_;
+  std::deque<SharedUnit> shared_;  // tasks hold their addresses
+};
 
 void run_spans(Context& ctx, const Tensor& q, std::span<const AttentionSpan> spans, const AttentionShape& shape,
                const AttentionParams& params, Tensor& out) {
-  // Units of work: the heads of one key/value head and at most this many rows, so that a long prefill spreads over the
-  // pool.
-  constexpr int64_t kRowsPerUnit = 32;
-  struct Unit {
-    const AttentionSpan* span;
-    int64_t kv_head;
-    int64_t begin;
-  };
-  std::vector<Unit> units;
-  int64_t work = 0;
-  for (const AttentionSpan& span : spans) {
-    for (int64_t begin = 0; begin < span.rows; begin += kRowsPerUnit) {
-      for (int64_t kv_head = 0; kv_head < shape.kv_heads; ++kv_head) units.push_back({&span, kv_head, begin});
-    }
-    work += span.rows * span.keys;
-  }
-  const auto kernel = ctx.kernels().attention ? ctx.kernels().attention : attention_reference;
-  const auto count = static_cast<int64_t>(units.size());
-  const int64_t work_per_unit = count ? work * shape.heads * shape.head_dim / count : 0;
-  ctx.for_rows(count, work_per_unit, [&](int64_t begin, int64_t end) {
-    for (int64_t u = begin; u < end; ++u) {
-      const Unit& unit = units[static_cast<size_t>(u)];
-      kernel(q.data<float>(), *unit.span, shape, params, unit.kv_head, unit.begin,
-             std::min(unit.begin + kRowsPerUnit, unit.span->rows), out.data<float>());
-    }
-  });
+  SpanRunner runner(ctx.kernels().attention, q.data<float>(), shape, params, out.data<float>());
+  for (const AttentionSpan& span : spans) runner.add(span);
+  runner.run(ctx);
 }
 
-AttentionSpan span_over_batch(const Tensor& k, const Tensor& v, const Segment& segment) {
-  AttentionSpan span{segment.row_begin, segment.rows, 0, segment.rows, DType::kF32, false, {}, {}};
+// A segment's keys and values as blocks.
+struct BatchBlocks {
+  std::vector<const std::byte*> keys;
+  std::vector<const std::byte*> values;
+  AttentionSpan span;
+};
+
+BatchBlocks blocks_of_batch(const Tensor& k, const Tensor& v, const Segment& segment) {
+  BatchBlocks blocks;
   const int64_t stride = k.dim(1) * k.dim(2);
   for (int64_t begin = 0; begin < segment.rows; begin += kBlockTokens) {
     const int64_t at = (segment.row_begin + begin) * stride;
-    span.key_blocks.push_back(reinterpret_cast<const std::byte*>(k.data<float>() + at));
-    span.value_blocks.push_back(reinterpret_cast<const std::byte*>(v.data<float>() + at));
+    blocks.keys.push_back(reinterpret_cast<const std::byte*>(k.data<float>() + at));
+    blocks.values.push_back(reinterpret_cast<const std::byte*>(v.data<float>() + at));
   }
-  return span;
+  blocks.span = {segment.row_begin, segment.rows, 0, segment.rows, DType::kF32, false, blocks.keys, blocks.values};
+  return blocks;
 }
 
 // Gradients of one row and head, from the definition: p = softmax(s), s = cap(scale * q·k), out = Σ p v.
@@ -221,8 +293,10 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
   require_shape(k.shape() == v.shape(), "attention", "v must be " + k.shape().to_string(), v.shape());
   Tensor out = ctx.empty(q.shape());
   if (!ctx.meta()) {
+    std::vector<BatchBlocks> blocks;  // spans point into them, wherever they are moved
+    for (const Segment& segment : segments) blocks.push_back(blocks_of_batch(k, v, segment));
     std::vector<AttentionSpan> spans;
-    for (const Segment& segment : segments) spans.push_back(span_over_batch(k, v, segment));
+    for (const BatchBlocks& one : blocks) spans.push_back(one.span);
     run_spans(ctx, q, spans, {q.dim(1), k.dim(1), q.dim(2)}, params, out);
   }
   ctx.record(

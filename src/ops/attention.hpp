@@ -1,9 +1,9 @@
 // Scaled dot-product attention over keys that lie in blocks, with an online softmax (Milakov & Gimelshein 2018,
 // arXiv:1805.02867; flash attention, arXiv:2205.14135).
 //
-// A sequence's keys are cut at fixed positions, every kBlockTokens, whether they come from a cache or from the batch
-// itself; a row's result merges the blocks that it sees in order. So it has the same bits in a prefill, token by token,
-// and beside any other rows.
+// A sequence's keys are cut at fixed positions, every kBlockTokens and every kPartTokens, whether they come from a
+// cache or from the batch itself; a row's result merges the blocks of a part, and then the parts, that it sees in
+// order. So it has the same bits in a prefill, token by token, beside any other rows, and on any number of threads.
 #pragma once
 
 #include <span>
@@ -14,6 +14,8 @@
 namespace linnet {
 
 inline constexpr int64_t kBlockTokens = 64;
+// Keys that are summed before they are joined to those before them, so that threads can share a long sequence.
+inline constexpr int64_t kPartTokens = 512;
 
 struct AttentionParams {
   float scale = 1.0f;    // on q·k, usually 1 / sqrt(D)
@@ -35,8 +37,11 @@ struct AttentionSpan {
   // Layout of a block. By position: keys and values (kBlockTokens, K, D), of which the last block may be cut short.
   // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole.
   bool by_head = false;
-  std::vector<const std::byte*> key_blocks;
-  std::vector<const std::byte*> value_blocks;
+  // Where each block begins, and how many bytes into it keys and values of this layer lie.
+  std::span<const std::byte* const> key_blocks = {};
+  std::span<const std::byte* const> value_blocks = {};
+  int64_t keys_at = 0;
+  int64_t values_at = 0;
 };
 
 struct AttentionShape {
@@ -45,10 +50,26 @@ struct AttentionShape {
   int64_t head_dim = 0;  // D
 };
 
-// Computes the H / K heads of key/value head `kv_head` for rows [begin, end) of one span: q and out are (N, H, D).
-using AttentionKernel = void (*)(const float* q, const AttentionSpan& span, const AttentionShape& shape,
-                                 const AttentionParams& params, int64_t kv_head, int64_t begin, int64_t end,
-                                 float* out);
+// The H / K heads of key/value head `kv_head` for rows [begin, end) of one span.
+struct AttentionUnit {
+  const AttentionSpan* span = nullptr;
+  int64_t kv_head = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+struct AttentionKernels {
+  // Computes one unit; q and out are (N, H, D).
+  void (*whole)(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+                float* out);
+  // The same in two steps, and to the same bits: what part `part` of the keys leaves, then all parts joined. Null where
+  // only `whole` is there. states: (parts, queries, state_floats(D)), with a query for each row and head.
+  void (*part)(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+               int64_t part, float* states);
+  void (*join)(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
+               const AttentionParams& params, float* out);
+  int64_t (*state_floats)(int64_t head_dim);
+};
 
 namespace ops {
 

@@ -1,8 +1,9 @@
 // Attention of the heads that share one key/value head, block of keys by block (ops/attention.hpp).
 //
 // The arithmetic of one row and head, the same in every schedule: scores are fused multiply-adds over the dimensions in
-// order; a block's weights are summed in one fixed tree; values are added key by key. So a row has the same bits in a
-// prefill, where a block is widened to floats once for many rows, and in decoding, where it is read as it lies.
+// order; a block's weights are summed in one fixed tree; values are added key by key; after every kAttentionPart keys
+// the sums are joined to those of the parts before. So a row has the same bits in a prefill, where a block is widened
+// to floats once for many rows, and in decoding, where it is read as it lies and threads share the parts.
 #pragma once
 
 #ifndef LINNET_KERNEL_ISA
@@ -27,7 +28,7 @@ LINNET_INLINE float reduce_max(F32 a) {
 // One query vector: a row and a head.
 struct Query {
   const float* q;  // (D)
-  float* out;      // (D rounded up to 16): the values so far, weighted by exp(score - highest)
+  float* out;      // (D rounded up to 16): the values of this part so far, weighted by exp(score - highest)
   float* weights;  // (kAttentionBlock)
   float highest;
   float sum;
@@ -41,17 +42,30 @@ struct KeyBlock {
   const T* keys;    // (D, kAttentionBlock)
   const T* values;  // (kAttentionBlock, stride)
   int64_t stride;
+  // Those of the block that comes next, to be fetched meanwhile: blocks lie apart, where no processor expects them. Any
+  // address will do where there is none.
+  const T* next_keys;
+  const T* next_values;
 };
 
+template <class T>
+LINNET_INLINE void prefetch_row(const T* row, int64_t count) {
+  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; i += kPerLine) __builtin_prefetch(row + i);
+}
+
 template <class T, int kRows, int kVecs>
-LINNET_INLINE void score_columns(const T* keys, int64_t dim, const Query* queries, float scale, int64_t column) {
+LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale,
+                                 int64_t column) {
   F32 acc[kRows][kVecs];
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
   }
   for (int64_t d = 0; d < dim; ++d) {
     F32 k[kVecs];
-    for (int v = 0; v < kVecs; ++v) k[v] = load_number(keys + d * kAttentionBlock + column + 16 * v);
+    const int64_t at = d * kAttentionBlock + column;
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_keys + at, 16 * kVecs);
+    for (int v = 0; v < kVecs; ++v) k[v] = load_number(block.keys + at + 16 * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 q = set1(queries[r].q[d]);
       for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(k[v], q, acc[r][v]);
@@ -71,7 +85,9 @@ LINNET_INLINE void add_columns(const KeyBlock<T>& block, int64_t begin, int64_t 
   }
   for (int64_t j = begin; j < end; ++j) {
     F32 value[kVecs];
-    for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + j * block.stride + column + 16 * v);
+    const int64_t at = j * block.stride + column;
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_values + at, 16 * kVecs);
+    for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + at + 16 * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 weight = set1(queries[r].weights[j]);
       for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(value[v], weight, acc[r][v]);
@@ -132,7 +148,7 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap) {
 template <class T, int kRows>
 void attend_tile(const KeyBlock<T>& block, int64_t dim, int64_t padded, const AttentionCall& call, Query* queries) {
   for (int64_t column = 0; column < kAttentionBlock; column += 16 * kAttentionVecs) {
-    score_columns<T, kRows, kAttentionVecs>(block.keys, dim, queries, call.scale, column);
+    score_columns<T, kRows, kAttentionVecs>(block, dim, queries, call.scale, column);
   }
   int64_t begin = 0;
   int64_t end = kAttentionBlock;
@@ -209,28 +225,47 @@ void widen_block(const AttentionCall& call, const T* keys, const T* values, int6
   }
 }
 
+// What a softmax over some keys leaves: values weighted by exp(score - highest), and the sum of those weights.
+struct State {
+  float* out;  // (D rounded up to 16)
+  float highest;
+  float sum;
+};
+
 struct AttentionScratch {
   Query* queries;
-  float* out;      // (queries, padded)
-  float* weights;  // (queries, kAttentionBlock)
-  float* keys;     // (D, kAttentionBlock)
-  float* values;   // (kAttentionBlock, padded)
+  State* totals;
+  float* out;        // (queries, padded)
+  float* total_out;  // (queries, padded)
+  float* weights;    // (queries, kAttentionBlock)
+  float* keys;       // (D, kAttentionBlock)
+  float* values;     // (kAttentionBlock, padded)
 };
+
+constexpr int64_t whole_lines(int64_t bytes) {
+  return (bytes + 63) / 64 * 64;
+}
+int64_t query_bytes(int64_t queries) {
+  return whole_lines(queries * static_cast<int64_t>(sizeof(Query)));
+}
+int64_t total_bytes(int64_t queries) {
+  return whole_lines(queries * static_cast<int64_t>(sizeof(State)));
+}
 
 int64_t attention_scratch(int64_t head_dim, int64_t queries) {
   const int64_t padded = padded_dim(head_dim);
-  const auto floats_per_query = padded + kAttentionBlock;
-  const auto query_bytes = (queries * static_cast<int64_t>(sizeof(Query)) + 63) / 64 * 64;
-  return query_bytes + 4 * (queries * floats_per_query + 2 * padded * kAttentionBlock);
+  const int64_t floats = queries * (2 * padded + kAttentionBlock) + 2 * padded * kAttentionBlock;
+  return query_bytes(queries) + total_bytes(queries) + 4 * floats;
 }
 
 AttentionScratch carve(const AttentionCall& call, int64_t queries) {
   const int64_t padded = padded_dim(call.head_dim);
   AttentionScratch scratch;
   scratch.queries = reinterpret_cast<Query*>(call.scratch);
-  const auto query_bytes = (queries * static_cast<int64_t>(sizeof(Query)) + 63) / 64 * 64;
-  scratch.out = reinterpret_cast<float*>(call.scratch + query_bytes);
-  scratch.weights = scratch.out + queries * padded;
+  scratch.totals = reinterpret_cast<State*>(call.scratch + query_bytes(queries));
+  scratch.out = reinterpret_cast<float*>(call.scratch + query_bytes(queries) + total_bytes(queries));
+  scratch.total_out = scratch.out + queries * padded;
+  scratch.weights = scratch.total_out + queries * padded;
   scratch.keys = scratch.weights + queries * kAttentionBlock;
   scratch.values = scratch.keys + padded * kAttentionBlock;
   return scratch;
@@ -245,65 +280,106 @@ LINNET_INLINE KeyRange visible(const AttentionCall& call, int64_t position) {
   return {first, call.causal ? position + 1 : call.keys};
 }
 
+LINNET_INLINE int64_t queries_of(const AttentionCall& call) {
+  return (call.end - call.begin) * (call.heads / call.kv_heads);
+}
+// Where query i has its numbers in q and out.
+LINNET_INLINE int64_t place_of(const AttentionCall& call, int64_t i) {
+  const int64_t group = call.heads / call.kv_heads;
+  const int64_t row = call.row_begin + call.begin + i / group;
+  return (row * call.heads + call.kv_head * group + i % group) * call.head_dim;
+}
+
 template <class T>
-void attend_spans(const AttentionCall& call, const AttentionScratch& scratch, int64_t count) {
+void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, KeyRange range) {
   // Below this many queries a block is read as it lies: widening it first would cost more than it saves.
   constexpr int64_t kFewQueries = 2 * kAttentionRows;
   const int64_t dim = call.head_dim;
   const int64_t padded = padded_dim(dim);
   const int64_t group = call.heads / call.kv_heads;
+  const int64_t count = queries_of(call);
   const bool as_it_lies = call.by_head && dim == padded && count <= kFewQueries;
-  const int64_t first_key = visible(call, call.position + call.begin).first;
-  const int64_t last_key = visible(call, call.position + call.end - 1).last;
-  for (int64_t b = first_key / kAttentionBlock; b * kAttentionBlock < last_key; ++b) {
+  for (int64_t b = range.first / kAttentionBlock; b * kAttentionBlock < range.last; ++b) {
     const int64_t start = b * kAttentionBlock;
     for (int64_t i = 0; i < count; ++i) {
-      const KeyRange range = visible(call, call.position + call.begin + i / group);
-      scratch.queries[i].begin = range.first > start ? range.first - start : 0;
-      scratch.queries[i].end = range.last - start < kAttentionBlock ? range.last - start : kAttentionBlock;
+      const KeyRange seen = visible(call, call.position + call.begin + i / group);
+      scratch.queries[i].begin = seen.first > start ? seen.first - start : 0;
+      scratch.queries[i].end = seen.last - start < kAttentionBlock ? seen.last - start : kAttentionBlock;
     }
-    const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b]);
-    const auto* values = reinterpret_cast<const T*>(call.value_blocks[b]);
+    const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b] + call.keys_at);
+    const auto* values = reinterpret_cast<const T*>(call.value_blocks[b] + call.values_at);
     if (as_it_lies) {
       const int64_t at = call.kv_head * dim * kAttentionBlock;
-      attend_block<T>({keys + at, values + at, dim}, padded, call, scratch.queries, count);
+      const int64_t next = (b + 1) * kAttentionBlock < range.last ? b + 1 : b;
+      const auto* next_keys = reinterpret_cast<const T*>(call.key_blocks[next] + call.keys_at);
+      const auto* next_values = reinterpret_cast<const T*>(call.value_blocks[next] + call.values_at);
+      attend_block<T>({keys + at, values + at, dim, next_keys + at, next_values + at}, padded, call, scratch.queries,
+                      count);
     } else {
       const int64_t valid = call.keys - start < kAttentionBlock ? call.keys - start : kAttentionBlock;
       widen_block(call, keys, values, valid, scratch.keys, scratch.values);
-      attend_block<float>({scratch.keys, scratch.values, padded}, padded, call, scratch.queries, count);
+      attend_block<float>({scratch.keys, scratch.values, padded, scratch.keys, scratch.values}, padded, call,
+                          scratch.queries, count);
     }
   }
 }
 
-void attention(const AttentionCall& call) {
-  const int64_t dim = call.head_dim;
-  const int64_t padded = padded_dim(dim);
-  const int64_t group = call.heads / call.kv_heads;
-  const int64_t count = (call.end - call.begin) * group;
-  const AttentionScratch scratch = carve(call, count);
+// The keys of part `part` alone; every query's out is there already.
+void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int64_t part) {
+  const int64_t padded = padded_dim(call.head_dim);
+  const int64_t count = queries_of(call);
   for (int64_t i = 0; i < count; ++i) {
-    const int64_t head = call.kv_head * group + i % group;
-    const int64_t row = call.row_begin + call.begin + i / group;
-    scratch.queries[i] = {call.q + (row * call.heads + head) * dim,
-                          scratch.out + i * padded,
-                          scratch.weights + i * kAttentionBlock,
-                          call.sinks ? call.sinks[head] : -__builtin_inff(),
-                          call.sinks ? 1.0f : 0.0f,
-                          0,
-                          0};
-    for (int64_t d = 0; d < padded; d += 16) store(scratch.queries[i].out + d, zero());
+    Query& query = scratch.queries[i];
+    query.q = call.q + place_of(call, i);
+    query.weights = scratch.weights + i * kAttentionBlock;
+    query.highest = -__builtin_inff();
+    query.sum = 0;
+    for (int64_t d = 0; d < padded; d += 16) store(query.out + d, zero());
   }
+  KeyRange range{visible(call, call.position + call.begin).first, visible(call, call.position + call.end - 1).last};
+  const int64_t start = part * kAttentionPart;
+  if (range.first < start) range.first = start;
+  if (range.last > start + kAttentionPart) range.last = start + kAttentionPart;
   if (call.half) {
-    attend_spans<uint16_t>(call, scratch, count);
+    attend_blocks<uint16_t>(call, scratch, range);
   } else {
-    attend_spans<float>(call, scratch, count);
+    attend_blocks<float>(call, scratch, range);
   }
-  for (int64_t i = 0; i < count; ++i) {
-    const Query& query = scratch.queries[i];
-    float* out = call.out + (query.q - call.q);
+}
+
+void start_totals(const AttentionCall& call, const AttentionScratch& scratch) {
+  const int64_t padded = padded_dim(call.head_dim);
+  const int64_t group = call.heads / call.kv_heads;
+  for (int64_t i = 0; i < queries_of(call); ++i) {
+    State& total = scratch.totals[i];
+    total.out = scratch.total_out + i * padded;
+    total.highest = call.sinks ? call.sinks[call.kv_head * group + i % group] : -__builtin_inff();
+    total.sum = call.sinks ? 1.0f : 0.0f;
+    for (int64_t d = 0; d < padded; d += 16) store(total.out + d, zero());
+  }
+}
+
+// total += part, each rescaled to the higher of their highest scores. A part that a row does not see leaves its bits.
+void join(State& total, const float* out, float highest, float sum, int64_t padded) {
+  if (sum == 0) return;
+  const float top = highest > total.highest ? highest : total.highest;
+  const F32 old_scale = exp(set1(total.highest - top));
+  const F32 new_scale = exp(set1(highest - top));
+  for (int64_t d = 0; d < padded; d += 16) {
+    store(total.out + d, fmadd(load(out + d), new_scale, mul(load(total.out + d), old_scale)));
+  }
+  total.sum = total.sum * first(old_scale) + sum * first(new_scale);
+  total.highest = top;
+}
+
+void write_totals(const AttentionCall& call, const AttentionScratch& scratch) {
+  const int64_t dim = call.head_dim;
+  for (int64_t i = 0; i < queries_of(call); ++i) {
+    const State& total = scratch.totals[i];
+    float* out = call.out + place_of(call, i);
     for (int64_t d = 0; d < dim; d += 16) {
       const int64_t n = dim - d < 16 ? dim - d : 16;
-      const F32 mean = div(load(query.out + d), set1(query.sum));
+      const F32 mean = div(load(total.out + d), set1(total.sum));
       if (n == 16) {
         store(out + d, mean);
       } else {
@@ -311,6 +387,56 @@ void attention(const AttentionCall& call) {
       }
     }
   }
+}
+
+void attention(const AttentionCall& call) {
+  const int64_t padded = padded_dim(call.head_dim);
+  const int64_t count = queries_of(call);
+  const AttentionScratch scratch = carve(call, count);
+  for (int64_t i = 0; i < count; ++i) scratch.queries[i].out = scratch.out + i * padded;
+  start_totals(call, scratch);
+  const int64_t first_key = visible(call, call.position + call.begin).first;
+  const int64_t last_key = visible(call, call.position + call.end - 1).last;
+  for (int64_t part = first_key / kAttentionPart; part * kAttentionPart < last_key; ++part) {
+    attend_part(call, scratch, part);
+    for (int64_t i = 0; i < count; ++i) {
+      const Query& query = scratch.queries[i];
+      join(scratch.totals[i], query.out, query.highest, query.sum, padded);
+    }
+  }
+  write_totals(call, scratch);
+}
+
+// A state: out (padded), highest, sum.
+int64_t attention_state(int64_t head_dim) {
+  return padded_dim(head_dim) + 16;
+}
+
+void attention_part(const AttentionCall& call, int64_t part, float* states) {
+  const int64_t padded = padded_dim(call.head_dim);
+  const int64_t size = attention_state(call.head_dim);
+  const int64_t count = queries_of(call);
+  const AttentionScratch scratch = carve(call, count);
+  for (int64_t i = 0; i < count; ++i) scratch.queries[i].out = states + i * size;
+  attend_part(call, scratch, part);
+  for (int64_t i = 0; i < count; ++i) {
+    states[i * size + padded] = scratch.queries[i].highest;
+    states[i * size + padded + 1] = scratch.queries[i].sum;
+  }
+}
+
+void attention_join(const AttentionCall& call, const float* states, int64_t parts) {
+  const int64_t padded = padded_dim(call.head_dim);
+  const int64_t size = attention_state(call.head_dim);
+  const int64_t count = queries_of(call);
+  const AttentionScratch scratch = carve(call, count);
+  start_totals(call, scratch);
+  for (int64_t part = 0; part < parts; ++part) {
+    for (int64_t i = 0; i < count; ++i, states += size) {
+      join(scratch.totals[i], states, states[padded], states[padded + 1], padded);
+    }
+  }
+  write_totals(call, scratch);
 }
 
 }  // namespace

@@ -34,8 +34,10 @@ using FloatProduct = void (*)(const std::byte* panel, int64_t cols, const float*
                               int64_t out_stride);
 
 inline constexpr int64_t kAttentionBlock = 64;  // keys; equals ops' kBlockTokens
+inline constexpr int64_t kAttentionPart = 512;  // keys; equals ops' kPartTokens
 
-// Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart.
+// Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart. They
+// are (end - begin) * heads / kv_heads queries.
 struct AttentionCall {
   const float* q;  // (N, H, D)
   float* out;      // (N, H, D)
@@ -44,6 +46,8 @@ struct AttentionCall {
   int64_t keys;
   const std::byte* const* key_blocks;
   const std::byte* const* value_blocks;
+  int64_t keys_at;  // bytes into each block
+  int64_t values_at;
   bool half;     // keys and values are F16, else F32
   bool by_head;  // their layout in a block
   int64_t heads;
@@ -57,7 +61,7 @@ struct AttentionCall {
   int64_t kv_head;
   int64_t begin;
   int64_t end;
-  std::byte* scratch;  // attention_scratch(head_dim, rows * H / K) bytes, on a cache line
+  std::byte* scratch;  // attention_scratch(head_dim, queries) bytes, on a cache line
 };
 
 struct CpuKernels {
@@ -69,6 +73,12 @@ struct CpuKernels {
 
   void (*attention)(const AttentionCall& call);
   int64_t (*attention_scratch)(int64_t head_dim, int64_t queries);
+  // The same in two steps, for few rows and many keys. states: attention_state(head_dim) floats for each query, which
+  // the part leaves. Then all parts that a row sees, from the first on, one after the other: (parts, queries, state).
+  void (*attention_part)(const AttentionCall& call, int64_t part, float* states);
+  void (*attention_join)(const AttentionCall& call, const float* states, int64_t parts);
+  int64_t (*attention_state)(int64_t head_dim);
+  void (*to_half)(const float* x, int64_t n, uint16_t* out);
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);

@@ -103,5 +103,14 @@ void rms_norm(const float* x, const float* weight, float offset, float eps, int6
   }
 }
 
+void to_half(const float* x, int64_t n, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) store_f16(out + i, load(x + i));
+  if (i == n) return;
+  uint16_t rest[16];
+  store_f16(rest, load_first(x + i, n - i));
+  std::memcpy(out + i, rest, static_cast<size_t>(n - i) * sizeof(uint16_t));
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -185,6 +185,10 @@ LINNET_INLINE __m128i load_128(const void* p, int at) {
 LINNET_INLINE F32 load_f16(const void* p) {
   return {_mm256_cvtph_ps(load_128(p, 0)), _mm256_cvtph_ps(load_128(p, 16))};
 }
+LINNET_INLINE void store_f16(void* p, F32 a) {  // to nearest, ties to even
+  const auto narrow = [](__m256 x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); };
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_set_m128i(narrow(a.hi), narrow(a.lo)));
+}
 LINNET_INLINE __m256 widen_bf16(__m128i halves) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(halves), 16));
 }

@@ -1,0 +1,16 @@
+// Memory for large arrays that are read from end to end again and again, as weights and caches are: on cache-line
+// boundaries, and on huge pages where the system gives them on request. A processor fetches ahead within a page only,
+// so small pages cost a tenth of the bandwidth and more.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace linnet {
+
+// Uninitialised. Pieces are cut from chunks that are mapped together; a chunk goes back to the system with its last
+// piece, and what of it was never written takes no memory. Thread-safe. Throws std::bad_alloc.
+std::shared_ptr<std::byte> allocate_large(int64_t bytes);
+
+}  // namespace linnet
