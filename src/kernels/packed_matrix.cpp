@@ -185,7 +185,9 @@ class QuantMatrix final : public PanelMatrix {
         quant_->spread(panels().panel(p + i), groups, wide.data() + i * wide_bytes);
       }
       PanelOutput out(panels(), p, count, y, rows);
-      quant_->many_rows[terms_ - 1][count - 1](wide.data(), groups, x, rows, out.data(), out.stride());
+      const int64_t next = std::clamp<int64_t>(end - p - count, 0, 2);
+      quant_->many_rows[terms_ - 1][count - 1](wide.data(), groups, x, rows, out.data(), out.stride(),
+                                               {panels().panel(p + count), next * panels().panel_bytes()});
       out.finish();
     }
   }

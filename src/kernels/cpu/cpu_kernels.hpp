@@ -10,6 +10,12 @@
 
 namespace linnet::kernels {
 
+// What will be read next; fetched meanwhile.
+struct Ahead {
+  const std::byte* at;
+  int64_t bytes;
+};
+
 // Products with one quantised format. A panel is described in kernels/panel.hpp. Activations come in one or two terms a
 // group, which lie side by side; arrays are indexed by terms - 1.
 struct QuantKernels {
@@ -20,7 +26,7 @@ struct QuantKernels {
   // out[r * out_stride + 0..15] for n rows r of activations; the second entry of each does two panels, which lie one
   // after the other in `wide`, and writes 32 numbers a row. Same bits as one_row.
   void (*many_rows[kMostTerms][2])(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
-                                   int64_t out_stride);
+                                   int64_t out_stride, Ahead ahead);
   int64_t wide_group_bytes;  // of one group of a panel after spread; a multiple of 64
   int64_t super_bytes;       // of the panel, per groups_in_super
   int groups_in_super;

@@ -196,13 +196,18 @@ void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
 }
 
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
-void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride) {
+void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride, Ahead ahead) {
+  const std::byte* const ahead_end = ahead.at + ahead.bytes;
+  const int64_t ahead_step = (ahead.bytes / groups + kLine - 1) / kLine * kLine;
   constexpr int kStep = wide_group_bytes(kScales, kMin);
   F32 acc[kPanels][kRows];
   for (int p = 0; p < kPanels; ++p) {
     for (int r = 0; r < kRows; ++r) acc[p][r] = zero();
   }
   for (int64_t g = 0; g < groups; ++g, wide += kStep) {
+    for (const std::byte* until = ahead.at + ahead_step; ahead.at < until && ahead.at < ahead_end; ahead.at += kLine) {
+      __builtin_prefetch(ahead.at, 0, 2);
+    }
     WideCodes sources[kPanels];
     GroupScales<kScales> scales[kPanels];
     for (int p = 0; p < kPanels; ++p) {
@@ -220,24 +225,27 @@ void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, 
   }
 }
 
-// Rows from `done` on, kRows at a time while there are so many, then the rest in lower tiles.
+// Rows from `done` on, kRows at a time while there are so many, then the rest in lower tiles. The first tile fetches
+// what is ahead.
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
 LINNET_INLINE void tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n, float* out,
-                         int64_t out_stride) {
+                         int64_t out_stride, Ahead ahead) {
   for (; n - done >= kRows; done += kRows) {
     tile<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x + done * groups * kTerms,
-                                                       out + done * out_stride, out_stride);
+                                                       out + done * out_stride, out_stride, ahead);
+    ahead.bytes = 0;
   }
   constexpr int kFewer = kRows > 8 ? 8 : kRows > 4 ? 4 : kRows > 2 ? 2 : 1;
   if constexpr (kRows > 1) {
-    tiles<kBits, kScales, kMin, kTerms, kPanels, kFewer>(wide, groups, x, done, n, out, out_stride);
+    tiles<kBits, kScales, kMin, kTerms, kPanels, kFewer>(wide, groups, x, done, n, out, out_stride, ahead);
   }
 }
 
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels>
-void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride) {
+void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride,
+               Ahead ahead) {
   constexpr int kRows = kRowTile<kBits, kPanels> > kTerms ? kRowTile<kBits, kPanels> / kTerms : 1;
-  tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride);
+  tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride, ahead);
 }
 
 template <PanelFormat F>
