@@ -53,6 +53,21 @@ TEST(GgufTokenizerTest, AMergeThatIsListedTwiceHasItsFirstRank) {
   EXPECT_EQ(*tokenizer->encode("hel"), (Ids{256, 'l'}));
 }
 
+// llama.cpp takes a space for one wherever it stands, so a range of DeepSeek's characters begins after it.
+TEST(GgufTokenizerTest, ASpaceInsideARangeOfCharactersIsASpace) {
+  for (const char* pre : {"deepseek-llm", "deepseek-coder"}) {
+    GgufTokenizerFields fields = byte_level_fields();
+    fields.pre = pre;
+    fields.tokens.push_back("Ġâ");
+    fields.token_types.push_back(1);
+    fields.merges.push_back("Ġ â");
+    const auto tokenizer = load_gguf_tokenizer(fields, pre);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+    EXPECT_EQ(tokenizer->encode(" \u2009\u0B02")->at(0), 265) << pre;
+    EXPECT_EQ(tokenizer->encode(" \u2010\u0B02")->at(0), ' ') << pre;
+  }
+}
+
 TEST(GgufTokenizerTest, SpecialTokensAreTextUnlessAskedFor) {
   const auto tokenizer = load_gguf_tokenizer(byte_level_fields(), "test");
   ASSERT_TRUE(tokenizer.ok());

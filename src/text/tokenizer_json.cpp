@@ -185,6 +185,7 @@ class Loader {
       options.scores[i] = read_.scores[i];
     }
     constexpr double kUnknownPenalty = 10;  // sentencepiece's kUnkPenalty
+    options.look_up_unknown = true;
     options.unk_score = lowest - kUnknownPenalty;
     TRY_ASSIGN(options.byte_fallback, model.boolean_or("byte_fallback", false));
     if (options.byte_fallback) mark_bytes();

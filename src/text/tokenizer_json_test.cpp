@@ -57,6 +57,17 @@ TEST(TokenizerJsonTest, BadMergesAreRefused) {
   expect_error(bpe(R"({"a":"b"})"), "model.vocab has an object");
 }
 
+// As Hugging Face tokenizers 0.23.3: the unknown token's own spelling is a piece, the rest of a run falls to bytes.
+TEST(TokenizerJsonTest, UnigramKnowsTheUnknownTokenByItsSpelling) {
+  const auto tokenizer = load_tokenizer_json(
+      R"({"model":{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0.0],["a",-1.0],["<0x3C>",-9.0],
+          ["<0x75>",-9.0],["<0x6E>",-9.0],["<0x6B>",-9.0],["<0x3E>",-9.0]]}})",
+      {}, "t");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  EXPECT_EQ(*tokenizer->encode("a<unk>"), (Ids{1, 0}));
+  EXPECT_EQ(*tokenizer->encode("u<unk>"), (Ids{3, 2, 3, 4, 5, 6}));
+}
+
 // Hugging Face tokenizers 0.23.3 gives the same; llama.cpp takes the first rank (GgufTokenizerTest).
 TEST(TokenizerJsonTest, AMergeThatIsListedTwiceHasItsLastRank) {
   const auto tokenizer = load_tokenizer_json(

@@ -109,7 +109,21 @@ Status UnigramModel::encode_word(std::string_view word, std::vector<Node<Score>>
   return ok_status();
 }
 
+int32_t UnigramModel::spelled(std::string_view text) const {
+  uint32_t node = Trie::kRoot;
+  for (const char byte : text) {
+    if (!trie_.step(node, static_cast<uint8_t>(byte))) return Trie::kNone;
+  }
+  return trie_.value(node);
+}
+
 Status UnigramModel::write_unknown(std::string_view text, std::vector<int32_t>& out) const {
+  if (options_.look_up_unknown) {
+    if (const int32_t id = spelled(text); id != Trie::kNone) {
+      out.push_back(id);
+      return ok_status();
+    }
+  }
   const auto token_of = [&](char byte) { return byte_tokens_[static_cast<uint8_t>(byte)]; };
   if (options_.byte_fallback &&
       std::all_of(text.begin(), text.end(), [&](char byte) { return token_of(byte) != kNoToken; })) {

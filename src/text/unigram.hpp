@@ -17,11 +17,12 @@
 namespace linnet {
 
 struct UnigramOptions {
-  std::vector<double> scores;  // by id
-  std::vector<bool> used;      // by id: may a text be cut into it?
-  double unk_score = 0;        // of a character without a token
-  int32_t unk = kNoToken;      // a run of such characters is one token
-  bool byte_fallback = false;  // its bytes' "<0x..>" tokens instead, where there are all
+  std::vector<double> scores;    // by id
+  std::vector<bool> used;        // by id: may a text be cut into it?
+  double unk_score = 0;          // of a character without a token
+  int32_t unk = kNoToken;        // a run of such characters is one token
+  bool byte_fallback = false;    // its bytes' "<0x..>" tokens instead, where there are all
+  bool look_up_unknown = false;  // a run that spells a token is that token: Hugging Face's way with "<unk>" in a text
   // Sums are rounded to float, and begin anew at 0 once they pass kMostFloatSum: what sentencepiece does.
   bool single_precision = false;
 };
@@ -50,6 +51,7 @@ class UnigramModel : public TokenModel {
   static void begin_anew(std::span<Node<float>> nodes);
   template <class Score>
   Status encode_word(std::string_view word, std::vector<Node<Score>>& nodes, std::vector<int32_t>& out) const;
+  int32_t spelled(std::string_view text) const;  // the token that is this text, or Trie::kNone
   Status write_unknown(std::string_view text, std::vector<int32_t>& out) const;
 
   UnigramOptions options_;

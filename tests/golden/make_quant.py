@@ -61,9 +61,11 @@ def ggml_decode(library, kind, blocks, elements):
 def make_values(rng):
     """Rows of 256 numbers such as weights are, and such as they should not be."""
     plain = rng.normal(0, 1, (12, 256)).astype(np.float32)
-    rows = [plain[0] * 0.02, plain[1] ** 3, np.abs(plain[2]), -np.abs(plain[3]) * 1e-7, np.round(plain[4]),
+    powers = np.array([float(f"1e{p}") for p in range(-6, 2)])
+    # Products alone: numpy's powers differ from processor to processor.
+    rows = [plain[0] * 0.02, plain[1] * plain[1] * plain[1], np.abs(plain[2]), -np.abs(plain[3]) * 1e-7, np.round(plain[4]),
             np.where(rng.random(256) < 0.1, plain[5] * 30, 0), np.repeat([0, 1], 128) * plain[6], np.full(256, 0.7),
-            plain[7] * np.repeat(10.0 ** np.arange(-6, 2), 32), np.zeros(256), plain[8] * 1e-20, plain[9] * 3e4]
+            plain[7] * np.repeat(powers, 32), np.zeros(256), plain[8] * 1e-20, plain[9] * 3e4]
     return np.array(rows, np.float32).reshape(-1)
 
 
