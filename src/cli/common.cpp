@@ -59,8 +59,19 @@ Result<GenerateParams> SamplingFlags::read() const {
   return out;
 }
 
+Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& model, const KernelTable& kernels) {
+  if (name == "f32") return DType::kF32;
+  if (name == "f16") return DType::kF16;
+  const DType fastest = kv_dtype(model, kernels);
+  if (name == "bf16" && fastest != DType::kBF16) {
+    return usage_error("bf16 keys and values need AVX-512 BF16 and heads whose size 16 divides",
+                       "--kv f16 takes as little memory");
+  }
+  return fastest;
+}
+
 Session Speaker::session() {
-  return {transformer, runtime->context(), context, kv_dtype(model.description)};
+  return {transformer, runtime->context(), context, kv_dtype(model.description, runtime->context().kernels())};
 }
 
 Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model) {

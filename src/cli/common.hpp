@@ -33,6 +33,10 @@ struct SamplingFlags {
   Result<GenerateParams> read() const;
 };
 
+// --kv: how keys and values are kept. Empty: what this machine's kernels are fastest with. Fails where they lack it.
+inline const std::vector<std::string> kKvTypes{"f32", "f16", "bf16"};
+Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& model, const KernelTable& kernels);
+
 // A model ready to speak.
 struct Speaker {
   ModelHandle model;

@@ -146,8 +146,9 @@ Status run(const Flags& flags) {
                       .total = static_cast<uint64_t>(all),
                       .unit = ProgressUnit::kCount});
     };
-    TRY_ASSIGN(results, run_bench(transformer, runtime->context(), kv_dtype(model.description), cases, flags.repeats,
-                                  cancel, show));
+    TRY_ASSIGN(results,
+               run_bench(transformer, runtime->context(), kv_dtype(model.description, runtime->context().kernels()),
+                         cases, flags.repeats, cancel, show));
   }
   if (flags.json) {
     Json list = Json::array();

@@ -22,6 +22,8 @@ struct Flags {
   std::string model;
   std::string text;
   std::string against;
+  std::string kv;
+  std::string against_kv;
   int64_t window = 512;
   int64_t stride = 256;
   int64_t tokens = 0;
@@ -145,6 +147,13 @@ Status run(const Flags& flags) {
   if (other) {
     TRY_ASSIGN(second, load_weights(*other, *runtime, positions));
   }
+  const KernelTable& kernels = runtime->context().kernels();
+  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, kernels));
+  ScoredModel against;
+  if (second) {
+    TRY_ASSIGN(const DType against_kv, choose_kv_dtype(flags.against_kv, other->description, kernels));
+    against = {&*second, against_kv};
+  }
   TextResult result;
   {
     ProgressPrinter printer = ProgressPrinter::for_stderr();
@@ -157,7 +166,7 @@ Status run(const Flags& flags) {
       meter.fill(progress, RateMeter::Clock::now());
       printer.update(progress);
     };
-    TRY_ASSIGN(result, score_text(transformer, second ? &*second : nullptr, runtime->context(), text.tokens,
+    TRY_ASSIGN(result, score_text({&transformer, kv}, against, runtime->context(), text.tokens,
                                   {flags.window, flags.stride, text.bos}, cancel, show));
   }
   return flags.json ? print_json(to_json(flags, text, other.has_value(), result))
@@ -171,6 +180,9 @@ Job declare_eval(Arguments& args) {
   args.add("MODEL", flags->model, "a model's name, file or folder").required();
   args.add("--text", flags->text, "a file, or - for standard input").required();
   args.add("--against", flags->against, "another model with the same vocabulary: how far is it from MODEL?");
+  args.add("--kv", flags->kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
+      .one_of(kKvTypes);
+  args.add("--against-kv", flags->against_kv, "the same of the other model").one_of(kKvTypes);
   args.add("--window", flags->window, "tokens that are seen at once").in_range(2, 1 << 24);
   args.add("--stride", flags->stride, "tokens that the window moves on by").in_range(1, 1 << 24);
   args.add("--tokens", flags->tokens, "only so many of the text; 0: all").non_negative();

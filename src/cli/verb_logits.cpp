@@ -108,7 +108,8 @@ Status run(const Flags& flags) {
     Ids continued;
     for (const auto& row : ids) {
       TRY_ASSIGN(std::vector<int32_t> tokens,
-                 continue_greedily(transformer, *runtime, row, flags.greedy, kv_dtype(model.description)));
+                 continue_greedily(transformer, *runtime, row, flags.greedy,
+                                   kv_dtype(model.description, runtime->context().kernels())));
       continued.push_back(std::move(tokens));
     }
     tensors.push_back(TensorToWrite::of("greedy", integers(continued)));

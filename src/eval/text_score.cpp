@@ -77,25 +77,34 @@ TokenScore score_row(const Tensor& ours, const Tensor& theirs, int64_t r, int32_
   return score;
 }
 
-Status add_window(const Transformer& model, const Transformer* second, Context& ctx, const WindowBatch& window,
+// The logits of a window, from a cache of its own.
+Result<Tensor> logits_of(const ScoredModel& scored, Context& ctx, const Batch& batch) {
+  const KvShape shape = scored.model->kv_shape(scored.cache);
+  KvCache cache(shape, shape.bytes_for(batch.rows()));
+  Batch cached = batch;
+  cached.sequences[0].cache_id = cache.add_sequence();
+  TRY_ASSIGN(ForwardOutput out, scored.model->forward(ctx, cached, &cache));
+  return std::move(out.logits);
+}
+
+Status add_window(const ScoredModel& first, const ScoredModel& second, Context& ctx, const WindowBatch& window,
                   TextResult& result) {
-  TRY_ASSIGN(const ForwardOutput ours, model.forward(ctx, window.batch, nullptr));
+  TRY_ASSIGN(const Tensor ours, logits_of(first, ctx, window.batch));
   Tensor theirs;
-  if (second) {
-    TRY_ASSIGN(ForwardOutput out, second->forward(ctx, window.batch, nullptr));
-    theirs = std::move(out.logits);
+  if (second.model) {
+    TRY_ASSIGN(theirs, logits_of(second, ctx, window.batch));
   }
   std::vector<TokenScore> scores(window.targets.size());
   ctx.pool().parallel_for(static_cast<int64_t>(scores.size()), 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       const auto i = static_cast<size_t>(r);
-      scores[i] = score_row(ours.logits, theirs, r, window.targets[i]);
+      scores[i] = score_row(ours, theirs, r, window.targets[i]);
     }
   });
   for (const TokenScore& score : scores) {
     if (!std::isfinite(score.nats + score.second_nats)) return invalid("the model's logits are not finite");
     result.score.nats.add(score.nats);
-    if (!second) continue;
+    if (!second.model) continue;
     result.against.score.nats.add(score.second_nats);
     result.against.divergence.add(score.divergence);
     result.against.same_top += score.same_top;
@@ -111,18 +120,18 @@ double TokenMean::standard_error() const {
   return std::sqrt(std::max(squares / n - mean() * mean(), 0.0) / (n - 1));
 }
 
-Result<TextResult> score_text(const Transformer& model, const Transformer* second, Context& ctx,
+Result<TextResult> score_text(const ScoredModel& first, const ScoredModel& second, Context& ctx,
                               std::span<const int32_t> tokens, const TextWindow& window, const CancelToken& cancel,
                               const std::function<void(int64_t, int64_t)>& progress) {
   CHECK(tokens.size() >= 2 && window.stride >= 1 && window.stride <= window.window && window.window >= 2);
-  CHECK(!second || second->config().vocab_size == model.config().vocab_size);
+  CHECK(first.model && (!second.model || second.model->config().vocab_size == first.model->config().vocab_size));
   const auto size = static_cast<int64_t>(tokens.size());
   TextResult result;
   int64_t scored = window.bos >= 0 ? 0 : 1;
   for (int64_t begin = 0; scored < size; begin += window.stride) {
     TRY(cancel.check());
     const int64_t end = std::min(begin + window.window, size);
-    TRY(add_window(model, second, ctx, window_batch(tokens, begin, scored, end, window.bos), result));
+    TRY(add_window(first, second, ctx, window_batch(tokens, begin, scored, end, window.bos), result));
     scored = end;
     if (progress) progress(scored, size);
   }

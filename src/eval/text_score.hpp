@@ -21,6 +21,12 @@ struct TextWindow {
   int32_t bos = -1;      // put before every window; below 0: nothing, and the text's first token is not scored
 };
 
+// A model as it writes: with keys and values kept as `cache`.
+struct ScoredModel {
+  const Transformer* model = nullptr;  // null: none
+  DType cache = DType::kF32;
+};
+
 // A mean over tokens, with its standard error.
 struct TokenMean {
   int64_t count = 0;
@@ -55,9 +61,9 @@ struct TextResult {
   TextComparison against;  // all zero where there is no second model
 };
 
-// Scores `tokens`, at least two. `second` may be null; its vocabulary must be the first's. `progress` hears how many of
-// how many tokens are scored. Errors: a model without a head, cancellation, logits that are not finite.
-Result<TextResult> score_text(const Transformer& model, const Transformer* second, Context& ctx,
+// Scores `tokens`, at least two. `second` may be no model; its vocabulary must be the first's. `progress` hears how
+// many of how many tokens are scored. Errors: a model without a head, cancellation, logits that are not finite.
+Result<TextResult> score_text(const ScoredModel& first, const ScoredModel& second, Context& ctx,
                               std::span<const int32_t> tokens, const TextWindow& window, const CancelToken& cancel,
                               const std::function<void(int64_t, int64_t)>& progress);
 

@@ -22,7 +22,7 @@ class TextScoreTest : public testing::Test {
   }
 
   TextResult score(const TextWindow& window, const Transformer* second = nullptr) {
-    auto result = score_text(model_, second, ctx_, tokens_, window, cancel_, {});
+    auto result = score_text({&model_}, {second}, ctx_, tokens_, window, cancel_, {});
     EXPECT_TRUE(result.ok()) << result.error().to_string();
     return std::move(result).value();
   }
@@ -76,9 +76,17 @@ TEST_F(TextScoreTest, AModelIsLikeItselfAndUnlikeAnother) {
   EXPECT_EQ(unlike.score.nats.sum, same.score.nats.sum);
 }
 
+TEST_F(TextScoreTest, AShorterCacheCostsLittleAndSomething) {
+  const auto result =
+      score_text({&model_}, {&model_, DType::kF16}, ctx_, tokens_, {.window = 32, .stride = 16}, cancel_, {});
+  ASSERT_TRUE(result.ok()) << result.error().to_string();
+  EXPECT_GT(result->against.divergence.mean(), 0);
+  EXPECT_LT(result->against.divergence.mean(), 1e-4);
+}
+
 TEST_F(TextScoreTest, StopsWhenTold) {
   cancel_.cancel();
-  const auto stopped = score_text(model_, nullptr, ctx_, tokens_, {}, cancel_, {});
+  const auto stopped = score_text({&model_}, {}, ctx_, tokens_, {}, cancel_, {});
   ASSERT_FALSE(stopped.ok());
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
 }

@@ -23,11 +23,28 @@ struct Cache {
 
 void put(std::vector<std::byte>& block, int64_t at, DType dtype, float number) {
   const Half half = to_half(number);
-  if (dtype == DType::kF16) {
+  const BFloat16 brief = to_bfloat16(number);
+  if (dtype == DType::kBF16) {
+    std::memcpy(block.data() + at * 2, &brief, 2);
+  } else if (dtype == DType::kF16) {
     std::memcpy(block.data() + at * 2, &half, 2);
   } else {
     std::memcpy(block.data() + at * 4, &number, 4);
   }
+}
+
+// Where key `j` of a block lies, and its value, for dimension d of head h.
+struct Place {
+  int64_t key;
+  int64_t value;
+};
+Place place_of(const Case& c, DType dtype, bool by_head, int64_t j, int64_t h, int64_t d) {
+  if (dtype == DType::kBF16) {
+    return {((h * c.dim / 2 + d / 2) * kBlockTokens + j) * 2 + d % 2,
+            ((h * kBlockTokens / 2 + j / 2) * c.dim + d) * 2 + j % 2};
+  }
+  if (by_head) return {(h * c.dim + d) * kBlockTokens + j, (h * kBlockTokens + j) * c.dim + d};
+  return {(j * c.kv_heads + h) * c.dim + d, (j * c.kv_heads + h) * c.dim + d};
 }
 
 Cache fill_cache(const Case& c, DType dtype, bool by_head) {
@@ -44,10 +61,9 @@ Cache fill_cache(const Case& c, DType dtype, bool by_head) {
     const int64_t at = j % kBlockTokens;
     for (int64_t h = 0; h < c.kv_heads; ++h) {
       for (int64_t d = 0; d < c.dim; ++d) {
-        const int64_t key_at = by_head ? (h * c.dim + d) * kBlockTokens + at : (at * c.kv_heads + h) * c.dim + d;
-        const int64_t value_at = by_head ? (h * kBlockTokens + at) * c.dim + d : key_at;
-        put(cache.keys.back(), key_at, dtype, numbers[next++]);
-        put(cache.values.back(), value_at, dtype, numbers[next++]);
+        const Place place = place_of(c, dtype, by_head, at, h, d);
+        put(cache.keys.back(), place.key, dtype, numbers[next++]);
+        put(cache.values.back(), place.value, dtype, numbers[next++]);
       }
     }
   }
@@ -118,6 +134,42 @@ TEST_P(AttentionTest, ARowHasTheSameBitsHoweverItIsComputed) {
       EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, dtype, true, 0, 7))) << c.dim;
       EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, dtype, false, 0, 33))) << c.dim;
       EXPECT_TRUE(same_bits(all, attend(kernel_table(Isa::kAvx2), c, dtype, true, 0, c.keys))) << c.dim;
+    }
+  }
+}
+
+bool has_bf16(Isa isa) {
+  return kernel_table(isa).attention.to_pairs != nullptr;
+}
+
+TEST_P(AttentionTest, PairsOfBf16AreNearTheReference) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  if (!has_bf16(GetParam())) return;
+  for (const Case& c : cases()) {
+    if (c.dim % 16 != 0) continue;
+    const std::vector<float> expected = attend(reference_kernels(), c, DType::kF32, true, 0, c.keys);
+    const std::vector<float> got = attend(kernel_table(GetParam()), c, DType::kBF16, true, 0, c.keys);
+    ASSERT_EQ(got.size(), expected.size());
+    double error = 0;
+    double size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_NEAR(got[i], expected[i], 0.05) << "D=" << c.dim << " at " << i;
+      error += (double{got[i]} - expected[i]) * (double{got[i]} - expected[i]);
+      size += double{expected[i]} * expected[i];
+    }
+    EXPECT_LT(std::sqrt(error / size), 0.01) << "D=" << c.dim;
+  }
+}
+
+TEST_P(AttentionTest, PairsOfBf16HaveTheSameBitsHoweverTheyAreComputed) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  if (!has_bf16(GetParam())) return;
+  for (const Case& c : cases()) {
+    if (c.dim % 16 != 0) continue;
+    const std::vector<float> all = attend(kernel_table(GetParam()), c, DType::kBF16, true, 0, c.keys);
+    for (const int64_t step : {1, 2, 7, 33}) {
+      EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, DType::kBF16, true, 0, step)))
+          << "D=" << c.dim << " by " << step;
     }
   }
 }

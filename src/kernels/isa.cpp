@@ -22,9 +22,9 @@ constexpr std::string_view kBaselineName = "portable";
 constexpr std::array kNames{
     IsaName{Isa::kBaseline, kBaselineName},  IsaName{Isa::kAvx2, "avx2"},
     IsaName{Isa::kAvxVnni, "avxvnni"},       IsaName{Isa::kAvx512, "avx512"},
-    IsaName{Isa::kAvx512Vnni, "avx512vnni"},
+    IsaName{Isa::kAvx512Vnni, "avx512vnni"}, IsaName{Isa::kAvx512Bf16, "avx512bf16"},
 };
-constexpr std::array kIsas{Isa::kBaseline, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni};
+constexpr std::array kIsas{Isa::kBaseline, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
 
 enum Register : uint8_t { kEax, kEbx, kEcx, kEdx };
 enum class Saved : uint8_t { kNothing, kYmm, kZmm, kTiles };
@@ -132,6 +132,8 @@ bool machine_has(Isa isa) {
       return machine_has(Isa::kAvx2) && has_all({"avx512f", "avx512bw", "avx512dq", "avx512vl"});
     case Isa::kAvx512Vnni:
       return machine_has(Isa::kAvx512) && has_feature("avx512_vnni");
+    case Isa::kAvx512Bf16:
+      return machine_has(Isa::kAvx512Vnni) && has_feature("avx512_bf16");
   }
   return false;
 }

@@ -20,7 +20,8 @@ enum class Isa : uint8_t {
   kAvx2,        // AVX2, FMA, F16C: Haswell (2013), Zen
   kAvxVnni,     // and AVX-VNNI: Alder Lake (2021)
   kAvx512,      // AVX-512 F, BW, DQ, VL: Skylake-X (2017)
-  kAvx512Vnni,  // and AVX-512 VNNI: Cascade Lake (2019), Zen 4
+  kAvx512Vnni,  // and AVX-512 VNNI: Cascade Lake (2019)
+  kAvx512Bf16,  // and AVX-512 BF16: Zen 4 (2022), Sapphire Rapids
 };
 
 std::span<const Isa> all_isas();  // in the order of Isa

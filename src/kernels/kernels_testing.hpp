@@ -21,7 +21,7 @@ namespace linnet {
   if (!machine_has(isa)) GTEST_SKIP() << "instruction set " << isa_name(isa) << " is not on this machine"
 
 inline std::vector<Isa> kernel_isas() {
-  return {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni};
+  return {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
 }
 
 inline std::vector<float> random_floats(int64_t count, uint64_t seed) {

@@ -76,8 +76,8 @@ void narrow(const KernelTable& /*kernels*/, const float* from, int64_t n, float*
   std::copy_n(from, n, to);
 }
 void narrow(const KernelTable& kernels, const float* from, int64_t n, Half* to) {
-  if (kernels.to_half) {
-    kernels.to_half(from, n, &to->bits);
+  if (kernels.attention.to_half) {
+    kernels.attention.to_half(from, n, &to->bits);
   } else {
     std::transform(from, from + n, to, to_half);
   }
@@ -103,6 +103,41 @@ void put(const KernelTable& kernels, const float* k, const float* v, int64_t row
   }
 }
 
+// The same as pairs of BF16: keys (K, D / 2, kBlockTokens, 2), values (K, kBlockTokens / 2, D, 2).
+void put_pairs(const KernelTable& kernels, const float* k, const float* v, int64_t rows, int64_t at,
+               const KvShape& shape, std::byte* keys, std::byte* values) {
+  const int64_t dim = shape.head_dim;
+  const int64_t numbers = shape.kv_heads * dim;
+  const auto to_pairs = kernels.attention.to_pairs;
+  CHECK(to_pairs != nullptr && dim % 2 == 0);
+  std::vector<uint32_t> narrowed(static_cast<size_t>(rows * numbers));
+  to_pairs(k, k, rows * numbers, narrowed.data());  // each number twice: its half is taken below
+  for (int64_t i = 0; i < numbers; i += 2) {
+    uint32_t* positions = reinterpret_cast<uint32_t*>(keys) + i / 2 * kBlockTokens + at;
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint32_t* pair = narrowed.data() + r * numbers + i;
+      positions[r] = (pair[0] & 0xFFFF) | (pair[1] & 0xFFFF0000);
+    }
+  }
+  for (int64_t r = 0; r < rows;) {
+    const int64_t position = at + r;
+    const bool low = position % 2 == 0;
+    const bool both = low && r + 1 < rows;
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      uint32_t* pairs = reinterpret_cast<uint32_t*>(values) + (h * kBlockTokens / 2 + position / 2) * dim;
+      const float* from = v + r * numbers + h * dim;
+      if (both) {
+        to_pairs(from, from + numbers, dim, pairs);
+        continue;
+      }
+      to_pairs(from, from, dim, narrowed.data());
+      const uint32_t mine = low ? 0x0000FFFF : 0xFFFF0000;
+      for (int64_t d = 0; d < dim; ++d) pairs[d] = (pairs[d] & ~mine) | (narrowed[static_cast<size_t>(d)] & mine);
+    }
+    r += both ? 2 : 1;
+  }
+}
+
 }  // namespace
 
 void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
@@ -110,7 +145,7 @@ void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, co
   const Sequence& s = sequence(id);
   const int64_t numbers = shape_.kv_heads * shape_.head_dim;
   CHECK(static_cast<int64_t>(s.blocks.size()) * kBlockTokens >= s.length + rows);
-  const auto put_rows = shape_.dtype == DType::kF32 ? put<float> : put<Half>;
+  const auto put_rows = shape_.dtype == DType::kF32 ? put<float> : shape_.dtype == DType::kF16 ? put<Half> : put_pairs;
   for (int64_t done = 0; done < rows;) {
     const int64_t position = s.length + done;
     const int64_t at = position % kBlockTokens;

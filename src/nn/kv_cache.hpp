@@ -17,7 +17,7 @@ struct KvShape {
   int64_t layers = 0;         // L
   int64_t kv_heads = 0;       // K
   int64_t head_dim = 0;       // D
-  DType dtype = DType::kF16;  // F16 or F32
+  DType dtype = DType::kF16;  // F16, F32, or BF16 where kernels have it
 
   // Bytes of one block, all layers, keys and values.
   int64_t block_bytes() const { return layers * 2 * kBlockTokens * kv_heads * head_dim * dtype_bytes(dtype); }

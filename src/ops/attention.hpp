@@ -27,7 +27,7 @@ struct AttentionParams {
 
 // Rows [row_begin, row_begin + rows) of q, which are the tokens at positions [position, position + rows) of one
 // sequence, and the sequence's keys and values for positions [0, keys): block b holds positions from b * kBlockTokens,
-// as numbers of `dtype` (F32 or F16).
+// as numbers of `dtype` (F32, F16 or BF16).
 struct AttentionSpan {
   int64_t row_begin = 0;
   int64_t rows = 0;
@@ -35,7 +35,9 @@ struct AttentionSpan {
   int64_t keys = 0;
   DType dtype = DType::kF32;
   // Layout of a block. By position: keys and values (kBlockTokens, K, D), of which the last block may be cut short.
-  // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole.
+  // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole. BF16,
+  // which is by head and needs a D that 16 divides: keys (K, D / 2, kBlockTokens, 2), values (K, kBlockTokens / 2, D,
+  // 2).
   bool by_head = false;
   // Where each block begins, and how many bytes into it keys and values of this layer lie.
   std::span<const std::byte* const> key_blocks = {};
@@ -69,6 +71,10 @@ struct AttentionKernels {
   void (*join)(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
                const AttentionParams& params, float* out);
   int64_t (*state_floats)(int64_t head_dim);
+  // n numbers as F16; pairs of BF16, from n low and n high numbers. To nearest, ties to even. Null where the
+  // instruction set has no such conversion, and without to_pairs no kernel for a cache of BF16.
+  void (*to_half)(const float* x, int64_t n, uint16_t* out);
+  void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);
 };
 
 namespace ops {

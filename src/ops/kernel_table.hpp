@@ -58,8 +58,6 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
                    float* out) = nullptr;
   AttentionKernels attention{};
-  // Half precision of n numbers, to nearest, ties to even.
-  void (*to_half)(const float* x, int64_t n, uint16_t* out) = nullptr;
   // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;

@@ -14,12 +14,13 @@ constexpr int64_t kStepRows = 256;
 
 }  // namespace
 
-DType kv_dtype(const ModelDescription& model) {
+DType kv_dtype(const ModelDescription& model, const KernelTable& kernels) {
   const auto tensors = model.files.tensors->all();
   const bool single = std::all_of(tensors.begin(), tensors.end(), [](const StoredTensor& t) {
     return t.shape.rank() < 2 || (t.format && t.format->type == QuantType::kF32);
   });
-  return single ? DType::kF32 : DType::kF16;
+  if (single) return DType::kF32;
+  return kernels.attention.to_pairs && model.transformer.head_dim % 16 == 0 ? DType::kBF16 : DType::kF16;
 }
 
 MemoryPlan plan_memory(const ModelDescription& model, int64_t context) {
@@ -29,7 +30,7 @@ MemoryPlan plan_memory(const ModelDescription& model, int64_t context) {
     const bool as_floats = tensor.scale != nullptr;  // FP8 with scales is held as float32
     plan.weights += as_floats ? static_cast<uint64_t>(tensor.shape.elements()) * sizeof(float) : tensor.stored_bytes();
   }
-  const KvShape kv{c.num_layers(), c.num_kv_heads, c.head_dim, kv_dtype(model)};
+  const KvShape kv{c.num_layers(), c.num_kv_heads, c.head_dim, kv_dtype(model, reference_kernels())};
   plan.kv_cache = static_cast<uint64_t>(kv.bytes_for(context));
   // The residual stream, q, k, v and the attention's result, the MLP's two inner tensors and their product.
   const int64_t numbers = 4 * c.hidden_size + 2 * (c.num_heads + c.num_kv_heads) * c.head_dim + 3 * c.intermediate_size;

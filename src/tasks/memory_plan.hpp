@@ -15,8 +15,9 @@ struct MemoryPlan {
   uint64_t total() const { return weights + kv_cache + activations; }
 };
 
-// Element type of cached keys and values: half precision where the weights are no finer, else float32.
-DType kv_dtype(const ModelDescription& model);
+// Element type of cached keys and values: float32 where all weights are, else of sixteen bits: BF16 where these kernels
+// multiply it, F16 elsewhere.
+DType kv_dtype(const ModelDescription& model, const KernelTable& kernels);
 
 // `context` tokens of one sequence.
 MemoryPlan plan_memory(const ModelDescription& model, int64_t context);

@@ -42,6 +42,9 @@ using FloatProduct = void (*)(const std::byte* panel, int64_t cols, const float*
 inline constexpr int64_t kAttentionBlock = 64;  // keys; equals ops' kBlockTokens
 inline constexpr int64_t kAttentionPart = 512;  // keys; equals ops' kPartTokens
 
+// kBF16Pairs: keys (K, D / 2, kAttentionBlock, 2), values (K, kAttentionBlock / 2, D, 2), D a multiple of 16.
+enum class KeyFormat : uint8_t { kF32, kF16, kBF16Pairs };
+
 // Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart. They
 // are (end - begin) * heads / kv_heads queries.
 struct AttentionCall {
@@ -54,8 +57,8 @@ struct AttentionCall {
   const std::byte* const* value_blocks;
   int64_t keys_at;  // bytes into each block
   int64_t values_at;
-  bool half;     // keys and values are F16, else F32
-  bool by_head;  // their layout in a block
+  KeyFormat format;
+  bool by_head;  // their layout in a block; kBF16Pairs has its own
   int64_t heads;
   int64_t kv_heads;
   int64_t head_dim;
@@ -67,7 +70,20 @@ struct AttentionCall {
   int64_t kv_head;
   int64_t begin;
   int64_t end;
-  std::byte* scratch;  // attention_scratch(head_dim, queries) bytes, on a cache line
+  std::byte* scratch;  // CpuAttention::scratch(head_dim, queries) bytes, on a cache line
+};
+
+struct CpuAttention {
+  void (*whole)(const AttentionCall& call);
+  int64_t (*scratch)(int64_t head_dim, int64_t queries);  // bytes
+  // The same in two steps, for few rows and many keys. states: `state` floats for each query, which the part leaves.
+  // Then all parts that a row sees, from the first on, one after the other: (parts, queries, state).
+  void (*part)(const AttentionCall& call, int64_t part, float* states);
+  void (*join)(const AttentionCall& call, const float* states, int64_t parts);
+  int64_t (*state)(int64_t head_dim);
+  // Numbers as keys and values are kept: n of them as F16; or pairs of BF16, of the low numbers and the high ones.
+  void (*to_half)(const float* x, int64_t n, uint16_t* out);
+  void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);  // null without kBF16Pairs
 };
 
 struct CpuKernels {
@@ -77,14 +93,7 @@ struct CpuKernels {
   // becomes zero.
   void (*quantise[kMostTerms])(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
 
-  void (*attention)(const AttentionCall& call);
-  int64_t (*attention_scratch)(int64_t head_dim, int64_t queries);
-  // The same in two steps, for few rows and many keys. states: attention_state(head_dim) floats for each query, which
-  // the part leaves. Then all parts that a row sees, from the first on, one after the other: (parts, queries, state).
-  void (*attention_part)(const AttentionCall& call, int64_t part, float* states);
-  void (*attention_join)(const AttentionCall& call, const float* states, int64_t parts);
-  int64_t (*attention_state)(int64_t head_dim);
-  void (*to_half)(const float* x, int64_t n, uint16_t* out);
+  CpuAttention attention;
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
@@ -93,15 +102,23 @@ struct CpuKernels {
 
 namespace avx2 {
 extern const CpuKernels kKernels;
-}
+extern const CpuAttention kAttention;
+}  // namespace avx2
 namespace avxvnni {
 extern const CpuKernels kKernels;
-}
+extern const CpuAttention kAttention;
+}  // namespace avxvnni
 namespace avx512 {
 extern const CpuKernels kKernels;
-}
+extern const CpuAttention kAttention;
+}  // namespace avx512
 namespace avx512vnni {
 extern const CpuKernels kKernels;
+extern const CpuAttention kAttention;
+}  // namespace avx512vnni
+// Attention alone: there is nothing else that these instructions do faster.
+namespace avx512bf16 {
+extern const CpuAttention kAttention;
 }
 
 }  // namespace linnet::kernels

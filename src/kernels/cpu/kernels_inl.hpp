@@ -8,6 +8,7 @@
 #include "kernels/cpu/attention_inl.hpp"
 #include "kernels/cpu/peak_inl.hpp"
 #include "kernels/cpu/quant_inl.hpp"
+#include "kernels/cpu/row_ops_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 
@@ -29,12 +30,7 @@ constexpr CpuKernels kKernels{
     .f16 = float_product<FloatFormat::kF16>,
     .bf16 = float_product<FloatFormat::kBF16>,
     .quantise = {quantise<1>, quantise<2>},
-    .attention = attention,
-    .attention_scratch = attention_scratch,
-    .attention_part = attention_part,
-    .attention_join = attention_join,
-    .attention_state = attention_state,
-    .to_half = to_half,
+    .attention = kAttention,
     .rms_norm = rms_norm,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,

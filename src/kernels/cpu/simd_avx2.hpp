@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <immintrin.h>
+#include <type_traits>
 
 #ifndef LINNET_KERNEL_ISA
 #error "define LINNET_KERNEL_ISA, the namespace of one instruction set"

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <immintrin.h>
+#include <type_traits>
 
 #ifndef LINNET_KERNEL_ISA
 #error "define LINNET_KERNEL_ISA, the namespace of one instruction set"
@@ -181,6 +182,43 @@ LINNET_INLINE F32 load_bf16(const void* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
 }
+#ifdef __AVX512BF16__
+struct Bf16s {  // sixteen pairs
+  __m512i v;
+};
+LINNET_INLINE Bf16s load_pairs(const uint32_t* p) {
+  return {_mm512_loadu_si512(p)};
+}
+LINNET_INLINE Bf16s set1_pair(uint32_t pair) {
+  return {_mm512_set1_epi32(static_cast<int32_t>(pair))};
+}
+LINNET_INLINE Bf16s and_pairs(Bf16s a, uint32_t mask) {
+  return {_mm512_and_si512(a.v, _mm512_set1_epi32(static_cast<int32_t>(mask)))};
+}
+LINNET_INLINE __m512bh as_bf16(__m512i a) {
+  __m512bh out;
+  std::memcpy(&out, &a, sizeof(out));
+  return out;
+}
+// a + the products of the pairs of b and c, in the instruction's own order; subnormals are zero.
+LINNET_INLINE F32 add_dot(F32 a, Bf16s b, Bf16s c) {
+  return {_mm512_dpbf16_ps(a.v, as_bf16(b.v), as_bf16(c.v))};
+}
+LINNET_INLINE __m256i narrow_bf16(F32 a) {  // to nearest, ties to even
+  const __m256bh narrow = _mm512_cvtneps_pbh(a.v);
+  __m256i out;
+  std::memcpy(&out, &narrow, sizeof(out));
+  return out;
+}
+LINNET_INLINE void store_bf16(void* p, F32 a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), narrow_bf16(a));
+}
+LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
+  const __m512i lows = _mm512_cvtepu16_epi32(narrow_bf16(low));
+  const __m512i highs = _mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow_bf16(high)), 16);
+  _mm512_mask_storeu_epi32(p, static_cast<__mmask16>((1u << n) - 1), _mm512_or_si512(lows, highs));
+}
+#endif
 LINNET_INLINE I32 load_u8(const void* p) {
   return {_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
 }

@@ -1,0 +1,6 @@
+#define LINNET_KERNEL_ISA avx512bf16
+#include "kernels/cpu/simd_avx512.hpp"
+//
+#include "kernels/cpu/math_inl.hpp"
+// After the maths that it uses.
+#include "kernels/cpu/attention_inl.hpp"

@@ -1,0 +1,55 @@
+// Ops on rows of numbers: RMSNorm, and gates with their activation.
+#pragma once
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+// Squares in two chains of sixteen lanes, then halves, quarters, ...: fixed by `dim` alone.
+LINNET_INLINE float sum_of_squares(const float* x, int64_t dim) {
+  F32 even = zero();
+  F32 odd = zero();
+  int64_t i = 0;
+  for (; i + 32 <= dim; i += 32) {
+    const F32 a = load(x + i);
+    const F32 b = load(x + i + 16);
+    even = fmadd(a, a, even);
+    odd = fmadd(b, b, odd);
+  }
+  for (; i < dim; i += 16) {
+    const F32 a = dim - i >= 16 ? load(x + i) : load_first(x + i, dim - i);
+    even = fmadd(a, a, even);
+  }
+  return reduce_add(add(even, odd));
+}
+
+void rms_norm(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out) {
+  for (int64_t r = 0; r < rows; ++r, x += dim, out += dim) {
+    const float mean = sum_of_squares(x, dim) / static_cast<float>(dim);
+    const F32 scale = set1(1.0f / __builtin_sqrtf(mean + eps));
+    int64_t i = 0;
+    for (; i + 16 <= dim; i += 16) {
+      store(out + i, mul(mul(load(x + i), scale), add(load(weight + i), set1(offset))));
+    }
+    if (i < dim) {
+      const F32 w = add(load_first(weight + i, dim - i), set1(offset));
+      store_first(out + i, dim - i, mul(mul(load_first(x + i, dim - i), scale), w));
+    }
+  }
+}
+
+template <class Activation>
+void gate(const float* gates, const float* up, int64_t n, float* out) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) store(out + i, mul(Activation::of(load(gates + i)), load(up + i)));
+  if (i < n) {
+    const F32 last = mul(Activation::of(load_first(gates + i, n - i)), load_first(up + i, n - i));
+    store_first(out + i, n - i, last);
+  }
+}
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
