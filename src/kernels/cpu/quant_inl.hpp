@@ -244,8 +244,16 @@ LINNET_INLINE void tiles(const std::byte* wide, int64_t groups, const ActGroup* 
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels>
 void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride,
                Ahead ahead) {
-  constexpr int kRows = kRowTile<kBits, kPanels> > kTerms ? kRowTile<kBits, kPanels> / kTerms : 1;
-  tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride, ahead);
+  // A panel alone leaves the other's registers to more rows.
+  constexpr int kAlone = kPanels == 1 ? kPanelTile : 1;
+  constexpr int kRows = kRowTile<kBits> * kAlone > kTerms ? kRowTile<kBits> * kAlone / kTerms : 1;
+  if constexpr (kPanels <= kPanelTile) {
+    tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride, ahead);
+  } else {
+    many_rows<kBits, kScales, kMin, kTerms, 1>(wide, groups, x, n, out, out_stride, ahead);
+    many_rows<kBits, kScales, kMin, kTerms, 1>(wide + groups * wide_group_bytes(kScales, kMin), groups, x, n,
+                                               out + kPanelRows, out_stride, {});
+  }
 }
 
 template <PanelFormat F>

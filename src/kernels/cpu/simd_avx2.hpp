@@ -26,12 +26,13 @@ struct U8 {  // a quad of codes for each of the sixteen rows
   __m256i lo, hi;
 };
 
-// Activation rows whose sums fit the sixteen registers beside the codes.
-template <int kBits, int kPanels>
-inline constexpr int kRowTile = (kBits <= 4 ? 4 : 2) / kPanels;
+// Activation rows whose sums fit the sixteen registers beside the codes; there is no room for a second panel.
+template <int kBits>
+inline constexpr int kRowTile = kBits <= 4 ? 3 : 2;
+inline constexpr int kPanelTile = 1;
 inline constexpr int kFloatRowTile = 6;
 // Queries and registers of keys or dimensions in one tile of attention.
-inline constexpr int64_t kAttentionRows = 4;
+inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 1;
 
 // The compiler may no longer assume what is in `a`, nor leave its computation out.

@@ -26,14 +26,15 @@ struct U8 {  // a quad of codes for each of the sixteen rows
   __m512i v;
 };
 
-// Activation rows that fit the registers of one tile.
+// Activation rows and panels whose sums fit the registers beside the codes.
 #ifdef __AVX512VNNI__
-template <int kBits, int kPanels>
-inline constexpr int kRowTile = 12 / kPanels;
+template <int kBits>
+inline constexpr int kRowTile = 6;
 #else
-template <int kBits, int kPanels>
-inline constexpr int kRowTile = (kBits <= 6 ? 8 : 4) / kPanels;
+template <int kBits>
+inline constexpr int kRowTile = kBits <= 6 ? 4 : 2;
 #endif
+inline constexpr int kPanelTile = 2;
 inline constexpr int kFloatRowTile = 12;
 // Queries and registers of keys or dimensions in one tile of attention.
 inline constexpr int64_t kAttentionRows = 6;
