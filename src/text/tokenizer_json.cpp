@@ -1,6 +1,8 @@
 #include "text/tokenizer_json.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <fmt/format.h>
 
@@ -15,6 +17,36 @@
 namespace linnet {
 
 namespace {
+
+// The number that Hugging Face's reader (serde_json without float_roundtrip) makes of the shortest decimal form of `x`:
+// its digits as an integer, rounded, then divided by a power of ten, rounded again. Two ways of cutting a text that are
+// equally likely are told apart by such last bits.
+double as_serde_reads(double x) {
+  constexpr int kMostPower = 308;
+  std::array<char, 32> text{};
+  const char* end =
+      std::to_chars(text.data(), text.data() + text.size(), std::abs(x), std::chars_format::scientific).ptr;
+  uint64_t digits = 0;
+  int fraction = 0;
+  const char* at = text.data();
+  for (bool after_point = false; at < end && *at != 'e'; ++at) {
+    if (*at == '.') {
+      after_point = true;
+      continue;
+    }
+    digits = digits * 10 + static_cast<uint64_t>(*at - '0');
+    fraction += after_point;
+  }
+  int exponent = 0;
+  std::from_chars(at + (at[1] == '+' ? 2 : 1), end, exponent);
+  exponent -= fraction;
+  if (std::abs(exponent) > kMostPower) return x;
+  const std::string power_text = fmt::format("1e{}", std::abs(exponent));
+  double power = 0;
+  std::from_chars(power_text.data(), power_text.data() + power_text.size(), power);
+  const auto whole = static_cast<double>(digits);
+  return std::copysign(exponent < 0 ? whole / power : whole * power, x);
+}
 
 // One load: the file's parts, and the tokenizer that grows from them.
 class Loader {
@@ -182,7 +214,7 @@ class Loader {
     for (size_t i = 0; i < read_.scores.size(); ++i) {
       if (!std::isfinite(read_.scores[i])) return invalid(fmt::format("token {} has no finite score", i), place_);
       lowest = i == 0 ? read_.scores[i] : std::min(lowest, read_.scores[i]);
-      options.scores[i] = read_.scores[i];
+      options.scores[i] = as_serde_reads(read_.scores[i]);
     }
     constexpr double kUnknownPenalty = 10;  // sentencepiece's kUnkPenalty
     options.look_up_unknown = true;

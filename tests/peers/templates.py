@@ -120,8 +120,8 @@ def main():
     seed = random.randrange(1 << 30)
     maker = Random(seed)
     sources = ["{{ " + maker.expression(maker.random.randrange(1, 4)) + " }}" for _ in range(4000)]
-    # Python subtracts anything from a dictionary's view, which makes a set; Linnet has no sets.
-    sources = [source for source in sources if not re.search(r"\.(items|keys)\(\)\)* - ", source)]
+    # Python subtracts with a dictionary's view on either side, which makes a set; Linnet has no sets.
+    sources = [source for source in sources if not (re.search(r"\.(items|keys)\(\)", source) and " - " in source)]
     compare(f"random expressions, seed {seed}", [(s, golden.VARIABLES) for s in sources])
 
 

@@ -191,25 +191,21 @@ LINNET_INLINE Bf16s load_pairs(const uint32_t* p) {
   return {_mm512_loadu_si512(p)};
 }
 LINNET_INLINE Bf16s set1_pair(uint32_t pair) {
-  return {_mm512_set1_epi32(static_cast<int32_t>(pair))};
+  Bf16s all{_mm512_set1_epi32(static_cast<int32_t>(pair))};
+#ifdef __clang__
+  asm("" : "+v"(all.v));  // clang 16 crashes where it makes a broadcast an operand of vdpbf16ps
+#endif
+  return all;
 }
 LINNET_INLINE Bf16s and_pairs(Bf16s a, uint32_t mask) {
   return {_mm512_and_si512(a.v, _mm512_set1_epi32(static_cast<int32_t>(mask)))};
 }
-LINNET_INLINE __m512bh as_bf16(__m512i a) {
-  __m512bh out;
-  std::memcpy(&out, &a, sizeof(out));
-  return out;
-}
 // a + the products of the pairs of b and c, in the instruction's own order; subnormals are zero.
 LINNET_INLINE F32 add_dot(F32 a, Bf16s b, Bf16s c) {
-  return {_mm512_dpbf16_ps(a.v, as_bf16(b.v), as_bf16(c.v))};
+  return {_mm512_dpbf16_ps(a.v, __builtin_bit_cast(__m512bh, b.v), __builtin_bit_cast(__m512bh, c.v))};
 }
 LINNET_INLINE __m256i narrow_bf16(F32 a) {  // to nearest, ties to even
-  const __m256bh narrow = _mm512_cvtneps_pbh(a.v);
-  __m256i out;
-  std::memcpy(&out, &narrow, sizeof(out));
-  return out;
+  return __builtin_bit_cast(__m256i, _mm512_cvtneps_pbh(a.v));
 }
 LINNET_INLINE void store_bf16(void* p, F32 a) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), narrow_bf16(a));
