@@ -1,0 +1,151 @@
+// A block of keys, tile by tile of queries: scores, softmax so far, weighted values.
+#pragma once
+
+#include "kernels/cpu/attention_pairs_inl.hpp"
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+LINNET_INLINE float reduce_max(F32 a) {
+  for (int step = 8; step > 0; step /= 2) a = max(a, swap_halves(a, step));
+  return first(a);
+}
+
+template <class T>
+LINNET_INLINE void store_weights(float* weights, int vec, F32 weight) {
+  if constexpr (std::is_same_v<T, Bf16Pair>) {
+#ifdef __AVX512BF16__
+    store_bf16(reinterpret_cast<uint16_t*>(weights) + 16 * vec, weight);
+#endif
+  } else {
+    store(weights + 16 * vec, weight);
+  }
+}
+
+LINNET_INLINE F32 capped(F32 score, float cap) {  // cap * tanh(score / cap)
+  const F32 e = exp(mul(score, set1(2 / cap)));
+  return mul(set1(cap), sub(set1(1.0f), div(set1(2.0f), add(e, set1(1.0f)))));
+}
+
+// Scores of keys outside [begin, end) become -infinity.
+LINNET_INLINE F32 masked(F32 score, int64_t first_lane, int64_t begin, int64_t end) {
+  alignas(64) static constexpr float kLanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const F32 nothing = set1(-__builtin_inff());
+  const F32 lane = add(load(kLanes), set1(static_cast<float>(first_lane)));
+  score = select_less(lane, set1(static_cast<float>(begin)), nothing, score);
+  return select_less(lane, set1(static_cast<float>(end)), score, nothing);
+}
+
+// From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
+template <class T>
+LINNET_INLINE void soften(Query& query, int64_t dim, float softcap) {
+  constexpr int kVecs = kAttentionBlock / 16;
+  const bool all = query.begin == 0 && query.end == kAttentionBlock;
+  F32 score[kVecs];
+  F32 highest = set1(query.highest);
+  for (int v = 0; v < kVecs; ++v) {
+    score[v] = load(query.weights + 16 * v);
+    if (softcap > 0) score[v] = capped(score[v], softcap);
+    if (!all) score[v] = masked(score[v], 16 * v, query.begin, query.end);
+    highest = max(score[v], highest);
+  }
+  const float block_highest = reduce_max(highest);
+  for (int v = 0; v < kVecs; ++v) {
+    score[v] = exp_below_one(sub(score[v], set1(block_highest)));
+    store_weights<T>(query.weights, v, score[v]);
+  }
+  static_assert(kVecs == 4);
+  const float block_sum = reduce_add(add(add(score[0], score[1]), add(score[2], score[3])));
+  if (block_highest != query.highest) {  // else the factor is exactly 1
+    const F32 rescale = exp(sub(set1(query.highest), set1(block_highest)));
+    query.sum *= first(rescale);
+    for (int64_t d = 0; d < dim; d += 16) store(query.out + d, mul(load(query.out + d), rescale));
+    query.highest = block_highest;
+  }
+  query.sum += block_sum;
+}
+
+// out += weights · values over keys [begin, end) of the block.
+template <class T, int kRows>
+LINNET_INLINE void add_values(const KeyBlock<T>& block, int64_t dim, int64_t begin, int64_t end, const Query* queries) {
+  if (begin >= end) return;
+  if constexpr (std::is_same_v<T, Bf16Pair>) {
+#ifdef __AVX512BF16__
+    add_paired_values<kRows>(block, dim, begin, end, queries);
+#endif
+  } else {
+    int64_t column = 0;
+    for (; column + 16 * kAttentionVecs <= dim; column += 16 * kAttentionVecs) {
+      add_columns<T, kRows, kAttentionVecs>(block, begin, end, queries, column);
+    }
+    for (; column < dim; column += 16) add_columns<T, kRows, 1>(block, begin, end, queries, column);
+  }
+}
+
+// The scores of all keys of a block, times the scale.
+template <class T, int kRows>
+LINNET_INLINE void score_block(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale) {
+  if constexpr (std::is_same_v<T, Bf16Pair>) {
+#ifdef __AVX512BF16__
+    score_pairs<kRows>(block, dim, queries, scale);
+#endif
+  } else {
+    for (int64_t column = 0; column < kAttentionBlock; column += 16 * kAttentionVecs) {
+      score_columns<T, kRows, kAttentionVecs>(block, dim, queries, scale, column);
+    }
+  }
+}
+
+template <class T, int kRows>
+void attend_tile(const KeyBlock<T>& block, int64_t dim, int64_t padded, const AttentionCall& call, Query* queries) {
+  score_block<T, kRows>(block, dim, queries, call.scale);
+  int64_t begin = 0;
+  int64_t end = kAttentionBlock;
+  for (int r = 0; r < kRows; ++r) {
+    soften<T>(queries[r], padded, call.softcap);
+    begin = queries[r].begin > begin ? queries[r].begin : begin;
+    end = queries[r].end < end ? queries[r].end : end;
+  }
+  // Keys that all see are added together; a key that a row does not see never touches it, whatever it holds.
+  if constexpr (std::is_same_v<T, Bf16Pair>) {  // whole pairs, so that a row adds the same ones beside any other
+    begin += begin % 2;
+    end -= end % 2;
+  }
+  if (begin >= end) begin = end = 0;
+  for (int r = 0; r < kRows; ++r) {
+    const int64_t until = begin < end ? begin : queries[r].end;
+    add_values<T, 1>(block, padded, queries[r].begin, until, queries + r);
+  }
+  add_values<T, kRows>(block, padded, begin, end, queries);
+  if (begin >= end) return;
+  for (int r = 0; r < kRows; ++r) add_values<T, 1>(block, padded, end, queries[r].end, queries + r);
+}
+
+// Exactly `count` queries, 1 <= count <= kRows.
+template <class T, int kRows>
+LINNET_INLINE void attend_some(const KeyBlock<T>& block, int64_t dim, int64_t padded, const AttentionCall& call,
+                               Query* queries, int64_t count) {
+  if (count == kRows) {
+    attend_tile<T, kRows>(block, dim, padded, call, queries);
+  } else if constexpr (kRows > 1) {
+    attend_some<T, kRows - 1>(block, dim, padded, call, queries, count);
+  }
+}
+
+template <class T>
+void attend_block(const KeyBlock<T>& block, int64_t padded, const AttentionCall& call, Query* queries, int64_t count) {
+  // Rows that see nothing of the block lie at an end: before a causal row's diagonal, or past a window.
+  while (count > 0 && queries[0].begin >= queries[0].end) ++queries, --count;
+  while (count > 0 && queries[count - 1].begin >= queries[count - 1].end) --count;
+  for (int64_t i = 0; i < count; i += kAttentionRows) {
+    const int64_t rows = count - i < kAttentionRows ? count - i : kAttentionRows;
+    attend_some<T, kAttentionRows>(block, call.head_dim, padded, call, queries + i, rows);
+  }
+}
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -1,0 +1,104 @@
+// The same for pairs of bfloat16, two products an instruction: keys of neighbouring dimensions, values of neighbouring
+// positions.
+#pragma once
+
+#include "kernels/cpu/attention_query_inl.hpp"
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+#ifdef __AVX512BF16__
+template <int kRows>
+LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, const Query* queries, float scale) {
+  constexpr int kVecs = kAttentionBlock / 16;
+  F32 acc[kRows][kVecs];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
+  }
+  for (int64_t p = 0; p < dim / 2; ++p) {
+    const int64_t at = p * kAttentionBlock;
+    prefetch_row(block.next_keys + at, kAttentionBlock);
+    Bf16s k[kVecs];
+    for (int v = 0; v < kVecs; ++v) k[v] = load_pairs(&block.keys[at + 16 * v].bits);
+    for (int r = 0; r < kRows; ++r) {
+      const Bf16s q = set1_pair(queries[r].pairs[p]);
+      for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], k[v], q);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + 16 * v, mul(acc[r][v], set1(scale)));
+  }
+}
+
+// dim: a multiple of 16.
+void narrow_query(const float* q, int64_t dim, uint32_t* pairs) {
+  for (int64_t d = 0; d < dim; d += 16) store_bf16(reinterpret_cast<uint16_t*>(pairs) + d, load(q + d));
+}
+
+void to_pairs(const float* low, const float* high, int64_t n, uint32_t* out) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const int64_t count = n - i < 16 ? n - i : 16;
+    store_pairs_first(out + i, count, load_first(low + i, count), load_first(high + i, count));
+  }
+}
+
+LINNET_INLINE uint32_t weight_pair(const Query& query, int64_t pair) {
+  uint32_t bits;
+  std::memcpy(&bits, reinterpret_cast<const std::byte*>(query.weights) + pair * sizeof(bits), sizeof(bits));
+  return bits;
+}
+
+// out += weights · values over pairs [begin, end) of keys. keep: the bits of each pair that count.
+template <int kRows, int kVecs>
+LINNET_INLINE void add_pair_columns(const KeyBlock<Bf16Pair>& block, int64_t begin, int64_t end, uint32_t keep,
+                                    const Query* queries, int64_t column) {
+  F32 acc[kRows][kVecs];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + 16 * v);
+  }
+  for (int64_t pair = begin; pair < end; ++pair) {
+    const int64_t at = pair * block.stride + column;
+    prefetch_row(block.next_values + at, 16 * kVecs);
+    Bf16s value[kVecs];
+    for (int v = 0; v < kVecs; ++v) value[v] = and_pairs(load_pairs(&block.values[at + 16 * v].bits), keep);
+    for (int r = 0; r < kRows; ++r) {
+      const Bf16s weight = set1_pair(weight_pair(queries[r], pair));
+      for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], value[v], weight);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + 16 * v, acc[r][v]);
+  }
+}
+
+template <int kRows>
+LINNET_INLINE void add_pairs_of_keys(const KeyBlock<Bf16Pair>& block, int64_t dim, int64_t begin, int64_t end,
+                                     uint32_t keep, const Query* queries) {
+  int64_t column = 0;
+  for (; column + 16 * kAttentionVecs <= dim; column += 16 * kAttentionVecs) {
+    add_pair_columns<kRows, kAttentionVecs>(block, begin, end, keep, queries, column);
+  }
+  for (; column < dim; column += 16) add_pair_columns<kRows, 1>(block, begin, end, keep, queries, column);
+}
+
+// Keys [begin, end). Half a pair at an end is one whose other key the row does not see, and which may hold anything.
+template <int kRows>
+LINNET_INLINE void add_paired_values(const KeyBlock<Bf16Pair>& block, int64_t dim, int64_t begin, int64_t end,
+                                     const Query* queries) {
+  constexpr uint32_t kLow = 0x0000FFFF;
+  constexpr uint32_t kHigh = 0xFFFF0000;
+  if (begin % 2 == 1) {
+    add_pairs_of_keys<kRows>(block, dim, begin / 2, begin / 2 + 1, kHigh, queries);
+    ++begin;
+  }
+  add_pairs_of_keys<kRows>(block, dim, begin / 2, end / 2, kLow | kHigh, queries);
+  if (end % 2 == 1 && end > begin) add_pairs_of_keys<kRows>(block, dim, end / 2, end / 2 + 1, kLow, queries);
+}
+#endif
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -1,0 +1,100 @@
+// One query vector beside a block of keys: scores, and weighted values, for keys of float32 and half precision.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+LINNET_INLINE F32 load_number(const float* p) {
+  return load(p);
+}
+LINNET_INLINE F32 load_number(const uint16_t* p) {
+  return load_f16(p);
+}
+
+// One query vector: a row and a head.
+struct Query {
+  const float* q;         // (D)
+  const uint32_t* pairs;  // (D / 2) of two bfloat16, where keys are such
+  float* out;             // (D rounded up to 16): the values of this part so far, weighted by exp(score - highest)
+  float* weights;         // (kAttentionBlock); bfloat16 where values are
+  float highest;
+  float sum;
+  int64_t begin;  // keys of the current block that it sees
+  int64_t end;
+};
+
+// A block of one key/value head. T: float or uint16_t (half precision).
+template <class T>
+struct KeyBlock {
+  const T* keys;    // (D, kAttentionBlock)
+  const T* values;  // (kAttentionBlock, stride)
+  int64_t stride;
+  // Those of the block that comes next, to be fetched meanwhile: blocks lie apart, where no processor expects them. Any
+  // address will do where there is none.
+  const T* next_keys;
+  const T* next_values;
+};
+
+template <class T>
+LINNET_INLINE void prefetch_row(const T* row, int64_t count) {
+  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; i += kPerLine) __builtin_prefetch(row + i);
+}
+
+// Two bfloat16 of neighbouring dimensions (keys) or positions (values).
+struct Bf16Pair {
+  uint32_t bits;
+};
+
+template <class T, int kRows, int kVecs>
+LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale,
+                                 int64_t column) {
+  F32 acc[kRows][kVecs];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
+  }
+  for (int64_t d = 0; d < dim; ++d) {
+    F32 k[kVecs];
+    const int64_t at = d * kAttentionBlock + column;
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_keys + at, 16 * kVecs);
+    for (int v = 0; v < kVecs; ++v) k[v] = load_number(block.keys + at + 16 * v);
+    for (int r = 0; r < kRows; ++r) {
+      const F32 q = set1(queries[r].q[d]);
+      for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(k[v], q, acc[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + column + 16 * v, mul(acc[r][v], set1(scale)));
+  }
+}
+
+template <class T, int kRows, int kVecs>
+LINNET_INLINE void add_columns(const KeyBlock<T>& block, int64_t begin, int64_t end, const Query* queries,
+                               int64_t column) {
+  F32 acc[kRows][kVecs];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + 16 * v);
+  }
+  for (int64_t j = begin; j < end; ++j) {
+    F32 value[kVecs];
+    const int64_t at = j * block.stride + column;
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_values + at, 16 * kVecs);
+    for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + at + 16 * v);
+    for (int r = 0; r < kRows; ++r) {
+      const F32 weight = set1(queries[r].weights[j]);
+      for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(value[v], weight, acc[r][v]);
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + 16 * v, acc[r][v]);
+  }
+}
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
