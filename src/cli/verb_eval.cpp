@@ -150,7 +150,7 @@ Status run(const Flags& flags) {
   const KernelTable& kernels = runtime->context().kernels();
   TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, kernels));
   ScoredModel against;
-  if (second) {
+  if (other && second) {
     TRY_ASSIGN(const DType against_kv, choose_kv_dtype(flags.against_kv, other->description, kernels));
     against = {&*second, against_kv};
   }

@@ -294,8 +294,10 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
   Tensor out = ctx.empty(q.shape());
   if (!ctx.meta()) {
     std::vector<BatchBlocks> blocks;  // spans point into them, wherever they are moved
+    blocks.reserve(segments.size());
     for (const Segment& segment : segments) blocks.push_back(blocks_of_batch(k, v, segment));
     std::vector<AttentionSpan> spans;
+    spans.reserve(blocks.size());
     for (const BatchBlocks& one : blocks) spans.push_back(one.span);
     run_spans(ctx, q, spans, {q.dim(1), k.dim(1), q.dim(2)}, params, out);
   }

@@ -36,7 +36,7 @@ struct Entry {
 const std::vector<Entry>& table() {
   static const std::vector<Entry> entries = [] {
     std::vector<Entry> made;
-    const auto add = [&](std::initializer_list<std::string_view> names, std::vector<std::string_view> patterns,
+    const auto add = [&](std::initializer_list<std::string_view> names, const std::vector<std::string_view>& patterns,
                          bool ignore_merges = false, bool add_bos = false) {
       for (const std::string_view name : names) made.push_back({name, patterns, ignore_merges, add_bos});
     };

@@ -19,10 +19,10 @@ template <class T>
 LINNET_INLINE void store_weights(float* weights, int vec, F32 weight) {
   if constexpr (std::is_same_v<T, Bf16Pair>) {
 #ifdef __AVX512BF16__
-    store_bf16(reinterpret_cast<uint16_t*>(weights) + 16 * vec, weight);
+    store_bf16(reinterpret_cast<uint16_t*>(weights) + kLanes * vec, weight);
 #endif
   } else {
-    store(weights + 16 * vec, weight);
+    store(weights + kLanes * vec, weight);
   }
 }
 
@@ -33,9 +33,9 @@ LINNET_INLINE F32 capped(F32 score, float cap) {  // cap * tanh(score / cap)
 
 // Scores of keys outside [begin, end) become -infinity.
 LINNET_INLINE F32 masked(F32 score, int64_t first_lane, int64_t begin, int64_t end) {
-  alignas(64) static constexpr float kLanes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  alignas(64) static constexpr float kPlaces[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   const F32 nothing = set1(-__builtin_inff());
-  const F32 lane = add(load(kLanes), set1(static_cast<float>(first_lane)));
+  const F32 lane = add(load(kPlaces), set1(static_cast<float>(first_lane)));
   score = select_less(lane, set1(static_cast<float>(begin)), nothing, score);
   return select_less(lane, set1(static_cast<float>(end)), score, nothing);
 }
@@ -48,9 +48,9 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap) {
   F32 score[kVecs];
   F32 highest = set1(query.highest);
   for (int v = 0; v < kVecs; ++v) {
-    score[v] = load(query.weights + 16 * v);
+    score[v] = load(query.weights + kLanes * v);
     if (softcap > 0) score[v] = capped(score[v], softcap);
-    if (!all) score[v] = masked(score[v], 16 * v, query.begin, query.end);
+    if (!all) score[v] = masked(score[v], kLanes * v, query.begin, query.end);
     highest = max(score[v], highest);
   }
   const float block_highest = reduce_max(highest);
@@ -79,7 +79,7 @@ LINNET_INLINE void add_values(const KeyBlock<T>& block, int64_t dim, int64_t beg
 #endif
   } else {
     int64_t column = 0;
-    for (; column + 16 * kAttentionVecs <= dim; column += 16 * kAttentionVecs) {
+    for (; column + kLanes * kAttentionVecs <= dim; column += kLanes * kAttentionVecs) {
       add_columns<T, kRows, kAttentionVecs>(block, begin, end, queries, column);
     }
     for (; column < dim; column += 16) add_columns<T, kRows, 1>(block, begin, end, queries, column);
@@ -94,7 +94,7 @@ LINNET_INLINE void score_block(const KeyBlock<T>& block, int64_t dim, const Quer
     score_pairs<kRows>(block, dim, queries, scale);
 #endif
   } else {
-    for (int64_t column = 0; column < kAttentionBlock; column += 16 * kAttentionVecs) {
+    for (int64_t column = 0; column < kAttentionBlock; column += kLanes * kAttentionVecs) {
       score_columns<T, kRows, kAttentionVecs>(block, dim, queries, scale, column);
     }
   }

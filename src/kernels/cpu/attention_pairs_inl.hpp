@@ -23,14 +23,14 @@ LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, con
     const int64_t at = p * kAttentionBlock;
     prefetch_row(block.next_keys + at, kAttentionBlock);
     Bf16s k[kVecs];
-    for (int v = 0; v < kVecs; ++v) k[v] = load_pairs(&block.keys[at + 16 * v].bits);
+    for (int v = 0; v < kVecs; ++v) k[v] = load_pairs(&block.keys[at + kLanes * v].bits);
     for (int r = 0; r < kRows; ++r) {
       const Bf16s q = set1_pair(queries[r].pairs[p]);
       for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], k[v], q);
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + 16 * v, mul(acc[r][v], set1(scale)));
+    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + kLanes * v, mul(acc[r][v], set1(scale)));
   }
 }
 
@@ -58,20 +58,20 @@ LINNET_INLINE void add_pair_columns(const KeyBlock<Bf16Pair>& block, int64_t beg
                                     const Query* queries, int64_t column) {
   F32 acc[kRows][kVecs];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + 16 * v);
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + kLanes * v);
   }
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t at = pair * block.stride + column;
-    prefetch_row(block.next_values + at, 16 * kVecs);
+    prefetch_row(block.next_values + at, kLanes * kVecs);
     Bf16s value[kVecs];
-    for (int v = 0; v < kVecs; ++v) value[v] = and_pairs(load_pairs(&block.values[at + 16 * v].bits), keep);
+    for (int v = 0; v < kVecs; ++v) value[v] = and_pairs(load_pairs(&block.values[at + kLanes * v].bits), keep);
     for (int r = 0; r < kRows; ++r) {
       const Bf16s weight = set1_pair(weight_pair(queries[r], pair));
       for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], value[v], weight);
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + 16 * v, acc[r][v]);
+    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + kLanes * v, acc[r][v]);
   }
 }
 
@@ -79,7 +79,7 @@ template <int kRows>
 LINNET_INLINE void add_pairs_of_keys(const KeyBlock<Bf16Pair>& block, int64_t dim, int64_t begin, int64_t end,
                                      uint32_t keep, const Query* queries) {
   int64_t column = 0;
-  for (; column + 16 * kAttentionVecs <= dim; column += 16 * kAttentionVecs) {
+  for (; column + kLanes * kAttentionVecs <= dim; column += kLanes * kAttentionVecs) {
     add_pair_columns<kRows, kAttentionVecs>(block, begin, end, keep, queries, column);
   }
   for (; column < dim; column += 16) add_pair_columns<kRows, 1>(block, begin, end, keep, queries, column);

@@ -62,15 +62,15 @@ LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Qu
   for (int64_t d = 0; d < dim; ++d) {
     F32 k[kVecs];
     const int64_t at = d * kAttentionBlock + column;
-    if constexpr (sizeof(T) == 2) prefetch_row(block.next_keys + at, 16 * kVecs);
-    for (int v = 0; v < kVecs; ++v) k[v] = load_number(block.keys + at + 16 * v);
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_keys + at, kLanes * kVecs);
+    for (int v = 0; v < kVecs; ++v) k[v] = load_number(block.keys + at + kLanes * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 q = set1(queries[r].q[d]);
       for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(k[v], q, acc[r][v]);
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + column + 16 * v, mul(acc[r][v], set1(scale)));
+    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + column + kLanes * v, mul(acc[r][v], set1(scale)));
   }
 }
 
@@ -79,20 +79,20 @@ LINNET_INLINE void add_columns(const KeyBlock<T>& block, int64_t begin, int64_t 
                                int64_t column) {
   F32 acc[kRows][kVecs];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + 16 * v);
+    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + kLanes * v);
   }
   for (int64_t j = begin; j < end; ++j) {
     F32 value[kVecs];
     const int64_t at = j * block.stride + column;
-    if constexpr (sizeof(T) == 2) prefetch_row(block.next_values + at, 16 * kVecs);
-    for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + at + 16 * v);
+    if constexpr (sizeof(T) == 2) prefetch_row(block.next_values + at, kLanes * kVecs);
+    for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + at + kLanes * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 weight = set1(queries[r].weights[j]);
       for (int v = 0; v < kVecs; ++v) acc[r][v] = fmadd(value[v], weight, acc[r][v]);
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + 16 * v, acc[r][v]);
+    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + kLanes * v, acc[r][v]);
   }
 }
 

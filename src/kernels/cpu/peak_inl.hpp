@@ -8,7 +8,6 @@ namespace {
 
 // Independent sums: enough to hide an instruction's latency, few enough to stay in registers.
 constexpr int kPeakSums = 6;
-constexpr int64_t kLanes = 16;
 
 // The integer dot product as matrix products use it for codes of four bits, without loads of weights.
 int64_t multiply_int8(int64_t rounds) {

@@ -16,6 +16,8 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
+inline constexpr int64_t kLanes = 16;
+
 struct F32 {
   __m512 v;
 };
