@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kLine = 64;
 constexpr int64_t kHugePage = 1 << 21;
-constexpr int64_t kChunk = 16 * kHugePage;
+// Of its last huge page a chunk wastes half on average: many small ones cost a 7B model 3% of its memory.
+constexpr int64_t kChunk = 128 * kHugePage;
 
 constexpr int64_t rounded_up(int64_t bytes, int64_t unit) {
   return (bytes + unit - 1) / unit * unit;
