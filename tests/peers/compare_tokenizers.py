@@ -324,6 +324,7 @@ def every_task(shared, folder):
     for path in [*sorted(glob.glob(f"{shared}/data/llamacpp_vocab/*.gguf")), *zoo.installed_gguf_files(folder)]:
         yield "gguf", os.path.basename(path), path, "modern", "all"
     for name, tokenizer in zoo.gpt2_family(shared):
+        # The peer's NFC is of an older Unicode than its patterns.
         yield "json", name, saved(name, tokenizer), "agreed" if tokenizer.normalizer else "modern", "all"
     for name, path in zoo.sentencepiece_models(shared, folder):
         yield "spm", name, path, "modern", "all"
