@@ -158,14 +158,28 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
   }
 }
 
-// The keys of part `part` alone; every query's out is there already.
+// Where each query finds its numbers, the same for every part; its out is `out_stride` floats after the one before.
+void start_queries(const AttentionCall& call, const AttentionScratch& scratch, float* out, int64_t out_stride) {
+  for (int64_t i = 0; i < queries_of(call); ++i) {
+    Query& query = scratch.queries[i];
+    query.q = call.q + place_of(call, i);
+    query.out = out + i * out_stride;
+    query.weights = scratch.weights + i * kAttentionBlock;
+#ifdef __AVX512BF16__
+    if (call.format != KeyFormat::kBF16Pairs) continue;
+    uint32_t* pairs = scratch.pairs + i * padded_dim(call.head_dim) / 2;
+    narrow_query(query.q, call.head_dim, pairs);
+    query.pairs = pairs;
+#endif
+  }
+}
+
+// The keys of part `part` alone.
 void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int64_t part) {
   const int64_t padded = padded_dim(call.head_dim);
   const int64_t count = queries_of(call);
   for (int64_t i = 0; i < count; ++i) {
     Query& query = scratch.queries[i];
-    query.q = call.q + place_of(call, i);
-    query.weights = scratch.weights + i * kAttentionBlock;
     query.highest = -__builtin_inff();
     query.sum = 0;
     for (int64_t d = 0; d < padded; d += 16) store(query.out + d, zero());
@@ -181,11 +195,6 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
       return attend_blocks<uint16_t>(call, scratch, range);
     case KeyFormat::kBF16Pairs:
 #ifdef __AVX512BF16__
-      for (int64_t i = 0; i < count; ++i) {
-        uint32_t* pairs = scratch.pairs + i * padded / 2;
-        narrow_query(scratch.queries[i].q, call.head_dim, pairs);
-        scratch.queries[i].pairs = pairs;
-      }
       attend_blocks<Bf16Pair>(call, scratch, range);
 #endif
       return;
@@ -238,7 +247,7 @@ void attention(const AttentionCall& call) {
   const int64_t padded = padded_dim(call.head_dim);
   const int64_t count = queries_of(call);
   const AttentionScratch scratch = carve(call, count);
-  for (int64_t i = 0; i < count; ++i) scratch.queries[i].out = scratch.out + i * padded;
+  start_queries(call, scratch, scratch.out, padded);
   start_totals(call, scratch);
   const int64_t first_key = visible(call, call.position + call.begin).first;
   const int64_t last_key = visible(call, call.position + call.end - 1).last;
@@ -262,7 +271,7 @@ void attention_part(const AttentionCall& call, int64_t part, float* states) {
   const int64_t size = attention_state(call.head_dim);
   const int64_t count = queries_of(call);
   const AttentionScratch scratch = carve(call, count);
-  for (int64_t i = 0; i < count; ++i) scratch.queries[i].out = states + i * size;
+  start_queries(call, scratch, states, size);
   attend_part(call, scratch, part);
   for (int64_t i = 0; i < count; ++i) {
     states[i * size + padded] = scratch.queries[i].highest;
