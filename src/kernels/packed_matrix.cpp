@@ -246,7 +246,7 @@ class SharedActivations {
     const int64_t row_groups = kind.act_groups(cols_);
     made_.push_back({kind, std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n_ * row_groups))});
     ActGroup* out = made_.back().groups.get();
-    const auto quantise = kernels_->quantise[kind.terms - 1];
+    const auto quantise = kernels_->floats->quantise[kind.terms - 1];
     pool_->parallel_for(n_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
       quantise(x_ + begin * cols_, (end - begin) * (cols_ / kGroup), kind.offset, kind.scales,
                out + begin * row_groups);
@@ -267,47 +267,47 @@ class SharedActivations {
   std::vector<Made> made_;
 };
 
-const QuantKernels* quant_kernels(const CpuKernels& kernels, QuantType type) {
+const QuantKernels* quant_kernels(const IntegerKernels& integers, QuantType type) {
   switch (type) {
     case QuantType::kQ4_0:
-      return &kernels.q4_0;
+      return &integers.q4_0;
     case QuantType::kQ4_1:
-      return &kernels.q4_1;
+      return &integers.q4_1;
     case QuantType::kQ5_0:
-      return &kernels.q5_0;
+      return &integers.q5_0;
     case QuantType::kQ5_1:
-      return &kernels.q5_1;
+      return &integers.q5_1;
     case QuantType::kQ8_0:
-      return &kernels.q8_0;
+      return &integers.q8_0;
     case QuantType::kQ2_K:
-      return &kernels.q2_k;
+      return &integers.q2_k;
     case QuantType::kQ3_K:
-      return &kernels.q3_k;
+      return &integers.q3_k;
     case QuantType::kQ4_K:
-      return &kernels.q4_k;
+      return &integers.q4_k;
     case QuantType::kQ5_K:
-      return &kernels.q5_k;
+      return &integers.q5_k;
     case QuantType::kQ6_K:
-      return &kernels.q6_k;
+      return &integers.q6_k;
     case QuantType::kIQ4_NL:
-      return &kernels.iq4_nl;
+      return &integers.iq4_nl;
     case QuantType::kIQ4_XS:
-      return &kernels.iq4_xs;
+      return &integers.iq4_xs;
     case QuantType::kMXFP4:
-      return &kernels.mxfp4;
+      return &integers.mxfp4;
     default:
       return nullptr;
   }
 }
 
-FloatProduct float_kernel(const CpuKernels& kernels, QuantType type) {
+FloatProduct float_kernel(const FloatKernels& floats, QuantType type) {
   switch (type) {
     case QuantType::kF32:
-      return kernels.f32;
+      return floats.f32;
     case QuantType::kF16:
-      return kernels.f16;
+      return floats.f16;
     case QuantType::kBF16:
-      return kernels.bf16;
+      return floats.bf16;
     default:
       return nullptr;
   }
@@ -321,10 +321,10 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
   const QuantType type = matrix.format->type;
   const PanelCoder* coder = panel_coder(type);
   if (!coder || matrix.rows == 0 || matrix.cols == 0 || matrix.cols % coder->super_columns != 0) return nullptr;
-  if (const QuantKernels* quant = quant_kernels(kernels, type)) {
+  if (const QuantKernels* quant = quant_kernels(*kernels.integers, type)) {
     return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits);
   }
-  return std::make_unique<FloatMatrix>(kernels, float_kernel(kernels, type), *coder, pool, matrix);
+  return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix);
 }
 
 void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,

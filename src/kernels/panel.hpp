@@ -19,11 +19,11 @@
 
 namespace linnet::kernels {
 
-inline constexpr int kPanelRows = 16;
+inline constexpr int64_t kPanelRows = 16;
 inline constexpr int kGroup = 32;         // columns
 inline constexpr int kQuads = 8;          // of a group
-inline constexpr int kLine = 64;          // bytes of one quad of all rows
-inline constexpr int kHalfRow = 32;       // bytes of one half-precision number for every row
+inline constexpr int64_t kLine = 64;      // bytes of one quad of all rows
+inline constexpr int64_t kHalfRow = 32;   // bytes of one half-precision number for every row
 inline constexpr int kGroupsInSuper = 8;  // of the k-quants: 256 columns
 
 enum class ScaleKind : uint8_t {
@@ -47,12 +47,14 @@ struct PanelFormat {
 
   consteval bool has_super() const { return scale == ScaleKind::kSuperU8 || scale == ScaleKind::kSuperI8; }
   consteval int groups_in_super() const { return has_super() ? kGroupsInSuper : 1; }
-  consteval int header_bytes() const { return scale == ScaleKind::kE8M0 ? 0 : kHalfRow * (has_min ? 2 : 1); }
-  consteval int sub_bytes() const { return scale == ScaleKind::kHalf ? 0 : kPanelRows * scales * (has_min ? 2 : 1); }
-  consteval int low_bytes() const { return kLine * low_bits; }
-  consteval int code_bytes() const { return kLine * (low_bits + high_bits); }
-  consteval int group_bytes() const { return sub_bytes() + code_bytes(); }
-  consteval int super_bytes() const { return header_bytes() + groups_in_super() * group_bytes(); }
+  consteval int64_t header_bytes() const { return scale == ScaleKind::kE8M0 ? 0 : kHalfRow * (has_min ? 2 : 1); }
+  consteval int64_t sub_bytes() const {
+    return scale == ScaleKind::kHalf ? 0 : kPanelRows * scales * (has_min ? 2 : 1);
+  }
+  consteval int64_t low_bytes() const { return kLine * low_bits; }
+  consteval int64_t code_bytes() const { return kLine * (low_bits + high_bits); }
+  consteval int64_t group_bytes() const { return sub_bytes() + code_bytes(); }
+  consteval int64_t super_bytes() const { return header_bytes() + groups_in_super() * group_bytes(); }
   // Bits of the number that meets the activations, after the table.
   consteval int value_bits() const {
     return table == CodeTable::kNone ? low_bits + high_bits : table == CodeTable::kE2M1 ? 5 : 8;

@@ -50,84 +50,83 @@ kernels::AttentionCall call_of(const float* q, const AttentionUnit& unit, const 
           .scratch = scratch};
 }
 
-template <const kernels::CpuAttention& kAttention>
+template <const kernels::CpuKernels& kCpu>
 kernels::LineBuffer scratch_for(const AttentionUnit& unit, const AttentionShape& shape) {
   const int64_t queries = (unit.end - unit.begin) * (shape.heads / shape.kv_heads);
-  return kernels::LineBuffer(kAttention.scratch(shape.head_dim, queries));
-}
-
-template <const kernels::CpuAttention& kAttention>
-void attend_whole(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
-                  float* out) {
-  kernels::LineBuffer scratch = scratch_for<kAttention>(unit, shape);
-  kAttention.whole(call_of(q, unit, shape, params, out, scratch.data()));
-}
-
-template <const kernels::CpuAttention& kAttention>
-void attend_part(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
-                 int64_t part, float* states) {
-  kernels::LineBuffer scratch = scratch_for<kAttention>(unit, shape);
-  kAttention.part(call_of(q, unit, shape, params, nullptr, scratch.data()), part, states);
-}
-
-template <const kernels::CpuAttention& kAttention>
-void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
-                const AttentionParams& params, float* out) {
-  kernels::LineBuffer scratch = scratch_for<kAttention>(unit, shape);
-  kAttention.join(call_of(nullptr, unit, shape, params, out, scratch.data()), states, parts);
-}
-
-template <const kernels::CpuAttention& kAttention>
-AttentionKernels attention_for() {
-  return {.whole = attend_whole<kAttention>,
-          .part = attend_part<kAttention>,
-          .join = join_parts<kAttention>,
-          .state_floats = kAttention.state,
-          .to_half = kAttention.to_half,
-          .to_pairs = kAttention.to_pairs};
+  return kernels::LineBuffer(kCpu.attention->scratch(shape.head_dim, queries));
 }
 
 template <const kernels::CpuKernels& kCpu>
-KernelTable table_for(Isa isa, const AttentionKernels& attention) {
+void attend_whole(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+                  float* out) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->whole(call_of(q, unit, shape, params, out, scratch.data()));
+}
+
+template <const kernels::CpuKernels& kCpu>
+void attend_part(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
+                 int64_t part, float* states) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->part(call_of(q, unit, shape, params, nullptr, scratch.data()), part, states);
+}
+
+template <const kernels::CpuKernels& kCpu>
+void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
+                const AttentionParams& params, float* out) {
+  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->join(call_of(nullptr, unit, shape, params, out, scratch.data()), states, parts);
+}
+
+template <const kernels::CpuKernels& kCpu>
+KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
   table.product_together = kernels::product_together;
-  table.attention = attention;
-  table.rms_norm = kCpu.rms_norm;
-  table.silu_mul = kCpu.silu_mul;
-  table.gelu_tanh_mul = kCpu.gelu_tanh_mul;
-  table.peaks = kCpu.peaks;
+  table.attention = {.whole = attend_whole<kCpu>,
+                     .part = attend_part<kCpu>,
+                     .join = join_parts<kCpu>,
+                     .state_floats = kCpu.attention->state,
+                     .to_half = kCpu.attention->to_half,
+                     .to_pairs = kCpu.attention->to_pairs};
+  table.rms_norm = kCpu.floats->rms_norm;
+  table.silu_mul = kCpu.floats->silu_mul;
+  table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;
+  table.peaks = {kCpu.integers->multiply_int8, kCpu.floats->multiply_f32, kCpu.floats->read_lines};
   return table;
 }
+
+#if defined(__x86_64__)
+constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::kFloats, &kernels::avx2::kAttention};
+constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention};
+constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx512::kFloats,
+                                      &kernels::avx512::kAttention};
+constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention};
+constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention};
+#endif
 
 }  // namespace
 
 const KernelTable& kernel_table(Isa isa) {
 #if defined(__x86_64__)
-  static const KernelTable kAvx2 =
-      table_for<kernels::avx2::kKernels>(Isa::kAvx2, attention_for<kernels::avx2::kAttention>());
-  static const KernelTable kAvxVnni =
-      table_for<kernels::avxvnni::kKernels>(Isa::kAvxVnni, attention_for<kernels::avxvnni::kAttention>());
-  static const KernelTable kAvx512 =
-      table_for<kernels::avx512::kKernels>(Isa::kAvx512, attention_for<kernels::avx512::kAttention>());
-  static const KernelTable kAvx512Vnni =
-      table_for<kernels::avx512vnni::kKernels>(Isa::kAvx512Vnni, attention_for<kernels::avx512vnni::kAttention>());
-  static const KernelTable kAvx512Bf16 =
-      table_for<kernels::avx512vnni::kKernels>(Isa::kAvx512Bf16, attention_for<kernels::avx512bf16::kAttention>());
+  static const KernelTable kTableAvx2 = table_for<kAvx2>(Isa::kAvx2);
+  static const KernelTable kTableAvxVnni = table_for<kAvxVnni>(Isa::kAvxVnni);
+  static const KernelTable kTableAvx512 = table_for<kAvx512>(Isa::kAvx512);
+  static const KernelTable kTableAvx512Vnni = table_for<kAvx512Vnni>(Isa::kAvx512Vnni);
+  static const KernelTable kTableAvx512Bf16 = table_for<kAvx512Bf16>(Isa::kAvx512Bf16);
   switch (isa) {
     case Isa::kBaseline:
       return reference_kernels();
     case Isa::kAvx2:
-      return kAvx2;
+      return kTableAvx2;
     case Isa::kAvxVnni:
-      return kAvxVnni;
+      return kTableAvxVnni;
     case Isa::kAvx512:
-      return kAvx512;
+      return kTableAvx512;
     case Isa::kAvx512Vnni:
-      return kAvx512Vnni;
+      return kTableAvx512Vnni;
     case Isa::kAvx512Bf16:
-      return kAvx512Bf16;
+      return kTableAvx512Bf16;
   }
 #endif
   return reference_kernels();

@@ -86,39 +86,53 @@ struct CpuAttention {
   void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);  // null without kBF16Pairs
 };
 
-struct CpuKernels {
+// Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
+inline constexpr int kPeakSums = 6;
+
+// What the integer dot product decides.
+struct IntegerKernels {
   QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+  int64_t (*multiply_int8)(int64_t rounds);  // for PeakLoops
+};
+
+struct FloatKernels {
   FloatProduct f32, f16, bf16;
   // out: `groups` groups of x, in one or two terms each. A group with an infinity or NaN becomes NaN; one below 2^-112
   // becomes zero.
   void (*quantise[kMostTerms])(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
 
-  CpuAttention attention;
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
-  PeakLoops peaks;
+  int64_t (*multiply_f32)(int64_t rounds);  // for PeakLoops
+  void (*read_lines)(const std::byte* lines, int64_t count);
 };
 
+// An instruction set compiles only what its instructions do faster; the rest is that of the set below it.
 namespace avx2 {
-extern const CpuKernels kKernels;
+extern const IntegerKernels kIntegers;
+extern const FloatKernels kFloats;
 extern const CpuAttention kAttention;
 }  // namespace avx2
 namespace avxvnni {
-extern const CpuKernels kKernels;
-extern const CpuAttention kAttention;
-}  // namespace avxvnni
+extern const IntegerKernels kIntegers;
+}
 namespace avx512 {
-extern const CpuKernels kKernels;
+extern const IntegerKernels kIntegers;
+extern const FloatKernels kFloats;
 extern const CpuAttention kAttention;
 }  // namespace avx512
 namespace avx512vnni {
-extern const CpuKernels kKernels;
-extern const CpuAttention kAttention;
-}  // namespace avx512vnni
-// Attention alone: there is nothing else that these instructions do faster.
+extern const IntegerKernels kIntegers;
+}
 namespace avx512bf16 {
 extern const CpuAttention kAttention;
 }
+
+struct CpuKernels {
+  const IntegerKernels* integers;
+  const FloatKernels* floats;
+  const CpuAttention* attention;
+};
 
 }  // namespace linnet::kernels

@@ -1,4 +1,8 @@
 #define LINNET_KERNEL_ISA avx2
 #include "kernels/cpu/simd_avx2.hpp"
 //
-#include "kernels/cpu/kernels_inl.hpp"
+#include "kernels/cpu/math_inl.hpp"
+// After the maths that they use.
+#include "kernels/cpu/attention_inl.hpp"
+#include "kernels/cpu/floats_inl.hpp"
+#include "kernels/cpu/integers_inl.hpp"

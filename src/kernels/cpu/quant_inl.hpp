@@ -49,7 +49,7 @@ struct PackedCodes {
   }
   template <int kQuad>
   LINNET_INLINE U8 high() const {
-    constexpr int kPlane = F.low_bytes();
+    constexpr int64_t kPlane = F.low_bytes();
     if constexpr (F.high_bits == 1) {
       return shifted_and<kQuad - F.low_bits>(load_line(at + kPlane), 1 << F.low_bits);
     } else {
@@ -98,9 +98,9 @@ LINNET_INLINE GroupScales<F.scales> group_scales(const std::byte* factors, F32 d
 template <PanelFormat F, class Body>
 LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const Body& f) {
   constexpr int kGroups = F.groups_in_super();
-  constexpr int kHeader = F.header_bytes();
-  constexpr int kSub = F.sub_bytes();
-  constexpr int kStep = F.group_bytes();
+  constexpr int64_t kHeader = F.header_bytes();
+  constexpr int64_t kSub = F.sub_bytes();
+  constexpr int64_t kStep = F.group_bytes();
   for (int64_t g = 0; g < groups; g += kGroups) {
     F32 d = zero();
     F32 min = zero();
@@ -143,7 +143,7 @@ LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScale
       for (int r = 0; r < kRows; ++r) {
         for (int t = 0; t < kTerms; ++t) {
           for (int p = 0; p < kPanels; ++p) {
-            dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + 4 * kQuad);
+            dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + int64_t{4} * kQuad);
           }
         }
       }
@@ -173,14 +173,14 @@ void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* o
   store(out, acc[0][0]);
 }
 
-constexpr int wide_group_bytes(int scales, bool has_min) {
+constexpr int64_t wide_group_bytes(int scales, bool has_min) {
   return kLine * (kQuads + scales * (has_min ? 2 : 1));
 }
 
 // Codes as bytes, then the scales, then the minima.
 template <PanelFormat F>
 void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
-  constexpr int kStep = wide_group_bytes(F.scales, F.has_min);
+  constexpr int64_t kStep = wide_group_bytes(F.scales, F.has_min);
   for_each_group<F>(
       panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
         unroll<0, kQuads>([&]<int kQuad>() __attribute__((always_inline)) {
@@ -199,7 +199,7 @@ template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
 void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride, Ahead ahead) {
   const std::byte* const ahead_end = ahead.at + ahead.bytes;
   const int64_t ahead_step = (ahead.bytes / groups + kLine - 1) / kLine * kLine;
-  constexpr int kStep = wide_group_bytes(kScales, kMin);
+  constexpr int64_t kStep = wide_group_bytes(kScales, kMin);
   F32 acc[kPanels][kRows];
   for (int p = 0; p < kPanels; ++p) {
     for (int r = 0; r < kRows; ++r) acc[p][r] = zero();
@@ -259,7 +259,7 @@ void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t
 template <PanelFormat F>
 constexpr QuantKernels quant_kernels() {
   constexpr int kBits = dot_bits(F.value_bits());
-  constexpr int kSuper = F.super_bytes();
+  constexpr int64_t kSuper = F.super_bytes();
   constexpr int kGroups = F.groups_in_super();
   return {{one_row<F, 1>, one_row<F, 2>},
           spread<F>,
@@ -270,69 +270,6 @@ constexpr QuantKernels quant_kernels() {
           kGroups,
           F.offset,
           F.scales};
-}
-
-// Integers of a group from its numbers: `most` steps for the largest magnitude, ties to even.
-struct Steps {
-  I32 a;
-  I32 b;
-  float scale;  // NaN where a number is not finite
-};
-LINNET_INLINE Steps steps_of(const float* x, float most) {
-  constexpr float kTiny = 0x1p-112f;  // below it, most / amax could overflow
-  const F32 a = load(x);
-  const F32 b = load(x + 16);
-  const I32 no_sign = set1(int32_t{0x7FFFFFFF});
-  // Magnitudes order as integers do, and NaN is above infinity: it cannot hide from this maximum.
-  const int32_t amax_bits = reduce_max(max(bit_and(f32_to_bits(a), no_sign), bit_and(f32_to_bits(b), no_sign)));
-  float amax;
-  std::memcpy(&amax, &amax_bits, sizeof(amax));
-  if (amax_bits >= 0x7F800000) return {set1(int32_t{0}), set1(int32_t{0}), __builtin_nanf("")};
-  if (amax < kTiny) return {set1(int32_t{0}), set1(int32_t{0}), 0.0f};
-  const F32 inverse = set1(most / amax);
-  return {to_i32(mul(a, inverse)), to_i32(mul(b, inverse)), amax / most};
-}
-
-// Sums of the group, or of each half where weights have a scale for each.
-struct PartSums {
-  int32_t part[2];
-};
-LINNET_INLINE PartSums part_sums(HalfSums halves, int scales) {
-  return scales == 1 ? PartSums{{halves.first + halves.second, 0}} : PartSums{{halves.first, halves.second}};
-}
-
-template <int kTerms>
-LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGroup* out) {
-  // The first of two terms is then at most 127, and the second at least -128.
-  constexpr float kMost = kTerms == 1 ? 127.0f : 127.0f * 256;
-  const Steps steps = steps_of(x, kMost);
-  PartSums total{};
-  I32 a = steps.a;
-  I32 b = steps.b;
-  if constexpr (kTerms == 2) {
-    const I32 half = set1(int32_t{128});
-    const I32 high_a = shift_right_signed<8>(add(a, half));
-    const I32 high_b = shift_right_signed<8>(add(b, half));
-    const PartSums sums = part_sums(store_i8(out->q, high_a, high_b), scales);
-    a = sub(a, shift_left<8>(high_a));
-    b = sub(b, shift_left<8>(high_b));
-    for (int i = 0; i < 2; ++i) {
-      out->start[i] = -offset * sums.part[i];
-      total.part[i] = 256 * sums.part[i];
-    }
-    ++out;
-  }
-  const PartSums sums = part_sums(store_i8(out->q, a, b), scales);
-  out->scale = steps.scale;
-  for (int i = 0; i < 2; ++i) {
-    out->start[i] = -offset * sums.part[i];
-    out->sum[i] = steps.scale * static_cast<float>(total.part[i] + sums.part[i]);
-  }
-}
-
-template <int kTerms>
-void quantise(const float* x, int64_t groups, int offset, int scales, ActGroup* out) {
-  for (int64_t g = 0; g < groups; ++g) quantise_group<kTerms>(x + g * kGroup, offset, scales, out + g * kTerms);
 }
 
 }  // namespace

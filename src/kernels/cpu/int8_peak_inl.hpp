@@ -6,9 +6,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-// Independent sums: enough to hide an instruction's latency, few enough to stay in registers.
-constexpr int kPeakSums = 6;
-
 // The integer dot product as matrix products use it for codes of four bits, without loads of weights.
 int64_t multiply_int8(int64_t rounds) {
   constexpr int kQuads = 8;  // of one group of 32
@@ -18,7 +15,7 @@ int64_t multiply_int8(int64_t rounds) {
   Dot<4> sums[kPeakSums];
   for (auto& sum : sums) sum.start(0);
   const auto step = [&]<int kIndex>() {
-    for (auto& sum : sums) sum.template step<kIndex, kQuads>(Dot<4>::prepare(codes), activations + 4 * kIndex);
+    for (auto& sum : sums) sum.template step<kIndex, kQuads>(Dot<4>::prepare(codes), activations + int64_t{4} * kIndex);
     hide(codes);
   };
   for (int64_t i = 0; i < rounds; ++i) {
@@ -33,24 +30,6 @@ int64_t multiply_int8(int64_t rounds) {
     for (auto& sum : sums) hide(sum.sum);
   }
   return rounds * kQuads * kPeakSums * kLanes * 4 * 2;
-}
-
-int64_t multiply_f32(int64_t rounds) {
-  F32 sums[kPeakSums];
-  for (F32& sum : sums) sum = zero();
-  F32 x = set1(1.0f);
-  for (int64_t i = 0; i < rounds; ++i) {
-    hide(x);
-    for (F32& sum : sums) sum = fmadd(x, x, sum);
-    for (F32& sum : sums) hide(sum);
-  }
-  return rounds * kPeakSums * kLanes * 2;
-}
-
-void read_lines(const std::byte* lines, int64_t count) {
-  U8 seen = load_line(lines);
-  for (int64_t i = 0; i < count; ++i) seen = bit_or(seen, load_line(lines + i * 64));
-  hide(seen);
 }
 
 }  // namespace

@@ -1,18 +1,13 @@
-// The table of one instruction set, after its simd header: explicit lines.
+// The integer kernels of one instruction set, after its simd header: explicit lines.
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.hpp"
-#include "kernels/cpu/float_inl.hpp"
-#include "kernels/cpu/math_inl.hpp"
-// After the maths that it uses.
-#include "kernels/cpu/attention_inl.hpp"
-#include "kernels/cpu/peak_inl.hpp"
+#include "kernels/cpu/int8_peak_inl.hpp"
 #include "kernels/cpu/quant_inl.hpp"
-#include "kernels/cpu/row_ops_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 
-constexpr CpuKernels kKernels{
+constexpr IntegerKernels kIntegers{
     .q4_0 = quant_kernels<kPanelQ4_0>(),
     .q4_1 = quant_kernels<kPanelQ4_1>(),
     .q5_0 = quant_kernels<kPanelQ5_0>(),
@@ -26,15 +21,7 @@ constexpr CpuKernels kKernels{
     .iq4_nl = quant_kernels<kPanelIQ4_NL>(),
     .iq4_xs = quant_kernels<kPanelIQ4_XS>(),
     .mxfp4 = quant_kernels<kPanelMXFP4>(),
-    .f32 = float_product<FloatFormat::kF32>,
-    .f16 = float_product<FloatFormat::kF16>,
-    .bf16 = float_product<FloatFormat::kBF16>,
-    .quantise = {quantise<1>, quantise<2>},
-    .attention = kAttention,
-    .rms_norm = rms_norm,
-    .silu_mul = gate<Silu>,
-    .gelu_tanh_mul = gate<GeluTanh>,
-    .peaks = {multiply_int8, multiply_f32, read_lines},
+    .multiply_int8 = multiply_int8,
 };
 
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

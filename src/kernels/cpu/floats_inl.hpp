@@ -1,0 +1,24 @@
+// The float kernels of one instruction set, after its simd header: explicit lines.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/float_inl.hpp"
+#include "kernels/cpu/float_peak_inl.hpp"
+#include "kernels/cpu/quantise_inl.hpp"
+#include "kernels/cpu/row_ops_inl.hpp"
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+
+constexpr FloatKernels kFloats{
+    .f32 = float_product<FloatFormat::kF32>,
+    .f16 = float_product<FloatFormat::kF16>,
+    .bf16 = float_product<FloatFormat::kBF16>,
+    .quantise = {quantise<1>, quantise<2>},
+    .rms_norm = rms_norm,
+    .silu_mul = gate<Silu>,
+    .gelu_tanh_mul = gate<GeluTanh>,
+    .multiply_f32 = multiply_f32,
+    .read_lines = read_lines,
+};
+
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
