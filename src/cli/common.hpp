@@ -14,12 +14,15 @@
 
 namespace linnet::cli {
 
-// MODEL, --threads, --context.
+// MODEL, --threads, --context, --adapter.
 struct ModelFlags {
   std::string model;
   int threads = 0;
   int64_t context = 0;
+  std::vector<std::string> adapters;  // FOLDER or FOLDER=SCALE
   void declare(Arguments& args);
+  // Adds --adapter's to the weights of MODEL.
+  Status attach(Runtime& runtime, Transformer& transformer) const;
 };
 
 // --temperature and its kin. Without a flag: greedy; chat has defaults of its own.

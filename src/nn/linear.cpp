@@ -4,18 +4,28 @@
 
 namespace linnet {
 
+namespace {
+
+Tensor finish(Context& ctx, const Linear& layer, const Tensor& x, Tensor y) {
+  if (layer.bias.defined()) y = ops::add(ctx, y, layer.bias);
+  for (const Lora& lora : layer.adapters) {
+    const Tensor change = lora.b.product(ctx, lora.a.product(ctx, x));
+    y = ops::add(ctx, y, lora.scale == 1 ? change : ops::scale(ctx, change, lora.scale));
+  }
+  return y;
+}
+
+}  // namespace
+
 Tensor Linear::forward(Context& ctx, const Tensor& x) const {
-  const Tensor y = weight.product(ctx, x);
-  return bias.defined() ? ops::add(ctx, y, bias) : y;
+  return finish(ctx, *this, x, weight.product(ctx, x));
 }
 
 std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const> layers, const Tensor& x) {
   std::vector<const Weight*> weights;
   for (const Linear* layer : layers) weights.push_back(&layer->weight);
   std::vector<Tensor> ys = Weight::products(ctx, weights, x);
-  for (size_t i = 0; i < ys.size(); ++i) {
-    if (layers[i]->bias.defined()) ys[i] = ops::add(ctx, ys[i], layers[i]->bias);
-  }
+  for (size_t i = 0; i < ys.size(); ++i) ys[i] = finish(ctx, *layers[i], x, std::move(ys[i]));
   return ys;
 }
 

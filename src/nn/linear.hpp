@@ -1,4 +1,4 @@
-// y = x · Wᵀ + b.
+// y = x · Wᵀ + b, and what adapters add to it.
 #pragma once
 
 #include <span>
@@ -8,9 +8,17 @@
 
 namespace linnet {
 
+// Low-rank adaptation (Hu et al. 2021, arXiv:2106.09685): adds scale * (x · Aᵀ) · Bᵀ, R much smaller than O and C.
+struct Lora {
+  Weight a;  // (R, C)
+  Weight b;  // (O, R)
+  float scale = 1;
+};
+
 struct Linear {
-  Weight weight;  // (O, C)
-  Tensor bias;    // (O) or undefined
+  Weight weight;               // (O, C)
+  Tensor bias;                 // (O) or undefined
+  std::vector<Lora> adapters;  // added in this order
 
   bool defined() const { return weight.defined(); }
   // x: (..., C) -> (..., O)
