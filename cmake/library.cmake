@@ -1,7 +1,7 @@
 # The folders whose code runs long. The others and all tests are compiled fast instead of fast to run: for size in a
 # release, not optimised at all under a sanitizer. That takes half of the time, and nobody can measure it in a run. What
 # these folders name as COLD is compiled for size in a release, too.
-set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine)
+set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine train)
 
 # linnet_precompile(TARGET KIND): TARGET reads the standard library's and fmt's headers from one precompiled file, which
 # every target of this KIND (speed, size, test) shares: they are most of what a source file includes, and reading them

@@ -1,0 +1,230 @@
+// AdamW, clipping and schedules on whole models, against what PyTorch computes: tests/golden/training (models in
+// tests/golden/models), and a second, independent set in ../shared/reference where it is there.
+#include "train/optimizer.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <gtest/gtest.h>
+
+#include "base/json.hpp"
+#include "formats/safetensors.hpp"
+#include "models/adapter.hpp"
+#include "models/model.hpp"
+#include "ops/loss.hpp"
+#include "train/schedule.hpp"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class T>
+T value(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().to_string());
+  return std::move(result).value();
+}
+
+fs::path golden() {
+  return fs::path(LINNET_SOURCE_DIR) / "tests/golden";
+}
+
+fs::path reference() {
+  const char* set = std::getenv("LINNET_SHARED");
+  return (set ? fs::path(set) : fs::path(LINNET_SOURCE_DIR).parent_path() / "shared") / "reference";
+}
+
+// A model of a reference folder, and the texts that it learns from.
+struct Lesson {
+  explicit Lesson(const fs::path& folder, int threads = 2)
+      : pool(threads), model(value(load_transformer(value(describe_model(folder))))) {
+    const auto recorded = value(open_safetensors(folder / "expected.safetensors"));
+    for (const StoredTensor& tensor : recorded.tensors) {
+      if (tensor.name != "input_ids") continue;
+      const Tensor ids = to_f32(tensor);
+      for (int64_t b = 0; b < ids.dim(0); ++b) add(ids.rows(b, 1).span<float>());
+    }
+  }
+
+  void add(std::span<const float> text) {
+    batch.sequences.push_back({.row_begin = batch.rows(), .rows = static_cast<int64_t>(text.size())});
+    for (size_t i = 0; i < text.size(); ++i) {
+      batch.logit_rows.push_back(static_cast<int32_t>(batch.rows()));
+      batch.tokens.push_back(static_cast<int32_t>(text[i]));
+      targets.push_back(i + 1 < text.size() ? static_cast<int32_t>(text[i + 1]) : ops::kIgnoreTarget);
+    }
+  }
+
+  struct Pass {
+    float loss;
+    std::vector<Tensor> grads;
+  };
+  Pass pass(std::span<const Parameter> parameters) {
+    Tape tape;
+    watch(tape, parameters);
+    ctx.set_recorder(&tape);
+    const Tensor logits = value(model.forward(ctx, batch, nullptr)).logits;
+    const Tensor loss = ops::cross_entropy(ctx, logits, targets);
+    tape.backward(ctx, loss);
+    ctx.set_recorder(nullptr);
+    return {loss.data<float>()[0], gradients(tape, parameters)};
+  }
+
+  ThreadPool pool;
+  Context ctx{pool, reference_kernels()};
+  Transformer model;
+  Batch batch;
+  std::vector<int32_t> targets;
+};
+
+constexpr AdamWConfig kConfig{.beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f, .weight_decay = 0.1f};
+
+class GoldenTraining : public testing::TestWithParam<std::string> {};
+
+TEST_P(GoldenTraining, LossesNormsAndWeightsAreThoseOfPyTorch) {
+  const Json want = value(read_json_file((golden() / "training" / (GetParam() + ".json")).string()));
+  Lesson lesson(golden() / "models" / GetParam());
+  AdamW optimizer(train_all(lesson.model), kConfig);
+  const auto steps = static_cast<int64_t>(want["losses"].size());
+  const Schedule schedule{.kind = ScheduleKind::kLinear, .rate = 3e-3f, .steps = steps};
+  for (int64_t step = 0; step < steps; ++step) {
+    const auto at = static_cast<size_t>(step);
+    const Lesson::Pass pass = lesson.pass(optimizer.parameters());
+    EXPECT_NEAR(pass.loss / want["losses"][at].get<double>(), 1, 1e-4) << step;
+    const double norm = global_norm(lesson.pool, pass.grads);
+    EXPECT_NEAR(norm / want["norms"][at].get<double>(), 1, 1e-3) << step;
+    optimizer.step(lesson.pool, pass.grads, rate_at(schedule, step), clip_scale(norm, 0.5));
+  }
+  int compared = 0;
+  for (const Json& row : want["sums"]) {
+    const std::string name = row[0].get<std::string>();
+    const auto parameters = optimizer.parameters();
+    const auto found =
+        std::find_if(parameters.begin(), parameters.end(), [&](const Parameter& p) { return p.name == name; });
+    if (found == parameters.end()) continue;  // experts, which the model's own code stacks
+    double sum = 0;
+    double magnitudes = 0;
+    for (const float x : found->tensor->span<float>()) {
+      sum += x;
+      magnitudes += std::abs(x);
+    }
+    EXPECT_NEAR(sum, row[1].get<double>(), 1e-3 * row[2].get<double>()) << name;
+    EXPECT_NEAR(magnitudes / row[2].get<double>(), 1, 1e-4) << name;
+    ++compared;
+  }
+  EXPECT_GE(compared, 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, GoldenTraining, testing::Values("llama-tied", "gemma3", "mixtral", "olmo2"),
+                         [](const auto& row) {
+                           std::string name = row.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+Tensor transpose(const Tensor& matrix) {
+  Tensor turned = Tensor::empty(DType::kF32, {matrix.dim(1), matrix.dim(0)});
+  for (int64_t i = 0; i < matrix.elements(); ++i) {
+    turned.data<float>()[i % matrix.dim(1) * matrix.dim(0) + i / matrix.dim(1)] = matrix.data<float>()[i];
+  }
+  return turned;
+}
+
+TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
+  if (!fs::is_directory(reference())) GTEST_SKIP() << "../shared absent";
+  int families = 0;
+  int compared = 0;
+  for (const auto& entry : fs::directory_iterator(reference())) {
+    if (!fs::exists(entry.path() / "expected.safetensors")) continue;
+    const TensorSource expected =
+        value(TensorSource::of(value(open_safetensors(entry.path() / "expected.safetensors")).tensors));
+    const StoredTensor* losses = expected.find("adamw.loss");
+    if (!losses) continue;  // an encoder
+    SCOPED_TRACE(entry.path().filename().string());
+    ++families;
+    Lesson lesson(entry.path());
+    AdamW optimizer(train_all(lesson.model), kConfig);
+    std::vector<Tensor> first;
+    for (const float want : to_f32(*losses).span<float>()) {
+      const Lesson::Pass pass = lesson.pass(optimizer.parameters());
+      EXPECT_NEAR(pass.loss / want, 1, 1e-4);
+      if (first.empty()) first = pass.grads;
+      optimizer.step(lesson.pool, pass.grads, 1e-3f);
+    }
+    for (size_t i = 0; i < first.size(); ++i) {
+      const Parameter& parameter = optimizer.parameters()[i];
+      const StoredTensor* after = expected.find("adamw." + parameter.name);
+      if (!after) continue;  // recorded for three of the families
+      const std::vector<TensorSpec>& table = lesson.model.table();
+      const bool transposed = std::any_of(table.begin(), table.end(), [&](const TensorSpec& spec) {
+        return spec.name == parameter.name && spec.transposed;
+      });
+      const Tensor want = transposed ? transpose(to_f32(*after)) : to_f32(*after);
+      for (int64_t j = 0; j < want.elements(); ++j) {
+        if (std::abs(first[i].data<float>()[j]) < 1e-6f) continue;  // zero but for noise, which AdamW follows
+        ASSERT_NEAR(parameter.tensor->data<float>()[j], want.data<float>()[j], 1e-4) << parameter.name << " " << j;
+      }
+      ++compared;
+    }
+  }
+  EXPECT_GE(families, 15);
+  EXPECT_GE(compared, 80);
+}
+
+TEST(AdamWTest, OneStepByHand) {
+  Tensor x = Tensor::from(std::vector<float>{2.0f, 1.0f}, {1, 2});
+  ThreadPool pool(1);
+  AdamW optimizer({{"x", &x, true}}, {.beta1 = 0.5f, .beta2 = 0.75f, .eps = 1e-8f, .weight_decay = 0.5f});
+  const Tensor grad = Tensor::from(std::vector<float>{-3.0f, 0.0f}, {1, 2});
+  optimizer.step(pool, std::vector{grad}, 0.1f);
+  // Corrected moments are -3 and 9: a step of -rate * sign. Decay takes rate * 0.5 of the number first.
+  EXPECT_NEAR(x.data<float>()[0], 2.0f * 0.95f + 0.1f, 1e-6f);
+  EXPECT_NEAR(x.data<float>()[1], 0.95f, 1e-6f);
+}
+
+TEST(AdamWTest, ThreadsDoNotChangeABit) {
+  const auto run = [](int threads) {
+    Lesson lesson(golden() / "models/llama", threads);
+    AdamW optimizer(train_all(lesson.model), kConfig);
+    std::vector<float> losses;
+    for (int step = 0; step < 3; ++step) {
+      const Lesson::Pass pass = lesson.pass(optimizer.parameters());
+      losses.push_back(pass.loss);
+      optimizer.step(lesson.pool, pass.grads, 1e-2f, clip_scale(global_norm(lesson.pool, pass.grads), 1.0));
+    }
+    return losses;
+  };
+  const std::vector<float> alone = run(1);
+  for (const int threads : {2, 3}) EXPECT_EQ(run(threads), alone);
+  EXPECT_LT(alone[2], alone[0]);
+}
+
+TEST(AdamWTest, OnlyTheAdapterLearns) {
+  Lesson lesson(golden() / "models/llama");
+  const Adapter adapter = value(read_adapter(golden() / "adapters/llama"));
+  ASSERT_TRUE(attach_adapter(lesson.ctx, lesson.model, adapter).ok());
+  AdamW optimizer(train_adapters(lesson.model), kConfig);
+  ASSERT_EQ(optimizer.parameters().size(), 2 * adapter.parts.size());
+  const float before = lesson.pass(optimizer.parameters()).loss;
+  for (int step = 0; step < 10; ++step) {
+    const Lesson::Pass pass = lesson.pass(optimizer.parameters());
+    for (const Tensor& grad : pass.grads) ASSERT_TRUE(grad.defined());
+    optimizer.step(lesson.pool, pass.grads, 1e-2f);
+  }
+  EXPECT_LT(lesson.pass(optimizer.parameters()).loss, before - 0.5f);
+}
+
+TEST(GlobalNorm, IsExactOverManyChunksAndSeesNaN) {
+  ThreadPool pool(3);
+  std::vector<Tensor> grads{Tensor::from(std::vector<float>(40000, 0.5f), {40000}), Tensor(),
+                            Tensor::from(std::vector<float>{3.0f, 4.0f}, {2})};
+  EXPECT_DOUBLE_EQ(global_norm(pool, grads), std::sqrt(40000 * 0.25 + 25));
+  EXPECT_FLOAT_EQ(clip_scale(10, 2.5), 0.25f);
+  EXPECT_EQ(clip_scale(1, 2.5), 1.0f);
+  grads[2].data<float>()[1] = NAN;
+  EXPECT_TRUE(std::isnan(global_norm(pool, grads)));
+}
+
+}  // namespace
+}  // namespace linnet

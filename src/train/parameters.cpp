@@ -1,0 +1,84 @@
+#include "train/parameters.hpp"
+
+#include <algorithm>
+#include <fmt/core.h>
+
+#include "base/check.hpp"
+
+namespace linnet {
+
+namespace {
+
+Tensor copy_of(const Tensor& tensor) {
+  Tensor copy = Tensor::empty(DType::kF32, tensor.shape());
+  std::copy_n(tensor.data<float>(), tensor.elements(), copy.data<float>());
+  return copy;
+}
+
+std::string part_name(const TensorSpec& spec, size_t part) {
+  std::string name = spec.name;
+  if (const size_t hole = name.find("{}"); hole != std::string::npos) {
+    return name.replace(hole, 2, std::to_string(part));
+  }
+  return spec.stacked ? fmt::format("{}.{}", name, part) : name;
+}
+
+}  // namespace
+
+std::vector<Parameter> train_all(Transformer& model) {
+  std::vector<Parameter> parameters;
+  model.for_each([&](const TensorSpec& spec, Slot& slot) {
+    // The biases of stacked experts are one matrix in the model's own code, and decay like one.
+    const bool decays = spec.shape.rank() == 2 || spec.stacked;
+    if (!spec.bias && spec.shape.rank() == 1) {
+      if (!slot.vector.defined()) return;  // optional, and absent from the file
+      slot.vector = copy_of(slot.vector);
+      parameters.push_back({spec.name, &slot.vector, decays});
+      return;
+    }
+    for (size_t part = 0; part < slot.parts.size(); ++part) {
+      Linear& linear = slot.parts[part];
+      if (spec.bias) {
+        if (!linear.bias.defined()) continue;
+        linear.bias = copy_of(linear.bias);
+        parameters.push_back({part_name(spec, part), &linear.bias, decays});
+      } else if (linear.defined()) {
+        linear.weight = Weight::from_tensor(linear.weight.unpack());
+        parameters.push_back({part_name(spec, part), &linear.weight.tensor(), decays});
+      }
+    }
+  });
+  return parameters;
+}
+
+std::vector<Parameter> train_adapters(Transformer& model) {
+  std::vector<Parameter> parameters;
+  model.for_each([&](const TensorSpec& spec, Slot& slot) {
+    if (spec.bias || spec.shape.rank() != 2) return;
+    for (size_t part = 0; part < slot.parts.size(); ++part) {
+      std::string module = part_name(spec, part);
+      module.resize(module.size() - std::string_view(".weight").size());
+      std::vector<Lora>& adapters = slot.parts[part].adapters;
+      for (size_t i = 0; i < adapters.size(); ++i) {
+        CHECK(adapters[i].a.tensor().defined() && adapters[i].b.tensor().defined());
+        const std::string number = adapters.size() > 1 ? fmt::format(".{}", i) : "";
+        parameters.push_back({fmt::format("{}.lora_A{}.weight", module, number), &adapters[i].a.tensor(), true});
+        parameters.push_back({fmt::format("{}.lora_B{}.weight", module, number), &adapters[i].b.tensor(), true});
+      }
+    }
+  });
+  return parameters;
+}
+
+void watch(Tape& tape, std::span<const Parameter> parameters) {
+  for (const Parameter& parameter : parameters) tape.watch(*parameter.tensor);
+}
+
+std::vector<Tensor> gradients(const Tape& tape, std::span<const Parameter> parameters) {
+  std::vector<Tensor> grads;
+  grads.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) grads.push_back(tape.grad(*parameter.tensor));
+  return grads;
+}
+
+}  // namespace linnet

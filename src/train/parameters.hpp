@@ -1,0 +1,33 @@
+// What a run trains, in the order of the model's table: the optimiser and checkpoints go by it.
+// Ownership: borrows the model, which must outlive the list and stay where it is. Thread safety: values.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autograd/tape.hpp"
+#include "models/transformer.hpp"
+
+namespace linnet {
+
+struct Parameter {
+  std::string name;  // in safetensors; of one expert, with its number where experts are stacked: NAME.3
+  Tensor* tensor;    // in the model: float32, in memory of its own
+  bool decays;       // takes part in weight decay: a matrix. Norms and biases do not
+};
+
+// Gives every weight of `model` memory of its own, as float32, and lists them: full fine-tuning. A tied head is the
+// embedding, and stands there once. Requires a model that is not packed.
+std::vector<Parameter> train_all(Transformer& model);
+
+// The pairs of every adapter of `model`, which stays frozen beside: NAME.lora_A.weight, then NAME.lora_B.weight; with a
+// number where a layer has several adapters. Requires adapters that are not packed.
+std::vector<Parameter> train_adapters(Transformer& model);
+
+// From now on `tape` keeps their gradients.
+void watch(Tape& tape, std::span<const Parameter> parameters);
+
+// Their gradients after Tape::backward; undefined where the loss does not depend on one.
+std::vector<Tensor> gradients(const Tape& tape, std::span<const Parameter> parameters);
+
+}  // namespace linnet
