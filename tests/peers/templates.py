@@ -33,7 +33,9 @@ def compare(name, jobs):
     """jobs: [(source, variables)]. What fails in Python must fail here."""
     differences = []
     for (source, variables), got in zip(jobs, linnet([{"source": s, "variables": v} for s, v in jobs])):
-        want = golden.render(source, variables)[0]
+        want, kind, _ = golden.render(source, variables)
+        if kind == "NameError":  # jinja2 writes a folded infinity into the Python that it makes, where "inf" is a name
+            continue
         if want is not None and any(mark in want for mark in (" at 0x", "j)", "Markup(")):
             continue
         if "object>" in got.get("text", "").lower():  # Python writes an address there
@@ -74,6 +76,10 @@ def model_templates():
         yield "SmolLM2", template_of_gguf(glob.glob(os.path.join(folder, "*.gguf"))[0])
 
 
+# Of these, jinja2 makes Markup, which escapes whatever is added to it. Linnet has no such type: no chat template wants one.
+MARKUP_FILTERS = {"e", "escape", "forceescape", "safe", "xmlattr"}
+
+
 class Random:
     """Expressions that are grammatical, and mostly mean something."""
 
@@ -89,7 +95,7 @@ class Random:
         if kind == 0:
             return f"({inner()} {r.choice([o for o in golden.OPERATORS if o != '**'])} {inner()})"
         if kind == 1:
-            return f"({inner()})|{r.choice(golden.FILTERS)}"
+            return f"({inner()})|{r.choice([f for f in golden.FILTERS if f not in MARKUP_FILTERS])}"
         if kind == 2:
             return f"({inner()} is {r.choice(['', 'not '])}{r.choice(golden.TESTS)})"
         if kind == 3:
@@ -122,6 +128,11 @@ def main():
     sources = ["{{ " + maker.expression(maker.random.randrange(1, 4)) + " }}" for _ in range(4000)]
     # Python subtracts with a dictionary's view on either side, which makes a set; Linnet has no sets.
     sources = [source for source in sources if not (re.search(r"\.(items|keys)\(\)", source) and " - " in source)]
+    # As text, a method that is not called and an iterator show their address in memory.
+    sources = [source for source in sources if not re.search(r"\.encode(?!\w|\()|\|reverse ~", source)]
+    # What jinja2 never evaluates, "notest" after "7 or", it folds away before it looks for the name.
+    unknown = re.compile("(notest|nofilter).* (or|and|if) | (or|and|if) .*(notest|nofilter)")
+    sources = [source for source in sources if not unknown.search(source)]
     compare(f"random expressions, seed {seed}", [(s, golden.VARIABLES) for s in sources])
 
 

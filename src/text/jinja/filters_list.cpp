@@ -200,6 +200,18 @@ Value iterator_over(Interpreter& in, std::vector<Value> items, std::string_view 
       source, [&in, source] { return in.pull(*source); }, type);
 }
 
+// The class of Python's reversed(value), which shows where it is made text.
+std::string_view reversed_type(const Value& value) {
+  if (value.is_list()) return "list_reverseiterator";
+  if (value.is_dict()) return "dict_reversekeyiterator";
+  if (value.range()) return "range_iterator";
+  const View* view = value.view();
+  if (!view) return "reversed";
+  return view->kind == View::Kind::kKeys     ? "dict_reversekeyiterator"
+         : view->kind == View::Kind::kValues ? "dict_reversevalueiterator"
+                                             : "dict_reverseitemiterator";
+}
+
 Value reverse(Interpreter& in, const Value& value, const Args& args) {
   const Bound bound("reverse", args, {});
   if (const Text* text = value.string()) {
@@ -208,7 +220,8 @@ Value reverse(Interpreter& in, const Value& value, const Args& args) {
     std::ranges::reverse(points);
     return in.text(encode(points));
   }
-  if (value.object_as<Iterator>() || value.is_undefined()) {
+  if (value.is_undefined()) return iterator_over(in, {}, "reversed");  // true, although nothing is in it
+  if (value.object_as<Iterator>()) {
     std::vector<Value> items = in.collect(value);
     std::ranges::reverse(items);
     return in.list(std::move(items));
@@ -216,7 +229,7 @@ Value reverse(Interpreter& in, const Value& value, const Args& args) {
   if (!value.sequence() && !value.is_dict() && !value.view() && !value.range()) {
     fail(FaultKind::kRuntime, "argument must be iterable");
   }
-  return iterator_over(in, backwards(in, value), value.is_list() ? "list_reverseiterator" : "reversed");
+  return iterator_over(in, backwards(in, value), reversed_type(value));
 }
 
 Value list(Interpreter& in, const Value& value, const Args& args) {

@@ -57,6 +57,15 @@ std::string difference(const Json& one, const Json& variables, const RenderOptio
                         : "";
 }
 
+// reversed() of nothing is an iterator, and Python's iterators are true.
+TEST(TemplateFilters, ReversedIsTrueEvenWhereItIsEmpty) {
+  for (const char* empty : {"missing", "[]", "{}"}) {
+    const Result<Rendered> out = run(std::string("{{ 'y' if ") + empty + "|reverse else 'n' }}", Json::object());
+    ASSERT_TRUE(out.ok()) << empty;
+    EXPECT_EQ(out.value().text, "y") << empty;
+  }
+}
+
 TEST(Template, EqualsJinja2OnExpressions) {
   const auto file = read_json_file(golden("expressions.json"));
   ASSERT_TRUE(file.ok()) << file.error().to_string();
