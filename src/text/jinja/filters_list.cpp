@@ -97,6 +97,7 @@ Value sort(Interpreter& in, const Value& value, const Args& args) {
   }
   const auto key = [&](const Value& item) {
     std::vector<Value> parts;
+    parts.reserve(keys.size());
     for (const Key& one : keys) parts.push_back(one(item));
     return in.list(std::move(parts));
   };
@@ -250,10 +251,9 @@ Value join(Interpreter& in, const Value& value, const Args& args) {
   const Key key(in, bound.find(1), true);
   std::string out;
   bool first_item = true;
-  Iterator* source = in.iterate(value);
-  while (const std::optional<Value> item = in.pull(*source)) {
+  for (const Value& item : in.collect(value)) {
     if (!std::exchange(first_item, false)) out += separator;
-    out += in.str(key(*item));
+    out += in.str(key(item));
     in.budget().take(separator.size());
   }
   return Value::text(std::move(out));
@@ -317,8 +317,9 @@ Value sum(Interpreter& in, const Value& value, const Args& args) {
   const Key key(in, bound.find(0), true);
   Value total = bound.has(1) ? bound[1] : Value::integer(0);
   if (total.is_string()) type_error("sum() can't sum strings [use ''.join(seq) instead]");
-  Iterator* source = in.iterate(value);
-  while (const std::optional<Value> item = in.pull(*source)) total = binary_operation("+", total, key(*item), in);
+  for (const Value& item : in.collect(value)) {
+    total = binary_operation("+", total, key(item), in);
+  }
   return total;
 }
 
