@@ -129,7 +129,7 @@ def main():
     # Python subtracts with a dictionary's view on either side, which makes a set; Linnet has no sets.
     sources = [source for source in sources if not (re.search(r"\.(items|keys)\(\)", source) and " - " in source)]
     # As text, a method that is not called and an iterator show their address in memory.
-    sources = [source for source in sources if not re.search(r"\.encode(?!\w|\()|\|reverse ~", source)]
+    sources = [source for source in sources if not re.search(r"\.(encode|upper)(?!\w|\()|\|reverse ~", source)]
     # What jinja2 never evaluates, "notest" after "7 or", it folds away before it looks for the name.
     unknown = re.compile("(notest|nofilter).* (or|and|if) | (or|and|if) .*(notest|nofilter)")
     sources = [source for source in sources if not unknown.search(source)]
