@@ -37,9 +37,8 @@ Shape stored_shape(const TensorSpec& spec) {
 }
 
 TensorToWrite one(const TensorSpec& spec, const Slot& slot, size_t expert, float offset, DType dtype) {
-  std::string name = spec.name;
-  if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(expert));
-  TensorToWrite tensor{std::move(name), ElementType::of(dtype), stored_shape(spec), {}};
+  TensorToWrite tensor{
+      name_of_expert(spec.name, static_cast<int64_t>(expert)), ElementType::of(dtype), stored_shape(spec), {}};
   tensor.produce = [&spec, &slot, expert, offset, dtype]() -> Result<TensorBytes> {
     return TensorBytes::of(to_dtype(numbers_of(spec, slot, expert, offset), dtype));
   };

@@ -151,8 +151,8 @@ std::map<std::string, Linear*> layers_by_module(Transformer& model) {
                         spec.role != Role::kTypeEmbedding;
     if (!linear) return;
     for (size_t e = 0; e < slot.parts.size(); ++e) {
-      std::string name = spec.name.substr(0, spec.name.size() - kSuffix.size());
-      if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(e));
+      std::string name = name_of_expert(spec.name, static_cast<int64_t>(e));
+      name.resize(name.size() - kSuffix.size());
       layers.emplace(std::move(name), &slot.parts[e]);
     }
   });

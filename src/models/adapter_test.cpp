@@ -105,8 +105,8 @@ TEST_P(AdapterTest, LogitsLossAndGradientsAreThoseOfPeft) {
   model_->for_each([&](const TensorSpec& spec, Slot& slot) {
     if (spec.bias || spec.shape.rank() != 2) return;
     for (size_t e = 0; e < slot.parts.size(); ++e) {
-      std::string module = spec.name.substr(0, spec.name.size() - std::string_view(".weight").size());
-      if (const size_t hole = module.find("{}"); hole != std::string::npos) module.replace(hole, 2, std::to_string(e));
+      std::string module = name_of_expert(spec.name, static_cast<int64_t>(e));
+      module.resize(module.size() - std::string_view(".weight").size());
       for (Lora& lora : slot.parts[e].adapters) {
         attached++;
         for (const auto& [part, weight] :

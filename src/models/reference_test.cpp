@@ -199,8 +199,7 @@ TEST_P(Reference, LossAndGradients) {
   int compared = 0;
   model_->for_each([&](const TensorSpec& spec, Slot& slot) {
     for (int64_t e = 0; e < std::max<int64_t>(spec.experts, 1); ++e) {
-      std::string name = spec.name;
-      if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(e));
+      const std::string name = name_of_expert(spec.name, e);
       const StoredTensor* stored = find("grad." + name);
       ASSERT_TRUE(stored) << name;
       Tensor want = to_f32(*stored);

@@ -4,6 +4,11 @@
 
 namespace linnet {
 
+std::string name_of_expert(std::string pattern, int64_t expert) {
+  const size_t hole = pattern.find("{}");
+  return hole == std::string::npos ? pattern : pattern.replace(hole, 2, std::to_string(expert));
+}
+
 std::vector<int64_t> gguf_row_order(const TensorSpec& spec) {
   std::vector<int64_t> order;
   const int64_t rows = spec.shape[0];

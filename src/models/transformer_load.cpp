@@ -15,9 +15,7 @@ struct Loader {
   bool gguf;
 
   std::string name_of(const TensorSpec& spec, int64_t expert) const {
-    std::string name = gguf ? spec.gguf : spec.name;
-    if (const size_t hole = name.find("{}"); hole != std::string::npos) name.replace(hole, 2, std::to_string(expert));
-    return name;
+    return name_of_expert(gguf ? spec.gguf : spec.name, expert);
   }
 
   // The stored tensor, whose shape must be `shape`.

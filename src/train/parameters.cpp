@@ -16,11 +16,7 @@ Tensor copy_of(const Tensor& tensor) {
 }
 
 std::string part_name(const TensorSpec& spec, size_t part) {
-  std::string name = spec.name;
-  if (const size_t hole = name.find("{}"); hole != std::string::npos) {
-    return name.replace(hole, 2, std::to_string(part));
-  }
-  return spec.stacked ? fmt::format("{}.{}", name, part) : name;
+  return spec.stacked ? fmt::format("{}.{}", spec.name, part) : name_of_expert(spec.name, static_cast<int64_t>(part));
 }
 
 }  // namespace
