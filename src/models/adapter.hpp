@@ -32,8 +32,9 @@ Result<Adapter> parse_adapter(const Json& config, std::span<const StoredTensor> 
 // folder: holds the two files.
 Result<Adapter> read_adapter(const std::filesystem::path& folder);
 
-// Adds every part of `adapter`, times `scale`, to the layers of `model`, packed for the kernels of `ctx`. The adapter
-// is copied. Nothing changes on errors: a module that the model does not have, a shape that does not fit it.
+// Adds every part of `adapter`, times `scale`, to the layers of `model`, packed for the kernels of `ctx`; where
+// those have no layout, the layers share the adapter's numbers. Nothing changes on errors: a module that the model does
+// not have, a shape that does not fit it.
 Status attach_adapter(Context& ctx, Transformer& model, const Adapter& adapter, float scale = 1);
 
 }  // namespace linnet

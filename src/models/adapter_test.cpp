@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <gtest/gtest.h>
 
 #include "autograd/tape.hpp"
 #include "base/json.hpp"
 #include "formats/safetensors.hpp"
 #include "models/model.hpp"
+#include "models/reference_testing.hpp"
 #include "ops/loss.hpp"
 
 namespace linnet {
@@ -28,13 +28,12 @@ struct Case {
 
 std::vector<Case> adapter_cases() {
   std::vector<Case> cases;
-  const fs::path golden = fs::path(LINNET_SOURCE_DIR) / "tests/golden";
+  const fs::path golden = golden_dir();
   for (const auto& entry : fs::directory_iterator(golden / "adapters")) {
     const std::string name = entry.path().filename().string();
     cases.push_back({"golden_" + name, golden / "models" / name, entry.path()});
   }
-  const char* set = std::getenv("LINNET_SHARED");
-  const fs::path shared = (set ? fs::path(set) : fs::path(LINNET_SOURCE_DIR).parent_path() / "shared") / "reference";
+  const fs::path shared = shared_reference_dir();
   if (fs::is_directory(shared)) {
     for (const auto& entry : fs::directory_iterator(shared)) {
       if (!fs::is_directory(entry.path() / "lora")) continue;
@@ -43,25 +42,6 @@ std::vector<Case> adapter_cases() {
   }
   std::sort(cases.begin(), cases.end(), [](const Case& a, const Case& b) { return a.name < b.name; });
   return cases;
-}
-
-template <class T>
-T value(Result<T> result) {
-  if (!result.ok()) throw std::runtime_error(result.error().to_string());
-  return std::move(result).value();
-}
-
-// Largest absolute difference over the largest magnitude of what is wanted.
-double distance(const Tensor& got, const Tensor& want) {
-  EXPECT_EQ(got.elements(), want.elements());
-  double worst = 0;
-  double largest = 1e-30;
-  for (int64_t i = 0; i < std::min(got.elements(), want.elements()); ++i) {
-    const double difference = std::abs(double{got.data<float>()[i]} - want.data<float>()[i]);
-    worst = std::isfinite(difference) ? std::max(worst, difference) : INFINITY;
-    largest = std::max(largest, double{std::abs(want.data<float>()[i])});
-  }
-  return worst / largest;
 }
 
 class AdapterTest : public testing::TestWithParam<Case> {
@@ -151,7 +131,7 @@ INSTANTIATE_TEST_SUITE_P(Models, AdapterTest, testing::ValuesIn(adapter_cases())
 class BadAdapterTest : public testing::Test {
  protected:
   void SetUp() override {
-    const fs::path folder = fs::path(LINNET_SOURCE_DIR) / "tests/golden/adapters/llama";
+    const fs::path folder = golden_dir() / "adapters/llama";
     config_ = value(read_json_file((folder / "adapter_config.json").string()));
     tensors_ = value(open_safetensors(folder / "adapter_model.safetensors")).tensors;
   }
@@ -206,7 +186,7 @@ TEST_F(BadAdapterTest, TensorsMustBePairs) {
 TEST_F(BadAdapterTest, AnotherModelIsRefusedAndLeftAsItWas) {
   ThreadPool pool(1);
   Context ctx(pool, reference_kernels());
-  const fs::path models = fs::path(LINNET_SOURCE_DIR) / "tests/golden/models";
+  const fs::path models = golden_dir() / "models";
   const Adapter adapter = value(parse_adapter(config_, tensors_, "here"));
   for (const char* other : {"gpt2", "llama-biases"}) {
     Transformer model = value(load_transformer(value(describe_model(models / other))));

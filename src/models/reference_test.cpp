@@ -3,7 +3,6 @@
 // tests/golden/models, a second, independent set may lie in ../shared/reference.
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -11,6 +10,7 @@
 #include "base/json.hpp"
 #include "formats/safetensors.hpp"
 #include "models/model.hpp"
+#include "models/reference_testing.hpp"
 #include "ops/loss.hpp"
 
 namespace linnet {
@@ -18,14 +18,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path shared_dir() {
-  const char* set = std::getenv("LINNET_SHARED");
-  return set ? fs::path(set) : fs::path(LINNET_SOURCE_DIR).parent_path() / "shared";
-}
-
 std::vector<fs::path> reference_folders() {
   std::vector<fs::path> folders;
-  for (const fs::path& root : {fs::path(LINNET_SOURCE_DIR) / "tests/golden/models", shared_dir() / "reference"}) {
+  for (const fs::path& root : {golden_dir() / "models", shared_reference_dir()}) {
     if (!fs::is_directory(root)) continue;
     for (const auto& entry : fs::directory_iterator(root)) {
       if (fs::exists(entry.path() / "expected.safetensors")) folders.push_back(entry.path());
@@ -48,28 +43,9 @@ class Reference : public testing::TestWithParam<fs::path> {
     }
   }
 
-  template <class T>
-  static T value(Result<T> result) {
-    if (!result.ok()) throw std::runtime_error(result.error().to_string());
-    return std::move(result).value();
-  }
-
   const StoredTensor* find(const std::string& name) const {
     const auto it = std::find_if(expected_.begin(), expected_.end(), [&](const auto& t) { return t.name == name; });
     return it == expected_.end() ? nullptr : &*it;
-  }
-
-  // Largest absolute difference over the largest magnitude of the expected tensor.
-  static double distance(const Tensor& got, const Tensor& want) {
-    EXPECT_EQ(got.elements(), want.elements());
-    double worst = 0;
-    double largest = 1e-30;
-    for (int64_t i = 0; i < std::min(got.elements(), want.elements()); ++i) {
-      const double difference = std::abs(double{got.data<float>()[i]} - want.data<float>()[i]);
-      worst = std::isfinite(difference) ? std::max(worst, difference) : INFINITY;
-      largest = std::max(largest, double{std::abs(want.data<float>()[i])});
-    }
-    return worst / largest;
   }
 
   // All texts in one batch.

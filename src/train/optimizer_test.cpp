@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <gtest/gtest.h>
 
@@ -12,6 +11,7 @@
 #include "formats/safetensors.hpp"
 #include "models/adapter.hpp"
 #include "models/model.hpp"
+#include "models/reference_testing.hpp"
 #include "ops/loss.hpp"
 #include "train/schedule.hpp"
 
@@ -19,21 +19,6 @@ namespace linnet {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class T>
-T value(Result<T> result) {
-  if (!result.ok()) throw std::runtime_error(result.error().to_string());
-  return std::move(result).value();
-}
-
-fs::path golden() {
-  return fs::path(LINNET_SOURCE_DIR) / "tests/golden";
-}
-
-fs::path reference() {
-  const char* set = std::getenv("LINNET_SHARED");
-  return (set ? fs::path(set) : fs::path(LINNET_SOURCE_DIR).parent_path() / "shared") / "reference";
-}
 
 // A model of a reference folder, and the texts that it learns from.
 struct Lesson {
@@ -83,8 +68,8 @@ constexpr AdamWConfig kConfig{.beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f, .weig
 class GoldenTraining : public testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTraining, LossesNormsAndWeightsAreThoseOfPyTorch) {
-  const Json want = value(read_json_file((golden() / "training" / (GetParam() + ".json")).string()));
-  Lesson lesson(golden() / "models" / GetParam());
+  const Json want = value(read_json_file((golden_dir() / "training" / (GetParam() + ".json")).string()));
+  Lesson lesson(golden_dir() / "models" / GetParam());
   AdamW optimizer(train_all(lesson.model), kConfig);
   const auto steps = static_cast<int64_t>(want["losses"].size());
   const Schedule schedule{.kind = ScheduleKind::kLinear, .rate = 3e-3f, .steps = steps};
@@ -132,10 +117,10 @@ Tensor transpose(const Tensor& matrix) {
 }
 
 TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
-  if (!fs::is_directory(reference())) GTEST_SKIP() << "../shared absent";
+  if (!fs::is_directory(shared_reference_dir())) GTEST_SKIP() << "../shared absent";
   int families = 0;
   int compared = 0;
-  for (const auto& entry : fs::directory_iterator(reference())) {
+  for (const auto& entry : fs::directory_iterator(shared_reference_dir())) {
     if (!fs::exists(entry.path() / "expected.safetensors")) continue;
     const TensorSource expected =
         value(TensorSource::of(value(open_safetensors(entry.path() / "expected.safetensors")).tensors));
@@ -185,7 +170,7 @@ TEST(AdamWTest, OneStepByHand) {
 
 TEST(AdamWTest, ThreadsDoNotChangeABit) {
   const auto run = [](int threads) {
-    Lesson lesson(golden() / "models/llama", threads);
+    Lesson lesson(golden_dir() / "models/llama", threads);
     AdamW optimizer(train_all(lesson.model), kConfig);
     std::vector<float> losses;
     for (int step = 0; step < 3; ++step) {
@@ -201,8 +186,8 @@ TEST(AdamWTest, ThreadsDoNotChangeABit) {
 }
 
 TEST(AdamWTest, OnlyTheAdapterLearns) {
-  Lesson lesson(golden() / "models/llama");
-  const Adapter adapter = value(read_adapter(golden() / "adapters/llama"));
+  Lesson lesson(golden_dir() / "models/llama");
+  const Adapter adapter = value(read_adapter(golden_dir() / "adapters/llama"));
   ASSERT_TRUE(attach_adapter(lesson.ctx, lesson.model, adapter).ok());
   AdamW optimizer(train_adapters(lesson.model), kConfig);
   ASSERT_EQ(optimizer.parameters().size(), 2 * adapter.parts.size());
