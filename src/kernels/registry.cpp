@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "kernels/line_buffer.hpp"
+#include "kernels/matmul.hpp"
 #include "kernels/packed_matrix.hpp"
 
 namespace linnet {
@@ -78,6 +79,16 @@ void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, c
 }
 
 template <const kernels::CpuKernels& kCpu>
+void matmul_f32(ThreadPool& pool, const MatmulCall& call) {
+  kernels::matmul(kCpu.floats->matmul, pool, call);
+}
+
+template <const kernels::CpuKernels& kCpu>
+void matmul_bf16(ThreadPool& pool, const MatmulCall& call) {
+  kernels::matmul(*kCpu.matmul_bf16, pool, call);
+}
+
+template <const kernels::CpuKernels& kCpu>
 KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
@@ -89,20 +100,27 @@ KernelTable table_for(Isa isa) {
                      .state_floats = kCpu.attention->state,
                      .to_half = kCpu.attention->to_half,
                      .to_pairs = kCpu.attention->to_pairs};
+  table.matmul = matmul_f32<kCpu>;
+  if constexpr (kCpu.matmul_bf16 != nullptr) table.matmul_bf16 = matmul_bf16<kCpu>;
   table.rms_norm = kCpu.floats->rms_norm;
   table.silu_mul = kCpu.floats->silu_mul;
   table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;
+  table.silu_mul_vjp = kCpu.floats->silu_mul_vjp;
+  table.gelu_tanh_mul_vjp = kCpu.floats->gelu_tanh_mul_vjp;
+  table.exp_shifted = kCpu.floats->exp_shifted;
   table.peaks = {kCpu.integers->multiply_int8, kCpu.floats->multiply_f32, kCpu.floats->read_lines};
   return table;
 }
 
 #if defined(__x86_64__)
-constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::kFloats, &kernels::avx2::kAttention};
-constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention};
+constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::kFloats, &kernels::avx2::kAttention,
+                                    nullptr};
+constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention, nullptr};
 constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx512::kFloats,
-                                      &kernels::avx512::kAttention};
-constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention};
-constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention};
+                                      &kernels::avx512::kAttention, nullptr};
+constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr};
+constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
+                                          &kernels::avx512bf16::kMatmul};
 #endif
 
 }  // namespace

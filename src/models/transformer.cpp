@@ -6,6 +6,8 @@
 #include <numeric>
 
 #include "base/check.hpp"
+#include "nn/head_loss.hpp"
+#include "ops/loss.hpp"
 #include "ops/norm.hpp"
 #include "ops/op_clock.hpp"
 #include "ops/rope.hpp"
@@ -291,7 +293,7 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   }
   if (config_.final_norm) x = norm(run, -1, Role::kFinalNorm, x);
   output.last_hidden = x;
-  if (config_.has_head) {
+  if (config_.has_head && !batch.logit_rows.empty()) {
     const bool all = static_cast<int64_t>(batch.logit_rows.size()) == batch.rows();
     const Tensor wanted = all ? x : ops::gather_rows(ctx, x, batch.logit_rows);
     output.logits = head().forward(ctx, wanted);
@@ -301,6 +303,21 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
     for (const BatchSequence& s : batch.sequences) cache->commit(s.cache_id, s.rows);
   }
   return output;
+}
+
+Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
+                                 int64_t divisor) const {
+  CHECK(config_.has_head);
+  Batch body = batch;
+  body.logit_rows.clear();
+  TRY_ASSIGN(const ForwardOutput output, forward(ctx, body, nullptr));
+  const Tensor wanted = ops::gather_rows(ctx, output.last_hidden, batch.logit_rows);
+  if (head().adapters.empty() && !wants_grad(head().bias)) {
+    return head_loss(ctx, head(), wanted, config_.final_softcap, targets, divisor);
+  }
+  Tensor logits = head().forward(ctx, wanted);
+  if (config_.final_softcap > 0) logits = ops::softcap(ctx, logits, config_.final_softcap);
+  return ops::cross_entropy(ctx, logits, targets, divisor);
 }
 
 }  // namespace linnet

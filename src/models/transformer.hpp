@@ -40,6 +40,11 @@ class Transformer {
   // Errors: a token outside the vocabulary, positions beyond the context, no room in the cache.
   Result<ForwardOutput> forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden = false) const;
 
+  // The cross-entropy of the rows batch.logit_rows against a target each (ops/loss.hpp), without a cache and without
+  // all logits in memory. divisor > 0 replaces the count of rows that count. Requires a model with a head. Errors: as
+  // forward's without a cache.
+  Result<Tensor> loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets, int64_t divisor = 0) const;
+
   // Repacks every matrix for the kernels of `ctx` and gives back all pages of `files` that no weight reads any more.
   void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
 

@@ -84,19 +84,13 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
                 y.shape());
   Tensor out = ctx.empty(y.shape().with_last(cols_));
   if (ctx.meta()) return out;
-  const int64_t n = y.elements() / rows_;
-  std::fill(out.span<float>().begin(), out.span<float>().end(), 0.0f);
-  ctx.for_rows(n, rows_ * cols_, [&](int64_t begin, int64_t end) {
-    std::vector<float> row(static_cast<size_t>(cols_));
-    for (int64_t o = 0; o < rows_; ++o) {
-      decode_row(o, row.data());
-      for (int64_t r = begin; r < end; ++r) {
-        const float g = y.data<float>()[r * rows_ + o];
-        float* to = out.data<float>() + r * cols_;
-        for (int64_t c = 0; c < cols_; ++c) to[c] += g * row[static_cast<size_t>(c)];
-      }
-    }
-  });
+  const OpTimer timer(ctx, "product back");
+  ops::multiply(ctx, {.m = y.elements() / rows_,
+                      .n = cols_,
+                      .k = rows_,
+                      .a = y.data<float>(),
+                      .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+                      .c = out.data<float>()});
   return out;
 }
 

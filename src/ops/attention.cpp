@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 
+#include "ops/attention_vjp.hpp"
 #include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
 
@@ -206,82 +207,6 @@ BatchBlocks blocks_of_batch(const Tensor& k, const Tensor& v, const Segment& seg
   return blocks;
 }
 
-// Gradients of one row and head, from the definition: p = softmax(s), s = cap(scale * q·k), out = Σ p v.
-// dp = dout·v, ds = p * (dp - Σ p dp), then through the cap and the dot product.
-struct RowGrad {
-  const AttentionParams& params;
-  const AttentionShape& shape;
-  const Tensor &q, &k, &v, &dout;
-  Tensor &dq, &dk, &dv, &dsinks;
-  std::vector<float> p, t, dp;
-
-  void run(const Segment& segment, int64_t head, int64_t r) {
-    const int64_t dim = shape.head_dim;
-    const int64_t kv_head = head / (shape.heads / shape.kv_heads);
-    const int64_t first = first_visible_key(params, r);
-    const int64_t last = params.causal ? r + 1 : segment.rows;
-    const int64_t q_at = ((segment.row_begin + r) * shape.heads + head) * dim;
-    const auto kv_at = [&](int64_t j) { return ((segment.row_begin + j) * shape.kv_heads + kv_head) * dim; };
-    const float* qr = q.data<float>() + q_at;
-    const float* gr = dout.data<float>() + q_at;
-    p.resize(static_cast<size_t>(last));
-    t.resize(static_cast<size_t>(last));
-    dp.resize(static_cast<size_t>(last));
-    const float sink = params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY;
-    float highest = sink;
-    for (int64_t j = first; j < last; ++j) {
-      float dot = 0;
-      for (int64_t d = 0; d < dim; ++d) dot += qr[d] * k.data<float>()[kv_at(j) + d];
-      const float score = capped(dot * params.scale, params.softcap);
-      t[j] = params.softcap > 0 ? score / params.softcap : 0.0f;
-      p[j] = score;
-      highest = std::max(highest, score);
-    }
-    float sum = std::exp(sink - highest);
-    for (int64_t j = first; j < last; ++j) sum += p[j] = std::exp(p[j] - highest);
-    float mean = 0;
-    for (int64_t j = first; j < last; ++j) {
-      p[j] /= sum;
-      float dot = 0;
-      for (int64_t d = 0; d < dim; ++d) {
-        dot += gr[d] * v.data<float>()[kv_at(j) + d];
-        dv.data<float>()[kv_at(j) + d] += p[j] * gr[d];
-      }
-      dp[j] = dot;
-      mean += p[j] * dot;
-    }
-    if (dsinks.defined()) dsinks.data<float>()[head] -= std::exp(sink - highest) / sum * mean;
-    for (int64_t j = first; j < last; ++j) {
-      const float ds = p[j] * (dp[j] - mean) * (1 - t[j] * t[j]) * params.scale;
-      for (int64_t d = 0; d < dim; ++d) {
-        dq.data<float>()[q_at + d] += ds * k.data<float>()[kv_at(j) + d];
-        dk.data<float>()[kv_at(j) + d] += ds * qr[d];
-      }
-    }
-  }
-};
-
-std::vector<Tensor> attention_vjp(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v,
-                                  std::span<const Segment> segments, const AttentionParams& params,
-                                  const Tensor& dout) {
-  const AttentionShape shape{q.dim(1), k.dim(1), q.dim(2)};
-  Tensor dq = ctx.zeros(q.shape());
-  Tensor dk = ctx.zeros(k.shape());
-  Tensor dv = ctx.zeros(v.shape());
-  Tensor dsinks = params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor();
-  const int64_t group = shape.heads / shape.kv_heads;
-  // A key/value head's gradients come from its own query heads alone: no two threads add to the same number.
-  ctx.for_rows(shape.kv_heads, 1 << 20, [&](int64_t begin, int64_t end) {
-    RowGrad row{params, shape, q, k, v, dout, dq, dk, dv, dsinks, {}, {}, {}};
-    for (int64_t head = begin * group; head < end * group; ++head) {
-      for (const Segment& segment : segments) {
-        for (int64_t r = 0; r < segment.rows; ++r) row.run(segment, head, r);
-      }
-    }
-  });
-  return {dq, dk, dv, dsinks};
-}
-
 }  // namespace
 
 Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v, std::span<const Segment> segments,
@@ -304,7 +229,7 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
   ctx.record(
       {q, k, v, params.sinks}, {&out},
       [=, owned = std::vector<Segment>(segments.begin(), segments.end())](Context& back, std::span<const Tensor> dy) {
-        return attention_vjp(back, q, k, v, owned, params, dy[0]);
+        return attention_vjp(back, {q, k, v}, owned, params, dy[0]);
       });
   return out;
 }

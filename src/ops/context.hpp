@@ -47,6 +47,11 @@ class Context {
   Tensor empty(Shape shape) { return empty(DType::kF32, shape); }
   Tensor zeros(Shape shape);
 
+  // What products of float32 matrices are computed in: kF32, or kBF16, where the instruction set has kernels that
+  // round their inputs to it and are faster.
+  void set_compute(DType dtype) { compute_ = dtype; }
+  DType compute() const { return compute_; }
+
   // Null while nothing is to be differentiated.
   void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
   GradRecorder* recorder() const { return recorder_; }
@@ -75,6 +80,7 @@ class Context {
   GradRecorder* recorder_ = nullptr;
   OpClock* clock_ = nullptr;
   Device device_;
+  DType compute_ = DType::kF32;
 };
 
 inline bool wants_grad(const Tensor& tensor) {

@@ -130,6 +130,13 @@ Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
   return out;
 }
 
+float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out) {
+  if (kernels.exp_shifted) return kernels.exp_shifted(x, shift, n, out);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += out[i] = std::exp(x[i] - shift);
+  return static_cast<float>(sum);
+}
+
 namespace {
 
 auto gated_kernel(const KernelTable& kernels, Activation activation) {
@@ -138,15 +145,30 @@ auto gated_kernel(const KernelTable& kernels, Activation activation) {
   return decltype(kernels.silu_mul){nullptr};
 }
 
+auto gated_vjp_kernel(const KernelTable& kernels, Activation activation) {
+  if (activation == Activation::kSilu) return kernels.silu_mul_vjp;
+  if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul_vjp;
+  return decltype(kernels.silu_mul_vjp){nullptr};
+}
+
 std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up,
                               const Tensor& dy) {
   const float* g = gate.data<float>();
   const float* u = up.data<float>();
   const float* d = dy.data<float>();
-  Tensor d_gate = map_numbers(ctx, gate.shape(), kTranscendental,
-                              [=](int64_t i) { return d[i] * u[i] * activate_scalar_grad(activation, g[i]); });
-  Tensor d_up = map_numbers(ctx, up.shape(), kTranscendental,
-                            [=](int64_t i) { return d[i] * activate_scalar(activation, g[i]); });
+  const OpTimer timer(ctx, "gate back");
+  Tensor d_gate = ctx.empty(gate.shape());
+  Tensor d_up = ctx.empty(up.shape());
+  float* dg = d_gate.data<float>();
+  float* du = d_up.data<float>();
+  const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
+  ctx.for_rows(gate.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+    if (kernel) return kernel(g + begin, u + begin, d + begin, end - begin, dg + begin, du + begin);
+    for (int64_t i = begin; i < end; ++i) {
+      dg[i] = d[i] * u[i] * activate_scalar_grad(activation, g[i]);
+      du[i] = d[i] * activate_scalar(activation, g[i]);
+    }
+  });
   return {d_gate, d_up};
 }
 

@@ -24,6 +24,9 @@ Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tens
 // gpt-oss: g = min(gate, limit), u = clamp(up, -limit, limit) -> (u + 1) * g * sigmoid(alpha * g).
 Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit);
 
+// See KernelTable::exp_shifted.
+float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out);
+
 // The reference functions and their derivatives, for kernels and tests.
 float activate_scalar(Activation activation, float x);
 float activate_scalar_grad(Activation activation, float x);

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -43,6 +44,21 @@ class PackedMatrix {
   virtual int64_t bytes() const = 0;
 };
 
+// A product of float32 matrices, row-major: c (M, N) = a · b, or that added to c. `transposed`: stored as the
+// transpose.
+struct MatmulCall {
+  int64_t m = 0;
+  int64_t n = 0;
+  int64_t k = 0;
+  const float* a = nullptr;  // (M, K)
+  bool a_transposed = false;
+  const float* b = nullptr;  // (K, N); null: b_row writes row k of it
+  bool b_transposed = false;
+  std::function<void(int64_t k, float* out)> b_row = nullptr;  // called from several threads
+  float* c = nullptr;
+  bool add = false;
+};
+
 struct KernelTable {
   std::string_view isa = "reference";
 
@@ -54,6 +70,11 @@ struct KernelTable {
   void (*product_together)(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
                            std::span<float* const> y) = nullptr;
 
+  // The bits of a row of c hang on its row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in
+  // float32; null where that is no faster.
+  void (*matmul)(ThreadPool& pool, const MatmulCall& call) = nullptr;
+  void (*matmul_bf16)(ThreadPool& pool, const MatmulCall& call) = nullptr;
+
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
                    float* out) = nullptr;
@@ -61,6 +82,14 @@ struct KernelTable {
   // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
+  // Their gradients, given that of out.
+  void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
+                       float* d_up) = nullptr;
+  void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
+                            float* d_up) = nullptr;
+  // out = e^(x - shift) over n numbers of which none is above the shift; below 2^-126 it may be zero. Returns their
+  // sum. out may be x.
+  float (*exp_shifted)(const float* x, float shift, int64_t n, float* out) = nullptr;
   // What these kernels can be measured against; null as the others.
   PeakLoops peaks;
 };

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
+
+#include "ops/op_clock.hpp"
 
 namespace linnet::ops {
 
@@ -21,22 +24,39 @@ float dot(const float* a, const float* b, int64_t n) {
   return total;
 }
 
-// dW (O, C) = dyᵀ (O, N) · x (N, C), the sum over rows in their order.
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Shape& shape) {
-  Tensor dw = ctx.zeros(shape);
-  const int64_t outs = shape[0];
-  const int64_t cols = shape[1];
-  const int64_t rows = x.elements() / cols;
-  ctx.for_rows(outs, rows * cols, [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      float* row = dw.data<float>() + o * cols;
-      for (int64_t r = 0; r < rows; ++r) {
-        const float g = dy.data<float>()[r * outs + o];
-        const float* xr = x.data<float>() + r * cols;
-        for (int64_t c = 0; c < cols; ++c) row[c] += g * xr[c];
+// Row by row of c, the sum over k in order.
+void multiply_reference(Context& ctx, const MatmulCall& call) {
+  ctx.for_rows(call.m, call.n * call.k, [&](int64_t begin, int64_t end) {
+    std::vector<float> row(static_cast<size_t>(call.n));
+    if (!call.add) std::fill(call.c + begin * call.n, call.c + end * call.n, 0.0f);
+    for (int64_t k = 0; k < call.k; ++k) {
+      if (!call.b) {
+        call.b_row(k, row.data());
+      } else {
+        for (int64_t j = 0; j < call.n; ++j) {
+          row[static_cast<size_t>(j)] = call.b[call.b_transposed ? j * call.k + k : k * call.n + j];
+        }
+      }
+      for (int64_t i = begin; i < end; ++i) {
+        const float a = call.a[call.a_transposed ? k * call.m + i : i * call.k + k];
+        float* c = call.c + i * call.n;
+        for (int64_t j = 0; j < call.n; ++j) c[j] += a * row[static_cast<size_t>(j)];
       }
     }
   });
+}
+
+// dW (O, C) = dyᵀ (O, N) · x (N, C)
+Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Shape& shape) {
+  const OpTimer timer(ctx, "weight grad");
+  Tensor dw = ctx.empty(shape);
+  multiply(ctx, {.m = shape[0],
+                 .n = shape[1],
+                 .k = x.elements() / shape[1],
+                 .a = dy.data<float>(),
+                 .a_transposed = true,
+                 .b = x.data<float>(),
+                 .c = dw.data<float>()});
   return dw;
 }
 
@@ -59,18 +79,11 @@ void product_reference(Context& ctx, const MatrixView& matrix, const float* x, i
   });
 }
 
-void transposed_product_reference(Context& ctx, const MatrixView& matrix, const float* dy, int64_t n, float* dx) {
-  ctx.for_rows(n, matrix.rows * matrix.cols, [&](int64_t begin, int64_t end) {
-    std::vector<float> row(static_cast<size_t>(matrix.cols));
-    std::fill(dx + begin * matrix.cols, dx + end * matrix.cols, 0.0f);
-    for (int64_t o = 0; o < matrix.rows; ++o) {
-      matrix.format->decode(matrix.bytes + o * matrix.row_bytes(), row.data(), matrix.cols);
-      for (int64_t r = begin; r < end; ++r) {
-        const float g = dy[r * matrix.rows + o];
-        for (int64_t c = 0; c < matrix.cols; ++c) dx[r * matrix.cols + c] += g * row[static_cast<size_t>(c)];
-      }
-    }
-  });
+void multiply(Context& ctx, const MatmulCall& call) {
+  const KernelTable& kernels = ctx.kernels();
+  if (ctx.compute() == DType::kBF16 && kernels.matmul_bf16) return kernels.matmul_bf16(ctx.pool(), call);
+  if (kernels.matmul) return kernels.matmul(ctx.pool(), call);
+  multiply_reference(ctx, call);
 }
 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
@@ -78,8 +91,13 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
   if (!ctx.meta()) {
-    transposed_product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(0),
-                                 out.data<float>());
+    const OpTimer timer(ctx, "product back");
+    multiply(ctx, {.m = x.elements() / weight.dim(0),
+                   .n = weight.dim(1),
+                   .k = weight.dim(0),
+                   .a = x.data<float>(),
+                   .b = weight.data<float>(),
+                   .c = out.data<float>()});
   }
   return out;
 }
@@ -89,7 +107,19 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
                 "weight must be (O, C=" + std::to_string(x.dim(-1)) + ")", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(0)));
   if (!ctx.meta()) {
-    product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
+    const OpTimer timer(ctx, "product");
+    const int64_t n = x.elements() / weight.dim(1);
+    if (ctx.kernels().matmul) {
+      multiply(ctx, {.m = n,
+                     .n = weight.dim(0),
+                     .k = weight.dim(1),
+                     .a = x.data<float>(),
+                     .b = weight.data<float>(),
+                     .b_transposed = true,
+                     .c = out.data<float>()});
+    } else {
+      product_reference(ctx, view_of(weight), x.data<float>(), n, out.data<float>());
+    }
   }
   ctx.record({x, weight}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
     return {wants_grad(x) ? matmul(back, dy[0], weight) : Tensor(),

@@ -12,10 +12,10 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight);
 // x: (..., O), weight: (O, C) -> (..., C) = x · weight.
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
 
+// The product that `call` describes, in ctx.compute() where the kernels can.
+void multiply(Context& ctx, const MatmulCall& call);
+
 // The reference of a packed product: y (n, rows) = x (n, cols) · matrixᵀ, the matrix decoded row by row into float32.
 void product_reference(Context& ctx, const MatrixView& matrix, const float* x, int64_t n, float* y);
-
-// The reference of the transposed product: dx (n, cols) = dy (n, rows) · matrix.
-void transposed_product_reference(Context& ctx, const MatrixView& matrix, const float* dy, int64_t n, float* dx);
 
 }  // namespace linnet::ops

@@ -2,20 +2,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+
+#include "ops/elementwise.hpp"
+#include "ops/kernel_table.hpp"
 
 namespace linnet::ops {
 
-namespace {
-
-// log Σ exp(row), in double so that a large vocabulary costs no digits.
-double log_sum_exp(const float* row, int64_t n) {
-  const float highest = *std::max_element(row, row + n);
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) sum += std::exp(double{row[i]} - highest);
-  return std::log(sum) + highest;
+double cross_entropy_row(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale) {
+  if (target == kIgnoreTarget) {
+    std::fill_n(logits, vocab, 0.0f);
+    return 0;
+  }
+  const float highest = *std::max_element(logits, logits + vocab);
+  const double below = double{highest} - logits[target];
+  const float sum = exp_shifted(kernels, logits, highest, vocab, logits);
+  const float each = scale / sum;
+  for (int64_t v = 0; v < vocab; ++v) logits[v] *= each;
+  logits[target] -= scale;
+  return std::log(double{sum}) + below;
 }
-
-}  // namespace
 
 Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor) {
   const int64_t rows = logits.dim(0);
@@ -25,37 +31,29 @@ Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t
   const int64_t counted = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnoreTarget; });
   const auto count = static_cast<double>(std::max<int64_t>(divisor > 0 ? divisor : counted, 1));
   Tensor loss = ctx.zeros({1});
-  if (!ctx.meta()) {
-    double sum = 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      const int32_t target = targets[static_cast<size_t>(r)];
-      if (target == kIgnoreTarget) continue;
-      require_shape(target >= 0 && target < vocab, "cross_entropy",
-                    "target " + std::to_string(target) + " must be a column", logits.shape());
-      const float* row = logits.data<float>() + r * vocab;
-      sum += log_sum_exp(row, vocab) - row[target];
-    }
-    loss.data<float>()[0] = static_cast<float>(sum / count);
+  if (ctx.meta()) {
+    ctx.record({logits}, {&loss},
+               [=](Context& back, std::span<const Tensor>) { return std::vector<Tensor>{back.empty(logits.shape())}; });
+    return loss;
+  }
+  for (const int32_t target : targets) {
+    require_shape(target == kIgnoreTarget || (target >= 0 && target < vocab), "cross_entropy",
+                  "target " + std::to_string(target) + " must be a column", logits.shape());
   }
   // d logits = (softmax - onehot) / count, on the counted rows.
-  ctx.record(
-      {logits}, {&loss},
-      [=, targets = std::vector<int32_t>(targets.begin(), targets.end())](Context& back, std::span<const Tensor> dy) {
-        Tensor dx = back.zeros(logits.shape());
-        const double scale = dy[0].data<float>()[0] / count;
-        back.for_rows(rows, 16 * vocab, [&](int64_t begin, int64_t end) {
-          for (int64_t r = begin; r < end; ++r) {
-            const int32_t target = targets[static_cast<size_t>(r)];
-            if (target == kIgnoreTarget) continue;
-            const float* row = logits.data<float>() + r * vocab;
-            float* out = dx.data<float>() + r * vocab;
-            const double lse = log_sum_exp(row, vocab);
-            for (int64_t v = 0; v < vocab; ++v) out[v] = static_cast<float>(scale * std::exp(row[v] - lse));
-            out[target] -= static_cast<float>(scale);
-          }
-        });
-        return std::vector<Tensor>{dx};
-      });
+  Tensor grad = logits.clone();
+  std::vector<double> losses(targets.size());
+  ctx.for_rows(rows, 16 * vocab, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const auto at = static_cast<size_t>(r);
+      losses[at] = cross_entropy_row(ctx.kernels(), grad.data<float>() + r * vocab, vocab, targets[at],
+                                     static_cast<float>(1 / count));
+    }
+  });
+  loss.data<float>()[0] = static_cast<float>(std::accumulate(losses.begin(), losses.end(), 0.0) / count);
+  ctx.record({logits}, {&loss}, [=](Context& back, std::span<const Tensor> dy) {
+    return std::vector<Tensor>{scale(back, grad, dy[0].data<float>()[0])};
+  });
   return loss;
 }
 

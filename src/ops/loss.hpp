@@ -14,4 +14,8 @@ inline constexpr int32_t kIgnoreTarget = -100;  // as in PyTorch: this row does 
 // batch's).
 Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor = 0);
 
+// One row of it: returns -log softmax(logits)[target], and leaves in `logits` (V) its gradient times `scale`. A row
+// that does not count gives zero and zeros.
+double cross_entropy_row(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale);
+
 }  // namespace linnet::ops

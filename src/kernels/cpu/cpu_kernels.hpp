@@ -86,6 +86,19 @@ struct CpuAttention {
   void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);  // null without kBF16Pairs
 };
 
+// Products of two float matrices, both packed for it: tiles of (rows, cols) numbers.
+struct MatmulKernels {
+  int rows;
+  int cols;
+  // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride; columns from `count`
+  // on become zero. Takes at most 4 k * width bytes.
+  void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
+               std::byte* out);
+  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
+  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
+};
+inline constexpr int64_t kMostTileFloats = 12 * 32;  // rows * cols of any MatmulKernels
+
 // Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
 inline constexpr int kPeakSums = 6;
 
@@ -97,6 +110,7 @@ struct IntegerKernels {
 
 struct FloatKernels {
   FloatProduct f32, f16, bf16;
+  MatmulKernels matmul;
   // out: `groups` groups of x, in one or two terms each. A group with an infinity or NaN becomes NaN; one below 2^-112
   // becomes zero.
   void (*quantise[kMostTerms])(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
@@ -104,6 +118,9 @@ struct FloatKernels {
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
+  void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
+  float (*exp_shifted)(const float* x, float shift, int64_t n, float* out);
   int64_t (*multiply_f32)(int64_t rounds);  // for PeakLoops
   void (*read_lines)(const std::byte* lines, int64_t count);
 };
@@ -127,12 +144,14 @@ extern const IntegerKernels kIntegers;
 }
 namespace avx512bf16 {
 extern const CpuAttention kAttention;
-}
+extern const MatmulKernels kMatmul;
+}  // namespace avx512bf16
 
 struct CpuKernels {
   const IntegerKernels* integers;
   const FloatKernels* floats;
   const CpuAttention* attention;
+  const MatmulKernels* matmul_bf16;  // null without such instructions
 };
 
 }  // namespace linnet::kernels

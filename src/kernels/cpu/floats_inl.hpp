@@ -4,6 +4,7 @@
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/float_inl.hpp"
 #include "kernels/cpu/float_peak_inl.hpp"
+#include "kernels/cpu/matmul_inl.hpp"
 #include "kernels/cpu/quantise_inl.hpp"
 #include "kernels/cpu/row_ops_inl.hpp"
 
@@ -13,10 +14,14 @@ constexpr FloatKernels kFloats{
     .f32 = float_product<FloatFormat::kF32>,
     .f16 = float_product<FloatFormat::kF16>,
     .bf16 = float_product<FloatFormat::kBF16>,
+    .matmul = {kMatmulRows, kMatmulCols, pack_floats, multiply_tile},
     .quantise = {quantise<1>, quantise<2>},
     .rms_norm = rms_norm,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,
+    .silu_mul_vjp = gate_vjp<Silu>,
+    .gelu_tanh_mul_vjp = gate_vjp<GeluTanh>,
+    .exp_shifted = exp_shifted,
     .multiply_f32 = multiply_f32,
     .read_lines = read_lines,
 };

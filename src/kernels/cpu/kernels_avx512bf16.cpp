@@ -4,3 +4,10 @@
 #include "kernels/cpu/math_inl.hpp"
 // After the maths that it uses.
 #include "kernels/cpu/attention_inl.hpp"
+#include "kernels/cpu/matmul_pairs_inl.hpp"
+
+namespace linnet::kernels::avx512bf16 {
+
+constexpr MatmulKernels kMatmul{kMatmulRows, kMatmulCols, pack_pairs, multiply_tile_pairs};
+
+}  // namespace linnet::kernels::avx512bf16

@@ -63,15 +63,38 @@ LINNET_INLINE F32 sigmoid(F32 x) {
   return div(set1(1.0f), add(set1(1.0f), exp(negated(x))));
 }
 
+// An activation x * gate(x), where gate is a sigmoid, and its derivative.
+struct ValueAndSlope {
+  F32 value;
+  F32 slope;
+};
+
 struct Silu {
   static LINNET_INLINE F32 of(F32 x) { return mul(x, sigmoid(x)); }
+  // s + x s (1 - s)
+  static LINNET_INLINE ValueAndSlope with_slope(F32 x) {
+    const F32 s = sigmoid(x);
+    const F32 value = mul(x, s);
+    return {value, fmadd(value, sub(set1(1.0f), s), s)};
+  }
 };
 
 // x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
 struct GeluTanh {
-  static LINNET_INLINE F32 of(F32 x) {
-    const F32 cubic = fmadd(mul(mul(x, x), x), set1(0.044715f), x);
-    return mul(x, sigmoid(mul(cubic, set1(2 * 0.7978845608028654f))));
+  static constexpr float kCubic = 0.044715f;
+  static constexpr float kTwice = 2 * 0.7978845608028654f;
+
+  static LINNET_INLINE F32 gate(F32 x) {
+    const F32 cubic = fmadd(mul(mul(x, x), x), set1(kCubic), x);
+    return sigmoid(mul(cubic, set1(kTwice)));
+  }
+  static LINNET_INLINE F32 of(F32 x) { return mul(x, gate(x)); }
+  // s + x s (1 - s) d(2 u)/dx
+  static LINNET_INLINE ValueAndSlope with_slope(F32 x) {
+    const F32 s = gate(x);
+    const F32 value = mul(x, s);
+    const F32 inner = mul(set1(kTwice), fmadd(mul(x, x), set1(3 * kCubic), set1(1.0f)));
+    return {value, fmadd(mul(value, sub(set1(1.0f), s)), inner, s)};
   }
 };
 

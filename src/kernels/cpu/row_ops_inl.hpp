@@ -51,5 +51,32 @@ void gate(const float* gates, const float* up, int64_t n, float* out) {
   }
 }
 
+// Gradients of activation(gate) * up: through both, given that of the result.
+template <class Activation>
+void gate_vjp(const float* gates, const float* up, const float* dy, int64_t n, float* d_gates, float* d_up) {
+  for (int64_t i = 0; i < n; i += 16) {
+    const int64_t count = n - i < 16 ? n - i : 16;
+    const ValueAndSlope at = Activation::with_slope(load_first(gates + i, count));
+    const F32 g = load_first(dy + i, count);
+    store_first(d_gates + i, count, mul(mul(g, load_first(up + i, count)), at.slope));
+    store_first(d_up + i, count, mul(g, at.value));
+  }
+}
+
+float exp_shifted(const float* x, float shift, int64_t n, float* out) {
+  F32 sum = zero();
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const F32 e = exp_below_one(sub(load(x + i), set1(shift)));
+    store(out + i, e);
+    sum = add(sum, e);
+  }
+  if (i < n) {
+    store_first(out + i, n - i, exp_below_one(sub(load_first(x + i, n - i), set1(shift))));
+    sum = add(sum, load_first(out + i, n - i));
+  }
+  return reduce_add(sum);
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

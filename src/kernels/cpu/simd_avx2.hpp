@@ -33,6 +33,9 @@ template <int kBits>
 inline constexpr int kRowTile = kBits <= 4 ? 3 : 2;
 inline constexpr int kPanelTile = 1;
 inline constexpr int kFloatRowTile = 6;
+// A tile of a product of floats: rows, and vectors of columns.
+inline constexpr int kMatmulRows = 6;
+inline constexpr int kMatmulVecs = 1;
 // Queries and registers of keys or dimensions in one tile of attention.
 inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 1;

@@ -38,6 +38,9 @@ inline constexpr int kRowTile = kBits <= 6 ? 4 : 2;
 #endif
 inline constexpr int kPanelTile = 2;
 inline constexpr int kFloatRowTile = 12;
+// A tile of a product of floats: rows, and registers of columns.
+inline constexpr int kMatmulRows = 12;
+inline constexpr int kMatmulVecs = 2;
 // Queries and registers of keys or dimensions in one tile of attention.
 inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 4;

@@ -1,0 +1,12 @@
+// Products of float matrices that change as often as they are used: what training does. Thread safety: as the pool's.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "ops/kernel_table.hpp"
+
+namespace linnet::kernels {
+
+// See KernelTable::matmul.
+void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
+
+}  // namespace linnet::kernels

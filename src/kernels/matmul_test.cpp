@@ -1,0 +1,118 @@
+// Products of float matrices on every instruction set of this machine, against sums in double.
+#include "kernels/kernels_testing.hpp"
+
+namespace linnet {
+namespace {
+
+struct Sizes {
+  int64_t m;
+  int64_t n;
+  int64_t k;
+};
+
+// Below, at and above tiles, panels and blocks of k and of rows.
+const std::vector<Sizes> kSizes = {{1, 1, 1},   {5, 3, 7},      {12, 32, 256}, {13, 33, 257}, {6, 16, 2},
+                                   {64, 9, 65}, {25, 100, 600}, {3100, 8, 33}, {0, 4, 4},     {4, 5, 0}};
+
+std::vector<float> transposed(const std::vector<float>& x, int64_t rows, int64_t cols) {
+  std::vector<float> out(x.size());
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out[static_cast<size_t>(c * rows + r)] = x[static_cast<size_t>(r * cols + c)];
+  }
+  return out;
+}
+
+using Matmul = void (*)(ThreadPool&, const MatmulCall&);
+
+class MatmulTest : public testing::TestWithParam<Isa> {
+ protected:
+  struct Product {
+    std::string name;
+    Matmul run;
+    double tolerance;  // of the sum of magnitudes
+  };
+  static std::vector<Product> products() {
+    const KernelTable& table = kernel_table(GetParam());
+    std::vector<Product> all{{"f32", table.matmul, 1e-6}};
+    if (table.matmul_bf16) all.push_back({"bf16", table.matmul_bf16, 1.0 / 128});
+    return all;
+  }
+};
+
+struct Case {
+  Sizes s;
+  std::vector<float> a, b, c;
+  explicit Case(const Sizes& sizes)
+      : s(sizes), a(random_floats(s.m * s.k, 1)), b(random_floats(s.k * s.n, 2)), c(random_floats(s.m * s.n, 3)) {}
+
+  void expect_near(const std::vector<float>& got, bool add, double tolerance) const {
+    for (int64_t i = 0; i < s.m; ++i) {
+      for (int64_t j = 0; j < s.n; ++j) {
+        double sum = add ? c[static_cast<size_t>(i * s.n + j)] : 0;
+        double size = std::abs(sum);
+        for (int64_t k = 0; k < s.k; ++k) {
+          const double term = double{a[static_cast<size_t>(i * s.k + k)]} * b[static_cast<size_t>(k * s.n + j)];
+          sum += term;
+          size += std::abs(term);
+        }
+        ASSERT_NEAR(got[static_cast<size_t>(i * s.n + j)], sum, tolerance * size) << i << ", " << j;
+      }
+    }
+  }
+};
+
+TEST_P(MatmulTest, IsTheSumOfProducts) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(2);
+  for (const Product& product : products()) {
+    for (const Sizes& s : kSizes) {
+      const Case data(s);
+      const std::vector<float> at = transposed(data.a, s.m, s.k);
+      const std::vector<float> bt = transposed(data.b, s.k, s.n);
+      for (int way = 0; way < 16; ++way) {
+        SCOPED_TRACE(testing::Message() << product.name << " " << s.m << " x " << s.n << " x " << s.k << ", " << way);
+        std::vector<float> c = data.c;
+        MatmulCall call{.m = s.m, .n = s.n, .k = s.k, .c = c.data()};
+        call.a_transposed = (way & 1) != 0;
+        call.a = call.a_transposed ? at.data() : data.a.data();
+        call.b_transposed = (way & 2) != 0;
+        call.b = call.b_transposed ? bt.data() : data.b.data();
+        call.add = (way & 4) != 0;
+        if ((way & 8) != 0) {
+          call.b = nullptr;
+          call.b_row = [&](int64_t k, float* out) { std::copy_n(data.b.data() + k * s.n, s.n, out); };
+        }
+        product.run(pool, call);
+        data.expect_near(c, call.add, product.tolerance);
+        if (HasFatalFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(MatmulTest, ARowHasTheSameBitsBesideAnyOthersOnAnyThreads) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const Sizes s{50, 70, 530};
+  const Case data(s);
+  for (const Product& product : products()) {
+    std::vector<float> all(data.c.size());
+    ThreadPool one(1);
+    product.run(one, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = all.data()});
+    ThreadPool three(3);
+    std::vector<float> again(data.c.size());
+    product.run(three, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = again.data()});
+    EXPECT_TRUE(same_bits(all, again)) << product.name;
+    std::vector<float> row(static_cast<size_t>(s.n));
+    for (const int64_t r : {0, 11, 49}) {
+      product.run(three,
+                  {.m = 1, .n = s.n, .k = s.k, .a = data.a.data() + r * s.k, .b = data.b.data(), .c = row.data()});
+      EXPECT_TRUE(same_bits(row, std::span(all).subspan(static_cast<size_t>(r * s.n), row.size()))) << product.name;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isas, MatmulTest, testing::ValuesIn(kernel_isas()),
+                         [](const auto& param) { return std::string(isa_name(param.param)); });
+
+}  // namespace
+}  // namespace linnet

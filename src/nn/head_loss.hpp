@@ -1,0 +1,16 @@
+// The head and its loss in one: logits exist for a few rows at a time, never for all.
+#pragma once
+
+#include <span>
+
+#include "nn/linear.hpp"
+
+namespace linnet {
+
+// The cross_entropy of softcap(head(x)) (ops/loss.hpp), its gradients computed beside it. x: (N, C), targets: N ids ->
+// (1). softcap: 0 for none. Differentiable in x, and in the head's weight when it asks for it.
+// Requires a head without adapters, whose bias, if any, asks for no gradient.
+Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softcap, std::span<const int32_t> targets,
+                 int64_t divisor);
+
+}  // namespace linnet

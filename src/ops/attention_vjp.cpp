@@ -1,0 +1,212 @@
+#include "ops/attention_vjp.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/kernel_table.hpp"
+#include "ops/linear.hpp"
+#include "ops/op_clock.hpp"
+
+namespace linnet::ops {
+
+namespace {
+
+// With p = softmax(s), s = cap(scale * q·k), out = Σ p v:
+//   dv = p dout,  dp = dout·v,  ds = p * (dp - Σ p dp),  then through the cap and the dot product.
+struct Gradients {
+  Tensor dq, dk, dv, dsinks;
+};
+
+// A row's weights and the gradients of its scores, in place: scores (before the cap) and dp of the keys that it sees.
+struct RowGrad {
+  const AttentionParams& params;
+  const KernelTable& kernels;
+  float sink;                 // -infinity where there is none
+  std::vector<float> slopes;  // of the cap
+
+  // scores becomes p, dp becomes ds. Returns d sink.
+  float run(float* scores, float* dp, int64_t n) {
+    float highest = sink;
+    for (int64_t j = 0; j < n; ++j) {
+      scores[j] *= params.scale;
+      if (params.softcap > 0) scores[j] = params.softcap * std::tanh(scores[j] / params.softcap);
+      highest = std::max(highest, scores[j]);
+    }
+    slopes.resize(params.softcap > 0 ? static_cast<size_t>(n) : 0);
+    for (size_t j = 0; j < slopes.size(); ++j) {
+      const float t = scores[j] / params.softcap;
+      slopes[j] = 1 - t * t;
+    }
+    const float sink_weight = std::exp(sink - highest);
+    const float sum = sink_weight + exp_shifted(kernels, scores, highest, n, scores);
+    float mean = 0;
+    for (int64_t j = 0; j < n; ++j) {
+      scores[j] /= sum;
+      mean += scores[j] * dp[j];
+    }
+    for (int64_t j = 0; j < n; ++j) dp[j] = scores[j] * (dp[j] - mean) * params.scale;
+    for (size_t j = 0; j < slopes.size(); ++j) dp[j] *= slopes[j];
+    return -sink_weight / sum * mean;
+  }
+};
+
+// Rows [begin, begin + count) of one head of a tensor (N, heads, D), contiguous.
+class HeadRows {
+ public:
+  HeadRows(const Tensor& tensor, int64_t head) : tensor_(tensor), head_(head), dim_(tensor.dim(2)) {}
+
+  void gather(int64_t begin, int64_t count) {
+    numbers.resize(static_cast<size_t>(count * dim_));
+    for (int64_t r = 0; r < count; ++r) std::copy_n(at(begin + r), dim_, numbers.data() + r * dim_);
+  }
+
+  std::vector<float> numbers;
+
+ private:
+  const float* at(int64_t row) const { return tensor_.data<float>() + (row * tensor_.dim(1) + head_) * dim_; }
+
+  const Tensor& tensor_;
+  int64_t head_;
+  int64_t dim_;
+};
+
+// Adds rows of one head to where they belong in a tensor (N, heads, D).
+void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, int64_t head, Tensor& to) {
+  const int64_t dim = to.dim(2);
+  for (int64_t r = 0; r < count; ++r) {
+    float* out = to.data<float>() + ((begin + r) * to.dim(1) + head) * dim;
+    for (int64_t d = 0; d < dim; ++d) out[d] += rows[static_cast<size_t>(r * dim + d)];
+  }
+}
+
+// One segment's heads that share one key/value head.
+class HeadGrad {
+ public:
+  HeadGrad(Context& ctx, const AttentionInputs& in, const AttentionParams& params, const Tensor& dout,
+           const Segment& segment, int64_t kv_head, Gradients& grads, float* dsinks)
+      : ctx_(ctx),
+        in_(in),
+        params_(params),
+        dout_(dout),
+        segment_(segment),
+        kv_head_(kv_head),
+        dim_(in.q.dim(2)),
+        grads_(grads),
+        dsinks_(dsinks),
+        k_(in.k, kv_head),
+        v_(in.v, kv_head),
+        dk_(static_cast<size_t>(segment.rows * dim_)),
+        dv_(static_cast<size_t>(segment.rows * dim_)) {
+    k_.gather(segment.row_begin, segment.rows);
+    v_.gather(segment.row_begin, segment.rows);
+  }
+
+  void run() {
+    constexpr int64_t kRows = 96;
+    const int64_t group = in_.q.dim(1) / in_.k.dim(1);
+    for (int64_t head = kv_head_ * group; head < (kv_head_ + 1) * group; ++head) {
+      for (int64_t row = 0; row < segment_.rows; row += kRows) block(head, row, std::min(row + kRows, segment_.rows));
+    }
+    scatter_add(dk_, segment_.row_begin, segment_.rows, kv_head_, grads_.dk);
+    scatter_add(dv_, segment_.row_begin, segment_.rows, kv_head_, grads_.dv);
+  }
+
+ private:
+  // Rows [begin, end) of the segment, and the keys [first, last) that one of them sees.
+  void block(int64_t head, int64_t begin, int64_t end) {
+    const int64_t rows = end - begin;
+    const int64_t first = first_visible_key(params_, begin);
+    const int64_t keys = (params_.causal ? end : segment_.rows) - first;
+    HeadRows q(in_.q, head);
+    HeadRows dout(dout_, head);
+    q.gather(segment_.row_begin + begin, rows);
+    dout.gather(segment_.row_begin + begin, rows);
+    const float* k = k_.numbers.data() + first * dim_;
+    const float* v = v_.numbers.data() + first * dim_;
+    std::vector<float> p(static_cast<size_t>(rows * keys));   // (rows, keys): first the scores
+    std::vector<float> ds(static_cast<size_t>(rows * keys));  // (rows, keys): first dp
+    multiply(ctx_,
+             {.m = rows, .n = keys, .k = dim_, .a = q.numbers.data(), .b = k, .b_transposed = true, .c = p.data()});
+    multiply(ctx_,
+             {.m = rows, .n = keys, .k = dim_, .a = dout.numbers.data(), .b = v, .b_transposed = true, .c = ds.data()});
+    soften(head, begin, end, first, keys, p.data(), ds.data());
+    std::vector<float> dq(static_cast<size_t>(rows * dim_));
+    multiply(ctx_, {.m = rows, .n = dim_, .k = keys, .a = ds.data(), .b = k, .c = dq.data()});
+    scatter_add(dq, segment_.row_begin + begin, rows, head, grads_.dq);
+    multiply(ctx_, {.m = keys,
+                    .n = dim_,
+                    .k = rows,
+                    .a = ds.data(),
+                    .a_transposed = true,
+                    .b = q.numbers.data(),
+                    .c = dk_.data() + first * dim_,
+                    .add = true});
+    multiply(ctx_, {.m = keys,
+                    .n = dim_,
+                    .k = rows,
+                    .a = p.data(),
+                    .a_transposed = true,
+                    .b = dout.numbers.data(),
+                    .c = dv_.data() + first * dim_,
+                    .add = true});
+  }
+
+  // Scores and dp (rows, keys) to weights and gradients of scores, both zero where a row does not see a key.
+  void soften(int64_t head, int64_t begin, int64_t end, int64_t first, int64_t keys, float* p, float* ds) {
+    RowGrad grad{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head] : -INFINITY, {}};
+    for (int64_t r = begin; r < end; ++r, p += keys, ds += keys) {
+      const int64_t from = first_visible_key(params_, r) - first;
+      const int64_t to = (params_.causal ? r + 1 : segment_.rows) - first;
+      const float dsink = grad.run(p + from, ds + from, to - from);
+      if (dsinks_) dsinks_[head] += dsink;
+      for (float* row : {p, ds}) {
+        std::fill(row, row + from, 0.0f);
+        std::fill(row + to, row + keys, 0.0f);
+      }
+    }
+  }
+
+  Context& ctx_;
+  const AttentionInputs& in_;
+  const AttentionParams& params_;
+  const Tensor& dout_;
+  const Segment& segment_;
+  int64_t kv_head_;
+  int64_t dim_;
+  Gradients& grads_;
+  float* dsinks_;  // (H), or null
+  HeadRows k_;
+  HeadRows v_;
+  std::vector<float> dk_;  // (segment rows, D)
+  std::vector<float> dv_;
+};
+
+}  // namespace
+
+std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
+                                  const AttentionParams& params, const Tensor& dout) {
+  const OpTimer timer(ctx, "attention back");
+  Gradients grads{ctx.zeros(in.q.shape()), ctx.zeros(in.k.shape()), ctx.zeros(in.v.shape()),
+                  params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor()};
+  const int64_t kv_heads = in.k.dim(1);
+  const auto count = static_cast<int64_t>(segments.size());
+  int64_t work = 1;
+  for (const Segment& segment : segments) work += segment.rows * segment.rows * in.q.dim(1) * in.q.dim(2);
+  std::vector<float> dsinks(grads.dsinks.defined() ? static_cast<size_t>(count * in.q.dim(1)) : 0);
+  // A key/value head's gradients come from its own query heads and segment alone: no two threads add to one number.
+  const int64_t tasks = kv_heads * count;
+  ctx.for_rows(tasks, work / std::max<int64_t>(tasks, 1), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t s = task / kv_heads;
+      float* sinks = dsinks.empty() ? nullptr : dsinks.data() + s * in.q.dim(1);
+      HeadGrad(ctx, in, params, dout, segments[static_cast<size_t>(s)], task % kv_heads, grads, sinks).run();
+    }
+  });
+  for (size_t i = 0; i < dsinks.size(); ++i) {
+    grads.dsinks.data<float>()[static_cast<int64_t>(i) % in.q.dim(1)] += dsinks[i];
+  }
+  return {grads.dq, grads.dk, grads.dv, grads.dsinks};
+}
+
+}  // namespace linnet::ops
