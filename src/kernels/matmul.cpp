@@ -1,7 +1,6 @@
 #include "kernels/matmul.hpp"
 
 #include <algorithm>
-#include <vector>
 
 #include "kernels/line_buffer.hpp"
 
@@ -17,6 +16,14 @@ constexpr int64_t kRowsAtOnce = 3072;
 
 int64_t whole(int64_t count, int64_t unit) {
   return (count + unit - 1) / unit;
+}
+
+constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
+
+// Of the rows of a that are packed at once.
+int64_t packed_bytes(const MatmulCall& call) {
+  constexpr int64_t kMostRowsOfATile = 12;
+  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * kDepth * kFloatBytes;
 }
 
 // One block of k and of rows: c[begin, begin + rows) (+)= a · b over [k_begin, k_begin + depth).
@@ -35,10 +42,9 @@ class Product {
         pool_(pool),
         call_(call),
         panels_(whole(call.n, kernels.cols)),
-        a_panel_bytes_(kDepth * kernels.rows * static_cast<int64_t>(sizeof(float))),
-        a_(whole(std::min(call.m, kRowsAtOnce), kernels.rows) * a_panel_bytes_) {
-    if (!call.b) decoded_.resize(static_cast<size_t>(std::min(call.k, kDepth) * call.n));
-  }
+        a_panel_bytes_(kDepth * kernels.rows * kFloatBytes),
+        a_(call.workspace),
+        decoded_(reinterpret_cast<float*>(call.workspace + packed_bytes(call))) {}
 
   void run(const Block& block) {
     pack_a(block);
@@ -52,7 +58,7 @@ class Product {
     const int64_t work = run * kernels_.rows * kernels_.cols * block.depth;
     pool_.parallel_for(panels_ * parts, std::max<int64_t>(1, kWorthAThread / work),
                        [&](int64_t begin, int64_t end, int) {
-                         LineBuffer b(kDepth * kernels_.cols * static_cast<int64_t>(sizeof(float)));
+                         LineBuffer b(kDepth * kernels_.cols * kFloatBytes);
                          for (int64_t task = begin; task < end; ++task) {
                            const int64_t first = task % parts * run;
                            multiply(block, task / parts, first, std::min(first + run, tiles), b.data());
@@ -69,8 +75,7 @@ class Product {
       for (int64_t t = begin; t < end; ++t) {
         const int64_t row = t * kernels_.rows;
         kernels_.pack(call_.a + (block.row + row) * row_stride + block.k * k_stride, k_stride, row_stride, block.depth,
-                      std::min<int64_t>(kernels_.rows, block.rows - row), kernels_.rows,
-                      a_.data() + t * a_panel_bytes_);
+                      std::min<int64_t>(kernels_.rows, block.rows - row), kernels_.rows, a_ + t * a_panel_bytes_);
       }
     });
   }
@@ -78,7 +83,7 @@ class Product {
   void decode_b(const Block& block) {
     constexpr int64_t kRowsWorthAThread = 16;
     pool_.parallel_for(block.depth, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      for (int64_t i = begin; i < end; ++i) call_.b_row(block.k + i, decoded_.data() + i * call_.n);
+      for (int64_t i = begin; i < end; ++i) call_.b_row(block.k + i, decoded_ + i * call_.n);
     });
   }
 
@@ -88,10 +93,10 @@ class Product {
     const int64_t cols = std::min<int64_t>(kernels_.cols, call_.n - col);
     const int64_t k_stride = call_.b && call_.b_transposed ? 1 : call_.n;
     const int64_t col_stride = call_.b && call_.b_transposed ? call_.k : 1;
-    const float* from = call_.b ? call_.b + block.k * k_stride : decoded_.data();
+    const float* from = call_.b ? call_.b + block.k * k_stride : decoded_;
     kernels_.pack(from + col * col_stride, k_stride, col_stride, block.depth, cols, kernels_.cols, b);
     for (int64_t t = first; t < last; ++t) {
-      const std::byte* a = a_.data() + t * a_panel_bytes_;
+      const std::byte* a = a_ + t * a_panel_bytes_;
       float* c = call_.c + (block.row + t * kernels_.rows) * call_.n + col;
       const int64_t rows = std::min<int64_t>(kernels_.rows, block.rows - t * kernels_.rows);
       if (rows == kernels_.rows && cols == kernels_.cols) {
@@ -116,11 +121,15 @@ class Product {
   const MatmulCall& call_;
   int64_t panels_;  // of b
   int64_t a_panel_bytes_;
-  LineBuffer a_;
-  std::vector<float> decoded_;  // rows of b, where they must be fetched
+  std::byte* a_;    // packed
+  float* decoded_;  // rows of b, where they must be fetched
 };
 
 }  // namespace
+
+int64_t matmul_workspace(const MatmulCall& call) {
+  return packed_bytes(call) + (call.b ? 0 : std::min(call.k, kDepth) * call.n * kFloatBytes);
+}
 
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
   if (call.m == 0 || call.n == 0) return;

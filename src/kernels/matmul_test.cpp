@@ -37,6 +37,11 @@ class MatmulTest : public testing::TestWithParam<Isa> {
     if (table.matmul_bf16) all.push_back({"bf16", table.matmul_bf16, 1.0 / 128});
     return all;
   }
+  static void run(const Product& product, ThreadPool& pool, MatmulCall call) {
+    Tensor workspace = Tensor::empty(DType::kU8, {kernel_table(GetParam()).matmul_workspace(call)});
+    call.workspace = workspace.raw();
+    product.run(pool, call);
+  }
 };
 
 struct Case {
@@ -82,7 +87,7 @@ TEST_P(MatmulTest, IsTheSumOfProducts) {
           call.b = nullptr;
           call.b_row = [&](int64_t k, float* out) { std::copy_n(data.b.data() + k * s.n, s.n, out); };
         }
-        product.run(pool, call);
+        run(product, pool, call);
         data.expect_near(c, call.add, product.tolerance);
         if (HasFatalFailure()) return;
       }
@@ -97,15 +102,15 @@ TEST_P(MatmulTest, ARowHasTheSameBitsBesideAnyOthersOnAnyThreads) {
   for (const Product& product : products()) {
     std::vector<float> all(data.c.size());
     ThreadPool one(1);
-    product.run(one, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = all.data()});
+    run(product, one, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = all.data()});
     ThreadPool three(3);
     std::vector<float> again(data.c.size());
-    product.run(three, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = again.data()});
+    run(product, three, {.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b = data.b.data(), .c = again.data()});
     EXPECT_TRUE(same_bits(all, again)) << product.name;
     std::vector<float> row(static_cast<size_t>(s.n));
     for (const int64_t r : {0, 11, 49}) {
-      product.run(three,
-                  {.m = 1, .n = s.n, .k = s.k, .a = data.a.data() + r * s.k, .b = data.b.data(), .c = row.data()});
+      run(product, three,
+          {.m = 1, .n = s.n, .k = s.k, .a = data.a.data() + r * s.k, .b = data.b.data(), .c = row.data()});
       EXPECT_TRUE(same_bits(row, std::span(all).subspan(static_cast<size_t>(r * s.n), row.size()))) << product.name;
     }
   }

@@ -101,6 +101,7 @@ KernelTable table_for(Isa isa) {
                      .to_half = kCpu.attention->to_half,
                      .to_pairs = kCpu.attention->to_pairs};
   table.matmul = matmul_f32<kCpu>;
+  table.matmul_workspace = kernels::matmul_workspace;
   if constexpr (kCpu.matmul_bf16 != nullptr) table.matmul_bf16 = matmul_bf16<kCpu>;
   table.rms_norm = kCpu.floats->rms_norm;
   table.silu_mul = kCpu.floats->silu_mul;

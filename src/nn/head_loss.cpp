@@ -15,9 +15,9 @@ namespace linnet {
 
 namespace {
 
-// Rows whose logits take about 32 MB.
+// Rows whose logits take about 64 MB.
 int64_t rows_at_once(int64_t vocab) {
-  constexpr int64_t kNumbers = 1 << 23;
+  constexpr int64_t kNumbers = 1 << 24;
   constexpr int64_t kLeast = 48;
   return std::max(kLeast, kNumbers / std::max<int64_t>(vocab, 1));
 }

@@ -9,8 +9,8 @@ namespace {
 Tensor finish(Context& ctx, const Linear& layer, const Tensor& x, Tensor y) {
   if (layer.bias.defined()) y = ops::add(ctx, y, layer.bias);
   for (const Lora& lora : layer.adapters) {
-    const Tensor change = lora.b.product(ctx, lora.a.product(ctx, x));
-    y = ops::add(ctx, y, lora.scale == 1 ? change : ops::scale(ctx, change, lora.scale));
+    const Tensor low = lora.a.product(ctx, x);  // (..., R): scaled here, where it is small
+    y = ops::add(ctx, y, lora.b.product(ctx, lora.scale == 1 ? low : ops::scale(ctx, low, lora.scale)));
   }
   return y;
 }

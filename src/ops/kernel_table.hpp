@@ -57,6 +57,7 @@ struct MatmulCall {
   std::function<void(int64_t k, float* out)> b_row = nullptr;  // called from several threads
   float* c = nullptr;
   bool add = false;
+  std::byte* workspace = nullptr;  // matmul_workspace(call) bytes, on a cache line
 };
 
 struct KernelTable {
@@ -74,6 +75,7 @@ struct KernelTable {
   // float32; null where that is no faster.
   void (*matmul)(ThreadPool& pool, const MatmulCall& call) = nullptr;
   void (*matmul_bf16)(ThreadPool& pool, const MatmulCall& call) = nullptr;
+  int64_t (*matmul_workspace)(const MatmulCall& call) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,

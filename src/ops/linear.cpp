@@ -81,9 +81,12 @@ void product_reference(Context& ctx, const MatrixView& matrix, const float* x, i
 
 void multiply(Context& ctx, const MatmulCall& call) {
   const KernelTable& kernels = ctx.kernels();
-  if (ctx.compute() == DType::kBF16 && kernels.matmul_bf16) return kernels.matmul_bf16(ctx.pool(), call);
-  if (kernels.matmul) return kernels.matmul(ctx.pool(), call);
-  multiply_reference(ctx, call);
+  if (!kernels.matmul) return multiply_reference(ctx, call);
+  Tensor workspace = ctx.empty(DType::kU8, {kernels.matmul_workspace(call)});
+  MatmulCall with = call;
+  with.workspace = workspace.raw();
+  const bool brief = ctx.compute() == DType::kBF16 && kernels.matmul_bf16;
+  (brief ? kernels.matmul_bf16 : kernels.matmul)(ctx.pool(), with);
 }
 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {

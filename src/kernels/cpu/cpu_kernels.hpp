@@ -90,8 +90,8 @@ struct CpuAttention {
 struct MatmulKernels {
   int rows;
   int cols;
-  // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride; columns from `count`
-  // on become zero. Takes at most 4 k * width bytes.
+  // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride, one of which is 1;
+  // columns from `count` on become zero. Takes at most 4 k * width bytes.
   void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                std::byte* out);
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.

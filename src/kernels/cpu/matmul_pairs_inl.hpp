@@ -10,22 +10,41 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-// out (k / 2, width, 2) = from, rounded to nearest; a k that is odd ends in zeros. See MatmulKernels::pack.
+// Rows of from hold neighbouring j: one pair from each of two rows.
+void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width, uint32_t* to) {
+  for (int64_t i = 0; i < k; i += 2, to += width) {
+    for (int64_t j = 0; j < width; j += 16) {
+      const int64_t inside = j >= count ? 0 : count - j < 16 ? count - j : 16;
+      const float* row = from + i * k_stride + j;
+      const F32 high = i + 1 < k ? load_first(row + k_stride, inside) : zero();
+      store_pairs_first(to + j, width - j < 16 ? width - j : 16, load_first(row, inside), high);
+    }
+  }
+}
+
+// Rows of from hold neighbouring k: the pairs of one row, spread.
+void pack_pairs_of_columns(const float* from, int64_t j_stride, int64_t k, int64_t count, int64_t width, uint32_t* to) {
+  if (count < width) std::memset(to, 0, static_cast<size_t>((k + 1) / 2 * width) * sizeof(uint32_t));
+  alignas(64) uint32_t pairs[16];
+  for (int64_t j = 0; j < count; ++j) {
+    const float* row = from + j * j_stride;
+    for (int64_t i = 0; i < k; i += 32) {
+      const int64_t left = k - i < 32 ? k - i : 32;
+      store_bf16(pairs, load_first(row + i, left < 16 ? left : 16));
+      if (left > 16) store_bf16(pairs + 8, load_first(row + i + 16, left - 16));
+      uint32_t* out = to + i / 2 * width + j;
+      for (int64_t p = 0; p < (left + 1) / 2; ++p) out[p * width] = pairs[p];
+    }
+  }
+}
+
+// out (k / 2, width, 2) = from, rounded to nearest; a k that is odd ends in zeros. See MatmulKernels::pack: one of the
+// strides is 1.
 void pack_pairs(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                 std::byte* out) {
   auto* to = reinterpret_cast<uint32_t*>(out);
-  const auto load_row = [&](int64_t i, int64_t j) {
-    const int64_t inside = i >= k || j >= count ? 0 : count - j < 16 ? count - j : 16;
-    if (j_stride == 1) return load_first(from + i * k_stride + j, inside);
-    alignas(64) float numbers[16] = {};
-    for (int64_t l = 0; l < inside; ++l) numbers[l] = from[i * k_stride + (j + l) * j_stride];
-    return load(numbers);
-  };
-  for (int64_t i = 0; i < k; i += 2, to += width) {
-    for (int64_t j = 0; j < width; j += 16) {
-      store_pairs_first(to + j, width - j < 16 ? width - j : 16, load_row(i, j), load_row(i + 1, j));
-    }
-  }
+  if (j_stride == 1) return pack_pairs_of_rows(from, k_stride, k, count, width, to);
+  pack_pairs_of_columns(from, j_stride, k, count, width, to);
 }
 
 void multiply_tile_pairs(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride,
