@@ -27,14 +27,18 @@ class AdamW {
   // One step at learning rate `rate`. grads: one for each parameter, times `grad_scale`; an undefined one is zero.
   void step(ThreadPool& pool, std::span<const Tensor> grads, float rate, float grad_scale = 1);
 
-  int64_t steps() const { return steps_; }
-  std::span<const Parameter> parameters() const { return parameters_; }
-
- private:
+  // What a checkpoint holds besides the parameters: steps(), and the two moments of each.
   struct Moments {
     Tensor mean;    // of the gradient, decayed by beta1
     Tensor square;  // of its square, decayed by beta2
   };
+  std::span<Moments> moments() { return moments_; }
+  std::span<const Moments> moments() const { return moments_; }
+  void set_steps(int64_t steps) { steps_ = steps; }
+  int64_t steps() const { return steps_; }
+  std::span<const Parameter> parameters() const { return parameters_; }
+
+ private:
   std::vector<Parameter> parameters_;
   std::vector<Moments> moments_;
   AdamWConfig config_;

@@ -49,8 +49,7 @@ struct Lesson {
     Tape tape;
     watch(tape, parameters);
     ctx.set_recorder(&tape);
-    const Tensor logits = value(model.forward(ctx, batch, nullptr)).logits;
-    const Tensor loss = ops::cross_entropy(ctx, logits, targets);
+    const Tensor loss = value(model.loss(ctx, batch, targets));
     tape.backward(ctx, loss);
     ctx.set_recorder(nullptr);
     return {loss.data<float>()[0], gradients(tape, parameters)};

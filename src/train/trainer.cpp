@@ -1,0 +1,150 @@
+#include "train/trainer.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "formats/safetensors.hpp"
+#include "formats/safetensors_writer.hpp"
+#include "ops/elementwise.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr std::string_view kStepNote = "step";
+constexpr std::string_view kFormatNote = "linnet";  // what the file is, and its version
+constexpr std::string_view kFormat = "checkpoint 1";
+
+int64_t trained_tokens(std::span<const TrainBatch> batches) {
+  int64_t count = 0;
+  for (const TrainBatch& batch : batches) count += batch.trained_tokens();
+  return count;
+}
+
+// Records what an op does until it is gone.
+class Recording {
+ public:
+  Recording(Context& ctx, Tape& tape) : ctx_(ctx) { ctx_.set_recorder(&tape); }
+  ~Recording() { ctx_.set_recorder(nullptr); }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+ private:
+  Context& ctx_;
+};
+
+// Sums in the order of the batches.
+void accumulate(Context& ctx, std::vector<Tensor>& sums, std::vector<Tensor> grads) {
+  if (sums.empty()) {
+    sums = std::move(grads);
+    return;
+  }
+  for (size_t i = 0; i < sums.size(); ++i) {
+    if (!grads[i].defined()) continue;
+    sums[i] = sums[i].defined() ? ops::add(ctx, sums[i], grads[i]) : grads[i];
+  }
+}
+
+struct Named {
+  std::string name;
+  Tensor tensor;
+};
+
+// Everything that a checkpoint holds; the tensors are those in use.
+std::vector<Named> state_of(const AdamW& optimizer) {
+  std::vector<Named> all;
+  for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
+    const Parameter& parameter = optimizer.parameters()[i];
+    all.push_back({parameter.name, *parameter.tensor});
+    all.push_back({parameter.name + ".mean", optimizer.moments()[i].mean});
+    all.push_back({parameter.name + ".square", optimizer.moments()[i].square});
+  }
+  return all;
+}
+
+}  // namespace
+
+Trainer::Trainer(Context& ctx, const Transformer& model, std::vector<Parameter> parameters, const TrainerConfig& config)
+    : ctx_(ctx), model_(model), optimizer_(std::move(parameters), config.optimizer), config_(config) {}
+
+Result<StepReport> Trainer::step(std::span<const TrainBatch> batches) {
+  StepReport report{.step = steps(), .rate = rate_at(config_.schedule, steps()), .trained = trained_tokens(batches)};
+  if (report.trained == 0) return invalid(fmt::format("step {} has no token to learn from", report.step));
+  std::vector<Tensor> grads;
+  for (const TrainBatch& batch : batches) {
+    report.tokens += batch.batch.rows();
+    Tape tape;
+    watch(tape, optimizer_.parameters());
+    const Recording recording(ctx_, tape);
+    TRY_ASSIGN(const Tensor loss, model_.loss(ctx_, batch.batch, batch.targets, report.trained));
+    report.loss += loss.data<float>()[0];
+    tape.backward(ctx_, loss);
+    ctx_.set_recorder(nullptr);
+    accumulate(ctx_, grads, gradients(tape, optimizer_.parameters()));
+  }
+  report.norm = global_norm(ctx_.pool(), grads);
+  if (!std::isfinite(report.loss) || !std::isfinite(report.norm)) {
+    return invalid(fmt::format("step {} diverged: loss {}, gradient norm {}", report.step, report.loss, report.norm),
+                   {}, "go on from the last checkpoint with a lower learning rate");
+  }
+  optimizer_.step(ctx_.pool(), grads, report.rate, clip_scale(report.norm, config_.clip_norm));
+  return report;
+}
+
+Result<double> Trainer::loss(std::span<const TrainBatch> batches) {
+  double sum = 0;
+  for (const TrainBatch& batch : batches) {
+    TRY_ASSIGN(const Tensor loss, model_.loss(ctx_, batch.batch, batch.targets));
+    sum += double{loss.data<float>()[0]} * static_cast<double>(batch.trained_tokens());
+  }
+  return sum / static_cast<double>(std::max<int64_t>(trained_tokens(batches), 1));
+}
+
+Status Trainer::save(const std::filesystem::path& file, const std::map<std::string, std::string>& notes) const {
+  std::vector<TensorToWrite> tensors;
+  for (const Named& named : state_of(optimizer_)) tensors.push_back(TensorToWrite::of(named.name, named.tensor));
+  SafetensorsOptions options;
+  options.max_shard_bytes = UINT64_MAX;
+  options.metadata = notes;
+  options.metadata[std::string(kStepNote)] = std::to_string(steps());
+  options.metadata[std::string(kFormatNote)] = kFormat;
+  return write_safetensors(file, std::move(tensors), options);
+}
+
+Result<std::map<std::string, std::string>> Trainer::restore(const std::filesystem::path& file) {
+  TRY_ASSIGN(SafetensorsFile stored, open_safetensors(file));
+  std::map<std::string, std::string> notes = std::move(stored.metadata);
+  const auto format = notes.find(std::string(kFormatNote));
+  if (format == notes.end() || format->second != kFormat) return invalid("is not a checkpoint of a run", file.string());
+  const std::string step = notes[std::string(kStepNote)];
+  int64_t steps = -1;
+  const auto parsed = std::from_chars(step.data(), step.data() + step.size(), steps);
+  if (parsed.ec != std::errc() || parsed.ptr != step.data() + step.size() || steps < 0) {
+    return invalid(fmt::format("\"{}\" is not a step", step), file.string());
+  }
+  TRY_ASSIGN(const TensorSource source, TensorSource::of(std::move(stored.tensors)));
+  std::vector<Named> state = state_of(optimizer_);
+  if (source.all().size() != state.size()) {
+    return invalid(fmt::format("holds {} tensors, where this run has {}", source.all().size(), state.size()),
+                   file.string(), "it belongs to another run");
+  }
+  for (const Named& named : state) {
+    TRY_ASSIGN(const StoredTensor* tensor, source.get(named.name));
+    if (tensor->dtype != DType::kF32 || tensor->shape != named.tensor.shape()) {
+      return invalid(fmt::format("{} is {}, where this run has {}", named.name, tensor->shape.to_string(),
+                                 named.tensor.shape().to_string()),
+                     tensor->place(), "it belongs to another run");
+    }
+  }
+  for (Named& named : state) {
+    const Tensor from = to_f32(*source.find(named.name));
+    std::copy_n(from.data<float>(), from.elements(), named.tensor.data<float>());
+  }
+  optimizer_.set_steps(steps);
+  notes.erase(std::string(kStepNote));
+  notes.erase(std::string(kFormatNote));
+  return notes;
+}
+
+}  // namespace linnet
