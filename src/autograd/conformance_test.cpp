@@ -11,6 +11,7 @@
 #include "ops/linear.hpp"
 #include "ops/loss.hpp"
 #include "ops/norm.hpp"
+#include "ops/pool.hpp"
 #include "ops/rope.hpp"
 #include "ops/router.hpp"
 #include "ops/select.hpp"
@@ -285,9 +286,53 @@ Row rope_row() {
           }};
 }
 
+// x: (7, 4) in segments of 1, 4 and 2 rows.
+Row pool_row(std::string name, ops::Pooling pooling, std::function<double(const Numbers&)> of_column) {
+  const std::vector<ops::Segment> segments{{0, 1}, {1, 4}, {5, 2}};
+  return {std::move(name),
+          {{7, 4}},
+          [=](Context& ctx, const Inputs& in) { return ops::pool(ctx, in[0], segments, pooling); },
+          [=](const std::vector<Numbers>& in) {
+            Numbers out;
+            for (const ops::Segment& segment : segments) {
+              for (int64_t d = 0; d < 4; ++d) {
+                Numbers column;
+                for (int64_t r = 0; r < segment.rows; ++r) column.push_back(in[0][(segment.row_begin + r) * 4 + d]);
+                out.push_back(of_column(column));
+              }
+            }
+            return out;
+          }};
+}
+
+std::vector<Row> pool_rows() {
+  const Row unit{"unit_rows",
+                 {{3, 5}},
+                 [](Context& ctx, const Inputs& in) { return ops::unit_rows(ctx, in[0]); },
+                 [](const std::vector<Numbers>& in) {
+                   Numbers out = in[0];
+                   for (size_t r = 0; r < 3; ++r) {
+                     double squares = 0;
+                     for (size_t d = 0; d < 5; ++d) squares += out[r * 5 + d] * out[r * 5 + d];
+                     for (size_t d = 0; d < 5; ++d) out[r * 5 + d] /= std::sqrt(squares);
+                   }
+                   return out;
+                 }};
+  const auto mean = [](const Numbers& x) {
+    double sum = 0;
+    for (const double value : x) sum += value;
+    return sum / static_cast<double>(x.size());
+  };
+  return {
+      pool_row("pool_mean", ops::Pooling::kMean, mean),
+      pool_row("pool_cls", ops::Pooling::kCls, [](const Numbers& x) { return x.front(); }),
+      pool_row("pool_max", ops::Pooling::kMax, [](const Numbers& x) { return *std::max_element(x.begin(), x.end()); }),
+      pool_row("pool_last", ops::Pooling::kLastToken, [](const Numbers& x) { return x.back(); }), unit};
+}
+
 std::vector<Row> all_rows() {
   std::vector<Row> rows = elementwise_rows();
-  for (auto part : {norm_rows(), selection_rows()}) rows.insert(rows.end(), part.begin(), part.end());
+  for (auto part : {norm_rows(), selection_rows(), pool_rows()}) rows.insert(rows.end(), part.begin(), part.end());
   rows.push_back(rope_row());
   rows.push_back(router_row("route_all", ops::RouterWeights::kSoftmaxThenTop));
   rows.push_back(router_row("route_scaled", ops::RouterWeights::kSoftmaxThenTopScaled));

@@ -1,7 +1,5 @@
 #include "tasks/embedder.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <fmt/core.h>
 
 #include "base/json.hpp"
@@ -14,10 +12,10 @@ namespace {
 Status read_pooling_module(const std::filesystem::path& path, PoolingConfig& config) {
   TRY_ASSIGN(const Json json, read_json_file(path.string()));
   TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path.string()));
-  constexpr std::pair<const char*, Pooling> kModes[] = {{"pooling_mode_mean_tokens", Pooling::kMean},
-                                                        {"pooling_mode_cls_token", Pooling::kCls},
-                                                        {"pooling_mode_max_tokens", Pooling::kMax},
-                                                        {"pooling_mode_lasttoken", Pooling::kLastToken}};
+  constexpr std::pair<const char*, ops::Pooling> kModes[] = {{"pooling_mode_mean_tokens", ops::Pooling::kMean},
+                                                             {"pooling_mode_cls_token", ops::Pooling::kCls},
+                                                             {"pooling_mode_max_tokens", ops::Pooling::kMax},
+                                                             {"pooling_mode_lasttoken", ops::Pooling::kLastToken}};
   int chosen = 0;
   for (const auto& [key, pooling] : kModes) {
     TRY_ASSIGN(const bool on, object.boolean_or(key, false));
@@ -40,7 +38,7 @@ Result<PoolingConfig> read_pooling(const ModelHandle& model) {
   const ModelFiles& files = model.description.files;
   PoolingConfig config;
   config.max_tokens = model.config().max_positions;
-  config.pooling = model.config().causal ? Pooling::kLastToken : Pooling::kMean;
+  config.pooling = model.config().causal ? ops::Pooling::kLastToken : ops::Pooling::kMean;
   if (const auto path = files.file("sentence_bert_config.json")) {
     TRY_ASSIGN(const Json json, read_json_file(path->string()));
     TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path->string()));
@@ -80,46 +78,6 @@ Result<std::unique_ptr<Embedder>> Embedder::open(std::string_view model_name, in
       new Embedder(std::move(model), std::move(tokenizer), std::move(runtime), std::move(transformer), pooling));
 }
 
-namespace {
-
-std::vector<float> pool_rows(const Tensor& hidden, Pooling pooling) {
-  const int64_t rows = hidden.dim(0);
-  const int64_t dim = hidden.dim(1);
-  const float* h = hidden.data<float>();
-  std::vector<float> out(static_cast<size_t>(dim));
-  for (int64_t d = 0; d < dim; ++d) {
-    float& x = out[static_cast<size_t>(d)];
-    switch (pooling) {
-      case Pooling::kCls:
-        x = h[d];
-        break;
-      case Pooling::kLastToken:
-        x = h[(rows - 1) * dim + d];
-        break;
-      case Pooling::kMax:
-        x = h[d];
-        for (int64_t r = 1; r < rows; ++r) x = std::max(x, h[r * dim + d]);
-        break;
-      case Pooling::kMean: {
-        double sum = 0;
-        for (int64_t r = 0; r < rows; ++r) sum += h[r * dim + d];
-        x = static_cast<float>(sum / static_cast<double>(rows));
-        break;
-      }
-    }
-  }
-  return out;
-}
-
-void normalise(std::vector<float>& vector) {
-  double squares = 0;
-  for (const float x : vector) squares += double{x} * x;
-  const double length = std::max(std::sqrt(squares), 1e-12);
-  for (float& x : vector) x = static_cast<float>(x / length);
-}
-
-}  // namespace
-
 Result<std::vector<float>> Embedder::embed(const std::string& text, bool truncate) {
   TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(text, {.add_special = true}));
   if (tokens.empty()) return invalid("the text is empty");
@@ -137,9 +95,10 @@ Result<std::vector<float>> Embedder::embed(const std::string& text, bool truncat
   Batch batch = whole_sequence(std::move(tokens));
   batch.logit_rows.clear();
   TRY_ASSIGN(const ForwardOutput out, transformer_.forward(runtime_->context(), batch, nullptr));
-  std::vector<float> vector = pool_rows(out.last_hidden, pooling_.pooling);
-  if (pooling_.normalise) normalise(vector);
-  return vector;
+  const ops::Segment all{0, batch.rows()};
+  Tensor pooled = ops::pool(runtime_->context(), out.last_hidden, {&all, 1}, pooling_.pooling);
+  if (pooling_.normalise) pooled = ops::unit_rows(runtime_->context(), pooled);
+  return std::vector<float>(pooled.span<float>().begin(), pooled.span<float>().end());
 }
 
 }  // namespace linnet

@@ -7,14 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "ops/pool.hpp"
 #include "tasks/model_handle.hpp"
 
 namespace linnet {
 
-enum class Pooling : uint8_t { kMean, kCls, kMax, kLastToken };
-
 struct PoolingConfig {
-  Pooling pooling = Pooling::kMean;
+  ops::Pooling pooling = ops::Pooling::kMean;
   bool normalise = true;
   int64_t max_tokens = 0;  // of one text, special tokens included
 };

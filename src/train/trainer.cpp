@@ -16,12 +16,6 @@ constexpr std::string_view kStepNote = "step";
 constexpr std::string_view kFormatNote = "linnet";  // what the file is, and its version
 constexpr std::string_view kFormat = "checkpoint 1";
 
-int64_t trained_tokens(std::span<const TrainBatch> batches) {
-  int64_t count = 0;
-  for (const TrainBatch& batch : batches) count += batch.trained_tokens();
-  return count;
-}
-
 // Records what an op does until it is gone.
 class Recording {
  public:
@@ -65,24 +59,24 @@ std::vector<Named> state_of(const AdamW& optimizer) {
 
 }  // namespace
 
-Trainer::Trainer(Context& ctx, const Transformer& model, std::vector<Parameter> parameters, const TrainerConfig& config)
-    : ctx_(ctx), model_(model), optimizer_(std::move(parameters), config.optimizer), config_(config) {}
+Trainer::Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config)
+    : ctx_(ctx), optimizer_(std::move(parameters), config.optimizer), config_(config) {}
 
-Result<StepReport> Trainer::step(std::span<const TrainBatch> batches) {
-  StepReport report{.step = steps(), .rate = rate_at(config_.schedule, steps()), .trained = trained_tokens(batches)};
-  if (report.trained == 0) return invalid(fmt::format("step {} has no token to learn from", report.step));
+Result<StepReport> Trainer::step(std::span<const PartLoss> parts) {
+  StepReport report{.step = steps(), .rate = rate_at(config_.schedule, steps())};
   std::vector<Tensor> grads;
-  for (const TrainBatch& batch : batches) {
-    report.tokens += batch.batch.rows();
+  for (const PartLoss& part : parts) {
     Tape tape;
     watch(tape, optimizer_.parameters());
     const Recording recording(ctx_, tape);
-    TRY_ASSIGN(const Tensor loss, model_.loss(ctx_, batch.batch, batch.targets, report.trained));
+    TRY_ASSIGN(const Tensor loss, part());
     report.loss += loss.data<float>()[0];
+    if (!wants_grad(loss)) continue;
     tape.backward(ctx_, loss);
     ctx_.set_recorder(nullptr);
     accumulate(ctx_, grads, gradients(tape, optimizer_.parameters()));
   }
+  if (grads.empty()) return invalid(fmt::format("step {} has nothing to learn from", report.step));
   report.norm = global_norm(ctx_.pool(), grads);
   if (!std::isfinite(report.loss) || !std::isfinite(report.norm)) {
     return invalid(fmt::format("step {} diverged: loss {}, gradient norm {}", report.step, report.loss, report.norm),
@@ -90,15 +84,6 @@ Result<StepReport> Trainer::step(std::span<const TrainBatch> batches) {
   }
   optimizer_.step(ctx_.pool(), grads, report.rate, clip_scale(report.norm, config_.clip_norm));
   return report;
-}
-
-Result<double> Trainer::loss(std::span<const TrainBatch> batches) {
-  double sum = 0;
-  for (const TrainBatch& batch : batches) {
-    TRY_ASSIGN(const Tensor loss, model_.loss(ctx_, batch.batch, batch.targets));
-    sum += double{loss.data<float>()[0]} * static_cast<double>(batch.trained_tokens());
-  }
-  return sum / static_cast<double>(std::max<int64_t>(trained_tokens(batches), 1));
 }
 
 Status Trainer::save(const std::filesystem::path& file, const std::map<std::string, std::string>& notes) const {

@@ -1,11 +1,12 @@
 // Steps of training: losses, gradients, one optimiser step, and all of it in a file, to go on from.
 //
 // A step's result hangs on the parameters, the batches and the settings alone: the same bits on any number of threads,
-// and after a restart from a checkpoint. Which batches a step learns from is the caller's: a pure function of the step.
-// Ownership: borrows the context and the model. Thread safety: one step at a time.
+// and after a restart from a checkpoint. What a step learns from is the caller's: a pure function of the step.
+// Ownership: borrows the context. Thread safety: one step at a time.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -15,13 +16,8 @@
 
 namespace linnet {
 
-// Sequences side by side, and what each row is to say next.
-struct TrainBatch {
-  Batch batch;                   // logit_rows: the rows that learn
-  std::vector<int32_t> targets;  // one for each of logit_rows
-
-  int64_t trained_tokens() const { return static_cast<int64_t>(targets.size()); }
-};
+// A part of what a step makes smaller: (1), differentiable in the parameters while the context records.
+using PartLoss = std::function<Result<Tensor>()>;
 
 struct TrainerConfig {
   AdamWConfig optimizer;
@@ -31,25 +27,18 @@ struct TrainerConfig {
 
 struct StepReport {
   int64_t step = 0;  // counts from 0
-  double loss = 0;   // nats per trained token, before the step
+  double loss = 0;   // the sum of the parts, before the step
   double norm = 0;   // of the gradients, before clipping
   float rate = 0;
-  int64_t tokens = 0;  // rows, trained or not
-  int64_t trained = 0;
 };
 
 class Trainer {
  public:
-  // `parameters`: of `model` (train/parameters.hpp).
-  Trainer(Context& ctx, const Transformer& model, std::vector<Parameter> parameters, const TrainerConfig& config);
+  Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config);
 
-  // One optimiser step from the gradients of all `batches` together, as if they were one: each token that learns weighs
-  // the same. Errors: as Transformer::loss; no token that learns; a loss or gradient that is not finite. Nothing has
-  // changed then.
-  Result<StepReport> step(std::span<const TrainBatch> batches);
-
-  // The mean loss over the tokens of `batches`. Errors: as Transformer::loss.
-  Result<double> loss(std::span<const TrainBatch> batches);
+  // One optimiser step from the sum of all parts, whose graphs stand one after the other in memory. Errors: those of a
+  // part; a loss or gradient that is not finite. Nothing has changed then.
+  Result<StepReport> step(std::span<const PartLoss> parts);
 
   int64_t steps() const { return optimizer_.steps(); }
 
@@ -61,7 +50,6 @@ class Trainer {
 
  private:
   Context& ctx_;
-  const Transformer& model_;
   AdamW optimizer_;
   TrainerConfig config_;
 };
