@@ -201,6 +201,17 @@ std::vector<Row> selection_rows() {
            {{3, 37}, {4, 37}},
            [](Context& ctx, const Inputs& in) { return ops::matmul_transposed(ctx, in[0], in[1]); },
            [](const std::vector<Numbers>& in) { return naive_matmul(in[0], in[1], 3, 4, 37); }},
+          {"add_matmul_transposed",
+           {{3, 4}, {3, 37}, {4, 37}},
+           [](Context& ctx, const Inputs& in) {
+             const Tensor y = ops::scale(ctx, in[0], 2);  // its memory is taken
+             return ops::add_matmul_transposed(ctx, y, in[1], in[2]);
+           },
+           [](const std::vector<Numbers>& in) {
+             Numbers out = naive_matmul(in[1], in[2], 3, 4, 37);
+             for (size_t i = 0; i < out.size(); ++i) out[i] += 2 * in[0][i];
+             return out;
+           }},
           {"gather_rows",
            {{4, 3}},
            [](Context& ctx, const Inputs& in) { return ops::gather_rows(ctx, in[0], ids); },

@@ -1,6 +1,7 @@
 #include "nn/linear.hpp"
 
 #include "ops/elementwise.hpp"
+#include "ops/linear.hpp"
 
 namespace linnet {
 
@@ -10,7 +11,9 @@ Tensor finish(Context& ctx, const Linear& layer, const Tensor& x, Tensor y) {
   if (layer.bias.defined()) y = ops::add(ctx, y, layer.bias);
   for (const Lora& lora : layer.adapters) {
     const Tensor low = lora.a.product(ctx, x);  // (..., R): scaled here, where it is small
-    y = ops::add(ctx, y, lora.b.product(ctx, lora.scale == 1 ? low : ops::scale(ctx, low, lora.scale)));
+    const Tensor scaled = lora.scale == 1 ? low : ops::scale(ctx, low, lora.scale);
+    const Tensor& b = lora.b.tensor();
+    y = b.defined() ? ops::add_matmul_transposed(ctx, y, scaled, b) : ops::add(ctx, y, lora.b.product(ctx, scaled));
   }
   return y;
 }

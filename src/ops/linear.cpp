@@ -105,29 +105,59 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
   return out;
 }
 
+namespace {
+
+// The gradients of x and of the weight in x · weightᵀ.
+std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& dy) {
+  return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(),
+          wants_grad(weight) ? weight_grad(ctx, dy, x, weight.shape()) : Tensor()};
+}
+
+MatmulCall forward_call(const Tensor& x, const Tensor& weight, float* out) {
+  return {.m = x.elements() / weight.dim(1),
+          .n = weight.dim(0),
+          .k = weight.dim(1),
+          .a = x.data<float>(),
+          .b = weight.data<float>(),
+          .b_transposed = true,
+          .c = out};
+}
+
+}  // namespace
+
+Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tensor& weight) {
+  require_shape(
+      weight.shape().rank() == 2 && weight.dim(1) == x.dim(-1) && y.shape() == x.shape().with_last(weight.dim(0)),
+      "add_matmul_transposed", "y must be " + x.shape().with_last(weight.dim(0)).to_string(), y.shape());
+  const Tensor before = y;
+  if (!ctx.meta()) {
+    const OpTimer timer(ctx, "product");
+    MatmulCall call = forward_call(x, weight, y.data<float>());
+    call.add = true;
+    multiply(ctx, call);
+  }
+  y.set_grad_id(Tensor::kNoGrad);
+  ctx.record({before, x, weight}, {&y}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    std::vector<Tensor> grads = product_vjp(back, x, weight, dy[0]);
+    return {dy[0], grads[0], grads[1]};
+  });
+  return y;
+}
+
 Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(1) == x.dim(-1), "matmul_transposed",
                 "weight must be (O, C=" + std::to_string(x.dim(-1)) + ")", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(0)));
   if (!ctx.meta()) {
     const OpTimer timer(ctx, "product");
-    const int64_t n = x.elements() / weight.dim(1);
     if (ctx.kernels().matmul) {
-      multiply(ctx, {.m = n,
-                     .n = weight.dim(0),
-                     .k = weight.dim(1),
-                     .a = x.data<float>(),
-                     .b = weight.data<float>(),
-                     .b_transposed = true,
-                     .c = out.data<float>()});
+      multiply(ctx, forward_call(x, weight, out.data<float>()));
     } else {
-      product_reference(ctx, view_of(weight), x.data<float>(), n, out.data<float>());
+      product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
     }
   }
-  ctx.record({x, weight}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-    return {wants_grad(x) ? matmul(back, dy[0], weight) : Tensor(),
-            wants_grad(weight) ? weight_grad(back, dy[0], x, weight.shape()) : Tensor()};
-  });
+  ctx.record({x, weight}, {&out},
+             [=](Context& back, std::span<const Tensor> dy) { return product_vjp(back, x, weight, dy[0]); });
   return out;
 }
 

@@ -12,6 +12,10 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight);
 // x: (..., O), weight: (O, C) -> (..., C) = x · weight.
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
 
+// y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C) float32, y: (...,
+// O). Differentiable in all three; requires an op before y whose vjp does not need it.
+Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tensor& weight);
+
 // The product that `call` describes, in ctx.compute() where the kernels can.
 void multiply(Context& ctx, const MatmulCall& call);
 
