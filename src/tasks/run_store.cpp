@@ -1,0 +1,123 @@
+#include "tasks/run_store.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <fmt/core.h>
+
+#include "base/file.hpp"
+#include "base/paths.hpp"
+
+namespace linnet {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kInfoFile = "run.json";
+constexpr const char* kCurrentFile = "current";
+constexpr size_t kLongestName = 64;
+
+std::optional<int64_t> number_in(std::string_view text) {
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  int64_t number = 0;
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size() || number <= 0) return std::nullopt;
+  return number;
+}
+
+bool is_name_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+}  // namespace
+
+std::string RunVersion::base() const {
+  const auto found = info.find("base");
+  return found != info.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+RunStore RunStore::standard() {
+  return RunStore(data_dir() / "runs");
+}
+
+Status RunStore::check_name(std::string_view name) {
+  const bool good = !name.empty() && name.size() <= kLongestName && is_name_letter(name.front()) &&
+                    is_name_letter(name.back()) && std::all_of(name.begin(), name.end(), [](char c) {
+                      return is_name_letter(c) || c == '.' || c == '_' || c == '-';
+                    });
+  if (good) return ok_status();
+  return usage_error(fmt::format("\"{}\" cannot be the name of a run", name),
+                     "lower case letters and digits, with . _ - between them: shop, faq-2");
+}
+
+Result<RunVersion> RunStore::version(std::string_view name, int64_t number) const {
+  RunVersion version{std::string(name), number, folder_of(name) / std::to_string(number), {}};
+  if (!check_name(name).ok() || !fs::exists(version.folder / kInfoFile)) {
+    return not_found(fmt::format("there is no version {} of {}", number, name));
+  }
+  TRY_ASSIGN(version.info, read_json_file((version.folder / kInfoFile).string()));
+  if (version.base().empty()) return invalid("names no base", (version.folder / kInfoFile).string());
+  return version;
+}
+
+Result<std::optional<RunVersion>> RunStore::find(std::string_view name) const {
+  if (!check_name(name).ok() || !fs::exists(folder_of(name) / kCurrentFile)) return std::optional<RunVersion>();
+  TRY_ASSIGN(const std::string text, read_file(folder_of(name) / kCurrentFile));
+  const std::optional<int64_t> number = number_in(text);
+  if (!number) return invalid("is not the number of a version", (folder_of(name) / kCurrentFile).string());
+  TRY_ASSIGN(RunVersion found, version(name, *number));
+  return std::optional(std::move(found));
+}
+
+std::vector<int64_t> RunStore::numbers(std::string_view name) const {
+  std::vector<int64_t> numbers;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder_of(name), error)) {
+    const std::optional<int64_t> number = number_in(entry.path().filename().string());
+    if (number && fs::exists(entry.path() / kInfoFile)) numbers.push_back(*number);
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+std::vector<std::string> RunStore::names() const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(root_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (check_name(name).ok() && fs::exists(entry.path() / kCurrentFile)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) const {
+  TRY(check_name(name));
+  const std::vector<int64_t> before = numbers(name);
+  RunVersion version{std::string(name), before.empty() ? 1 : before.back() + 1, {}, info};
+  std::error_code error;
+  fs::create_directories(folder_of(name), error);
+  for (;; ++version.number) {  // another process may take the number first
+    version.folder = folder_of(name) / std::to_string(version.number);
+    if (fs::create_directory(version.folder, error)) break;
+    if (error) return io_error("cannot create the folder", version.folder.string());
+  }
+  TRY(write_file(version.folder / kInfoFile, dump_json(info, 2) + "\n"));
+  return version;
+}
+
+Status RunStore::set_current(const RunVersion& version) const {
+  return write_file(folder_of(version.name) / kCurrentFile, std::to_string(version.number) + "\n");
+}
+
+Status RunStore::remove(std::string_view name) const {
+  TRY(check_name(name));
+  if (!fs::exists(folder_of(name))) return not_found(fmt::format("there is no run {}", name));
+  std::error_code error;
+  fs::remove(folder_of(name) / kCurrentFile, error);  // first: half a run is none
+  fs::remove_all(folder_of(name), error);
+  if (error) return io_error("cannot delete", folder_of(name).string());
+  return ok_status();
+}
+
+}  // namespace linnet

@@ -1,0 +1,62 @@
+// Finished and unfinished runs of `linnet tune`, by name: each is a MODEL wherever one is asked for.
+//
+//   ROOT/<name>/current        the number of the version that the name means; written last
+//   ROOT/<name>/<number>/      one version: run.json, what it learned, and while it learns its checkpoint
+//
+// ROOT is data_dir()/runs. A version appears in `current` once it is whole, and older ones stay: to go back is to name
+// another. Thread safety: const methods may be called from any thread.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.hpp"
+#include "base/result.hpp"
+
+namespace linnet {
+
+// One version of a run.
+struct RunVersion {
+  std::string name;  // of the run
+  int64_t number = 0;
+  std::filesystem::path folder;
+  Json info;  // run.json: "base", and all that was chosen
+
+  std::string base() const;  // the model that it was taught from
+};
+
+class RunStore {
+ public:
+  explicit RunStore(std::filesystem::path root) : root_(std::move(root)) {}
+  static RunStore standard();
+
+  // Lower case letters, digits, and . _ - within: what may be the name of a run.
+  static Status check_name(std::string_view name);
+
+  // The version that `name` means; nullopt where there is no such run, or none of it is finished. Errors: a run.json
+  // that cannot be read.
+  Result<std::optional<RunVersion>> find(std::string_view name) const;
+  // A version by its number. Error kNotFound.
+  Result<RunVersion> version(std::string_view name, int64_t number) const;
+  // Numbers of all finished or unfinished versions, rising.
+  std::vector<int64_t> numbers(std::string_view name) const;
+  // The names of all runs of which a version is finished, sorted.
+  std::vector<std::string> names() const;
+
+  // A new version's folder, with run.json in it.
+  Result<RunVersion> begin(std::string_view name, const Json& info) const;
+  // Makes a whole version the one that its name means; also to go back to an older one.
+  Status set_current(const RunVersion& version) const;
+  // Deletes the run and all its versions. Error kNotFound.
+  Status remove(std::string_view name) const;
+
+ private:
+  std::filesystem::path folder_of(std::string_view name) const { return root_ / name; }
+
+  std::filesystem::path root_;
+};
+
+}  // namespace linnet

@@ -1,0 +1,59 @@
+#include "tasks/run_store.hpp"
+
+#include <fstream>
+
+#include "base/folder_testing.hpp"
+
+namespace linnet {
+namespace {
+
+class RunStoreTest : public FolderTest {
+ protected:
+  RunStore store_{folder_ / "runs"};
+};
+
+TEST_F(RunStoreTest, AVersionIsFoundOnceItIsTheCurrentOne) {
+  EXPECT_FALSE(store_.find("shop")->has_value());
+  const RunVersion first = *store_.begin("shop", {{"base", "smollm2"}});
+  EXPECT_EQ(first.number, 1);
+  EXPECT_FALSE(store_.find("shop")->has_value());
+  EXPECT_TRUE(store_.names().empty());
+  ASSERT_TRUE(store_.set_current(first).ok());
+  const RunVersion second = *store_.begin("shop", {{"base", "smollm2"}, {"rank", 8}});
+  EXPECT_EQ((*store_.find("shop"))->number, 1);
+  ASSERT_TRUE(store_.set_current(second).ok());
+  EXPECT_EQ((*store_.find("shop"))->number, 2);
+  EXPECT_EQ((*store_.find("shop"))->info["rank"], 8);
+  ASSERT_TRUE(store_.set_current(*store_.version("shop", 1)).ok());  // back again
+  EXPECT_EQ((*store_.find("shop"))->number, 1);
+  EXPECT_EQ(store_.numbers("shop"), (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(store_.names(), std::vector<std::string>{"shop"});
+  ASSERT_TRUE(store_.remove("shop").ok());
+  EXPECT_FALSE(store_.find("shop")->has_value());
+  EXPECT_FALSE(store_.remove("shop").ok());
+}
+
+TEST_F(RunStoreTest, NamesStayInTheStore) {
+  for (const char* name : {"", ".", "..", "a/b", "/etc", "Shop", "-x", "x-", "hf:org", "a b"}) {
+    EXPECT_FALSE(RunStore::check_name(name).ok()) << name;
+    EXPECT_FALSE(store_.begin(name, {{"base", "b"}}).ok()) << name;
+    EXPECT_FALSE(store_.find(name)->has_value()) << name;
+  }
+  for (const char* name : {"shop", "faq-2", "a.b_c", "7"}) EXPECT_TRUE(RunStore::check_name(name).ok()) << name;
+}
+
+TEST_F(RunStoreTest, DamageIsNamed) {
+  const RunVersion run = *store_.begin("shop", {{"base", "smollm2"}});
+  std::ofstream(folder_ / "runs/shop/current") << "x\n";
+  EXPECT_FALSE(store_.find("shop").ok());
+  std::ofstream(folder_ / "runs/shop/current") << "1\n";
+  std::ofstream(run.folder / "run.json") << "{}";
+  EXPECT_FALSE(store_.find("shop").ok());
+  std::ofstream(run.folder / "run.json") << "{";
+  EXPECT_FALSE(store_.find("shop").ok());
+  std::ofstream(folder_ / "runs/shop/current") << "9\n";
+  EXPECT_FALSE(store_.find("shop").ok());
+}
+
+}  // namespace
+}  // namespace linnet
