@@ -34,7 +34,10 @@ Tensor map_numbers(Context& ctx, const Shape& shape, int64_t work, const F& f) {
 Tensor sum_rows(Context& ctx, const Tensor& dy, const Shape& shape) {
   Tensor sum = ctx.zeros(shape);
   const int64_t dim = shape[-1];
-  for (int64_t i = 0; i < dy.elements(); ++i) sum.data<float>()[i % dim] += dy.data<float>()[i];
+  const float* row = dy.data<float>();
+  for (int64_t r = 0; r < dy.elements() / dim; ++r, row += dim) {
+    for (int64_t i = 0; i < dim; ++i) sum.data<float>()[i] += row[i];
+  }
   return sum;
 }
 

@@ -1,6 +1,8 @@
 #include "ops/norm.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
@@ -23,30 +25,65 @@ void rms_norm_reference(const float* x, const float* weight, float offset, float
   }
 }
 
+// Gradients of vectors that every row has a part in: summed over kGradRows rows at a time, on the pool, and then in
+// the order of those blocks.
+constexpr int64_t kGradRows = 64;
+
+class VectorGrad {
+ public:
+  VectorGrad(Context& ctx, const Tensor& vector, int64_t rows) : dim_(vector.defined() ? vector.dim(0) : 0) {
+    if (!wants_grad(vector)) return;
+    sum_ = ctx.zeros(vector.shape());
+    blocks_.resize(static_cast<size_t>((rows + kGradRows - 1) / kGradRows * dim_));
+  }
+  // Null where nobody asks.
+  float* of_block(int64_t block) { return blocks_.empty() ? nullptr : blocks_.data() + block * dim_; }
+  Tensor total() {
+    float* sum = sum_.defined() ? sum_.data<float>() : nullptr;
+    for (size_t at = 0; at < blocks_.size(); ++at) sum[static_cast<int64_t>(at) % dim_] += blocks_[at];
+    return sum_;
+  }
+
+ private:
+  int64_t dim_;
+  Tensor sum_;
+  std::vector<float> blocks_;
+};
+
+// Calls body(row, block) for all rows, those of a block in order on one thread.
+template <class Body>
+void for_blocks(Context& ctx, int64_t rows, int64_t work_per_row, const Body& body) {
+  ctx.for_rows((rows + kGradRows - 1) / kGradRows, kGradRows * work_per_row, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      for (int64_t r = block * kGradRows; r < std::min(rows, (block + 1) * kGradRows); ++r) body(r, block);
+    }
+  });
+}
+
 // With n = x * s, s = 1 / rms:  dx = s * (g - n * mean(g * n)), g = dy * (w + offset);  dw = sum over rows of dy * n.
 std::vector<Tensor> rms_norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight, float eps, float offset,
                                  const Tensor& dy) {
+  const OpTimer timer(ctx, "norm back");
   const int64_t dim = x.dim(-1);
   const int64_t rows = x.elements() / dim;
   Tensor dx = wants_grad(x) ? ctx.empty(x.shape()) : Tensor();
-  Tensor dw = wants_grad(weight) ? ctx.zeros(weight.shape()) : Tensor();
+  VectorGrad dw(ctx, weight, rows);
   const float* w = weight.data<float>();
-  for (int64_t r = 0; r < rows; ++r) {
+  for_blocks(ctx, rows, 8 * dim, [&](int64_t r, int64_t block) {
     const float* xr = x.data<float>() + r * dim;
     const float* dyr = dy.data<float>() + r * dim;
     const float scale = inverse_rms(xr, dim, eps);
     double dot = 0;
-    for (int64_t i = 0; i < dim; ++i) {
-      const float n = xr[i] * scale;
-      dot += double{dyr[i]} * (w[i] + offset) * n;
-      if (dw.defined()) dw.data<float>()[i] += dyr[i] * n;
+    for (int64_t i = 0; i < dim; ++i) dot += double{dyr[i]} * (w[i] + offset) * (xr[i] * scale);
+    if (float* sum = dw.of_block(block)) {
+      for (int64_t i = 0; i < dim; ++i) sum[i] += dyr[i] * (xr[i] * scale);
     }
+    if (!dx.defined()) return;
     const auto mean = static_cast<float>(dot / static_cast<double>(dim));
-    if (!dx.defined()) continue;
     float* dxr = dx.data<float>() + r * dim;
     for (int64_t i = 0; i < dim; ++i) dxr[i] = scale * (dyr[i] * (w[i] + offset) - xr[i] * scale * mean);
-  }
-  return {dx, dw};
+  });
+  return {dx, dw.total()};
 }
 
 struct Moments {
@@ -66,35 +103,39 @@ Moments moments_of(const float* x, int64_t dim, float eps) {
 // With n = (x - mean) * s, g = dy * w:  dx = s * (g - mean(g) - n * mean(g * n));  dw = Σ dy * n;  db = Σ dy.
 std::vector<Tensor> layer_norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias, float eps,
                                    const Tensor& dy) {
+  const OpTimer timer(ctx, "norm back");
   const int64_t dim = x.dim(-1);
   const int64_t rows = x.elements() / dim;
   Tensor dx = wants_grad(x) ? ctx.empty(x.shape()) : Tensor();
-  Tensor dw = wants_grad(weight) ? ctx.zeros(weight.shape()) : Tensor();
-  Tensor db = wants_grad(bias) ? ctx.zeros(bias.shape()) : Tensor();
+  VectorGrad dw(ctx, weight, rows);
+  VectorGrad db(ctx, bias, rows);
   const float* w = weight.data<float>();
-  for (int64_t r = 0; r < rows; ++r) {
+  for_blocks(ctx, rows, 12 * dim, [&](int64_t r, int64_t block) {
     const float* xr = x.data<float>() + r * dim;
     const float* dyr = dy.data<float>() + r * dim;
     const Moments m = moments_of(xr, dim, eps);
     double sum_g = 0;
     double sum_gn = 0;
+    float* weight_sum = dw.of_block(block);
+    float* bias_sum = db.of_block(block);
     for (int64_t i = 0; i < dim; ++i) {
       const float n = (xr[i] - m.mean) * m.inverse_deviation;
       const float g = dyr[i] * w[i];
       sum_g += g;
       sum_gn += double{g} * n;
-      if (dw.defined()) dw.data<float>()[i] += dyr[i] * n;
-      if (db.defined()) db.data<float>()[i] += dyr[i];
+      if (weight_sum) weight_sum[i] += dyr[i] * n;
+      if (bias_sum) bias_sum[i] += dyr[i];
     }
-    if (!dx.defined()) continue;
+    if (!dx.defined()) return;
     const auto mean_g = static_cast<float>(sum_g / static_cast<double>(dim));
     const auto mean_gn = static_cast<float>(sum_gn / static_cast<double>(dim));
+    float* dxr = dx.data<float>() + r * dim;
     for (int64_t i = 0; i < dim; ++i) {
       const float n = (xr[i] - m.mean) * m.inverse_deviation;
-      dx.data<float>()[r * dim + i] = m.inverse_deviation * (dyr[i] * w[i] - mean_g - n * mean_gn);
+      dxr[i] = m.inverse_deviation * (dyr[i] * w[i] - mean_g - n * mean_gn);
     }
-  }
-  return {dx, dw, db};
+  });
+  return {dx, dw.total(), db.total()};
 }
 
 }  // namespace
