@@ -1,0 +1,137 @@
+#include "train/loop.hpp"
+
+#include <fmt/core.h>
+#include <limits>
+
+#include "base/file.hpp"
+#include "base/json.hpp"
+#include "base/part_file.hpp"
+
+namespace linnet {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// metrics.jsonl, and what the loop must remember of it: which evaluation was the best, and how long ago.
+class Metrics {
+ public:
+  // The lines of `path` before step `steps`; the others are of steps that will be done again.
+  static Result<Metrics> open(const fs::path& path, int64_t steps) {
+    std::string kept;
+    Metrics metrics;
+    if (steps > 0 && fs::exists(path)) {
+      TRY_ASSIGN(const std::string text, read_file(path));
+      for (size_t at = 0; at < text.size();) {
+        const size_t end = text.find('\n', at);
+        if (end == std::string::npos) break;  // cut in the middle
+        const std::string line = text.substr(at, end - at);
+        TRY_ASSIGN(const Json json, parse_json(line, path.string()));
+        if (!json.is_object() || json.value("step", steps) >= steps) break;
+        if (json.contains("held_out")) metrics.remember(json["held_out"].get<double>());
+        kept += line + '\n';
+        at = end + 1;
+      }
+    }
+    TRY(write_file(path, kept));
+    TRY_ASSIGN(PartFile file, PartFile::open(path));
+    metrics.file_ = std::move(file);
+    return metrics;
+  }
+
+  Status step(const StepReport& report) {
+    return write({{"step", report.step}, {"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
+  }
+  // Whether it is the best so far.
+  Result<bool> evaluation(int64_t step, double held_out) {
+    TRY(write({{"step", step}, {"held_out", held_out}}));
+    return remember(held_out);
+  }
+  int64_t evaluations_since_best() const { return since_best_; }
+
+ private:
+  bool remember(double held_out) {
+    const bool better = held_out < best_;
+    if (better) best_ = held_out;
+    since_best_ = better ? 0 : since_best_ + 1;
+    return better;
+  }
+  Status write(const Json& json) {
+    const std::string line = dump_json(json) + '\n';
+    return file_->append(std::as_bytes(std::span(line)));
+  }
+
+  std::optional<PartFile> file_;
+  double best_ = std::numeric_limits<double>::infinity();
+  int64_t since_best_ = 0;
+};
+
+class Loop {
+ public:
+  Loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, Metrics metrics)
+      : trainer_(trainer), config_(config), hooks_(hooks), metrics_(std::move(metrics)) {}
+
+  Result<LoopResult> run() {
+    LoopResult result;
+    while (trainer_.steps() < config_.steps && !result.stopped_early) {
+      if (hooks_.cancel && hooks_.cancel->cancelled()) {
+        TRY(trainer_.save(checkpoint()));
+        return Error{ErrorCode::kCancelled,
+                     fmt::format("stopped after {} of {} steps", trainer_.steps(), config_.steps),
+                     {},
+                     "go on with --resume"};
+      }
+      TRY_ASSIGN(const StepReport report, one_step());
+      std::optional<double> held_out;
+      if (config_.evaluate_every > 0 &&
+          (trainer_.steps() % config_.evaluate_every == 0 || trainer_.steps() == config_.steps)) {
+        TRY_ASSIGN(held_out, evaluate(report.step));
+        result.held_out = held_out;
+        result.stopped_early = config_.patience > 0 && metrics_.evaluations_since_best() >= config_.patience;
+      }
+      if (hooks_.report) hooks_.report(report, held_out);
+      if (config_.checkpoint_every > 0 && trainer_.steps() % config_.checkpoint_every == 0) {
+        TRY(trainer_.save(checkpoint()));
+      }
+    }
+    TRY(trainer_.save(checkpoint()));
+    if (fs::exists(best())) TRY(trainer_.restore(best()));
+    result.steps = trainer_.steps();
+    return result;
+  }
+
+ private:
+  fs::path checkpoint() const { return config_.folder / "checkpoint.safetensors"; }
+  fs::path best() const { return config_.folder / "best.safetensors"; }
+
+  Result<StepReport> one_step() {
+    TRY_ASSIGN(const std::vector<PartLoss> parts, hooks_.parts(trainer_.steps()));
+    TRY_ASSIGN(const StepReport report, trainer_.step(parts));
+    TRY(metrics_.step(report));
+    return report;
+  }
+
+  // The best parameters are kept beside the last.
+  Result<double> evaluate(int64_t step) {
+    TRY_ASSIGN(const double held_out, hooks_.evaluate());
+    TRY_ASSIGN(const bool better, metrics_.evaluation(step, held_out));
+    if (better) TRY(trainer_.save(best()));
+    return held_out;
+  }
+
+  Trainer& trainer_;
+  const LoopConfig& config_;
+  const LoopHooks& hooks_;
+  Metrics metrics_;
+};
+
+}  // namespace
+
+Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, bool resume) {
+  const fs::path checkpoint = config.folder / "checkpoint.safetensors";
+  if (resume && fs::exists(checkpoint)) TRY(trainer.restore(checkpoint));
+  TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps()));
+  return Loop(trainer, config, hooks, std::move(metrics)).run();
+}
+
+}  // namespace linnet

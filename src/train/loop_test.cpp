@@ -1,0 +1,120 @@
+#include "train/loop.hpp"
+
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.hpp"
+#include "base/folder_testing.hpp"
+#include "base/random.hpp"
+#include "models/reference_testing.hpp"
+#include "ops/elementwise.hpp"
+#include "ops/kernel_table.hpp"
+#include "ops/loss.hpp"
+
+namespace linnet {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Fits a row of numbers to targets that hang on the step: small, and every step differs.
+struct Pupil {
+  explicit Pupil(int threads) : pool(threads) {}
+
+  LoopHooks hooks() {
+    LoopHooks hooks;
+    hooks.parts = [this](int64_t step) -> Result<std::vector<PartLoss>> {
+      return std::vector<PartLoss>{[this, step]() -> Result<Tensor> {
+        Random random(7, static_cast<uint64_t>(step));
+        const std::vector<int32_t> target{static_cast<int32_t>(random.below(5))};
+        return ops::cross_entropy(ctx, ops::scale(ctx, numbers, 1.5f), target);
+      }};
+    };
+    hooks.evaluate = [this]() -> Result<double> { return std::abs(double{numbers.data<float>()[0]} - 0.2); };
+    return hooks;
+  }
+
+  ThreadPool pool;
+  Context ctx{pool, reference_kernels()};
+  Tensor numbers = Tensor::zeros(DType::kF32, {1, 5});
+  Trainer trainer{ctx,
+                  {{"numbers", &numbers, true}},
+                  {.optimizer = {}, .schedule = {.kind = ScheduleKind::kConstant, .rate = 1e-2f}}};
+};
+
+class LoopTest : public FolderTest {
+ protected:
+  LoopConfig config(const std::string& run) const {
+    return {.folder = folder_ / run, .steps = 60, .checkpoint_every = 7, .evaluate_every = 5, .patience = 0};
+  }
+  // Everything that a run leaves.
+  std::vector<std::string> left_by(const std::string& run) const {
+    std::vector<std::string> files;
+    for (const char* name : {"checkpoint.safetensors", "best.safetensors", "metrics.jsonl"}) {
+      files.push_back(value(read_file(folder_ / run / name)));
+    }
+    return files;
+  }
+};
+
+TEST_F(LoopTest, KilledAtAnyMomentItEndsWithTheSameBytes) {
+  Pupil straight(1);
+  fs::create_directories(folder_ / "straight");
+  const LoopResult result = value(run_loop(straight.trainer, config("straight"), straight.hooks(), false));
+  EXPECT_EQ(result.steps, straight.trainer.steps());
+  Random random(1);
+  for (int trial = 0; trial < 10; ++trial) {
+    const std::string run = "killed" + std::to_string(trial);
+    fs::create_directories(folder_ / run);
+    const auto when = static_cast<useconds_t>(random.below(4000));
+    const pid_t child = fork();
+    if (child == 0) {
+      Pupil pupil(1);
+      (void)run_loop(pupil.trainer, config(run), pupil.hooks(), false);
+      _exit(0);
+    }
+    usleep(when);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    Pupil again(1);
+    (void)value(run_loop(again.trainer, config(run), again.hooks(), true));
+    EXPECT_EQ(left_by(run), left_by("straight")) << "killed after " << when << " us";
+  }
+}
+
+TEST_F(LoopTest, AStopSavesAndResumes) {
+  fs::create_directories(folder_ / "whole");
+  fs::create_directories(folder_ / "stopped");
+  Pupil whole(1);
+  (void)value(run_loop(whole.trainer, config("whole"), whole.hooks(), false));
+  Pupil stopped(2);
+  CancelToken cancel;
+  LoopHooks hooks = stopped.hooks();
+  hooks.cancel = &cancel;
+  hooks.report = [&](const StepReport& report, std::optional<double>) {
+    if (report.step == 22) cancel.cancel();
+  };
+  const auto result = run_loop(stopped.trainer, config("stopped"), hooks, false);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+  Pupil again(2);
+  (void)value(run_loop(again.trainer, config("stopped"), again.hooks(), true));
+  EXPECT_EQ(left_by("stopped"), left_by("whole"));
+}
+
+TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
+  LoopConfig early = config("early");
+  early.patience = 2;
+  fs::create_directories(early.folder);
+  Pupil pupil(1);
+  LoopHooks hooks = pupil.hooks();
+  double score = 0;
+  hooks.evaluate = [&]() -> Result<double> { return score += 1; };
+  const LoopResult result = value(run_loop(pupil.trainer, early, hooks, false));
+  EXPECT_TRUE(result.stopped_early);
+  EXPECT_EQ(result.held_out, 3);
+  EXPECT_EQ(result.steps, 5);  // of the first evaluation
+}
+
+}  // namespace
+}  // namespace linnet
