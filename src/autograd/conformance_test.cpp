@@ -183,6 +183,14 @@ std::vector<Row> elementwise_rows() {
              Numbers out = in[0];
              for (size_t i = 0; i < out.size(); ++i) out[i] += in[1][i % 5];
              return out;
+           }},
+          {"scale_columns",
+           {{3, 5}, {5}},
+           [](Context& ctx, const Inputs& in) { return ops::scale_columns(ctx, in[0], in[1]); },
+           [](const std::vector<Numbers>& in) {
+             Numbers out = in[0];
+             for (size_t i = 0; i < out.size(); ++i) out[i] *= in[1][i % 5];
+             return out;
            }}};
 }
 

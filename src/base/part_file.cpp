@@ -18,6 +18,11 @@ Status make_folders(const fs::path& folder) {
   return ok_status();
 }
 
+void sync_folder(const fs::path& folder) {
+  const FileDescriptor fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (fd.valid()) ::fsync(fd.get());
+}
+
 }  // namespace
 
 Result<PartFile> PartFile::open(const fs::path& path) {
@@ -46,8 +51,7 @@ Status PartFile::commit(const fs::path& target) {
   TRY(make_folders(target.parent_path()));
   if (::fsync(fd_.get()) != 0) return io_error("cannot flush", path_.string());
   if (::rename(path_.c_str(), target.c_str()) != 0) return io_error("cannot rename", target.string());
-  const FileDescriptor folder(::open(target.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder.valid()) ::fsync(folder.get());
+  sync_folder(target.parent_path());
   return ok_status();
 }
 
@@ -60,6 +64,21 @@ Result<TemporaryFolder> TemporaryFolder::create(const fs::path& parent, const st
   std::string name = (parent / (prefix + "-XXXXXX")).string();
   if (::mkdtemp(name.data()) == nullptr) return io_error("cannot create folder", name);
   return TemporaryFolder(name);
+}
+
+Status TemporaryFolder::commit(const fs::path& target) {
+  TRY(make_folders(target));
+  std::error_code code;
+  if (!fs::is_empty(target, code) || code) {
+    return Error{ErrorCode::kConflict, "is not empty", target.string(), "name a new folder: nothing is written over"};
+  }
+  // mkdtemp's folders are for nobody else; this one is as any that this person makes.
+  fs::permissions(path_, fs::status(target).permissions(), code);
+  sync_folder(path_);
+  if (::rename(path_.c_str(), target.c_str()) != 0) return io_error("cannot rename", target.string());
+  sync_folder(target.parent_path());
+  path_.clear();
+  return ok_status();
 }
 
 TemporaryFolder::~TemporaryFolder() {

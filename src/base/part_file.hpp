@@ -1,5 +1,5 @@
 // A file that grows over several runs and then takes its place: what a download leaves when it is cut.
-// And a folder that goes when its object does.
+// And a folder that goes when its object does, or takes its place as a whole.
 // Thread safety: an object belongs to one thread.
 #pragma once
 
@@ -39,7 +39,7 @@ class PartFile {
   uint64_t size_ = 0;
 };
 
-// A new folder in `parent`, called PREFIX-XXXXXX; removed with all it holds on destruction.
+// A new folder in `parent`, called PREFIX-XXXXXX; removed with all it holds on destruction, unless it was committed.
 class TemporaryFolder {
  public:
   static Result<TemporaryFolder> create(const std::filesystem::path& parent, const std::string& prefix);
@@ -47,6 +47,9 @@ class TemporaryFolder {
   TemporaryFolder(TemporaryFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
   TemporaryFolder& operator=(TemporaryFolder&&) = delete;
   const std::filesystem::path& path() const { return path_; }
+  // Renames it to `target`, which must lie on the same disk; fsync of the folder around. What is in it must be flushed.
+  // Error kConflict: `target` is there, and not an empty folder.
+  Status commit(const std::filesystem::path& target);
 
  private:
   explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}

@@ -67,5 +67,21 @@ TEST(PartFile, ATemporaryFolderGoesWithItsObject) {
   EXPECT_FALSE(fs::exists(path));
 }
 
+TEST(PartFile, ATemporaryFolderTakesItsPlaceAsAWhole) {
+  const auto around = TemporaryFolder::create(testing::TempDir(), "linnet_part");
+  const fs::path target = around->path() / "deep/made";
+  auto folder = TemporaryFolder::create(around->path(), "new");
+  const fs::path path = folder->path();
+  ASSERT_TRUE(write_file(path / "file", "x").ok());
+  ASSERT_TRUE(folder->commit(target).ok());
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_EQ(*read_file(target / "file"), "x");
+  auto second = TemporaryFolder::create(around->path(), "new");
+  const Status refused = second->commit(target);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
+  EXPECT_EQ(*read_file(target / "file"), "x");
+}
+
 }  // namespace
 }  // namespace linnet

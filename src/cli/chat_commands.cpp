@@ -19,10 +19,12 @@ struct Command {
   std::string_view help;       // empty: another name of the command above
 };
 
-constexpr std::array<Command, 12> kCommands{{
+constexpr std::array<Command, 13> kCommands{{
     {"/help", ChatVerb::kHelp, Takes::kNothing, "", "this list"},
     {"/system", ChatVerb::kSystem, Takes::kTextOrNothing, "[TEXT]",
      "tell the model who it is; without TEXT: show it; - takes it away"},
+    {"/adapter", ChatVerb::kAdapter, Takes::kTextOrNothing, "[PATH[=SCALE]]",
+     "go on with this adapter in place of others; +PATH: beside them; - takes all off; without PATH: show them"},
     {"/set", ChatVerb::kSet, Takes::kNameAndValue, "NAME VALUE",
      "change a setting: temperature 0.2, max-tokens 200, stats on, …; /show names all"},
     {"/show", ChatVerb::kShow, Takes::kNothing, "", "model, settings, tokens used, context left"},
@@ -100,7 +102,7 @@ std::string chat_help() {
   for (const Command& command : kCommands) {
     if (command.help.empty()) continue;
     const std::string usage = fmt::format("{} {}", command.name, command.arguments);
-    out += fmt::format("  {:<16} {}\n", usage, command.help);
+    out += fmt::format("  {:<24} {}\n", usage, command.help);
   }
   out +=
       "Ctrl-C stops a reply. Up and Down bring back what you typed.\n"

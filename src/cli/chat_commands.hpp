@@ -11,11 +11,11 @@
 
 namespace linnet::cli {
 
-enum class ChatVerb : uint8_t { kHelp, kSystem, kSet, kShow, kSave, kLoad, kRegen, kDrop, kClear, kBye };
+enum class ChatVerb : uint8_t { kHelp, kSystem, kAdapter, kSet, kShow, kSave, kLoad, kRegen, kDrop, kClear, kBye };
 
 struct ChatCommand {
   ChatVerb verb = ChatVerb::kHelp;
-  std::string argument;  // of /system, /save, /load, /set (the name); may be empty for /system
+  std::string argument;  // of /system, /adapter, /save, /load, /set (the name); may be empty for the first two
   std::string value;     // of /set
   int64_t count = 1;     // of /drop
 };

@@ -15,6 +15,8 @@ TEST(ChatCommands, ReadsEachKind) {
   ASSERT_TRUE(system.ok());
   EXPECT_EQ(system->argument, "Answer in  French.");
   EXPECT_EQ(parse_chat_command("/system")->argument, "");
+  EXPECT_EQ(parse_chat_command("/adapter")->argument, "");
+  EXPECT_EQ(parse_chat_command("/adapter +my shop=0.5")->argument, "+my shop=0.5");
   EXPECT_EQ(parse_chat_command("/drop")->count, 1);
   EXPECT_EQ(parse_chat_command("/drop 3")->count, 3);
   EXPECT_EQ(parse_chat_command("/save my file.json")->argument, "my file.json");
@@ -37,7 +39,7 @@ TEST(ChatCommands, RefusesWhatItDoesNotKnow) {
 TEST(ChatCommands, HelpNamesEveryCommandOnce) {
   const std::string help = chat_help();
   for (const char* name :
-       {"/help", "/system", "/set", "/show", "/save", "/load", "/regen", "/drop", "/clear", "/bye"}) {
+       {"/help", "/system", "/adapter", "/set", "/show", "/save", "/load", "/regen", "/drop", "/clear", "/bye"}) {
     EXPECT_NE(help.find(std::string("  ") + name), std::string::npos) << name;
   }
 }

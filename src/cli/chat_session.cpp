@@ -39,6 +39,12 @@ std::filesystem::path expand_home(const std::string& path) {
   return path.starts_with("~/") ? home_dir() / path.substr(2) : std::filesystem::path(path);
 }
 
+std::string adapter_names(const std::vector<ChosenAdapter>& adapters) {
+  std::string text;
+  for (const ChosenAdapter& chosen : adapters) text += (text.empty() ? "" : ", ") + chosen.text;
+  return text.empty() ? "none" : text;
+}
+
 double rate(int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
@@ -217,6 +223,7 @@ Status ChatSession::show() const {
       fmt::format("model     {} ({}, {} parameters, {})\n", display_name(model), model.description.family->model_type,
                   short_count(count_parameters(model)), format_bytes(model.description.files.tensors->total_bytes()));
   text += fmt::format("file      {}\n", model.stored.path.string());
+  if (!speaker_->adapters.empty()) text += fmt::format("adapters  {}\n", adapter_names(speaker_->adapters));
   text += fmt::format("computes  {} threads, {}\n", speaker_->runtime->threads(), speaker_->runtime->isa());
   text += fmt::format("system    {}\n", conversation_.system().empty() ? "(none of yours)" : conversation_.system());
   text +=
@@ -243,6 +250,25 @@ Status ChatSession::load(const std::string& path) {
   return say(fmt::format("Loaded {} questions and replies.\n", conversation_.messages().size()));
 }
 
+// The base stays where it is; what was read with other adapters is read again.
+Status ChatSession::switch_adapter(const std::string& text) {
+  if (!text.empty()) {
+    const bool beside = text.starts_with('+');
+    std::vector<ChosenAdapter> adapters;
+    if (text != "-") {
+      const std::string path = expand_home(text.substr(beside ? 1 : 0)).string();
+      TRY_ASSIGN(ChosenAdapter chosen, choose_adapter(path, speaker_->model.description, names_of(speaker_->model)));
+      if (beside) adapters = speaker_->adapters;
+      adapters.push_back(std::move(chosen));
+    }
+    detach_adapters(speaker_->transformer);
+    TRY(attach_all(speaker_->runtime->context(), speaker_->transformer, adapters));
+    speaker_->adapters = std::move(adapters);
+    session_.forget();
+  }
+  return say("adapters: " + adapter_names(speaker_->adapters) + "\n");
+}
+
 Result<bool> ChatSession::obey(const ChatCommand& command) {
   switch (command.verb) {
     case ChatVerb::kHelp:
@@ -254,6 +280,9 @@ Result<bool> ChatSession::obey(const ChatCommand& command) {
       } else {
         conversation_.set_system(command.argument == "-" ? "" : command.argument);
       }
+      break;
+    case ChatVerb::kAdapter:
+      TRY(switch_adapter(command.argument));
       break;
     case ChatVerb::kSet:
       TRY(options_.settings.set(command.argument, command.value));

@@ -45,6 +45,7 @@ class ChatSession {
   void remark_on(const Generated& result) const;
   Status show() const;
   Status load(const std::string& path);
+  Status switch_adapter(const std::string& text);
   Status say(std::string_view text) const;
 
   std::unique_ptr<Speaker> speaker_;

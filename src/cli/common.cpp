@@ -1,15 +1,12 @@
 #include "cli/common.hpp"
 
 #include <charconv>
-#include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <fmt/core.h>
 #include <future>
 
 #include "base/file.hpp"
 #include "base/json.hpp"
-#include "models/adapter.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
@@ -20,37 +17,13 @@ void ModelFlags::declare(Arguments& args) {
   args.add("--context", context,
            fmt::format("tokens to make room for; 0: the model's own, at most {}", kDefaultContext))
       .non_negative();
-  args.add("--adapter", adapters, "the folder of a LoRA adapter as PEFT saves it, or FOLDER=SCALE; may be repeated");
+  declare_adapters(args, adapters);
 }
 
-namespace {
-
-// "FOLDER=0.5" -> the folder, 0.5. A folder whose name ends like that is taken as it is.
-struct AdapterChoice {
-  std::string folder;
-  float scale = 1;
-};
-Result<AdapterChoice> read_adapter_choice(const std::string& text) {
-  const size_t equals = text.rfind('=');
-  if (equals == std::string::npos || std::filesystem::is_directory(text)) return AdapterChoice{text};
-  const std::string_view number = std::string_view(text).substr(equals + 1);
-  AdapterChoice choice{text.substr(0, equals)};
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), choice.scale);
-  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(choice.scale)) {
-    return usage_error("--adapter " + text + ": the scale after = must be a number", "for example --adapter shop=0.5");
-  }
-  return choice;
-}
-
-}  // namespace
-
-Status ModelFlags::attach(Runtime& runtime, Transformer& transformer) const {
-  for (const std::string& text : adapters) {
-    TRY_ASSIGN(const AdapterChoice choice, read_adapter_choice(text));
-    TRY_ASSIGN(const Adapter adapter, read_adapter(choice.folder));
-    TRY(attach_adapter(runtime.context(), transformer, adapter, choice.scale));
-  }
-  return ok_status();
+void declare_adapters(Arguments& args, std::vector<std::string>& adapters) {
+  args.add(
+      "--adapter", adapters,
+      "a LoRA or DoRA adapter: the folder that PEFT saves or llama.cpp's GGUF file, or PATH=SCALE; may be repeated");
 }
 
 void SamplingFlags::declare(Arguments& args) {
@@ -134,12 +107,12 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
   // Tokenizer and weights are ready together: each is about half of what passes before the first word.
   auto reading = std::async(std::launch::async, [&files = model.description.files] { return load_tokenizer(files); });
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
-  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context));
-  TRY(flags.attach(*runtime, transformer));
+  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, choose_adapters(flags.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context, adapters));
   TRY_ASSIGN(Tokenizer tokenizer, reading.get());
   std::vector<int32_t> ends = end_tokens(model, tokenizer);
   return std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime),
-                                           std::move(transformer), context, std::move(ends)});
+                                           std::move(adapters), std::move(transformer), context, std::move(ends)});
 }
 
 Result<std::string> read_stdin() {

@@ -19,11 +19,11 @@ struct ModelFlags {
   std::string model;
   int threads = 0;
   int64_t context = 0;
-  std::vector<std::string> adapters;  // FOLDER or FOLDER=SCALE
+  std::vector<std::string> adapters;  // PATH or PATH=SCALE
   void declare(Arguments& args);
-  // Adds --adapter's to the weights of MODEL.
-  Status attach(Runtime& runtime, Transformer& transformer) const;
 };
+// --adapter alone.
+void declare_adapters(Arguments& args, std::vector<std::string>& adapters);
 
 // --temperature and its kin. Without a flag: greedy; chat has defaults of its own.
 struct SamplingFlags {
@@ -45,6 +45,7 @@ struct Speaker {
   ModelHandle model;
   Tokenizer tokenizer;
   std::unique_ptr<Runtime> runtime;
+  std::vector<ChosenAdapter> adapters;  // that the transformer has on
   Transformer transformer;
   int64_t context;
   std::vector<int32_t> end_tokens;

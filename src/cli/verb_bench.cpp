@@ -21,6 +21,7 @@ namespace {
 
 struct Flags {
   std::string model;
+  std::vector<std::string> adapters;
   int threads = 0;
   int64_t prompt = 512;
   int64_t generate = 64;
@@ -134,7 +135,9 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   int64_t most = 1;  // tokens in all caches together
   for (const BenchCase& what : cases) most = std::max(most, what.sequences * (what.depth + what.tokens));
-  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, most));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters,
+             choose_adapters(flags.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, most, adapters));
   const MachinePeaks peaks = measure_peaks(*runtime);
 
   std::vector<BenchResult> results;
@@ -154,6 +157,7 @@ Status run(const Flags& flags) {
     Json list = Json::array();
     for (const BenchResult& r : results) list.push_back(to_json(r));
     return print_json({{"model", model.name()},
+                       {"adapters", flags.adapters},
                        {"cpu", cpu_name()},
                        {"instruction_set", runtime->isa()},
                        {"threads", runtime->threads()},
@@ -182,6 +186,7 @@ Job declare_bench(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   args.add("MODEL", flags->model, "a model's name, file or folder").required();
   args.add("--threads", flags->threads, "0: every core").in_range(0, 1024);
+  declare_adapters(args, flags->adapters);
   args.add("--prompt", flags->prompt, "tokens to read; 0: none").in_range(0, 1 << 24);
   args.add("--generate", flags->generate, "tokens to write; 0: none").in_range(0, 1 << 24);
   args.add("--depth", flags->depths, "after so many tokens (default 0)").in_range(0, 1 << 24);

@@ -1,12 +1,18 @@
-// linnet export: a model as GGUF, or as a Hugging Face folder.
+// linnet export: a model, or an adapter, as GGUF or in Hugging Face's form.
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
 
+#include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/progress.hpp"
 #include "cli/common.hpp"
+#include "cli/merge_report.hpp"
 #include "cli/verb.hpp"
 #include "export/export.hpp"
+#include "export/quantise.hpp"
 
 namespace linnet::cli {
 
@@ -14,24 +20,126 @@ namespace {
 
 struct Flags {
   std::string model;
+  std::vector<std::string> adapters;
   std::string out;
-  std::string dtype = "f16";
+  std::string dtype;  // empty: as it comes
+  std::string text;
+  int threads = 0;
+  bool merge = false;
+  bool json = false;
+
+  bool gguf() const { return out.ends_with(".gguf"); }
+  DType type_or(DType usual) const {
+    if (dtype.empty()) return usual;
+    return dtype == "f32" ? DType::kF32 : dtype == "f16" ? DType::kF16 : DType::kBF16;
+  }
 };
 
-Status run(const Flags& flags) {
+Status check_flags(const Flags& flags) {
   if (flags.out.ends_with(".safetensors")) {
     return usage_error("--out names a folder or a .gguf file, got " + flags.out,
                        "safetensors are written into a folder, with their config and tokenizer: --out my-model");
   }
-  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  if (flags.merge && flags.adapters.empty()) return usage_error("--merge needs an adapter", "name one with --adapter");
+  if (!flags.merge && flags.adapters.size() > 1) {
+    return usage_error("a file holds one adapter, and there are several", "--merge makes one model of all of them");
+  }
+  if (!flags.merge && !flags.adapters.empty() && flags.dtype == "bf16" && flags.gguf()) {
+    return usage_error("llama.cpp does not run adapters of bf16", "--dtype f32 or f16");
+  }
+  return ok_status();
+}
+
+// What --json says, but for the merge.
+Json told(const Flags& flags, const ExportWarnings& warnings) {
+  return {{"out", flags.out}, {"warnings", warnings}};
+}
+
+Status finish(const Flags& flags, const Json& json, const std::string& more) {
+  return flags.json ? print_json(json) : print(fmt::format("{}wrote {}\n", more, flags.out));
+}
+
+// One adapter, unmerged: from any form to PEFT's or llama.cpp's.
+Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapter chosen) {
+  Adapter& adapter = chosen.adapter;
+  if (chosen.share != 1 && adapter.is_dora()) {
+    return unsupported("a share of DoRA's change cannot be written as an adapter", adapter.place, "merge it: --merge");
+  }
+  for (Adapter::Part& part : adapter.parts) part.alpha *= chosen.share;
+  if (adapter.base.empty()) adapter.base = model.name();
+  const ModelDescription& description = model.description;
+  if (flags.gguf()) {
+    TRY(write_gguf_adapter(adapter, description, flags.type_or(DType::kF32), flags.out));
+  } else {
+    const char* task = model.config().has_head ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
+    TRY(write_adapter(adapter, description.family->tensors(description.transformer), task, flags.out));
+  }
+  return finish(flags, told(flags, {}), "");
+}
+
+bool is_quantised(const ModelDescription& model) {
+  const auto tensors = model.files.tensors->all();
+  return std::any_of(tensors.begin(), tensors.end(), [](const StoredTensor& tensor) {
+    return tensor.shape.rank() >= 2 && (tensor.scale || (tensor.format && !tensor.format->is_plain()));
+  });
+}
+
+// The merged file. Without --dtype a GGUF's matrices keep their formats in a GGUF.
+Result<ExportWarnings> write_model(const Flags& flags, const ModelHandle& model, const Transformer& weights,
+                                   Runtime& runtime) {
+  const ModelDescription& description = model.description;
+  if (flags.merge && flags.gguf() && description.files.gguf && flags.dtype.empty()) {
+    ProgressPrinter printer = ProgressPrinter::for_stderr();
+    TRY_ASSIGN(const QuantiseReport report,
+               merge_into_gguf(description, weights, flags.out, runtime.context().pool(), interrupt_token(),
+                               [&](const Progress& progress) { printer.update(progress); }));
+    return report.warnings;
+  }
   TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, find_tokenizer(model));
-  TRY_ASSIGN(const Transformer weights, load_transformer(model.description));
-  const ExportOptions options{flags.dtype == "f32" ? DType::kF32 : flags.dtype == "f16" ? DType::kF16 : DType::kBF16};
-  const auto write = flags.out.ends_with(".gguf") ? export_gguf : export_hugging_face;
-  TRY_ASSIGN(const ExportWarnings warnings,
-             write(model.description, weights, tokenizer ? &*tokenizer : nullptr, flags.out, options));
+  const auto write = flags.gguf() ? export_gguf : export_hugging_face;
+  return write(description, weights, tokenizer ? &*tokenizer : nullptr, flags.out, {flags.type_or(DType::kF16)});
+}
+
+std::string describe(const TextComparison& c) {
+  return fmt::format(
+      "the base is quantised: it was decoded, changed, and rounded once more\n"
+      "from the adapter on top of the base to the merged model, over {} tokens:\n"
+      "  KL divergence      {:.6f} ± {:.6f} nats a token, {:.6f} at most\n"
+      "  same top token     {:.2f}%\n",
+      c.divergence.count, c.divergence.mean(), c.divergence.standard_error(), c.divergence.largest,
+      100.0 * static_cast<double>(c.same_top) / static_cast<double>(c.divergence.count));
+}
+
+Status export_model(const Flags& flags, const ModelHandle& model, const std::vector<ChosenAdapter>& adapters) {
+  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
+  ExportWarnings warnings;
+  {
+    TRY_ASSIGN(Transformer weights, load_transformer(model.description));
+    for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
+    TRY_ASSIGN(warnings, write_model(flags, model, weights, *runtime));
+  }
   for (const std::string& warning : warnings) log_warning("{}", warning);
-  return print(fmt::format("wrote {}\n", flags.out));
+  Json json = told(flags, warnings);
+  const bool loses = flags.merge && is_quantised(model.description) && model.config().has_head;
+  TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, find_tokenizer(model));
+  if (loses && !tokenizer) log_warning("the model has no tokenizer: what the merge costs was not measured");
+  if (!loses || !tokenizer) return finish(flags, json, "");
+  TRY_ASSIGN(const TextComparison c, compare_merged(model, adapters, flags.out, flags.text, *runtime));
+  json["merge"] = {{"tokens", c.divergence.count},
+                   {"kl_divergence", c.divergence.mean()},
+                   {"kl_standard_error", c.divergence.standard_error()},
+                   {"kl_largest", c.divergence.largest},
+                   {"same_top", static_cast<double>(c.same_top) / static_cast<double>(c.divergence.count)}};
+  return finish(flags, json, describe(c));
+}
+
+Status run(const Flags& flags) {
+  TRY(check_flags(flags));
+  interrupt_token();
+  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, choose_adapters(flags.adapters, model.description, names_of(model)));
+  if (flags.merge || adapters.empty()) return export_model(flags, model, adapters);
+  return export_adapter(flags, model, std::move(adapters[0]));
 }
 
 }  // namespace
@@ -39,8 +147,18 @@ Status run(const Flags& flags) {
 Job declare_export(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   args.add("MODEL", flags->model, "a name (linnet list), a path or a source").required();
+  declare_adapters(args, flags->adapters);
+  args.flag("--merge", flags->merge, "fold the adapters into the model; without: the adapter alone is written");
   args.add("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer").required();
-  args.add("--dtype", flags->dtype, "of matrices: f32, f16 or bf16").one_of({"f32", "f16", "bf16"});
+  args.add("--dtype", flags->dtype, "of matrices: f32, f16 or bf16; as it comes: f16, of adapters f32")
+      .one_of({"f32", "f16", "bf16"});
+  args.add("--text", flags->text, "what a merge into a quantised model is measured on; as it comes: a short sample");
+  args.add("--threads", flags->threads, "0: every core").in_range(0, 1024);
+  args.flag("--json", flags->json, "as JSON");
+  args.notes(
+      "An adapter alone becomes what PEFT loads (a folder) or what llama.cpp does (.gguf). Merged into a GGUF file "
+      "without\n"
+      "--dtype, each matrix keeps the format that it has.");
   return [flags] { return run(*flags); };
 }
 

@@ -23,7 +23,7 @@ constexpr std::array<Verb, 18> kVerbs{{
     {"show", "What a model is, and what it needs", "linnet show smollm2", kModels, declare_show},
     {"rm", "Delete models", "linnet rm smollm2", kModels, declare_rm},
     {"verify", "Compare models with what was published", "linnet verify smollm2", kModels, declare_verify},
-    {"export", "A model as GGUF or as a Hugging Face folder",
+    {"export", "A model or an adapter as GGUF or as a Hugging Face folder; adapters merged",
      "linnet export smollm2 --out smollm2-f16.gguf --dtype f16", kModels, declare_export},
     {"quantize", "A model in fewer bits, as GGUF", "linnet quantize my-model --to Q4_K_M --out my-model-q4_k_m.gguf",
      kModels, declare_quantize},

@@ -24,6 +24,8 @@ class Session {
   // Errors: too many tokens (both numbers), cancelled, logits that are not finite.
   Result<std::span<const float>> read(std::span<const int32_t> tokens, const CancelToken* cancel = nullptr,
                                       const std::function<void(int64_t, int64_t)>& progress = {});
+  // Nothing of what was read is used any more: the weights have changed.
+  void forget() { forget_from(0); }
   // Reads one more token.
   Result<std::span<const float>> read_next(int32_t token);
 

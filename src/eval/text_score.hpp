@@ -3,6 +3,7 @@
 // thread at a time.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <functional>
@@ -32,9 +33,11 @@ struct TokenMean {
   int64_t count = 0;
   double sum = 0;
   double squares = 0;
+  double largest = 0;  // of numbers that are not below 0
 
   void add(double x) {
     ++count;
+    largest = std::max(largest, x);
     sum += x;
     squares += x * x;
   }

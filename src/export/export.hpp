@@ -1,5 +1,6 @@
 // Models out into the world, unquantised: to a GGUF file, or to a Hugging Face folder (config.json, safetensors,
-// tokenizer.json). What is written is decoded tensor by tensor; a quantised source becomes plain floats.
+// tokenizer.json). What is written is decoded tensor by tensor; a quantised source becomes plain floats. Adapters that
+// the weights have on (models/adapter.hpp) are folded in, in float32, before a number is rounded to its type.
 // Sources: ggml/docs/gguf.md and llama.cpp's conventions; transformers' save_pretrained.
 // Thread safety: pure functions.
 #pragma once

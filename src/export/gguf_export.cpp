@@ -34,7 +34,7 @@ Tensor reorder(const Tensor& all, const GgufPart& part) {
 
 Tensor numbers_of(const GgufPart& part, size_t expert) {
   const TensorSpec& spec = *part.spec;
-  if (spec.shape.rank() == 2) return part.slot->parts[expert].weight.unpack();
+  if (spec.shape.rank() == 2) return part.slot->parts[expert].merged();
   return spec.bias ? part.slot->parts[expert].bias : part.slot->vector;
 }
 
@@ -68,10 +68,17 @@ TensorToWrite to_write(const GgufPart& part, std::string name, DType dtype) {
   return tensor;
 }
 
+bool has_adapters(const GgufPart& part) {
+  const std::vector<Linear>& parts = part.slot->parts;
+  return part.spec->shape.rank() == 2 &&
+         std::any_of(parts.begin(), parts.end(), [](const Linear& linear) { return !linear.adapters.empty(); });
+}
+
 void add_tensors(GgufOut& out, const Transformer& weights, DType dtype) {
   const auto add = [&](const GgufPart& part, std::string name) {
     out.tensors.push_back(to_write(part, std::move(name), dtype));
     out.quantisable.push_back(part.spec->quantise);
+    out.adapted.push_back(has_adapters(part));
   };
   for (const TensorSpec& spec : weights.table()) {
     if (spec.gguf.empty()) {
@@ -93,6 +100,7 @@ void add_tensors(GgufOut& out, const Transformer& weights, DType dtype) {
   for (const auto& [name, tensor] : rope_tensors(weights.config())) {
     out.tensors.push_back(TensorToWrite::of(name, tensor));
     out.quantisable.push_back(false);
+    out.adapted.push_back(false);
   }
 }
 

@@ -10,6 +10,7 @@ struct GgufOut {
   GgufWriter writer;  // lacks general.file_type
   std::vector<TensorToWrite> tensors;
   std::vector<bool> quantisable;  // of each tensor: llama.cpp may read it in any format
+  std::vector<bool> adapted;      // of each tensor: adapters are folded into it
   ExportWarnings warnings;
 };
 

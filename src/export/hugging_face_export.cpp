@@ -22,7 +22,7 @@ Tensor transpose(const Tensor& in) {
 // The numbers of one expert (or of the only part) as safetensors holds them. `offset` is taken off vectors.
 Tensor numbers_of(const TensorSpec& spec, const Slot& slot, size_t expert, float offset) {
   if (spec.shape.rank() == 2) {
-    const Tensor matrix = slot.parts[expert].weight.unpack();
+    const Tensor matrix = slot.parts[expert].merged();
     return spec.transposed ? transpose(matrix) : matrix;
   }
   Tensor vector = spec.bias ? slot.parts[expert].bias : slot.vector;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/core.h>
+#include <map>
 #include <optional>
 
 #include "export/gguf_out.hpp"
@@ -202,6 +203,38 @@ Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer
       work.total += static_cast<uint64_t>(matrix->shape.elements()) * sizeof(float);
     }
     report.bytes += tensor.bytes();
+  }
+  TRY(source.writer.write(path, source.tensors));
+  return report;
+}
+
+Result<QuantiseReport> merge_into_gguf(const ModelDescription& model, const Transformer& weights,
+                                       const std::filesystem::path& path, ThreadPool& pool, const CancelToken& cancel,
+                                       const ProgressCallback& progress) {
+  const Gguf& gguf = *model.files.gguf;
+  TRY_ASSIGN(const GgufOut merged, to_gguf(model, weights, nullptr, DType::kF32));
+  std::map<std::string_view, const TensorToWrite*> adapted;
+  for (size_t i = 0; i < merged.tensors.size(); ++i) {
+    if (merged.adapted[i]) adapted.emplace(merged.tensors[i].name, &merged.tensors[i]);
+  }
+  Source source = source_of_gguf(gguf);
+  for (const std::string_view key : {"general.file_type", "general.quantization_version"}) {
+    if (const GgufValue* value = gguf.metadata().find(key)) source.writer.add(key, *value);
+  }
+  QuantiseReport report;
+  report.tensors.reserve(source.tensors.size());  // the producers keep references
+  Work work{&pool, &cancel, &progress};
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    TensorToWrite& tensor = source.tensors[i];
+    const StoredTensor& stored = gguf.tensors().all()[i];
+    report.elements += tensor.shape.elements();
+    report.bytes += tensor.bytes();
+    const auto found = adapted.find(tensor.name);
+    if (found == adapted.end()) continue;
+    const Matrix matrix{tensor.name, tensor.shape, stored.type_name(), found->second->produce};
+    report.tensors.push_back({tensor.name, stored.type_name(), stored.format, nullptr, tensor.shape.elements()});
+    tensor = quantised(matrix, *stored.format, report.tensors.back(), work);
+    work.total += static_cast<uint64_t>(matrix.shape.elements()) * sizeof(float);
   }
   TRY(source.writer.write(path, source.tensors));
   return report;

@@ -47,4 +47,12 @@ Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer
                                 const std::filesystem::path& path, const QuantiseOptions& options, ThreadPool& pool,
                                 const CancelToken& cancel, const ProgressCallback& progress);
 
+// Writes the GGUF file that `model` is, with the adapters that `weights` have on folded in: each matrix that they
+// change is decoded, changed and encoded in the format that it had; all else, metadata too, is copied as it is. The
+// report lists the changed matrices, whose errors are those of encoding them. Requires model.files.gguf. Memory and
+// errors: as quantise.
+Result<QuantiseReport> merge_into_gguf(const ModelDescription& model, const Transformer& weights,
+                                       const std::filesystem::path& path, ThreadPool& pool, const CancelToken& cancel,
+                                       const ProgressCallback& progress);
+
 }  // namespace linnet

@@ -1,192 +1,233 @@
 #include "models/adapter.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <fmt/core.h>
 #include <map>
 
 #include "base/json.hpp"
-#include "formats/safetensors.hpp"
+#include "base/random.hpp"
 
 namespace linnet {
 
+float Adapter::scale_of(const Part& part) const {
+  const auto rank = static_cast<double>(part.a.dim(0));
+  return static_cast<float>(part.alpha / (rank_stabilised ? std::sqrt(rank) : rank));
+}
+
+bool Adapter::is_dora() const {
+  return std::any_of(parts.begin(), parts.end(), [](const Part& part) { return part.magnitude.defined(); });
+}
+
+uint64_t Adapter::bytes() const {
+  int64_t sum = 0;
+  for (const Part& part : parts) {
+    sum += part.a.bytes() + part.b.bytes() + (part.magnitude.defined() ? part.magnitude.bytes() : 0);
+  }
+  return static_cast<uint64_t>(sum);
+}
+
 namespace {
 
-// Fields that change what an adapter computes, when they are set to anything.
-constexpr std::string_view kRefused[] = {
-    "use_dora",
-    "modules_to_save",
-    "use_qalora",
-    "use_bdlora",
-    "layer_replication",
-    "target_parameters",
-    "trainable_token_indices",
-    "alora_invocation_tokens",
-    "lora_bias",
-};
+constexpr const char* kOtherModel = "use the model that the adapter was made for";
 
-bool is_set(const Json& value) {
-  if (value.is_boolean()) return value.get<bool>();
-  return !value.is_null() && !(value.is_structured() && value.empty());
+bool is_called(const std::string& module, const std::string& target) {
+  return module == target || module.ends_with("." + target);
 }
 
-Status check_kind(const JsonObject& config) {
-  TRY_ASSIGN(const std::string type, config.string("peft_type"));
-  if (type != "LORA") return unsupported("peft_type is " + type + ", of which only LORA is known", config.place());
-  for (const std::string_view field : kRefused) {
-    const Json* value = config.find(field);
-    if (value && is_set(*value)) {
-      return unsupported(fmt::format("{} is set, which Linnet does not compute", field), config.place(),
-                         "merge the adapter into its model with PEFT, and use that");
+std::string last_name(const std::string& module) {
+  return module.substr(module.rfind('.') + 1);
+}
+
+// The last names of all modules, each once.
+std::string names_of(const std::vector<LinearModule>& modules) {
+  std::vector<std::string> names;
+  for (const LinearModule& module : modules) {
+    const std::string name = last_name(module.name);
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+Status check_options(const NewAdapter& options, const std::vector<LinearModule>& modules) {
+  constexpr int64_t kMostRank = 1 << 14;
+  if (options.rank < 1 || options.rank > kMostRank) {
+    return usage_error(fmt::format("the rank must be from 1 to {}, got {}", kMostRank, options.rank));
+  }
+  if (!std::isfinite(options.alpha) || options.alpha == 0) return usage_error("alpha must be a number other than 0");
+  for (const std::string& target : options.targets) {
+    if (std::none_of(modules.begin(), modules.end(), [&](const auto& m) { return is_called(m.name, target); })) {
+      return usage_error("the model has no linear layer that is called " + target, "it has " + names_of(modules));
     }
   }
-  TRY_ASSIGN(const std::string bias, config.string_or("bias", "none"));
-  if (bias == "none") return ok_status();
-  return unsupported("bias is \"" + bias + "\": trained biases are not read", config.place());
+  return ok_status();
 }
 
-// PEFT's rule for rank_pattern and alpha_pattern: a key is a regular expression for the end of a module's name. Plain
-// names are all that PEFT's own documentation shows, and all that is run here.
-Result<double> alpha_of(const JsonObject& config, double alpha, const std::string& module) {
-  const Json* patterns = config.find("alpha_pattern");
-  if (!patterns) return alpha;
-  TRY_ASSIGN(const JsonObject object, JsonObject::of(*patterns, config.place() + ": alpha_pattern"));
-  for (const auto& [key, unused] : patterns->items()) {
-    if (key.find_first_of("\\^$*+?()[]{}|") != std::string::npos) {
-      return unsupported("\"" + key + "\" is a regular expression; only names are read", object.place());
-    }
-    if (module == key || module.ends_with("." + key)) return object.number(key);
+Adapter::Part new_part(const LinearModule& module, const Weight& weight, const NewAdapter& options, uint64_t stream) {
+  Adapter::Part part{module.name, Tensor::empty(DType::kF32, {options.rank, weight.cols()}),
+                     Tensor::zeros(DType::kF32, {weight.rows(), options.rank}), Tensor(), options.alpha};
+  Random random(options.seed, stream);
+  const double bound = 1 / std::sqrt(static_cast<double>(weight.cols()));
+  for (float& x : part.a.span<float>()) x = static_cast<float>((2 * random.uniform() - 1) * bound);
+  if (options.dora) {
+    part.magnitude = row_squares(weight);
+    for (float& x : part.magnitude.span<float>()) x = std::sqrt(x);
   }
-  return alpha;
-}
-
-struct Side {
-  std::string module;
-  bool is_a;
-};
-
-Result<Side> side_of(const StoredTensor& tensor) {
-  constexpr std::string_view kPrefix = "base_model.model.";
-  constexpr std::string_view kA = ".lora_A.weight";
-  constexpr std::string_view kB = ".lora_B.weight";
-  const std::string& name = tensor.name;
-  const bool is_a = name.ends_with(kA);
-  const std::string_view suffix = is_a ? kA : kB;
-  if (!name.starts_with(kPrefix) || !name.ends_with(suffix) || name.size() <= kPrefix.size() + suffix.size()) {
-    return unsupported("is not a pair of a LoRA on a linear layer", tensor.place(),
-                       "merge the adapter into its model with PEFT, and use that");
-  }
-  if (tensor.shape.rank() != 2 || tensor.shape.elements() == 0 || !tensor.format) {
-    return invalid("must be a matrix of floats, is " + tensor.shape.to_string(), tensor.place());
-  }
-  return Side{name.substr(kPrefix.size(), name.size() - kPrefix.size() - suffix.size()), is_a};
-}
-
-// A copy that stands alone: the file may go.
-Tensor copied(const StoredTensor& tensor) {
-  Tensor copy = Tensor::empty(DType::kF32, tensor.shape);
-  decode_rows(tensor, 0, tensor.shape[0], copy.data<float>());
-  return copy;
-}
-
-bool all_finite(const Tensor& tensor) {
-  const auto numbers = tensor.span<float>();
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
+  return part;
 }
 
 }  // namespace
 
-Result<Adapter> parse_adapter(const Json& config, std::span<const StoredTensor> tensors, const std::string& place) {
-  TRY_ASSIGN(const JsonObject object, JsonObject::of(config, place + ": adapter_config.json"));
-  TRY(check_kind(object));
-  TRY_ASSIGN(const double common_alpha, object.number("lora_alpha"));
-  TRY_ASSIGN(const bool rank_stabilised, object.boolean_or("use_rslora", false));
-  std::map<std::string, Adapter::Part> parts;
-  for (const StoredTensor& tensor : tensors) {
-    TRY_ASSIGN(const Side one, side_of(tensor));
-    Adapter::Part& part = parts[one.module];
-    Tensor& matrix = one.is_a ? part.a : part.b;
-    if (matrix.defined()) return invalid("stands there twice", tensor.place());
-    matrix = copied(tensor);
-    if (!all_finite(matrix)) return invalid("holds NaN or infinite numbers", tensor.place());
-  }
-  if (parts.empty()) return invalid("holds no tensor", place);
+Result<Adapter> new_adapter(const Transformer& model, const NewAdapter& options) {
+  const std::vector<LinearModule> modules = linear_modules(model.table());
+  TRY(check_options(options, modules));
   Adapter adapter;
-  adapter.place = place;
-  for (auto& [module, part] : parts) {
-    if (!part.a.defined() || !part.b.defined() || part.a.dim(0) != part.b.dim(1)) {
-      return invalid("lora_A and lora_B of " + module + " are not a pair (R, C) and (O, R)", place);
-    }
-    TRY_ASSIGN(const double alpha, alpha_of(object, common_alpha, module));
-    const auto rank = static_cast<double>(part.a.dim(0));
-    part.module = module;
-    part.scale = static_cast<float>(alpha / (rank_stabilised ? std::sqrt(rank) : rank));
-    if (!std::isfinite(part.scale)) return invalid("the scale of " + module + " is not a number", place);
-    adapter.parts.push_back(std::move(part));
+  adapter.rank_stabilised = options.rank_stabilised;
+  adapter.place = "new adapter";
+  for (size_t i = 0; i < modules.size(); ++i) {
+    const TensorSpec& spec = *modules[i].spec;
+    const bool wanted = options.targets.empty()
+                            ? spec.role != Role::kHead && spec.role != Role::kRouter
+                            : std::any_of(options.targets.begin(), options.targets.end(),
+                                          [&](const std::string& t) { return is_called(modules[i].name, t); });
+    if (!wanted) continue;
+    adapter.parts.push_back(new_part(modules[i], model.slot_of(spec).parts[modules[i].part].weight, options, i));
   }
+  std::sort(adapter.parts.begin(), adapter.parts.end(),
+            [](const auto& a, const auto& b) { return a.module < b.module; });
   return adapter;
 }
 
-Result<Adapter> read_adapter(const std::filesystem::path& folder) {
-  const std::filesystem::path config_path = folder / "adapter_config.json";
-  if (!std::filesystem::exists(config_path)) {
-    return invalid("is not an adapter: there is no adapter_config.json in it", folder.string(),
-                   "name the folder that PEFT's save_pretrained wrote");
+Status check_fits(const Adapter& adapter, std::span<const TensorSpec> table) {
+  std::map<std::string, const TensorSpec*> specs;
+  for (const LinearModule& module : linear_modules(table)) specs.emplace(module.name, module.spec);
+  for (const Adapter::Part& part : adapter.parts) {
+    const auto found = specs.find(part.module);
+    if (found == specs.end()) {
+      return invalid("it changes " + part.module + ", and this model has no such linear layer", adapter.place,
+                     kOtherModel);
+    }
+    const Shape& shape = found->second->shape;
+    if (part.a.dim(1) != shape[1] || part.b.dim(0) != shape[0]) {
+      return invalid(fmt::format("{} is ({}, {}) in the model, and the adapter's is for ({}, {})", part.module,
+                                 shape[0], shape[1], part.b.dim(0), part.a.dim(1)),
+                     adapter.place, kOtherModel);
+    }
   }
-  constexpr uint64_t kMostConfig = 1 << 20;
-  TRY_ASSIGN(const Json config, read_json_file(config_path.string(), kMostConfig));
-  TRY_ASSIGN(const SafetensorsFile file, open_safetensors(folder / "adapter_model.safetensors"));
-  return parse_adapter(config, file.tensors, folder.string());
+  return ok_status();
 }
 
 namespace {
 
-// The linear layers of a model by their modules' names.
-std::map<std::string, Linear*> layers_by_module(Transformer& model) {
-  constexpr std::string_view kSuffix = ".weight";
-  std::map<std::string, Linear*> layers;
-  model.for_each([&](const TensorSpec& spec, Slot& slot) {
-    const bool linear = spec.shape.rank() == 2 && !spec.bias && !spec.stacked && spec.name.ends_with(kSuffix) &&
-                        spec.role != Role::kEmbedding && spec.role != Role::kPositionEmbedding &&
-                        spec.role != Role::kTypeEmbedding;
-    if (!linear) return;
-    for (size_t e = 0; e < slot.parts.size(); ++e) {
-      std::string name = name_of_expert(spec.name, static_cast<int64_t>(e));
-      name.resize(name.size() - kSuffix.size());
-      layers.emplace(std::move(name), &slot.parts[e]);
+// Letters and digits alone, small, after the last slash: "HuggingFaceTB/SmolLM2-135M-Instruct" and
+// "SmolLM2 135M Instruct" are one name.
+std::string plain_name(std::string_view name) {
+  while (name.ends_with('/')) name.remove_suffix(1);
+  name.remove_prefix(name.rfind('/') + 1);
+  std::string out;
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c))) {
+      out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     }
-  });
-  return layers;
+  }
+  return out;
 }
 
 }  // namespace
 
-Status attach_adapter(Context& ctx, Transformer& model, const Adapter& adapter, float scale) {
-  const std::map<std::string, Linear*> layers = layers_by_module(model);
-  std::vector<Linear*> targets;
-  for (const Adapter::Part& part : adapter.parts) {
-    const auto found = layers.find(part.module);
-    if (found == layers.end()) {
-      return invalid("it changes " + part.module + ", and this model has no such linear layer", adapter.place,
-                     "use the model that the adapter was made for");
-    }
-    const Weight& weight = found->second->weight;
-    if (part.a.dim(1) != weight.cols() || part.b.dim(0) != weight.rows()) {
-      return invalid(fmt::format("{} is ({}, {}) in the model, and the adapter's is for ({}, {})", part.module,
-                                 weight.rows(), weight.cols(), part.b.dim(0), part.a.dim(1)),
-                     adapter.place, "use the model that the adapter was made for");
-    }
-    targets.push_back(found->second);
+std::string doubt_about_base(const Adapter& adapter, const ModelDescription& model,
+                             std::span<const std::string> names) {
+  const std::string base = plain_name(adapter.base);
+  if (base.empty()) return {};
+  std::vector<std::string> own(names.begin(), names.end());
+  if (model.files.gguf) {
+    const auto name = model.files.gguf->metadata().string_or("general.name", "");
+    if (name.ok()) own.emplace_back(name.value());
   }
+  if (const auto it = model.config->find("_name_or_path"); it != model.config->end() && it->is_string()) {
+    own.push_back(it->get<std::string>());
+  }
+  std::string known;
+  for (const std::string& name : own) {
+    const std::string plain = plain_name(name);
+    if (plain.empty()) continue;
+    if (plain.find(base) != std::string::npos || base.find(plain) != std::string::npos) return {};
+    if (known.empty()) known = name;
+  }
+  if (known.empty()) return {};
+  return fmt::format(
+      "{} was made for {}, and this model is {}: its shapes fit, but whether its weights are the same "
+      "ones cannot be known",
+      adapter.place, adapter.base, known);
+}
+
+Result<Adapter> open_adapter(const std::filesystem::path& path, const ModelDescription& model) {
+  const std::vector<TensorSpec> table = model.family->tensors(model.transformer);
+  Adapter adapter;
+  if (path.extension() == ".gguf") {
+    TRY_ASSIGN(const std::shared_ptr<const Gguf> file, Gguf::open(path));
+    TRY_ASSIGN(adapter, parse_gguf_adapter(file->metadata(), file->tensors().all(), model.family->gguf_arch, table,
+                                           path.string()));
+  } else {
+    TRY_ASSIGN(adapter, read_adapter(path));
+  }
+  TRY(check_fits(adapter, table));
+  return adapter;
+}
+
+namespace {
+
+// The layers that the parts change, in their order.
+Result<std::vector<Linear*>> targets_of(Transformer& model, const Adapter& adapter) {
+  TRY(check_fits(adapter, model.table()));
+  std::map<const TensorSpec*, Slot*> slots;
+  model.for_each([&](const TensorSpec& spec, Slot& slot) { slots.emplace(&spec, &slot); });
+  std::map<std::string, Linear*> layers;
+  for (const LinearModule& module : linear_modules(model.table())) {
+    layers.emplace(module.name, &slots.at(module.spec)->parts.at(module.part));
+  }
+  std::vector<Linear*> targets;
+  for (const Adapter::Part& part : adapter.parts) targets.push_back(layers.at(part.module));
+  return targets;
+}
+
+}  // namespace
+
+Status attach_adapter(Transformer& model, const Adapter& adapter, float share) {
+  TRY_ASSIGN(const std::vector<Linear*> targets, targets_of(model, adapter));
   for (size_t i = 0; i < targets.size(); ++i) {
     const Adapter::Part& part = adapter.parts[i];
-    Lora lora{Weight::from_tensor(part.a), Weight::from_tensor(part.b), part.scale * scale};
-    const auto keep = [](std::span<const std::byte>) {};
-    lora.a.pack(ctx, ActivationBits::k16, keep);
-    lora.b.pack(ctx, ActivationBits::k16, keep);
+    Lora lora{.a = Weight::from_tensor(part.a),
+              .b = Weight::from_tensor(part.b),
+              .scale = adapter.scale_of(part),
+              .share = share,
+              .magnitude = part.magnitude};
+    if (part.magnitude.defined()) lora.squares = row_squares(targets[i]->weight);
     targets[i]->adapters.push_back(std::move(lora));
   }
   return ok_status();
+}
+
+Status attach_adapter(Context& ctx, Transformer& model, const Adapter& adapter, float share) {
+  TRY(attach_adapter(model, adapter, share));
+  TRY_ASSIGN(const std::vector<Linear*> targets, targets_of(model, adapter));
+  const auto keep = [](std::span<const std::byte>) {};
+  for (Linear* target : targets) {
+    Lora& lora = target->adapters.back();
+    if (lora.magnitude.defined()) lora.gain = dora_gain(ctx, target->weight, lora);
+    lora.a.pack(ctx, ActivationBits::k16, keep);
+    lora.b.pack(ctx, ActivationBits::k16, keep);
+  }
+  return ok_status();
+}
+
+void detach_adapters(Transformer& model) {
+  model.for_each([](const TensorSpec&, Slot& slot) {
+    for (Linear& part : slot.parts) part.adapters.clear();
+  });
 }
 
 }  // namespace linnet

@@ -31,7 +31,9 @@ std::vector<Case> adapter_cases() {
   const fs::path golden = golden_dir();
   for (const auto& entry : fs::directory_iterator(golden / "adapters")) {
     const std::string name = entry.path().filename().string();
-    cases.push_back({"golden_" + name, golden / "models" / name, entry.path()});
+    const Json config = value(read_json_file((entry.path() / "adapter_config.json").string()));
+    const auto base = config.at("base_model_name_or_path").get<std::string>();
+    cases.push_back({"golden_" + name, golden / "models" / base, entry.path()});
   }
   const fs::path shared = shared_reference_dir();
   if (fs::is_directory(shared)) {
@@ -77,7 +79,7 @@ class AdapterTest : public testing::TestWithParam<Case> {
 TEST_P(AdapterTest, LogitsLossAndGradientsAreThoseOfPeft) {
   const Tensor plain = value(model_->forward(ctx_, batch_, nullptr)).logits;
   const Adapter adapter = value(read_adapter(GetParam().adapter));
-  ASSERT_TRUE(attach_adapter(ctx_, *model_, adapter).ok());
+  ASSERT_TRUE(attach_adapter(*model_, adapter).ok());
   Tape tape;
   ctx_.set_recorder(&tape);
   std::vector<std::pair<std::string, Tensor*>> watched;
@@ -89,10 +91,12 @@ TEST_P(AdapterTest, LogitsLossAndGradientsAreThoseOfPeft) {
       module.resize(module.size() - std::string_view(".weight").size());
       for (Lora& lora : slot.parts[e].adapters) {
         attached++;
-        for (const auto& [part, weight] :
-             {std::pair{".lora_A.weight", &lora.a}, std::pair{".lora_B.weight", &lora.b}}) {
-          tape.watch(weight->tensor());
-          watched.emplace_back("grad.base_model.model." + module + part, &weight->tensor());
+        for (const auto& [part, tensor] :
+             {std::pair{".lora_A.weight", &lora.a.tensor()}, std::pair{".lora_B.weight", &lora.b.tensor()},
+              std::pair{".lora_magnitude_vector", &lora.magnitude}}) {
+          if (!tensor->defined()) continue;
+          tape.watch(*tensor);
+          watched.emplace_back("grad.base_model.model." + module + part, tensor);
         }
       }
     }
@@ -121,6 +125,23 @@ TEST_P(AdapterTest, HalfAndHalfIsTheWhole) {
   EXPECT_LE(distance(value(model_->forward(ctx_, batch_, nullptr)).logits, want("logits")), kTolerance);
 }
 
+TEST_P(AdapterTest, MergedAndTakenOff) {
+  const Tensor plain = value(model_->forward(ctx_, batch_, nullptr)).logits;
+  const Adapter adapter = value(read_adapter(GetParam().adapter));
+  ASSERT_TRUE(attach_adapter(*model_, adapter).ok());
+  Transformer merged = *model_;
+  merged.for_each([](const TensorSpec&, Slot& slot) {
+    for (Linear& part : slot.parts) {
+      if (part.adapters.empty()) continue;
+      part.weight = Weight::from_tensor(part.merged());
+      part.adapters.clear();
+    }
+  });
+  EXPECT_LE(distance(value(merged.forward(ctx_, batch_, nullptr)).logits, want("logits")), kTolerance);
+  detach_adapters(*model_);
+  EXPECT_EQ(distance(value(model_->forward(ctx_, batch_, nullptr)).logits, plain), 0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, AdapterTest, testing::ValuesIn(adapter_cases()), [](const auto& row) {
   std::string name = row.param.name;
   std::replace_if(
@@ -146,7 +167,7 @@ class BadAdapterTest : public testing::Test {
 
 TEST_F(BadAdapterTest, WhatIsNotComputedIsRefusedByName) {
   EXPECT_EQ(error(), "");
-  for (const char* field : {"use_dora", "use_qalora", "lora_bias"}) {
+  for (const char* field : {"use_bdlora", "use_qalora", "lora_bias"}) {
     const Json before = config_;
     config_[field] = true;
     EXPECT_NE(error().find(field), std::string::npos) << error();
@@ -174,7 +195,18 @@ TEST_F(BadAdapterTest, TensorsMustBePairs) {
   EXPECT_NE(error().find("twice"), std::string::npos) << error();
   tensors_ = whole;
   tensors_[0].name = "base_model.model.lm_head.lora_magnitude_vector";
+  EXPECT_NE(error().find("1 dimensions"), std::string::npos) << error();
+  tensors_[0].shape = Shape{tensors_[0].shape.elements()};
+  tensors_.push_back(whole[0]);
+  tensors_.back().name = "base_model.model.lm_head.lora_A.weight";
+  EXPECT_NE(error().find("not a pair"), std::string::npos) << error();
+  tensors_ = whole;
+  tensors_[0].name = "base_model.model.model.embed_tokens.lora_embedding_A";
+  EXPECT_NE(error().find("lora_embedding_A"), std::string::npos) << error();
+  tensors_ = whole;
+  config_["use_dora"] = true;
   EXPECT_NE(error().find("lora_magnitude_vector"), std::string::npos) << error();
+  config_["use_dora"] = false;
   tensors_ = whole;
   const std::vector<float> nan(static_cast<size_t>(whole[0].shape.elements()), NAN);
   tensors_[0].bytes = std::as_bytes(std::span(nan));

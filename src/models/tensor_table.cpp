@@ -1,5 +1,7 @@
 #include "models/tensor_table.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 
 namespace linnet {
@@ -27,6 +29,23 @@ std::vector<int64_t> gguf_row_order(const TensorSpec& spec) {
     }
   }
   return order;
+}
+
+std::vector<LinearModule> linear_modules(std::span<const TensorSpec> table) {
+  constexpr std::string_view kSuffix = ".weight";
+  std::vector<LinearModule> modules;
+  for (const TensorSpec& spec : table) {
+    const bool linear = spec.shape.rank() == 2 && !spec.bias && !spec.stacked && spec.name.ends_with(kSuffix) &&
+                        spec.role != Role::kEmbedding && spec.role != Role::kPositionEmbedding &&
+                        spec.role != Role::kTypeEmbedding;
+    if (!linear) continue;
+    for (int64_t e = 0; e < std::max<int64_t>(spec.experts, 1); ++e) {
+      std::string name = name_of_expert(spec.name, e);
+      name.resize(name.size() - kSuffix.size());
+      modules.push_back({std::move(name), &spec, static_cast<size_t>(e)});
+    }
+  }
+  return modules;
 }
 
 void TensorTable::within(int64_t layer, std::string prefix, std::string gguf_prefix) {

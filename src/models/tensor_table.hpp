@@ -2,6 +2,7 @@
 // Thread safety: values.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,6 +75,16 @@ std::string name_of_expert(std::string pattern, int64_t expert);
 
 // Row r of the GGUF matrix is row order[r] of ours; empty when they agree.
 std::vector<int64_t> gguf_row_order(const TensorSpec& spec);
+
+// A linear layer by its module's name: "model.layers.0.self_attn.q_proj", its matrix's name less ".weight".
+struct LinearModule {
+  std::string name;
+  const TensorSpec* spec;  // of the matrix
+  size_t part;             // expert, else 0
+};
+// Those of a table, in its order: what PEFT sees as such. No embeddings, and no experts that lie stacked in one tensor.
+// Borrows the table.
+std::vector<LinearModule> linear_modules(std::span<const TensorSpec> table);
 
 // Builds tables. `layer` prefixes names: layer("model.layers.", "blk.", i) makes later names relative to them.
 class TensorTable {

@@ -72,6 +72,38 @@ Tensor scale(Context& ctx, const Tensor& x, float factor) {
   return out;
 }
 
+namespace {
+
+Tensor multiply_columns(Context& ctx, const Tensor& x, const Tensor& factors) {
+  const int64_t dim = factors.elements();
+  return map_numbers(ctx, x.shape(), kCheap, [px = x.raw(), pf = factors.raw(), dim](int64_t i) {
+    return reinterpret_cast<const float*>(px)[i] * reinterpret_cast<const float*>(pf)[i % dim];
+  });
+}
+
+}  // namespace
+
+Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors) {
+  const OpTimer timer(ctx, "scale_columns");
+  require_shape(factors.shape() == Shape{x.dim(-1)}, "scale_columns",
+                "factors must be (C=" + std::to_string(x.dim(-1)) + ")", factors.shape());
+  Tensor out = multiply_columns(ctx, x, factors);
+  ctx.record({x, factors}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    Tensor dx;
+    Tensor dfactors;
+    if (wants_grad(x)) dx = multiply_columns(back, dy[0], factors);
+    if (wants_grad(factors)) {
+      dfactors = back.zeros(factors.shape());
+      const int64_t dim = factors.elements();
+      for (int64_t i = 0; i < x.elements(); ++i) {
+        dfactors.data<float>()[i % dim] += dy[0].data<float>()[i] * x.data<float>()[i];
+      }
+    }
+    return {dx, dfactors};
+  });
+  return out;
+}
+
 Tensor softcap(Context& ctx, const Tensor& x, float cap) {
   const OpTimer timer(ctx, "softcap");
   Tensor out = map_numbers(ctx, x.shape(), kTranscendental,

@@ -8,6 +8,8 @@ namespace linnet::ops {
 // Same shapes, or y of shape (C) added to every row of x: (..., C).
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y);
 Tensor scale(Context& ctx, const Tensor& x, float factor);
+// x: (..., C), factors: (C) -> (..., C): each column times its factor. Differentiable in both.
+Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors);
 // cap * tanh(x / cap), Gemma 2's limit on logits (arXiv:2408.00118 section 2).
 Tensor softcap(Context& ctx, const Tensor& x, float cap);
 

@@ -33,8 +33,12 @@ StepWork products_of(const Transformer& model, int64_t rows) {
     if (spec.bias || (spec.layer < 0 && !head)) continue;
     for (const Linear& part : model.slot_of(spec).parts) {
       if (!part.defined()) continue;
-      const auto operations = 2.0 * static_cast<double>(part.weight.rows() * part.weight.cols());
-      const auto bytes = static_cast<double>(part.weight.bytes());
+      auto operations = 2.0 * static_cast<double>(part.weight.rows() * part.weight.cols());
+      auto bytes = static_cast<double>(part.weight.bytes());
+      for (const Lora& lora : part.adapters) {
+        operations += 2.0 * static_cast<double>(lora.a.rows() * (lora.a.cols() + lora.b.rows()));
+        bytes += static_cast<double>(lora.a.bytes() + lora.b.bytes());
+      }
       // Of a mixture each row takes top_k experts; all together read no more than there are.
       const double picked =
           is_expert(spec.role) ? static_cast<double>(c.moe.top_k) / static_cast<double>(c.moe.experts) : 1;

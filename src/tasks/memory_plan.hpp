@@ -12,7 +12,8 @@ struct MemoryPlan {
   uint64_t weights = 0;      // as they are held while running
   uint64_t kv_cache = 0;     // of one sequence as long as the context
   uint64_t activations = 0;  // of one prefill step
-  uint64_t total() const { return weights + kv_cache + activations; }
+  uint64_t adapters = 0;     // beside the weights: as they were read, and packed
+  uint64_t total() const { return weights + kv_cache + activations + adapters; }
 };
 
 // Element type of cached keys and values: float32 where all weights are, else of sixteen bits: BF16 where these kernels

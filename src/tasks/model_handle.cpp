@@ -14,6 +14,11 @@ Result<ModelHandle> find_model(std::string_view name) {
   return model;
 }
 
+std::vector<std::string> names_of(const ModelHandle& model) {
+  return {model.stored.name, model.stored.short_name, model.stored.path.stem().string(),
+          model.description.files.folder.filename().string()};
+}
+
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {
   const ModelFiles& files = model.description.files;
   if (!files.chat_template && files.named_chat_templates.empty()) {
@@ -48,13 +53,17 @@ std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& token
   return ids;
 }
 
-Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context) {
-  TRY(check_memory(plan_memory(model.description, context), context));
+Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,
+                                 std::span<const ChosenAdapter> adapters) {
+  MemoryPlan plan = plan_memory(model.description, context);
+  for (const ChosenAdapter& chosen : adapters) plan.adapters += 2 * chosen.adapter.bytes();
+  TRY(check_memory(plan, context));
   // The disk begins to read what packing will want. Of a large model only the start: the rest follows in step.
   constexpr uint64_t kReadAhead = uint64_t{256} << 20;
   for (const auto& file : mapped_files(model.description)) file->will_need(0, kReadAhead);
   TRY_ASSIGN(Transformer transformer, load_transformer(model.description));
   transformer.pack(runtime.context(), mapped_files(model.description));
+  TRY(attach_all(runtime.context(), transformer, adapters));
   return transformer;
 }
 

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "hub/store.hpp"
 #include "models/model.hpp"
+#include "tasks/adapters.hpp"
 #include "tasks/runtime.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
@@ -23,6 +26,9 @@ struct ModelHandle {
   const TransformerConfig& config() const { return description.transformer; }
 };
 
+// What it is called: by the person, and by its file. For doubts about an adapter's base.
+std::vector<std::string> names_of(const ModelHandle& model);
+
 // Finds and describes `name`; nothing large is read. Errors: not found, with the command that pulls it.
 Result<ModelHandle> find_model(std::string_view name);
 
@@ -33,7 +39,8 @@ Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenize
 // Tokens after which a reply ends: generation_config's, the tokenizer's.
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);
 
-// Weights, packed for `runtime`, after the memory plan has been compared with what there is.
-Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context);
+// Weights, packed for `runtime`, with adapters, after the memory plan has been compared with what there is.
+Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,
+                                 std::span<const ChosenAdapter> adapters = {});
 
 }  // namespace linnet

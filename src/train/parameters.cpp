@@ -56,10 +56,13 @@ std::vector<Parameter> train_adapters(Transformer& model) {
       module.resize(module.size() - std::string_view(".weight").size());
       std::vector<Lora>& adapters = slot.parts[part].adapters;
       for (size_t i = 0; i < adapters.size(); ++i) {
-        CHECK(adapters[i].a.tensor().defined() && adapters[i].b.tensor().defined());
+        CHECK(adapters[i].a.tensor().defined() && adapters[i].b.tensor().defined() && !adapters[i].gain.defined());
         const std::string number = adapters.size() > 1 ? fmt::format(".{}", i) : "";
         parameters.push_back({fmt::format("{}.lora_A{}.weight", module, number), &adapters[i].a.tensor(), true});
         parameters.push_back({fmt::format("{}.lora_B{}.weight", module, number), &adapters[i].b.tensor(), true});
+        if (!adapters[i].magnitude.defined()) continue;
+        parameters.push_back(
+            {fmt::format("{}.lora_magnitude_vector{}", module, number), &adapters[i].magnitude, false});
       }
     }
   });

@@ -20,8 +20,9 @@ struct Parameter {
 // embedding, and stands there once. Requires a model that is not packed.
 std::vector<Parameter> train_all(Transformer& model);
 
-// The pairs of every adapter of `model`, which stays frozen beside: NAME.lora_A.weight, then NAME.lora_B.weight; with a
-// number where a layer has several adapters. Requires adapters that are not packed.
+// The pairs of every adapter of `model`, which stays frozen beside: NAME.lora_A.weight, then NAME.lora_B.weight, then
+// of DoRA NAME.lora_magnitude_vector; with a number where a layer has several adapters. Requires adapters that were
+// attached to be trained (models/adapter.hpp).
 std::vector<Parameter> train_adapters(Transformer& model);
 
 // From now on `tape` keeps their gradients.
