@@ -6,8 +6,8 @@
 # shellcheck disable=SC2034  # used by the scripts that source this file
 linnet_build_packages=(
   ca-certificates cmake g++ ninja-build pkg-config python3 python3-pip
-  libcli11-dev libcurl4-openssl-dev libedit-dev libfmt-dev libgtest-dev libpcre2-dev libssl-dev libutf8proc-dev
-  libzip-dev nlohmann-json3-dev
+  libcli11-dev libcurl4-openssl-dev libedit-dev libfmt-dev libgtest-dev libpcre2-dev libpugixml-dev libssl-dev
+  libutf8proc-dev libzip-dev nlohmann-json3-dev
 )
 
 # What ./check needs besides. One LLVM version for the formatter, the linter and the fuzzer.

@@ -1,0 +1,34 @@
+// From paths to samples: which files there are, what each is for, and which reader it needs.
+// Thread safety: pure functions over the file system.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/sample.hpp"
+
+namespace linnet {
+
+struct DataFiles {
+  std::vector<std::string> train;
+  std::vector<std::string> held_out;  // called dev, valid or validation
+  std::vector<std::string> test;      // called test or eval
+  std::vector<std::string> said;      // what was left out, and why
+};
+
+// A file is taken for training. Of a folder (to a depth of 16, hidden files and links left out), its tables and JSON
+// files where it has some, else its texts; a word of a file's name (train, dev, valid, test, …) says what it is for,
+// where one of them is called train. Errors: nothing there, nothing that is read, more than 100,000 files.
+Result<DataFiles> find_data_files(const std::string& path);
+
+struct ReadSettings {
+  ColumnNames columns;
+  std::string sheet;  // of spreadsheets; empty: the first
+};
+
+// The samples of `files`, one after the other. Text files are one sample each, but files that differ in their ending
+// alone (rt-polarity.pos and .neg) are lines, labelled by it. Errors: those of the readers and forms; files of
+// different forms; an empty file.
+Result<Samples> read_samples(const std::vector<std::string>& files, const ReadSettings& settings = {});
+
+}  // namespace linnet

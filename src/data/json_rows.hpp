@@ -1,0 +1,16 @@
+// JSON Lines, and lists of objects in JSON.
+// Thread safety: pure functions.
+#pragma once
+
+#include <string_view>
+
+#include "data/rows.hpp"
+
+namespace linnet {
+
+// `text` (UTF-8) that begins with "[" is one list of objects; else each line that is not empty is an object. A row's
+// number is the line where its object begins. Errors name it: bad JSON, a value that is no object, more rows than
+// kMostRows, text behind the list.
+Result<Rows> parse_json_rows(std::string_view text, const std::string& place);
+
+}  // namespace linnet

@@ -1,0 +1,141 @@
+#include "data/refuse.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <unordered_map>
+
+#include "text/jinja/pystr.hpp"
+#include "text/unicode.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr size_t kShown = 3;
+
+// "faq.csv, line 3; faq.csv, line 9; and 5 more".
+std::string list_places(const std::vector<Sample>& samples, const std::vector<uint32_t>& which) {
+  std::vector<std::string> places;
+  for (const uint32_t i : which) {
+    if (places.size() < kShown) places.push_back(samples[i].place);
+  }
+  std::string out = fmt::format("{}", fmt::join(places, "; "));
+  if (which.size() > kShown) out += fmt::format("; and {} more", which.size() - kShown);
+  return out;
+}
+
+std::string plural(size_t count, std::string_view what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+// Whether each run of learned tokens holds an end token.
+bool every_run_ends(const TokenSequence& sequence, const std::vector<int32_t>& end_ids) {
+  for (size_t t = 0; t < sequence.tokens.size();) {
+    if (sequence.learned[t] == 0) {
+      ++t;
+      continue;
+    }
+    bool ends = false;
+    for (; t < sequence.tokens.size() && sequence.learned[t] != 0; ++t) {
+      ends |= std::ranges::count(end_ids, sequence.tokens[t]) > 0;
+    }
+    if (!ends) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status refuse_nothing_to_learn(const std::vector<Sample>& samples, const TokenSet& set) {
+  std::vector<bool> learns(samples.size(), false);
+  for (const TokenSequence& sequence : set.sequences) {
+    if (std::ranges::count(sequence.learned, 1) > 0) learns[sequence.sample] = true;
+  }
+  const auto says_nothing = [](const Json& message) {
+    const auto content = message.find("content");
+    return message.value("role", "") == "assistant" && !message.contains("tool_calls") && content != message.end() &&
+           content->is_string() && jinja::strip_space(content->get_ref<const std::string&>(), true, true).empty();
+  };
+  std::vector<uint32_t> empty;
+  for (uint32_t i = 0; i < samples.size(); ++i) {
+    // A last reply without a word would teach to say nothing.
+    const bool silent = !samples[i].messages.empty() && says_nothing(samples[i].messages.back());
+    if (!learns[i] || silent) empty.push_back(i);
+  }
+  if (empty.empty()) return ok_status();
+  return invalid(plural(empty.size(), "sample") +
+                     " with nothing to learn from: no reply, an empty one, or one that the length cuts off",
+                 list_places(samples, empty), "fill in the reply, or take the rows out");
+}
+
+Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set, const std::vector<int32_t>& end_ids,
+                         int32_t pad, int64_t max_length) {
+  std::vector<uint32_t> unended;
+  for (const TokenSequence& sequence : set.sequences) {
+    if (samples[sequence.sample].messages.empty() || every_run_ends(sequence, end_ids)) continue;
+    const bool cut = std::ranges::binary_search(set.cut_samples, sequence.sample) &&
+                     sequence.tokens.size() == static_cast<size_t>(max_length);
+    if (!cut && (unended.empty() || unended.back() != sequence.sample)) unended.push_back(sequence.sample);
+  }
+  if (unended.empty()) return ok_status();
+  const bool padding = pad != kNoToken && std::ranges::count(end_ids, pad) > 0;
+  return invalid(
+      plural(unended.size(), "sample") +
+          (padding
+               ? " where the end of a reply is not learned, for the padding token is the end token and is masked away"
+               : " where the end of a reply is not learned"),
+      list_places(samples, unended), "the model would never stop: learn the end token of each reply");
+}
+
+Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, double allowed) {
+  const size_t cut = set.cut_samples.size();
+  if (static_cast<double>(cut) <= allowed * static_cast<double>(samples.size())) return ok_status();
+  return invalid(
+      fmt::format("{} of {} samples are longer than {} tokens: {} tokens would be cut off, {} of them to be learned",
+                  cut, samples.size(), max_length, set.cut.tokens, set.cut.learned),
+      list_places(samples, set.cut_samples), "allow a greater length, or that samples are cut");
+}
+
+std::string normal_phrasing(std::string_view text) {
+  const std::u32string folded = jinja::casefold(jinja::decode(normalize_unicode(text, NormalForm::kNfkc)));
+  std::u32string out;
+  bool gap = false;
+  for (const char32_t c : folded) {
+    if (!jinja::is_alnum(c)) {
+      gap = true;
+      continue;
+    }
+    if (gap && !out.empty()) out.push_back(U' ');
+    gap = false;
+    out.push_back(c);
+  }
+  // A phrasing of signs alone ("???", "🙂") is itself.
+  return out.empty() ? std::string(jinja::strip_space(text, true, true)) : jinja::encode(out);
+}
+
+std::vector<Overlap> find_overlaps(const std::vector<Sample>& train, const std::vector<Sample>& test) {
+  std::unordered_map<std::string, size_t> seen;
+  for (size_t i = 0; i < train.size(); ++i) seen.emplace(normal_phrasing(phrasing_of(train[i])), i);
+  std::vector<Overlap> out;
+  for (size_t i = 0; i < test.size(); ++i) {
+    if (const auto at = seen.find(normal_phrasing(phrasing_of(test[i]))); at != seen.end())
+      out.push_back({at->second, i});
+  }
+  return out;
+}
+
+Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample>& test) {
+  const std::vector<Overlap> overlaps = find_overlaps(train, test);
+  if (overlaps.empty()) return ok_status();
+  std::vector<std::string> shown;
+  for (const Overlap& one : overlaps) {
+    if (shown.size() < kShown)
+      shown.push_back(fmt::format("{} is also {}", test[one.test].place, train[one.train].place));
+  }
+  if (overlaps.size() > kShown) shown.push_back(fmt::format("and {} more", overlaps.size() - kShown));
+  return invalid(fmt::format("{} of {} test phrasings stand in the training data", overlaps.size(), test.size()),
+                 fmt::format("{}", fmt::join(shown, "; ")),
+                 "a test must ask what was not learned: take them out of one of the two");
+}
+
+}  // namespace linnet
