@@ -107,7 +107,7 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
   // Tokenizer and weights are ready together: each is about half of what passes before the first word.
   auto reading = std::async(std::launch::async, [&files = model.description.files] { return load_tokenizer(files); });
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
-  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, choose_adapters(flags.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
   TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context, adapters));
   TRY_ASSIGN(Tokenizer tokenizer, reading.get());
   std::vector<int32_t> ends = end_tokens(model, tokenizer);

@@ -40,6 +40,7 @@ Job declare_rm(Arguments& args);
 Job declare_show(Arguments& args);
 Job declare_template(Arguments& args);
 Job declare_tokens(Arguments& args);
+Job declare_tune(Arguments& args);
 Job declare_verify(Arguments& args);
 
 }  // namespace linnet::cli

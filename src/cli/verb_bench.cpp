@@ -135,8 +135,7 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   int64_t most = 1;  // tokens in all caches together
   for (const BenchCase& what : cases) most = std::max(most, what.sequences * (what.depth + what.tokens));
-  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters,
-             choose_adapters(flags.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
   TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, most, adapters));
   const MachinePeaks peaks = measure_peaks(*runtime);
 

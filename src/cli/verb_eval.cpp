@@ -142,10 +142,12 @@ Status run(const Flags& flags) {
         fmt::format("--window {} is more than the model's {}", flags.window, model.config().max_positions));
   }
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
-  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, positions));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model));
+  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, positions, adapters));
   std::optional<Transformer> second;
   if (other) {
-    TRY_ASSIGN(second, load_weights(*other, *runtime, positions));
+    TRY_ASSIGN(const std::vector<ChosenAdapter> others, adapters_of(*other));
+    TRY_ASSIGN(second, load_weights(*other, *runtime, positions, others));
   }
   const KernelTable& kernels = runtime->context().kernels();
   TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, kernels));

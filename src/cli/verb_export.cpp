@@ -137,7 +137,7 @@ Status run(const Flags& flags) {
   TRY(check_flags(flags));
   interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
-  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, choose_adapters(flags.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
   if (flags.merge || adapters.empty()) return export_model(flags, model, adapters);
   return export_adapter(flags, model, std::move(adapters[0]));
 }

@@ -80,8 +80,7 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model.model));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.model.threads));
   const auto length = static_cast<int64_t>(ids[0].size());
-  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters,
-             choose_adapters(flags.model.adapters, model.description, names_of(model)));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.model.adapters));
   TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, length + flags.greedy, adapters));
 
   std::vector<Tensor> logits;

@@ -4,11 +4,19 @@
 
 #include "base/json.hpp"
 #include "tasks/memory_plan.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet {
 
 Result<ModelHandle> find_model(std::string_view name) {
   ModelHandle model;
+  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
+  if (run) {
+    TRY_ASSIGN(model, find_model(run->base()));
+    model.stored.short_name = run->name;
+    model.adapters.push_back((run->folder / "adapter").string());
+    return model;
+  }
   TRY_ASSIGN(model.stored, Store::standard().resolve(name));
   TRY_ASSIGN(model.description, describe_model(model.stored.path));
   return model;
@@ -51,6 +59,17 @@ std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& token
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
+}
+
+Result<std::vector<ChosenAdapter>> adapters_of(const ModelHandle& model, std::span<const std::string> named) {
+  std::vector<ChosenAdapter> adapters;
+  for (const std::string& path : model.adapters) {
+    adapters.push_back({path});
+    TRY_ASSIGN(adapters.back().adapter, open_adapter(path, model.description));
+  }
+  TRY_ASSIGN(std::vector<ChosenAdapter> others, choose_adapters(named, model.description, names_of(model)));
+  std::move(others.begin(), others.end(), std::back_inserter(adapters));
+  return adapters;
 }
 
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,

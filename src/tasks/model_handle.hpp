@@ -20,6 +20,8 @@ namespace linnet {
 struct ModelHandle {
   StoredModel stored;
   ModelDescription description;
+  // Of a run (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is the run's.
+  std::vector<std::string> adapters = {};
 
   // Its short name where it has one: what a person types.
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
@@ -29,7 +31,8 @@ struct ModelHandle {
 // What it is called: by the person, and by its file. For doubts about an adapter's base.
 std::vector<std::string> names_of(const ModelHandle& model);
 
-// Finds and describes `name`; nothing large is read. Errors: not found, with the command that pulls it.
+// Finds and describes `name`, a run or a model; nothing large is read. Errors: not found, with the command that pulls
+// it.
 Result<ModelHandle> find_model(std::string_view name);
 
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
@@ -38,6 +41,9 @@ Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenize
 
 // Tokens after which a reply ends: generation_config's, the tokenizer's.
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);
+
+// The model's own adapters, and then those that a person names besides (choose_adapters).
+Result<std::vector<ChosenAdapter>> adapters_of(const ModelHandle& model, std::span<const std::string> named = {});
 
 // Weights, packed for `runtime`, with adapters, after the memory plan has been compared with what there is.
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,

@@ -1,0 +1,37 @@
+// Which tokens each step of a run learns from: a function of the step alone, so that a run can stop and go on anywhere.
+// Thread safety: const methods may be called from any thread.
+#pragma once
+
+#include <vector>
+
+#include "data/pack.hpp"
+#include "train/token_loss.hpp"
+
+namespace linnet {
+
+class TokenFeed {
+ public:
+  // Every sequence of `set` once in each epoch, packed in rows of `row_length` tokens in an order of that epoch's own;
+  // a step takes `rows_per_step` of them, the last of an epoch what is left.
+  TokenFeed(TokenSet set, int64_t row_length, int64_t rows_per_step, int64_t epochs, uint64_t seed);
+
+  int64_t steps() const { return first_step_.back(); }
+  int64_t steps_of_first_epoch() const { return first_step_[1]; }
+  // A batch for each row. Requires 0 <= step < steps().
+  std::vector<TokenBatch> batches(int64_t step) const;
+  // All sequences once, in rows of `row_length` tokens.
+  static std::vector<TokenBatch> all(const TokenSet& set, int64_t row_length);
+
+  const TokenSet& set() const { return set_; }
+
+ private:
+  std::vector<PackedRow> rows_of(int64_t epoch) const;
+
+  TokenSet set_;
+  uint32_t row_length_;
+  int64_t rows_per_step_;
+  uint64_t seed_;
+  std::vector<int64_t> first_step_;  // of each epoch, and one past the last
+};
+
+}  // namespace linnet

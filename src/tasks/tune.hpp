@@ -1,0 +1,88 @@
+// `linnet tune`: from a person's data to a run that can be asked. Low-rank adapters on a model whose own weights stay
+// as they are in the file, quantised or not (LoRA, arXiv:2106.09685; QLoRA, arXiv:2305.14314). Ownership: a Tuner owns
+// model and data. Thread safety: one thread at a time.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "tasks/model_handle.hpp"
+#include "tasks/run_store.hpp"
+#include "tasks/token_feed.hpp"
+#include "train/loop.hpp"
+
+namespace linnet {
+
+struct TuneSettings {
+  DatasetSettings data;
+  std::string base;
+  std::string system;  // message of conversations that have none of their own
+  NewAdapter adapter;
+  // What is not set is chosen from data and model (TunePlan).
+  std::optional<double> rate;
+  std::optional<int64_t> epochs;
+  std::optional<int64_t> length;
+  std::optional<int64_t> batch;  // tokens of a step
+  double allowed_cuts = 0.01;    // of the samples
+  int threads = 0;
+};
+
+// Every number of a run.
+struct TunePlan {
+  double rate = 0;  // the highest
+  int64_t epochs = 0;
+  int64_t length = 0;      // of the longest sequence, in tokens
+  int64_t row_length = 0;  // tokens that are computed together
+  int64_t rows_per_step = 0;
+  int64_t steps = 0;
+  int64_t warmup_steps = 0;
+  int64_t evaluate_every = 0;  // steps; 0: nothing is held out
+  bool bfloat16 = false;       // products are computed in it
+};
+
+class Tuner {
+ public:
+  // Reads and checks everything; loads no weights. Errors: those of load_dataset and of the refusals in
+  // data/refuse.hpp; a base that cannot be taught.
+  static Result<std::unique_ptr<Tuner>> prepare(const TuneSettings& settings);
+
+  const Dataset& dataset() const { return dataset_; }
+  const TunePlan& plan() const { return plan_; }
+  const TokenSet& train_set() const { return feed_->set(); }
+  // All that decides what is learned, for run.json: data, base, plan.
+  Json info() const;
+  // The first `count` samples as the model will read them (data/preview.hpp).
+  std::string preview(size_t count, bool colour) const;
+
+  struct Hooks {
+    std::function<void(const StepReport&, std::optional<double> held_out)> report;
+    const CancelToken* cancel = nullptr;
+  };
+  // Teaches and writes the adapter to version.folder/adapter. Errors: those of load_weights and run_loop.
+  Result<LoopResult> run(const RunVersion& version, bool resume, const Hooks& hooks);
+
+ private:
+  Tuner(TuneSettings settings, ModelHandle model, Tokenizer tokenizer, std::unique_ptr<Runtime> runtime)
+      : settings_(std::move(settings)),
+        model_(std::move(model)),
+        tokenizer_(std::move(tokenizer)),
+        runtime_(std::move(runtime)) {}
+
+  Status read_data();
+  Status choose();
+
+  TuneSettings settings_;
+  ModelHandle model_;
+  Tokenizer tokenizer_;
+  std::unique_ptr<Runtime> runtime_;
+  Dataset dataset_;
+  TokenSet held_out_;
+  TokenSet rendered_;  // until the feed has it
+  std::unique_ptr<TokenFeed> feed_;
+  TunePlan plan_;
+};
+
+}  // namespace linnet
