@@ -83,8 +83,8 @@ Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t k
   return out;
 }
 
-Row attention_row(std::string name, AttentionParams params, bool sinks, std::vector<ops::Segment> segments,
-                  int64_t rows) {
+Row attention_row(std::string name, const AttentionParams& params, bool sinks,
+                  const std::vector<ops::Segment>& segments, int64_t rows) {
   std::vector<Shape> shapes{{rows, 4, 6}, {rows, 2, 6}, {rows, 2, 6}};
   if (sinks) shapes.push_back({4});
   return {std::move(name), shapes,
@@ -96,7 +96,8 @@ Row attention_row(std::string name, AttentionParams params, bool sinks, std::vec
           [=](const std::vector<Numbers>& in) { return naive_attention(in, 4, 2, 6, segments, params); }};
 }
 
-Row unary(std::string name, std::function<Tensor(Context&, const Tensor&)> op, std::function<double(double)> f) {
+Row unary(std::string name, const std::function<Tensor(Context&, const Tensor&)>& op,
+          const std::function<double(double)>& f) {
   return {std::move(name),
           {{3, 5}},
           [op](Context& ctx, const Inputs& in) { return op(ctx, in[0]); },
@@ -132,7 +133,7 @@ std::vector<Row> norm_rows() {
            [](const std::vector<Numbers>& in) { return naive_norm(in[0], in[1], &in[2], true, 1e-5, 0); }}};
 }
 
-Row gated_row(std::string name, ops::Activation activation, std::function<double(double)> f) {
+Row gated_row(std::string name, ops::Activation activation, const std::function<double(double)>& f) {
   return {std::move(name),
           {{3, 5}, {3, 5}},
           [=](Context& ctx, const Inputs& in) { return ops::gated(ctx, activation, in[0], in[1]); },
@@ -225,7 +226,8 @@ std::vector<Row> selection_rows() {
            [](Context& ctx, const Inputs& in) { return ops::gather_rows(ctx, in[0], ids); },
            [](const std::vector<Numbers>& in) {
              Numbers out;
-             for (const int32_t id : ids) out.insert(out.end(), in[0].begin() + id * 3, in[0].begin() + id * 3 + 3);
+             for (const int32_t id : ids)
+               out.insert(out.end(), in[0].begin() + int64_t{3} * id, in[0].begin() + int64_t{3} * id + 3);
              return out;
            }},
           {"scatter_add_rows",
@@ -233,7 +235,7 @@ std::vector<Row> selection_rows() {
            [](Context& ctx, const Inputs& in) { return ops::scatter_add_rows(ctx, in[0], ids, in[1], 4); },
            [](const std::vector<Numbers>& in) {
              Numbers out(8);
-             for (size_t i = 0; i < 6; ++i) out[ids[i / 2] * 2 + i % 2] += in[0][i] * in[1][i / 2];
+             for (size_t i = 0; i < 6; ++i) out[static_cast<size_t>(ids[i / 2]) * 2 + i % 2] += in[0][i] * in[1][i / 2];
              return out;
            }},
           {"columns",
@@ -306,7 +308,7 @@ Row rope_row() {
 }
 
 // x: (7, 4) in segments of 1, 4 and 2 rows.
-Row pool_row(std::string name, ops::Pooling pooling, std::function<double(const Numbers&)> of_column) {
+Row pool_row(std::string name, ops::Pooling pooling, const std::function<double(const Numbers&)>& of_column) {
   const std::vector<ops::Segment> segments{{0, 1}, {1, 4}, {5, 2}};
   return {std::move(name),
           {{7, 4}},

@@ -41,6 +41,16 @@ Json model_to_json(const StoredModel& model) {
           {"files", std::move(files)}};
 }
 
+Json run_to_json(const RunVersion& run) {
+  return {{"name", run.name},
+          {"origin", "run"},
+          {"base", run.base()},
+          {"version", run.number},
+          {"path", run.folder.string()},
+          {"bytes", run.bytes()},
+          {"created", run.created()}};
+}
+
 std::string origin_note(const StoredModel& model) {
   switch (model.origin) {
     case StoredModel::Origin::kStore:

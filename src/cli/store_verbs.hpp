@@ -3,6 +3,7 @@
 
 #include "base/json_object.hpp"
 #include "hub/store.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet::cli {
 
@@ -10,6 +11,9 @@ namespace linnet::cli {
 // "license",
 //  "pulled", "files": [{"name", "size", "sha256"}]}; what is not known is null.
 Json model_to_json(const StoredModel& model);
+
+// {"name", "origin": "run", "base", "version", "path", "bytes", "created"}
+Json run_to_json(const RunVersion& run);
 
 // "from the Hugging Face cache", or "" for the store itself.
 std::string origin_note(const StoredModel& model);

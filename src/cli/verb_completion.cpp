@@ -7,6 +7,7 @@
 #include "cli/verbs.hpp"
 #include "hub/catalog.hpp"
 #include "hub/store.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet::cli {
 
@@ -14,7 +15,7 @@ namespace {
 
 // A model is offered by its short name. The whole name, which `begin` must start, helps only who began to type it.
 std::vector<std::string> model_names(const std::string& verb, const std::string& begin) {
-  std::vector<std::string> names;
+  std::vector<std::string> names = RunStore::standard().names();
   for (const StoredModel& model : Store::standard().list()) {
     if (!model.short_name.empty()) names.push_back(model.short_name);
     if (model.short_name.empty() || !begin.empty()) names.push_back(model.name);

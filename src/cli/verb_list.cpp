@@ -21,14 +21,19 @@ struct Flags {
   bool json = false;
 };
 
-Status list_models(const Flags& flags, const std::vector<StoredModel>& models) {
+Status list_models(const Flags& flags, const std::vector<StoredModel>& models, const std::vector<RunVersion>& runs) {
   if (flags.json) {
     Json list = Json::array();
+    for (const RunVersion& run : runs) list.push_back(run_to_json(run));
     for (const StoredModel& model : models) list.push_back(model_to_json(model));
     return print_json(list);
   }
-  if (models.empty()) return print("There is no model here yet. Get one with: linnet pull smollm2\n");
-  std::vector<std::vector<std::string>> rows = {{"NAME", "SIZE", "PULLED", "SOURCE"}};
+  if (models.empty() && runs.empty()) return print("There is no model here yet. Get one with: linnet pull smollm2\n");
+  std::vector<std::vector<std::string>> rows = {{"NAME", "SIZE", "SINCE", "SOURCE"}};
+  for (const RunVersion& run : runs) {
+    rows.push_back({run.name, format_bytes(run.bytes()), run.created().substr(0, 10),
+                    fmt::format("taught from {}, version {}", run.base(), run.number)});
+  }
   for (const StoredModel& model : models) {
     const std::string note = origin_note(model);
     rows.push_back({model.short_name.empty() ? model.name : model.short_name, format_bytes(model.bytes),
@@ -79,8 +84,9 @@ Status list_catalog(const Flags& flags, const std::vector<StoredModel>& models) 
 Status run(const Flags& flags) {
   std::vector<Error> problems;
   const std::vector<StoredModel> models = Store::standard().list(&problems);
+  const std::vector<RunVersion> runs = RunStore::standard().list(&problems);
   for (const Error& problem : problems) log_warning("{}", problem.to_string());
-  return flags.all ? list_catalog(flags, models) : list_models(flags, models);
+  return flags.all ? list_catalog(flags, models) : list_models(flags, models, runs);
 }
 
 }  // namespace

@@ -19,13 +19,27 @@ struct Flags {
 
 Status run(const Flags& flags) {
   const Store store = Store::standard();
+  const RunStore run_store = RunStore::standard();
   // All names are looked up before the first is deleted.
   std::vector<StoredModel> models;
+  std::vector<RunVersion> runs;
   for (const std::string& name : flags.models) {
+    TRY_ASSIGN(const std::optional<RunVersion> run, run_store.find(name));
+    if (run) {
+      runs.push_back(*run);
+      continue;
+    }
     TRY_ASSIGN(StoredModel model, store.resolve(name));
     models.push_back(std::move(model));
   }
   Json list = Json::array();
+  for (const RunVersion& run : runs) {
+    list.push_back(run_to_json(run));
+    const size_t versions = run_store.numbers(run.name).size();
+    TRY(run_store.remove(run.name));
+    if (!flags.json)
+      TRY(print(fmt::format("removed {}, {} version{}\n", run.name, versions, versions == 1 ? "" : "s")));
+  }
   for (const StoredModel& model : models) {
     TRY(store.remove(model));
     list.push_back(model_to_json(model));

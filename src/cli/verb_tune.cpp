@@ -124,9 +124,9 @@ Status run(Flags& flags) {
   interrupt_token();
   TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(settings));
   if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
-  if (!flags.json) TRY(print(sentence(*tuner)));
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
+  if (!flags.json) TRY(print(sentence(*tuner)));
   LoopResult result;
   {
     Screen screen(tuner->plan());

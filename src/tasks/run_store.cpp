@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "base/paths.hpp"
+#include "hub/store.hpp"
 
 namespace linnet {
 
@@ -31,9 +32,30 @@ bool is_name_letter(char c) {
 
 }  // namespace
 
-std::string RunVersion::base() const {
-  const auto found = info.find("base");
+namespace {
+
+std::string text_in(const Json& info, const char* key) {
+  const auto found = info.find(key);
   return found != info.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+}  // namespace
+
+std::string RunVersion::base() const {
+  return text_in(info, "base");
+}
+
+std::string RunVersion::created() const {
+  return text_in(info, "created");
+}
+
+uint64_t RunVersion::bytes() const {
+  uint64_t bytes = 0;
+  std::error_code error;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, error)) {
+    if (entry.is_regular_file(error)) bytes += entry.file_size(error);
+  }
+  return bytes;
 }
 
 RunStore RunStore::standard() {
@@ -91,10 +113,24 @@ std::vector<std::string> RunStore::names() const {
   return names;
 }
 
+std::vector<RunVersion> RunStore::list(std::vector<Error>* problems) const {
+  std::vector<RunVersion> runs;
+  for (const std::string& name : names()) {
+    auto run = find(name);
+    if (run.ok() && *run) {
+      runs.push_back(std::move(**run));
+    } else if (!run.ok() && problems) {
+      problems->push_back(run.error());
+    }
+  }
+  return runs;
+}
+
 Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) const {
   TRY(check_name(name));
   const std::vector<int64_t> before = numbers(name);
   RunVersion version{std::string(name), before.empty() ? 1 : before.back() + 1, {}, info};
+  version.info["created"] = utc_now();
   std::error_code error;
   fs::create_directories(folder_of(name), error);
   for (;; ++version.number) {  // another process may take the number first
@@ -102,7 +138,7 @@ Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) cons
     if (fs::create_directory(version.folder, error)) break;
     if (error) return io_error("cannot create the folder", version.folder.string());
   }
-  TRY(write_file(version.folder / kInfoFile, dump_json(info, 2) + "\n"));
+  TRY(write_file(version.folder / kInfoFile, dump_json(version.info, 2) + "\n"));
   return version;
 }
 

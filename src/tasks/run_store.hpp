@@ -23,9 +23,11 @@ struct RunVersion {
   std::string name;  // of the run
   int64_t number = 0;
   std::filesystem::path folder;
-  Json info;  // run.json: "base", and all that was chosen
+  Json info;  // run.json: "base", "created", and all that was chosen
 
-  std::string base() const;  // the model that it was taught from
+  std::string base() const;     // the model that it was taught from
+  std::string created() const;  // as utc_now() says it; may be empty
+  uint64_t bytes() const;       // on disk
 };
 
 class RunStore {
@@ -45,6 +47,8 @@ class RunStore {
   std::vector<int64_t> numbers(std::string_view name) const;
   // The names of all runs of which a version is finished, sorted.
   std::vector<std::string> names() const;
+  // What those names mean. A run that cannot be read is left out and appended to `problems` (which may be null).
+  std::vector<RunVersion> list(std::vector<Error>* problems = nullptr) const;
 
   // A new version's folder, with run.json in it.
   Result<RunVersion> begin(std::string_view name, const Json& info) const;
