@@ -8,11 +8,12 @@ namespace {
 
 constexpr const char* kTalking = "Talking";
 constexpr const char* kModels = "Models";
+constexpr const char* kTeaching = "Teaching";
 constexpr const char* kInside = "Looking inside";
 constexpr const char* kMeasuring = "Measuring";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 18> kVerbs{{
+constexpr std::array<Verb, 19> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -27,6 +28,8 @@ constexpr std::array<Verb, 18> kVerbs{{
      "linnet export smollm2 --out smollm2-f16.gguf --dtype f16", kModels, declare_export},
     {"quantize", "A model in fewer bits, as GGUF", "linnet quantize my-model --to Q4_K_M --out my-model-q4_k_m.gguf",
      kModels, declare_quantize},
+    {"tokenizer", "A tokenizer learned from a text",
+     "linnet tokenizer train books/ --vocab-size 8192 --out my-tokenizer", kTeaching, declare_tokenizer},
     {"logits", "Logits and hidden states of given token ids",
      "linnet logits smollm2 --ids ids.json --out out.safetensors", kInside, declare_logits},
     {"template", "The prompt that a chat template makes", "linnet template smollm2 --vars chat.json", kInside,
