@@ -30,7 +30,7 @@ def corpora(shared):
     small = files("tinyshakespeare/input.txt") + files("gutenberg/*.txt") + files("tinystories_sample/*.txt")
     return {"shakespeare": files("tinyshakespeare/input.txt"), "books": small,
             "all": small + files("wikitext2/*.txt"), "phrases": files("tatoeba_phrases/en-de.test.tsv"),
-            "japanese": files("sentencepiece_test/botchan.txt")}
+            "botchan": files("sentencepiece_test/botchan.txt")}
 
 
 def read(files):
@@ -109,7 +109,7 @@ def same_ids(path, texts):
         at += 4 + size
         if ids != peer.encode(text).ids:
             return f"{text!r}: {ids} and {peer.encode(text).ids}"
-        if 0 not in ids and peer.decode(ids, skip_special_tokens=False) != text:
+        if 0 not in ids and "▁" not in text and peer.decode(ids, skip_special_tokens=False) != text:
             return f"{text!r} comes back as {peer.decode(ids)!r}"
     return None
 
