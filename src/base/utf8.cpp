@@ -1,6 +1,8 @@
 #include "base/utf8.hpp"
 
 #include <algorithm>
+#include <cstdint>
+#include <cstring>
 
 namespace linnet {
 
@@ -66,8 +68,17 @@ void append_utf8(std::string& out, char32_t c) {
 }
 
 size_t first_invalid_utf8(std::string_view text) {
+  constexpr uint64_t kHighBits = 0x8080808080808080;
   size_t at = 0;
   while (at < text.size()) {
+    uint64_t eight = 0;
+    if (text.size() - at >= sizeof eight) {
+      std::memcpy(&eight, text.data() + at, sizeof eight);
+      if ((eight & kHighBits) == 0) {  // ASCII
+        at += sizeof eight;
+        continue;
+      }
+    }
     const Utf8Step step = decode_utf8(text.substr(at));
     if (!step.valid) return at;
     at += static_cast<size_t>(step.length);

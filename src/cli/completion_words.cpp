@@ -57,6 +57,7 @@ std::vector<std::string> everything_possible(const CompletionSource& source, con
   const ArgumentKind* argument = argument_in_place(source.arguments, typed);
   if (!argument) return {};
   if (argument->name.starts_with("MODEL")) return source.models;
+  if (argument->name == "ACTION") return {"train"};  // of linnet tokenizer, the only verb with actions
   if (argument->name == "SHELL") return {"bash", "fish", "zsh"};
   return {};
 }

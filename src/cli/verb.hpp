@@ -39,6 +39,7 @@ Job declare_quantize(Arguments& args);
 Job declare_rm(Arguments& args);
 Job declare_show(Arguments& args);
 Job declare_template(Arguments& args);
+Job declare_tokenizer(Arguments& args);
 Job declare_tokens(Arguments& args);
 Job declare_tune(Arguments& args);
 Job declare_verify(Arguments& args);

@@ -13,7 +13,7 @@ constexpr const char* kInside = "Looking inside";
 constexpr const char* kMeasuring = "Measuring";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 19> kVerbs{{
+constexpr std::array<Verb, 20> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -30,6 +30,8 @@ constexpr std::array<Verb, 19> kVerbs{{
      kModels, declare_quantize},
     {"tune", "Teach a model what your own data says", "linnet tune faq.csv --base smollm2 --name shop", kTeaching,
      declare_tune},
+    {"tokenizer", "A tokenizer learned from a text",
+     "linnet tokenizer train books/ --vocab-size 8192 --out my-tokenizer", kTeaching, declare_tokenizer},
     {"logits", "Logits and hidden states of given token ids",
      "linnet logits smollm2 --ids ids.json --out out.safetensors", kInside, declare_logits},
     {"template", "The prompt that a chat template makes", "linnet template smollm2 --vars chat.json", kInside,

@@ -8,6 +8,7 @@
 #include "text/base64.hpp"
 #include "text/bpe.hpp"
 #include "text/gguf_pre_tokenizers.hpp"
+#include "text/large_object.hpp"
 #include "text/tokenizer_parts.hpp"
 
 namespace linnet {
@@ -92,12 +93,6 @@ Json replace_json(const char* from, const char* to) {
   return Json{{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
 }
 
-// Appends to a large object in constant time; the keys are known to be different.
-void append(Json& object, std::string key, Json value) {
-  using Entries = std::vector<Json::object_t::value_type>;
-  static_cast<Entries&>(object.get_ref<Json::object_t&>()).emplace_back(std::move(key), std::move(value));
-}
-
 class JsonWriter {
  public:
   explicit JsonWriter(const TokenizerParts& parts) : parts_(parts) {}
@@ -171,7 +166,7 @@ class JsonWriter {
   Json vocab_object() const {
     Json vocab = Json::object();
     for (int32_t id = 0; id < parts_.vocabulary.size(); ++id) {
-      if (parts_.vocabulary.contains(id)) append(vocab, spelled(id), id);
+      if (parts_.vocabulary.contains(id)) append_member(vocab, spelled(id), id);
     }
     return vocab;
   }
