@@ -97,7 +97,7 @@ struct MatmulKernels {
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
   void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
 };
-inline constexpr int64_t kMostTileFloats = 12 * 32;  // rows * cols of any MatmulKernels
+inline constexpr int64_t kMostTileFloats = int64_t{12} * 32;  // rows * cols of any MatmulKernels
 
 // Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
 inline constexpr int kPeakSums = 6;
