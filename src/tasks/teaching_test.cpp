@@ -1,0 +1,92 @@
+// Whole models on the kernels of this machine, packed as `tune` packs them: losses and gradients of adapters are the
+// reference's.
+#include <gtest/gtest.h>
+
+#include "base/random.hpp"
+#include "kernels/registry.hpp"
+#include "models/adapter.hpp"
+#include "models/reference_testing.hpp"
+#include "train/parameters.hpp"
+#include "train/token_loss.hpp"
+
+namespace linnet {
+namespace {
+
+struct Pass {
+  float loss = 0;
+  std::vector<Tensor> grads;
+};
+
+TokenBatch two_texts(int64_t vocab) {
+  TokenBatch batch;
+  Random random(5);
+  for (const int64_t length : {38, 25}) {
+    const int64_t begin = batch.batch.rows();
+    batch.batch.sequences.push_back({.row_begin = begin, .rows = length});
+    for (int64_t i = 0; i < length; ++i) {
+      batch.batch.tokens.push_back(static_cast<int32_t>(random.below(static_cast<uint64_t>(vocab))));
+      if (i == 0 || i % 3 == 0) continue;
+      batch.batch.logit_rows.push_back(static_cast<int32_t>(begin + i - 1));
+      batch.targets.push_back(batch.batch.tokens.back());
+    }
+  }
+  return batch;
+}
+
+// An adapter in training, with numbers that are not zero in both of its matrices.
+Pass teach(const ModelDescription& description, const KernelTable& kernels, DType compute) {
+  ThreadPool pool(2);
+  Context ctx(pool, kernels);
+  Transformer model = value(load_transformer(description));
+  model.pack(ctx, mapped_files(description));
+  Adapter adapter = value(new_adapter(model, {.rank = 4, .alpha = 8, .seed = 3}));
+  Random random(9);
+  for (Adapter::Part& part : adapter.parts) {
+    for (float& x : part.b.span<float>()) x = random.normal() * 0.05f;
+  }
+  EXPECT_TRUE(attach_adapter(model, adapter).ok());
+  ctx.set_compute(compute);
+  const std::vector<Parameter> parameters = train_adapters(model);
+  Tape tape;
+  watch(tape, parameters);
+  ctx.set_recorder(&tape);
+  const TokenBatch batch = two_texts(model.config().vocab_size);
+  const Tensor loss = value(model.loss(ctx, batch.batch, batch.targets));
+  tape.backward(ctx, loss);
+  ctx.set_recorder(nullptr);
+  return {loss.data<float>()[0], gradients(tape, parameters)};
+}
+
+void expect_near(const Pass& got, const Pass& want, double tolerance) {
+  EXPECT_NEAR(got.loss / want.loss, 1, tolerance);
+  ASSERT_EQ(got.grads.size(), want.grads.size());
+  for (size_t i = 0; i < want.grads.size(); ++i) {
+    ASSERT_EQ(got.grads[i].defined(), want.grads[i].defined());
+    if (!want.grads[i].defined()) continue;
+    EXPECT_LT(distance(got.grads[i], want.grads[i]), tolerance) << i;
+  }
+}
+
+class TeachingTest : public testing::TestWithParam<std::string> {};
+
+TEST_P(TeachingTest, AdaptersHaveTheGradientsOfTheReference) {
+  const ModelDescription description = value(describe_model(golden_dir() / "models" / GetParam()));
+  const Pass want = teach(description, reference_kernels(), DType::kF32);
+  for (const Isa isa : {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16}) {
+    if (!machine_has(isa)) continue;  // the kernels' own tests say which are skipped
+    SCOPED_TRACE(isa_name(isa));
+    expect_near(teach(description, kernel_table(isa), DType::kF32), want, 1e-4);
+    if (kernel_table(isa).matmul_bf16) expect_near(teach(description, kernel_table(isa), DType::kBF16), want, 6e-2);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TeachingTest,
+                         testing::Values("llama", "gemma2", "gemma3", "gpt2", "phi3", "qwen3", "mistral", "gpt-neox"),
+                         [](const auto& param) {
+                           std::string name = param.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace linnet
