@@ -24,8 +24,11 @@ Status run(const Flags& flags) {
   std::vector<StoredModel> models;
   std::vector<RunVersion> runs;
   for (const std::string& name : flags.models) {
-    TRY_ASSIGN(const std::optional<RunVersion> run, run_store.find(name));
-    if (run) {
+    if (const std::vector<int64_t> versions = run_store.numbers(name); !versions.empty()) {
+      TRY_ASSIGN(std::optional<RunVersion> run, run_store.find(name));
+      if (!run) {  // never finished
+        TRY_ASSIGN(run, run_store.version(name, versions.back()));
+      }
       runs.push_back(*run);
       continue;
     }

@@ -93,6 +93,7 @@ Result<std::optional<RunVersion>> RunStore::find(std::string_view name) const {
 
 std::vector<int64_t> RunStore::numbers(std::string_view name) const {
   std::vector<int64_t> numbers;
+  if (!check_name(name).ok()) return numbers;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder_of(name), error)) {
     const std::optional<int64_t> number = number_in(entry.path().filename().string());

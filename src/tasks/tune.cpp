@@ -15,8 +15,8 @@ namespace linnet {
 
 namespace {
 
-constexpr int64_t kLongest = 2048;   // tokens of a sequence, unless told otherwise
-constexpr int64_t kLeastRow = 1024;  // tokens that make a product worth its threads
+constexpr int64_t kLongest = 2048;  // tokens of a sequence, unless told otherwise
+constexpr int64_t kLeastRow = 512;  // tokens that make a product worth its threads; memory grows with them
 
 // Few tokens are seen often, many once: about this many in all.
 constexpr double kTokensOfARun = 150'000;
