@@ -190,6 +190,7 @@ Result<std::vector<Linear*>> targets_of(Transformer& model, const Adapter& adapt
     layers.emplace(module.name, &slots.at(module.spec)->parts.at(module.part));
   }
   std::vector<Linear*> targets;
+  targets.reserve(adapter.parts.size());
   for (const Adapter::Part& part : adapter.parts) targets.push_back(layers.at(part.module));
   return targets;
 }

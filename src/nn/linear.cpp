@@ -103,8 +103,8 @@ Tensor Linear::forward(Context& ctx, const Tensor& x) const {
 }
 
 Tensor Linear::merged() const {
+  if (adapters.empty()) return weight.unpack();
   const Tensor base = weight.unpack();
-  if (adapters.empty()) return base;
   Tensor out = base.clone();
   for (const Lora& lora : adapters) add_change(base, lora, out);
   return out;
