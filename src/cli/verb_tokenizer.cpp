@@ -98,11 +98,12 @@ Status run(const Flags& flags) {
   TRY(check_out(folder));
   const auto start = std::chrono::steady_clock::now();
   TRY_ASSIGN(const TextCorpus corpus, TextCorpus::open(flags.files, flags.field));
-  ThreadPool pool(flags.threads > 0 ? flags.threads : usable_cores());
+  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   TrainedTokenizer trained;
   {
     ProgressPrinter printer = ProgressPrinter::for_stderr();
-    const TrainingRun run{pool, interrupt_token(), [&](const Progress& progress) { printer.update(progress); }};
+    const TrainingRun run{runtime->context().pool(), interrupt_token(),
+                          [&](const Progress& progress) { printer.update(progress); }};
     TRY_ASSIGN(trained, train_tokenizer(corpus, options, run));
   }
   TRY(write_file(folder / "tokenizer_config.json", trained.config));

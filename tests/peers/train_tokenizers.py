@@ -132,7 +132,7 @@ def compare(shared):
             for kind, flags in (("bpe", []), ("unigram", []), ("unigram", ["--unknown", "token"]), ("characters", []),
                                 ("characters", ["--unknown", "bytes"])):
                 path = linnet(files, kind, 3000, folder, *flags)
-                failed |= report(f"{kind} {name} {' '.join(flags)} read by the peer", same_ids(path, texts))
+                failed |= report(" ".join([kind, name, *flags, "read by the peer"]), same_ids(path, texts))
     return failed
 
 

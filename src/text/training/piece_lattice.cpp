@@ -134,88 +134,35 @@ void PieceLattice::find_best_beginnings() {
 
 const std::vector<int32_t>& PieceLattice::best() {
   find_best_beginnings();
-  int32_t edge = -1;
-  reach(size_, 0, edge);
+  int32_t last = -1;
+  reach(size_, 0, last);
   path_.clear();
-  for (; edge >= 0; edge = before_[static_cast<size_t>(edge)]) path_.push_back(edges_[static_cast<size_t>(edge)].piece);
-  std::reverse(path_.begin(), path_.end());
+  write_path(last, path_);
   return path_;
-}
-
-// Equal tails come out of the heap in the order in which the peer's give way to each other: neither is worse.
-bool PieceLattice::is_worse(int32_t a, int32_t b) const {
-  return tails_[static_cast<size_t>(a)].whole < tails_[static_cast<size_t>(b)].whole;
-}
-
-void PieceLattice::push_tail(Tail tail) {
-  const auto index = static_cast<int32_t>(tails_.size());
-  tails_.push_back(tail);
-  heap_.push_back(index);
-  rise(heap_.size() - 1);
-}
-
-// Moves an element towards the root, past all that it is not worse than.
-void PieceLattice::rise(size_t at) {
-  const int32_t moving = heap_[at];
-  while (at > 0) {
-    const size_t parent = (at - 1) / 2;
-    if (is_worse(moving, heap_[parent])) break;
-    heap_[at] = heap_[parent];
-    at = parent;
-  }
-  heap_[at] = moving;
-}
-
-// The gap at the root sinks to the bottom along the better children, and the last element rises from there: Rust's
-// BinaryHeap, whose order of equal elements decides between equally likely ways.
-int32_t PieceLattice::pop_tail() {
-  const int32_t moving = heap_.back();
-  heap_.pop_back();
-  if (heap_.empty()) return moving;
-  const int32_t top = heap_[0];
-  size_t at = 0;
-  for (size_t child = 1; child < heap_.size(); child = 2 * at + 1) {
-    if (child + 1 < heap_.size() && is_worse(heap_[child], heap_[child + 1])) ++child;
-    heap_[at] = heap_[child];
-    at = child;
-  }
-  heap_[at] = moving;
-  rise(at);
-  return top;
 }
 
 bool PieceLattice::without_whole(std::vector<int32_t>& pieces) {
   find_best_beginnings();
-  pieces.clear();
-  tails_.clear();
-  heap_.clear();
-  constexpr int32_t kEnd = -1;
-  constexpr int32_t kBegin = -2;
-  push_tail({kEnd, -1, 0, 0});
-  for (bool whole_found = false; !heap_.empty();) {
-    const int32_t index = pop_tail();
-    const Tail top = tails_[static_cast<size_t>(index)];
-    if (top.edge != kBegin) {
-      const uint32_t at = top.edge == kEnd ? size_ : edges_[static_cast<size_t>(top.edge)].begin;
-      if (at == 0) push_tail({kBegin, index, top.score, top.score});
-      for (const int32_t edge : edges_to(at)) {
-        const auto e = static_cast<size_t>(edge);
-        push_tail({edge, index, best_[e] + top.score, edges_[e].score + top.score});
-      }
-      continue;
+  double whole = -std::numeric_limits<double>::infinity();
+  int32_t last = -1;
+  for (const int32_t edge : edges_to(size_)) {
+    const double score = best_[static_cast<size_t>(edge)];
+    if (edges_[static_cast<size_t>(edge)].begin == 0) {
+      whole = score;
+    } else if (last < 0 || score >= best_[static_cast<size_t>(last)]) {
+      last = edge;  // of equal ones the last, which the peer's search comes to first
     }
-    pieces.clear();
-    for (int32_t tail = top.next; tails_[static_cast<size_t>(tail)].edge != kEnd;
-         tail = tails_[static_cast<size_t>(tail)].next) {
-      pieces.push_back(edges_[static_cast<size_t>(tails_[static_cast<size_t>(tail)].edge)].piece);
-    }
-    if (whole_found) return true;
-    const bool is_whole = pieces.size() == 1;
-    pieces.clear();
-    if (!is_whole) return false;
-    whole_found = true;
   }
+  pieces.clear();
+  if (last >= 0 && best_[static_cast<size_t>(last)] > whole) return false;
+  write_path(last, pieces);
   return true;
+}
+
+// The pieces of the best way that ends with `edge`, -1 for none.
+void PieceLattice::write_path(int32_t edge, std::vector<int32_t>& out) const {
+  for (; edge >= 0; edge = before_[static_cast<size_t>(edge)]) out.push_back(edges_[static_cast<size_t>(edge)].piece);
+  std::reverse(out.begin(), out.end());
 }
 
 }  // namespace linnet

@@ -62,21 +62,10 @@ class PieceLattice {
     double score = 0;
   };
 
-  // A way from some edge to the end of the word, on the search for the two best ways: the edge and what follows it.
-  struct Tail {
-    int32_t edge = 0;
-    int32_t next = -1;  // in tails_
-    double whole = 0;   // of the best way that ends so
-    double score = 0;   // of the tail alone
-  };
-
   void find_best_beginnings();
   double reach(uint32_t end, double score, int32_t& before) const;
   std::span<const int32_t> edges_to(uint32_t end) const;
-  void push_tail(Tail tail);
-  int32_t pop_tail();
-  void rise(size_t at);
-  bool is_worse(int32_t a, int32_t b) const;
+  void write_path(int32_t edge, std::vector<int32_t>& out) const;
 
   const PieceTable& table_;
   uint32_t size_ = 0;         // of the word
@@ -90,8 +79,6 @@ class PieceLattice {
   std::vector<double> best_;     // by edge: the best way from the word's begin to the edge's end
   std::vector<int32_t> before_;  // by edge: the one before it on that way
   std::vector<int32_t> path_;
-  std::vector<Tail> tails_;
-  std::vector<int32_t> heap_;  // of tails_
 };
 
 }  // namespace linnet
