@@ -32,6 +32,33 @@ std::string last_part(const std::string& dotted) {
   return dotted.substr(dotted.rfind('.') + 1);
 }
 
+// One entry of modules.json.
+Status apply_module(const Json& item, const ModelFiles& files, const std::string& place, PoolingConfig& config) {
+  TRY_ASSIGN(const JsonObject module, JsonObject::of(item, place));
+  TRY_ASSIGN(const std::string type, module.string("type"));
+  TRY_ASSIGN(const std::string folder, module.string_or("path", ""));
+  const std::string kind = last_part(type);
+  if (kind == "Transformer") return ok_status();
+  if (kind == "Normalize") {
+    config.normalise = true;
+    return ok_status();
+  }
+  if (kind != "Pooling") {
+    return unsupported(fmt::format("module \"{}\"", type), place, "supported: Transformer, Pooling, Normalize");
+  }
+  const auto path = files.file(folder + "/config.json");
+  if (!path) return not_found(folder + "/config.json is missing", files.folder.string());
+  return read_pooling_module(*path, config);
+}
+
+// sentence_bert_config.json: how much of a text is read.
+Status read_length(const std::filesystem::path& path, PoolingConfig& config) {
+  TRY_ASSIGN(const Json json, read_json_file(path.string()));
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path.string()));
+  TRY_ASSIGN(config.max_tokens, object.integer_or("max_seq_length", config.max_tokens, 1, config.max_tokens));
+  return ok_status();
+}
+
 }  // namespace
 
 Result<PoolingConfig> read_pooling(const ModelHandle& model) {
@@ -39,32 +66,13 @@ Result<PoolingConfig> read_pooling(const ModelHandle& model) {
   PoolingConfig config;
   config.max_tokens = model.config().max_positions;
   config.pooling = model.config().causal ? ops::Pooling::kLastToken : ops::Pooling::kMean;
-  if (const auto path = files.file("sentence_bert_config.json")) {
-    TRY_ASSIGN(const Json json, read_json_file(path->string()));
-    TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path->string()));
-    TRY_ASSIGN(config.max_tokens, object.integer_or("max_seq_length", config.max_tokens, 1, config.max_tokens));
-  }
+  if (const auto path = files.file("sentence_bert_config.json")) TRY(read_length(*path, config));
   const auto modules = files.file("modules.json");
   if (!modules) return config;
   TRY_ASSIGN(const Json list, read_json_file(modules->string()));
   if (!list.is_array()) return invalid("must be a list of modules", modules->string());
   config.normalise = false;
-  for (const Json& item : list) {
-    TRY_ASSIGN(const JsonObject module, JsonObject::of(item, modules->string()));
-    TRY_ASSIGN(const std::string type, module.string("type"));
-    TRY_ASSIGN(const std::string folder, module.string_or("path", ""));
-    const std::string kind = last_part(type);
-    if (kind == "Normalize") {
-      config.normalise = true;
-    } else if (kind == "Pooling") {
-      const auto path = files.file(folder + "/config.json");
-      if (!path) return not_found(folder + "/config.json is missing", files.folder.string());
-      TRY(read_pooling_module(*path, config));
-    } else if (kind != "Transformer") {
-      return unsupported(fmt::format("module \"{}\"", type), modules->string(),
-                         "supported: Transformer, Pooling, Normalize");
-    }
-  }
+  for (const Json& item : list) TRY(apply_module(item, files, modules->string(), config));
   return config;
 }
 
