@@ -118,11 +118,12 @@ std::vector<RunVersion> RunStore::list(std::vector<Error>* problems) const {
   std::vector<RunVersion> runs;
   for (const std::string& name : names()) {
     auto run = find(name);
-    if (run.ok() && *run) {
-      runs.push_back(std::move(**run));
-    } else if (!run.ok() && problems) {
-      problems->push_back(run.error());
+    if (!run.ok()) {
+      if (problems) problems->push_back(run.error());
+      continue;
     }
+    std::optional<RunVersion>& found = run.value();
+    if (found) runs.push_back(std::move(*found));
   }
   return runs;
 }
