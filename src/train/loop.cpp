@@ -13,13 +13,27 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// metrics.jsonl, and what the loop must remember of it: which evaluation was the best, and how long ago.
+// The best evaluation so far, and how long ago it was.
+struct Best {
+  double held_out = std::numeric_limits<double>::infinity();
+  int64_t evaluations_since = 0;
+
+  // Whether this one is the best.
+  bool take(double value) {
+    const bool better = value < held_out;
+    if (better) held_out = value;
+    evaluations_since = better ? 0 : evaluations_since + 1;
+    return better;
+  }
+};
+
+// metrics.jsonl, and what the loop must remember of it.
 class Metrics {
  public:
   // The lines of `path` before step `steps`; the others are of steps that will be done again.
   static Result<Metrics> open(const fs::path& path, int64_t steps) {
     std::string kept;
-    Metrics metrics;
+    Best best;
     if (steps > 0 && fs::exists(path)) {
       TRY_ASSIGN(const std::string text, read_file(path));
       for (size_t at = 0; at < text.size();) {
@@ -28,15 +42,14 @@ class Metrics {
         const std::string line = text.substr(at, end - at);
         TRY_ASSIGN(const Json json, parse_json(line, path.string()));
         if (!json.is_object() || json.value("step", steps) >= steps) break;
-        if (json.contains("held_out")) metrics.remember(json["held_out"].get<double>());
+        if (json.contains("held_out")) best.take(json.value("held_out", 0.0));
         kept += line + '\n';
         at = end + 1;
       }
     }
     TRY(write_file(path, kept));
     TRY_ASSIGN(PartFile file, PartFile::open(path));
-    metrics.file_ = std::move(file);
-    return metrics;
+    return Metrics(std::move(file), best);
   }
 
   Status step(const StepReport& report) {
@@ -45,25 +58,20 @@ class Metrics {
   // Whether it is the best so far.
   Result<bool> evaluation(int64_t step, double held_out) {
     TRY(write({{"step", step}, {"held_out", held_out}}));
-    return remember(held_out);
+    return best_.take(held_out);
   }
-  int64_t evaluations_since_best() const { return since_best_; }
+  int64_t evaluations_since_best() const { return best_.evaluations_since; }
 
  private:
-  bool remember(double held_out) {
-    const bool better = held_out < best_;
-    if (better) best_ = held_out;
-    since_best_ = better ? 0 : since_best_ + 1;
-    return better;
-  }
+  Metrics(PartFile file, const Best& best) : file_(std::move(file)), best_(best) {}
+
   Status write(const Json& json) {
     const std::string line = dump_json(json) + '\n';
-    return file_->append(std::as_bytes(std::span(line)));
+    return file_.append(std::as_bytes(std::span(line)));
   }
 
-  std::optional<PartFile> file_;
-  double best_ = std::numeric_limits<double>::infinity();
-  int64_t since_best_ = 0;
+  PartFile file_;
+  Best best_;
 };
 
 class Loop {
