@@ -41,8 +41,10 @@ class Metrics {
         if (end == std::string::npos) break;  // cut in the middle
         const std::string line = text.substr(at, end - at);
         TRY_ASSIGN(const Json json, parse_json(line, path.string()));
-        if (!json.is_object() || json.value("step", steps) >= steps) break;
-        if (json.contains("held_out")) best.take(json.value("held_out", 0.0));
+        const auto step = json.find("step");
+        if (step == json.end() || !step->is_number_integer() || step->get<int64_t>() >= steps) break;
+        const auto held_out = json.find("held_out");
+        if (held_out != json.end() && held_out->is_number()) best.take(held_out->get<double>());
         kept += line + '\n';
         at = end + 1;
       }
