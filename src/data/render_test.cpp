@@ -50,13 +50,12 @@ TEST_P(MaskParity, TheMaskIsTransformersMask) {
     const auto tokens = one["tokens"].get<std::vector<int32_t>>();
     std::vector<uint8_t> mask;
     for (const char c : one["mask"].get<std::string>()) mask.push_back(c == '1' ? 1 : 0);
-    mask[0] = 0;
-    if (which == "closed at the end" && !tagged) {
-      // Each end of the conversation is followed by the eos: every reply has a text of its own, and the last is all.
-      ASSERT_FALSE(sequences->empty());
-    } else {
-      ASSERT_EQ(sequences->size(), 1U) << which;
+    // A special token that takes the white space behind it takes that of the reply, too; transformers then counts it as
+    // said by the assistant. It is the template's, so we do not.
+    for (size_t t = 0; t < mask.size(); ++t) {
+      if (tokenizer.piece(tokens[t]) == "<|assistant|>") mask[t] = 0;
     }
+    ASSERT_EQ(sequences->size(), 1U) << which;
     const TokenSequence& last = sequences->back();
     EXPECT_EQ(last.tokens, tokens) << name << ", " << which << ": " << one["messages"].dump();
     EXPECT_EQ(last.learned, mask) << name << ", " << which << ": " << one["messages"].dump() << "\n"

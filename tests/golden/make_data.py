@@ -177,6 +177,10 @@ def mask_cases():
         for name, source in TEMPLATES.items():
             tagged = source.replace("[[", "{% generation %}").replace("]]", "{% endgeneration %}")
             for conversation in CONVERSATIONS:
+                # Where a reply begins with a character that the normalizer drops, transformers gives up on all that
+                # follows (char_to_token knows no token for it).
+                if tokenizer_name.startswith("unigram") and any(text != text.strip() for _, text in conversation):
+                    continue
                 messages = [{"role": role, "content": content} for role, content in conversation]
                 got = tokenizer.apply_chat_template(messages, chat_template=tagged, return_dict=True, tokenize=True,
                                                     return_assistant_tokens_mask=True)
