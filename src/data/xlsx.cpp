@@ -10,6 +10,7 @@
 
 #include "base/file.hpp"
 #include "base/utf8.hpp"
+#include "data/xlsx_dates.hpp"
 #include "data/zip_parts.hpp"
 
 namespace linnet {
@@ -100,17 +101,33 @@ std::string column_name(uint64_t column) {
   return name;
 }
 
+// What a workbook says of its cells.
+struct CellLore {
+  std::vector<std::string> strings;
+  std::vector<bool> dates;  // by style: shows a date
+  bool from_1904 = false;
+};
+
 // Numbers are stored with all digits of a double (0.30000000000000004); Excel itself shows 15.
-std::string plain_number(std::string_view stored) {
+std::string shown_number(std::string_view stored, bool date, bool from_1904) {
   double value = 0;
   const auto [end, code] = std::from_chars(stored.data(), stored.data() + stored.size(), value);
   if (code != std::errc() || end != stored.data() + stored.size()) return std::string(stored);
+  if (date) {
+    if (auto text = date_of_serial(value, from_1904)) return *std::move(text);
+  }
   return fmt::format("{:.15g}", value);
+}
+
+uint32_t number_or_zero(std::string_view text) {
+  uint32_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
 }
 
 class SheetReader {
  public:
-  SheetReader(const std::vector<std::string>& strings, Table& table) : strings_(strings), table_(table) {}
+  SheetReader(const CellLore& lore, Table& table) : lore_(lore), table_(table) {}
 
   Status read(Node data) {
     for (const Node row : data.children()) {
@@ -162,13 +179,17 @@ class SheetReader {
     const std::string_view type = attribute(cell, "t");
     if (type == "inlineStr") return rich_text(child(cell, "is"));
     const std::string_view value = child(cell, "v").text().get();
+    if (value.empty() && child(cell, "f")) {
+      return bad(fmt::format("cell {}{} holds a formula whose value was never computed", column_name(column), number_),
+                 "open the file in a spreadsheet program, and save it there");
+    }
     if (type == "s") {
       size_t index = 0;
       const auto [end, code] = std::from_chars(value.data(), value.data() + value.size(), index);
-      if (code != std::errc() || end != value.data() + value.size() || index >= strings_.size()) {
+      if (code != std::errc() || end != value.data() + value.size() || index >= lore_.strings.size()) {
         return bad(fmt::format("cell {}{} names a text that is not there", column_name(column), number_));
       }
-      return strings_[index];
+      return lore_.strings[index];
     }
     if (type == "e") {
       return bad(fmt::format("cell {}{} holds the error {}", column_name(column), number_, value),
@@ -176,10 +197,11 @@ class SheetReader {
     }
     if (type == "b") return std::string(value == "1" ? "TRUE" : "FALSE");
     if (type == "str") return unescaped(value);
-    return plain_number(value);
+    const uint32_t style = number_or_zero(attribute(cell, "s"));
+    return shown_number(value, style < lore_.dates.size() && lore_.dates[style], lore_.from_1904);
   }
 
-  const std::vector<std::string>& strings_;
+  const CellLore& lore_;
   Table& table_;
   uint64_t number_ = 0;
   uint64_t bytes_ = 0;  // of the cells: many may share one long text
@@ -197,10 +219,8 @@ std::string part_path(std::string_view target) {
   return target.starts_with('/') ? std::string(target.substr(1)) : "xl/" + std::string(target);
 }
 
-Result<std::vector<Sheet>> read_workbook(const ZipParts& zip, const std::string& place) {
-  Document workbook;
+Result<std::vector<Sheet>> read_sheets(const ZipParts& zip, const Document& workbook, const std::string& place) {
   Document relations;
-  TRY(read_part(zip, "xl/workbook.xml", place, workbook));
   TRY(read_part(zip, "xl/_rels/workbook.xml.rels", place, relations));
   std::map<std::string_view, Node> by_id;
   for (const Node one : relations.document_element().children()) by_id.emplace(attribute(one, "Id"), one);
@@ -243,6 +263,34 @@ Result<Sheet> choose_sheet(const std::vector<Sheet>& sheets, const std::string& 
   return *chosen;
 }
 
+Result<CellLore> read_lore(const ZipParts& zip, const Document& workbook, const std::string& place) {
+  CellLore lore;
+  const std::string_view from_1904 = attribute(child(workbook.document_element(), "workbookPr"), "date1904");
+  lore.from_1904 = from_1904 == "1" || from_1904 == "true";
+  if (zip.has("xl/sharedStrings.xml")) {
+    Document shared;
+    TRY(read_part(zip, "xl/sharedStrings.xml", place, shared));
+    for (const Node one : shared.document_element().children()) {
+      if (local_name(one.name()) == "si") lore.strings.push_back(rich_text(one));
+    }
+  }
+  if (zip.has("xl/styles.xml")) {
+    Document styles;
+    TRY(read_part(zip, "xl/styles.xml", place, styles));
+    std::map<uint32_t, std::string> codes;
+    for (const Node one : child(styles.document_element(), "numFmts").children()) {
+      codes.emplace(number_or_zero(attribute(one, "numFmtId")), attribute(one, "formatCode"));
+    }
+    for (const Node one : child(styles.document_element(), "cellXfs").children()) {
+      const uint32_t id = number_or_zero(attribute(one, "numFmtId"));
+      const auto code = codes.find(id);
+      lore.dates.push_back(
+          is_date_format(id, code == codes.end() ? std::string_view() : std::string_view(code->second)));
+    }
+  }
+  return lore;
+}
+
 }  // namespace
 
 Result<Table> parse_xlsx(std::string_view bytes, const std::string& sheet, const std::string& place,
@@ -252,20 +300,15 @@ Result<Table> parse_xlsx(std::string_view bytes, const std::string& sheet, const
   }
   TRY_ASSIGN(const ZipParts zip, ZipParts::open(bytes, place));
   if (!zip.has("xl/workbook.xml")) return invalid("is no xlsx spreadsheet", place, "save it as xlsx or CSV");
-  TRY_ASSIGN(const std::vector<Sheet> sheets, read_workbook(zip, place));
+  Document workbook;
+  TRY(read_part(zip, "xl/workbook.xml", place, workbook));
+  TRY_ASSIGN(const std::vector<Sheet> sheets, read_sheets(zip, workbook, place));
   TRY_ASSIGN(const Sheet chosen, choose_sheet(sheets, sheet, place, said));
-  std::vector<std::string> strings;
-  if (zip.has("xl/sharedStrings.xml")) {
-    Document shared;
-    TRY(read_part(zip, "xl/sharedStrings.xml", place, shared));
-    for (const Node one : shared.document_element().children()) {
-      if (local_name(one.name()) == "si") strings.push_back(rich_text(one));
-    }
-  }
+  TRY_ASSIGN(const CellLore lore, read_lore(zip, workbook, place));
   Document document;
   TRY(read_part(zip, chosen.part, place, document));
   Table table{.place = fmt::format("{}, sheet \"{}\"", place, chosen.name), .unit = "row", .records = {}};
-  TRY(SheetReader(strings, table).read(child(document.document_element(), "sheetData")));
+  TRY(SheetReader(lore, table).read(child(document.document_element(), "sheetData")));
   for (Record& record : table.records) {
     for (std::string& cell : record.cells) {
       if (!is_valid_utf8(cell))

@@ -1,0 +1,118 @@
+#include <gtest/gtest.h>
+
+#include "data/csv.hpp"
+#include "data/json_rows.hpp"
+#include "data/sample.hpp"
+
+namespace linnet {
+namespace {
+
+Result<Samples> samples_of(std::string_view text) {
+  Rows rows;
+  if (text[0] == '{') {
+    TRY_ASSIGN(rows, parse_json_rows(text, "t.jsonl"));
+  } else {
+    TRY_ASSIGN(Table table, parse_csv(text, ',', "t.csv"));
+    TRY_ASSIGN(rows, name_columns(std::move(table), {}));
+  }
+  TRY_ASSIGN(const FormMatch match, recognise_form(rows));
+  return make_samples(rows, match);
+}
+
+std::string error_of(std::string_view text) {
+  const auto samples = samples_of(text);
+  return samples.ok() ? "no error" : samples.error().to_string();
+}
+
+Json messages(std::initializer_list<std::pair<const char*, const char*>> said) {
+  Json list = Json::array();
+  for (const auto& [role, content] : said) list.push_back({{"role", role}, {"content", content}});
+  return list;
+}
+
+TEST(Samples, ATestListHasFactsAndQuestionsWithoutAnAnswer) {
+  const auto samples = samples_of("question,answer,facts\nWhen?,At noon.,noon / 12 | Sunday\nWho?,,\n");
+  ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+  const Sample& first = samples->samples[0];
+  EXPECT_EQ(first.facts, (std::vector<Fact>{{"noon", "12"}, {"Sunday"}}));
+  EXPECT_EQ(first.messages, messages({{"user", "When?"}, {"assistant", "At noon."}}));
+  EXPECT_FALSE(samples->samples[1].has_answer);
+  EXPECT_EQ(samples->samples[1].place, "t.csv, line 3");
+  EXPECT_NE(error_of("question,answer,facts\nWho?,,Ann\n").find("line 2: facts without an answer"), std::string::npos);
+}
+
+TEST(Samples, ToolCallsBringTheirArgumentsAsObjects) {
+  const auto samples = samples_of(
+      R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]}, {"role": "tool", "content": "2"}, {"role": "assistant", "content": "Two", "weight": 0}, {"role": "user", "content": "?"}], "tools": [{"type": "function"}]})");
+  ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+  const Sample& sample = samples->samples[0];
+  EXPECT_EQ(sample.messages[0]["content"], "Hi");
+  EXPECT_EQ(sample.messages[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);
+  EXPECT_EQ(sample.messages.size(), 4U);  // the last question has no reply
+  EXPECT_EQ(sample.tools.size(), 1U);
+}
+
+TEST(Samples, ErrorsNameTheLineTheMessageAndTheField) {
+  EXPECT_NE(error_of("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n{\"messages\": [{\"role\": \"boss\", "
+                     "\"content\": \"a\"}]}")
+                .find("t.jsonl, line 2, messages[0]: \"role\" is \"boss\""),
+            std::string::npos);
+  EXPECT_NE(error_of("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}")
+                .find("line 2: field \"completion\" is missing"),
+            std::string::npos);
+  EXPECT_NE(error_of("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 7, \"completion\": \"b\"}")
+                .find("line 2: field \"prompt\" must be text"),
+            std::string::npos);
+  EXPECT_NE(error_of("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}")
+                .find("\"image_url\""),
+            std::string::npos);
+  EXPECT_NE(error_of("{\"conversations\": [{\"from\": \"alien\", \"value\": \"a\"}]}").find("\"from\" is \"alien\""),
+            std::string::npos);
+}
+
+TEST(Samples, ShareGptAndAlpaca) {
+  const auto share = samples_of(
+      R"({"system": "Be kind.", "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]})");
+  ASSERT_TRUE(share.ok()) << share.error().to_string();
+  EXPECT_EQ(share->samples[0].messages, messages({{"system", "Be kind."}, {"user", "a"}, {"assistant", "b"}}));
+  const auto alpaca = samples_of(R"({"instruction": "Add.", "input": "1 2", "output": "3"})");
+  EXPECT_EQ(alpaca->samples[0].messages, messages({{"user", "Add.\n\n1 2"}, {"assistant", "3"}}));
+}
+
+TEST(Samples, OfATreeEachBestReplyIsLearnedOnce) {
+  const auto one_line = [](std::string text) {
+    std::erase(text, '\n');
+    return text;
+  };
+  const auto tree = samples_of(one_line(
+      R"({"prompt": {"role": "prompter", "text": "q", "replies": [
+          {"role": "assistant", "text": "worse", "rank": 1, "replies": [{"role": "prompter", "text": "q2", "replies": [
+             {"role": "assistant", "text": "a2", "replies": []}]}]},
+          {"role": "assistant", "text": "best", "rank": 0, "replies": [{"role": "prompter", "text": "unanswered", "replies": []},
+             {"role": "prompter", "text": "q3", "replies": [{"role": "assistant", "text": "a3", "replies": []}]}]},
+          {"role": "assistant", "text": "gone", "deleted": true, "rank": 0, "replies": []}]}})"));
+  ASSERT_TRUE(tree.ok()) << tree.error().to_string();
+  std::vector<std::string> learned;
+  for (const Sample& sample : tree->samples) {
+    EXPECT_EQ(sample.group, "t.jsonl, line 1");
+    for (const Json& message : sample.messages) {
+      if (message["role"] == "assistant" && message["weight"] == 1)
+        learned.push_back(message["content"].get<std::string>());
+    }
+  }
+  EXPECT_EQ(learned, (std::vector<std::string>{"a2", "best", "a3"}));
+}
+
+TEST(Samples, APreferenceLearnsOnlyWhatDiffers) {
+  const auto samples = samples_of(
+      R"({"chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "bad"}]})");
+  ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+  const Sample& sample = samples->samples[0];
+  EXPECT_EQ(sample.messages[1]["weight"], 0);
+  EXPECT_FALSE(sample.messages[3].contains("weight"));
+  EXPECT_EQ(sample.rejected[3]["content"], "bad");
+  EXPECT_NE(error_of("{\"chosen\": \"a\", \"rejected\": \"b\"}").find("needs the prompt"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace linnet
