@@ -22,6 +22,8 @@ const Tokenizer& tokenizer() {
       fields.tokens.push_back(std::string(1, static_cast<char>(b)));
       fields.token_types.push_back(1);
     }
+    fields.tokens.emplace_back("ab");
+    fields.token_types.push_back(1);
     for (const char* special : {"<s>", "<|im_end|>"}) {
       fields.tokens.emplace_back(special);
       fields.token_types.push_back(3);
