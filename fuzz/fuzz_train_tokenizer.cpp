@@ -25,8 +25,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(tokenizer->vocab_size() == trained->vocab_size);
   const auto ids = tokenizer->encode(text);
   CHECK(ids.ok());
-  // U+2581 is a space to all kinds but the first; a byte order mark is no text.
+  // Merging may make "ab", which is then the special token, as in the peer. U+2581 is a space to all kinds but the
+  // first; a byte order mark is no text.
   const bool exact = options.kind == TokenizerKind::kBpe || text.find("\u2581") == std::string::npos;
-  CHECK(!exact || text.starts_with("\xEF\xBB\xBF") || tokenizer->decode(*ids) == text);
+  CHECK(!exact || text.starts_with("\xEF\xBB\xBF") || tokenizer->decode(*ids, {.skip_special = false}) == text);
   return 0;
 }

@@ -77,9 +77,10 @@ Status train_as_pieces(const WordCounts& words, const TokenizerTraining& options
     TRY_ASSIGN(trained, train_unigram(words, {size, others - 1, alphabet}, run));
   } else {
     const int32_t size = options.vocab_size.value_or(TokenizerTraining::kMaxVocab);
-    if (size <= others) {
+    const int32_t least = others + std::max<int32_t>(1, static_cast<int32_t>(alphabet.size()));
+    if (size < least) {
       return usage_error(fmt::format("a vocabulary of {} has no room for characters", size),
-                         fmt::format("{} tokens are none", others));
+                         fmt::format("{} is the least", least));
     }
     trained = train_characters(words, alphabet, static_cast<size_t>(size - others), byte_tokens);
   }

@@ -22,7 +22,7 @@ namespace linnet {
 struct BpeTraining {
   int32_t vocab_size = 0;             // of all tokens: special, bytes, merged
   uint64_t min_frequency = 0;         // a pair that occurs less often is not merged
-  std::vector<std::string> specials;  // the first ids, in this order; of two that are equal the first counts
+  std::vector<std::string> specials;  // the first ids, in this order; a word that merges to one is it
 };
 
 struct TrainedBpe {

@@ -270,8 +270,11 @@ TrainedUnigram train_characters(const WordCounts& words, const std::u32string& a
     if (place == characters.end() || place->character != c) characters.insert(place, {c, 1});
   }
   if (characters.size() > most) {
+    const auto rank = [&](const CharacterCount& c) {
+      return std::pair(alphabet.find(c.character) != std::u32string::npos, c.count);
+    };
     std::stable_sort(characters.begin(), characters.end(),
-                     [](const CharacterCount& a, const CharacterCount& b) { return a.count > b.count; });
+                     [&](const CharacterCount& a, const CharacterCount& b) { return rank(a) > rank(b); });
     for (size_t i = most; byte_tokens && i < characters.size(); ++i) {
       out.tokens += characters[i].count * (spell(characters[i].character).size() - 1);
     }

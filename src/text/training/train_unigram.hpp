@@ -34,7 +34,8 @@ struct TrainedUnigram {
 Result<TrainedUnigram> train_unigram(const WordCounts& words, const UnigramTraining& options, const TrainingRun& run);
 
 // The characters of the text as pieces, each scored by its frequency, in the order of their code points: at most
-// `most`, the most frequent ones.
+// `most`, those of `alphabet` and the most frequent others. A character that is left out counts as its bytes, or as one
+// token.
 TrainedUnigram train_characters(const WordCounts& words, const std::u32string& alphabet, size_t most, bool byte_tokens);
 
 }  // namespace linnet
