@@ -43,8 +43,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto chat = ChatTemplate::parse(Json(std::string(source)), "fuzz", {{"eos_token", "<|im_end|>"}});
   if (!chat.ok()) return 0;
   static const PromptEncoder encoder(tokenizer());
-  ReplySpanSettings settings{
-      .chat_template = &*chat, .encoder = &encoder, .end_ids = {*tokenizer().id_of("<|im_end|>")}};
+  const std::optional<int32_t> end = tokenizer().id_of("<|im_end|>");
+  if (!end) return 0;
+  ReplySpanSettings settings{.chat_template = &*chat, .encoder = &encoder, .end_ids = {*end}};
   settings.options.limits.steps = 100'000;
   settings.options.limits.output = 1 << 18;
   settings.options.now = std::tm{};

@@ -117,6 +117,7 @@ std::vector<fs::path> choose_data(const std::vector<fs::path>& all, DataFiles& o
     }
   }
   std::vector<std::string> family;
+  family.reserve(unknown.size());
   for (const fs::path& path : unknown) family.push_back(path.string());
   std::vector<fs::path> chosen = !tables.empty() ? tables : is_label_family(family) ? unknown : texts;
   std::vector<fs::path> left;

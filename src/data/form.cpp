@@ -190,6 +190,7 @@ size_t count_different(const Rows& rows, const std::string& field) {
 
 void say(const Rows& rows, const FormSpec& spec, FormMatch& match) {
   std::vector<std::string> columns;
+  columns.reserve(match.fields.size());
   for (const auto& [use, name] : match.fields) columns.push_back(fmt::format("\"{}\"", name));
   match.said =
       fmt::format("{}: {} row{} of {}", rows.place, rows.rows.size(), rows.rows.size() == 1 ? "" : "s", spec.name);
@@ -279,10 +280,14 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
     FormMatch match{.form = spec.form, .fields = {}, .said = {}};
     std::set<std::string> taken;
     bool apart = true;  // one field cannot have two uses
-    for (const FieldUse use : spec.required) apart &= taken.insert(match.fields[use] = *fields.of(use)).second;
+    for (const FieldUse use : spec.required) {
+      const auto name = fields.of(use);
+      if (name) apart &= taken.insert(match.fields[use] = *name).second;
+    }
     if (!apart) continue;
     for (const FieldUse use : spec.optional) {
-      if (present(use) && taken.insert(*fields.of(use)).second) match.fields[use] = *fields.of(use);
+      const auto name = fields.of(use);
+      if (name && taken.insert(*name).second) match.fields[use] = *name;
     }
     if (spec.form == DataForm::kLabels && !fields.chosen(FieldUse::kLabel)) {
       for (const std::string& name : fields.all_of(FieldUse::kLabel)) {

@@ -106,6 +106,7 @@ Result<Json> read_share_gpt(const Json& list, const std::string& place) {
     const auto role = roles.find(from);
     if (role == roles.end()) {
       std::vector<std::string> known;
+      known.reserve(roles.size());
       for (const auto& [name, as] : roles) known.push_back(name);
       return invalid(fmt::format("\"from\" is \"{}\"", from), where, fmt::format("one of: {}", fmt::join(known, ", ")));
     }

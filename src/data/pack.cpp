@@ -41,6 +41,7 @@ std::vector<PackedRow> pack_best_fit(std::span<const uint32_t> lengths, std::spa
 
 std::vector<PackedRow> pack_epoch(const TokenSet& set, uint32_t row_length, uint64_t seed, uint64_t epoch) {
   std::vector<uint32_t> lengths;
+  lengths.reserve(set.sequences.size());
   for (const TokenSequence& one : set.sequences) lengths.push_back(static_cast<uint32_t>(one.tokens.size()));
   std::vector<PackedRow> rows = pack_best_fit(lengths, shuffled(lengths.size(), seed, epoch), row_length);
   std::vector<PackedRow> out;

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/check.hpp"
 #include "text/chat_request.hpp"
 
 namespace linnet {
@@ -141,7 +142,9 @@ Result<TokenSet> Renderer::render_all(const std::vector<Sample>& samples, DataFo
       }
     });
     for (int64_t i = 0; i < some; ++i) {
-      TRY_ASSIGN(std::vector<TokenSequence> sequences, std::move(*done[static_cast<size_t>(i)]));
+      std::optional<Result<std::vector<TokenSequence>>>& one = done[static_cast<size_t>(i)];
+      CHECK(one.has_value());
+      TRY_ASSIGN(std::vector<TokenSequence> sequences, std::move(one).value());
       bool cut = false;
       for (TokenSequence& sequence : sequences) {
         sequence.sample = static_cast<uint32_t>(first + i);

@@ -247,6 +247,7 @@ Result<std::vector<Sheet>> read_sheets(const ZipParts& zip, const Document& work
 Result<Sheet> choose_sheet(const std::vector<Sheet>& sheets, const std::string& wanted, const std::string& place,
                            std::string& said) {
   std::vector<std::string> names;
+  names.reserve(sheets.size());
   for (const Sheet& sheet : sheets) names.push_back(sheet.name);
   auto chosen = std::ranges::find(sheets, wanted, &Sheet::name);
   if (wanted.empty()) {
