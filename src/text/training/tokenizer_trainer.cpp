@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/utf8.hpp"
+#include "text/decoder.hpp"
 #include "text/training/train_bpe.hpp"
 #include "text/training/train_unigram.hpp"
 #include "text/training/trained_json.hpp"
@@ -24,8 +25,13 @@ Status check_specials(const std::vector<std::string>& specials) {
       return usage_error(fmt::format("a special token has {} bytes, more than {}", special.size(), kMaxSpecial));
     }
     if (!is_valid_utf8(special)) return usage_error("a special token is not UTF-8");
-    if (special == kUnknownPiece)
-      return usage_error("<unk> is no special token to name: it is there where it is needed");
+    if (decode_utf8(special).length == static_cast<int>(special.size())) {
+      return usage_error(
+          fmt::format("special token {} is one character: every such character of a text would be it", special));
+    }
+    if (special == kUnknownPiece || byte_of_piece(special) >= 0) {
+      return usage_error(fmt::format("{} is no special token to name: it is there where it is needed", special));
+    }
     if (!seen.insert(special).second) return usage_error(fmt::format("special token {} is named twice", special));
   }
   return ok_status();
@@ -84,6 +90,10 @@ Status train_as_pieces(const WordCounts& words, const TokenizerTraining& options
     }
     trained = train_characters(words, alphabet, static_cast<size_t>(size - others), byte_tokens);
   }
+  // What a text spells is no special token.
+  std::erase_if(trained.pieces, [&](const UnigramPiece& piece) {
+    return std::find(options.specials.begin(), options.specials.end(), piece.text) != options.specials.end();
+  });
   out.vocab_size = others + static_cast<int32_t>(trained.pieces.size());
   out.tokens = trained.tokens;
   out.json = unigram_tokenizer_json(trained, options.specials, byte_tokens);

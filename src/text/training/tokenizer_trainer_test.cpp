@@ -210,12 +210,28 @@ TEST(TokenizerTrainerTest, SaysTheLeastVocabulary) {
 }
 
 TEST(TokenizerTrainerTest, RefusesSpecialTokensThatCannotBe) {
-  for (const std::vector<std::string>& specials :
-       {std::vector<std::string>{""}, {"<a>", "<a>"}, {"\xFF"}, {"<unk>"}, {std::string(300, 'x')}}) {
+  for (const std::vector<std::string>& specials : {std::vector<std::string>{""},
+                                                   {"<a>", "<a>"},
+                                                   {"\xFF"},
+                                                   {"<unk>"},
+                                                   {"<0x0A>"},
+                                                   {"é"},
+                                                   {std::string(300, 'x')}}) {
     TokenizerTraining options = training(TokenizerKind::kBpe, 300);
     options.specials = specials;
     EXPECT_NE(error_of("abc", options).find("special token"), std::string::npos) << specials[0];
   }
+}
+
+TEST(TokenizerTrainerTest, ASpecialTokenIsNoPieceOfAText) {
+  TokenizerTraining options = training(TokenizerKind::kUnigram, 400);
+  options.specials = {"the"};
+  const auto trained = train("the then these the other the", options);
+  const auto tokenizer = load(*trained);
+  EXPECT_EQ(tokenizer->vocab_size(), trained->vocab_size);
+  const auto ids = tokenizer->encode("the");
+  EXPECT_EQ(std::count(ids->begin(), ids->end(), *tokenizer->id_of("the")), 0);
+  EXPECT_EQ(tokenizer->decode(*ids), "the");
 }
 
 TEST(TokenizerTrainerTest, StopsWhenAsked) {
