@@ -71,6 +71,12 @@ Status train_as_bpe(const WordCounts& words, const TokenizerTraining& options, c
   return ok_status();
 }
 
+std::vector<std::string> reserved_pieces(bool byte_tokens) {
+  std::vector<std::string> reserved{kUnknownPiece};
+  for (int byte = 0; byte_tokens && byte < kBytes; ++byte) reserved.push_back(byte_piece(byte));
+  return reserved;
+}
+
 Status train_as_pieces(const WordCounts& words, const TokenizerTraining& options, const TrainingRun& run,
                        TrainedTokenizer& out) {
   const bool byte_tokens = options.unknown == UnknownCharacters::kBytes;
@@ -80,7 +86,7 @@ Status train_as_pieces(const WordCounts& words, const TokenizerTraining& options
   TrainedUnigram trained;
   if (options.kind == TokenizerKind::kUnigram) {
     const int32_t size = options.vocab_size.value_or(TokenizerTraining::kDefaultVocab);
-    TRY_ASSIGN(trained, train_unigram(words, {size, others - 1, alphabet}, run));
+    TRY_ASSIGN(trained, train_unigram(words, {size, others - 1, alphabet, reserved_pieces(byte_tokens)}, run));
   } else {
     const int32_t size = options.vocab_size.value_or(TokenizerTraining::kMaxVocab);
     const int32_t least = others + std::max<int32_t>(1, static_cast<int32_t>(alphabet.size()));

@@ -209,6 +209,20 @@ TEST(TokenizerTrainerTest, SaysTheLeastVocabulary) {
   EXPECT_EQ(tokenizer->decode(*ids), "naïve <0x0A>");
 }
 
+// As a corpus may that was written down with them.
+TEST(TokenizerTrainerTest, ATextMayRepeatTheSpellingsOfOtherTokens) {
+  const std::string text = "a <0x8A> b<0x8A> <unk> <0x8A><unk> <unk> c <0x8A> <unk><|endoftext|> <|endoftext|>";
+  for (const TokenizerKind kind : {TokenizerKind::kBpe, TokenizerKind::kUnigram, TokenizerKind::kCharacters}) {
+    for (const UnknownCharacters unknown : {UnknownCharacters::kToken, UnknownCharacters::kBytes}) {
+      TokenizerTraining options = training(kind, 400);
+      options.unknown = unknown;
+      const auto trained = train(text, options);
+      const auto tokenizer = load(*trained);
+      EXPECT_EQ(tokenizer->decode(*tokenizer->encode(text)), text);
+    }
+  }
+}
+
 TEST(TokenizerTrainerTest, RefusesSpecialTokensThatCannotBe) {
   for (const std::vector<std::string>& specials : {std::vector<std::string>{""},
                                                    {"<a>", "<a>"},

@@ -221,7 +221,7 @@ class UnigramTrainer {
     }
     if (scores.empty()) least = 0;
     std::vector<UnigramPiece> out;
-    std::unordered_set<std::string_view> taken;
+    std::unordered_set<std::string_view> taken(options_.reserved.begin(), options_.reserved.end());
     double penalty = 0;
     for (const std::string& character : required) {
       const auto own = scores.find(character);

@@ -22,6 +22,8 @@ struct UnigramTraining {
   int32_t vocab_size = 0;  // of all tokens: <unk>, `specials` more, and pieces
   int32_t specials = 0;
   std::u32string alphabet;  // characters that become pieces although no word has them
+  // Spellings of other tokens, such as "<0x0A>": no piece, although a text repeats them.
+  std::vector<std::string> reserved = {};
 };
 
 struct TrainedUnigram {
