@@ -41,8 +41,7 @@ void Tape::backward(Context& ctx, const Tensor& loss) {
 
 void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_output) {
   CHECK(wants_grad(output));
-  GradRecorder* const recorder = ctx.recorder();
-  ctx.set_recorder(nullptr);  // first derivatives only
+  const RecorderScope first_derivatives_only(ctx, nullptr);
   accumulate(ctx, output.grad_id(), grad_output);
   for (size_t c = calls_.size(); c-- > 0;) {
     const Call& call = calls_[c];
@@ -61,7 +60,6 @@ void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_outpu
       if (call.inputs[i] != Tensor::kNoGrad && incoming[i].defined()) accumulate(ctx, call.inputs[i], incoming[i]);
     }
   }
-  ctx.set_recorder(recorder);
 }
 
 Tensor Tape::grad(const Tensor& tensor) const {

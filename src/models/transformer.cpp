@@ -77,6 +77,11 @@ Tensor Transformer::norm(Run& run, int64_t layer, Role role, const Tensor& x) co
   return ops::layer_norm(run.ctx, x, slot.vector, slot.parts.empty() ? Tensor() : slot.parts[0].bias, config_.norm_eps);
 }
 
+Tensor Transformer::logits(Context& ctx, const Tensor& x) const {
+  const Tensor y = head().forward(ctx, x);
+  return config_.final_softcap > 0 ? ops::softcap(ctx, y, config_.final_softcap) : y;
+}
+
 Tensor Transformer::embed(Run& run) const {
   Tensor x = at(-1, Role::kEmbedding).only().weight.gather(run.ctx, run.batch.tokens);
   if (config_.embedding_scale != 1) x = ops::scale(run.ctx, x, config_.embedding_scale);
@@ -296,8 +301,7 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   if (config_.has_head && !batch.logit_rows.empty()) {
     const bool all = static_cast<int64_t>(batch.logit_rows.size()) == batch.rows();
     const Tensor wanted = all ? x : ops::gather_rows(ctx, x, batch.logit_rows);
-    output.logits = head().forward(ctx, wanted);
-    if (config_.final_softcap > 0) output.logits = ops::softcap(ctx, output.logits, config_.final_softcap);
+    output.logits = logits(ctx, wanted);
   }
   if (cache) {
     for (const BatchSequence& s : batch.sequences) cache->commit(s.cache_id, s.rows);
@@ -315,9 +319,7 @@ Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<con
   if (head().adapters.empty() && !wants_grad(head().bias)) {
     return head_loss(ctx, head(), wanted, config_.final_softcap, targets, divisor);
   }
-  Tensor logits = head().forward(ctx, wanted);
-  if (config_.final_softcap > 0) logits = ops::softcap(ctx, logits, config_.final_softcap);
-  return ops::cross_entropy(ctx, logits, targets, divisor);
+  return ops::cross_entropy(ctx, logits(ctx, wanted), targets, divisor);
 }
 
 }  // namespace linnet

@@ -68,6 +68,7 @@ class Transformer {
   const Linear& head() const;
 
   Status check(const Batch& batch, const KvCache* cache) const;
+  Tensor logits(Context& ctx, const Tensor& x) const;  // (N, C) -> (N, V)
   Tensor embed(Run& run) const;
   Tensor norm(Run& run, int64_t layer, Role role, const Tensor& x) const;
   Tensor attention(Run& run, int64_t layer, const Tensor& x) const;

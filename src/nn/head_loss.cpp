@@ -1,9 +1,6 @@
 #include "nn/head_loss.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <numeric>
-#include <string>
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
@@ -40,7 +37,10 @@ class HeadLoss {
     const Tensor x = x_.rows(begin, rows);
     Tensor logits = head_.forward(ctx_, x);
     if (softcap_ > 0) logits = ops::softcap(ctx_, logits, softcap_);
-    const double loss = to_gradient(logits, targets);
+    const double loss = [&] {
+      const OpTimer timer(ctx_, "loss");
+      return ops::cross_entropy_in_place(ctx_, logits, targets, scale_, softcap_);
+    }();
     if (dx.defined()) {
       const Tensor part = head_.weight.transposed_product(ctx_, logits);
       std::copy_n(part.data<float>(), part.elements(), dx.data<float>() + begin * x_.dim(1));
@@ -59,23 +59,6 @@ class HeadLoss {
   }
 
  private:
-  double to_gradient(Tensor& logits, std::span<const int32_t> targets) {
-    const OpTimer timer(ctx_, "loss");
-    const int64_t vocab = logits.dim(1);
-    std::vector<double> losses(targets.size());
-    ctx_.for_rows(logits.dim(0), 16 * vocab, [&](int64_t first, int64_t last) {
-      std::vector<float> slopes(softcap_ > 0 ? static_cast<size_t>(vocab) : 0);  // of the cap
-      for (int64_t r = first; r < last; ++r) {
-        float* row = logits.data<float>() + r * vocab;
-        for (size_t v = 0; v < slopes.size(); ++v) slopes[v] = 1 - row[v] / softcap_ * (row[v] / softcap_);
-        const auto at = static_cast<size_t>(r);
-        losses[at] = ops::cross_entropy_row(ctx_.kernels(), row, vocab, targets[at], scale_);
-        for (size_t v = 0; v < slopes.size(); ++v) row[v] *= slopes[v];
-      }
-    });
-    return std::accumulate(losses.begin(), losses.end(), 0.0);
-  }
-
   Context& ctx_;
   const Linear& head_;
   const Tensor& x_;
@@ -89,19 +72,11 @@ Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softca
                  int64_t divisor) {
   CHECK(head.adapters.empty() && !wants_grad(head.bias));
   require_shape(x.dim(0) == static_cast<int64_t>(targets.size()), "head_loss", "x must have a row a target", x.shape());
-  for (const int32_t target : targets) {
-    require_shape(target == ops::kIgnoreTarget || (target >= 0 && target < head.weight.rows()), "head_loss",
-                  "target " + std::to_string(target) + " must be a row of the head",
-                  Shape{head.weight.rows(), head.weight.cols()});
-  }
-  const int64_t counted =
-      std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != ops::kIgnoreTarget; });
-  const auto count = static_cast<double>(std::max<int64_t>(divisor > 0 ? divisor : counted, 1));
+  const double count = ops::cross_entropy_divisor("head_loss", targets, head.weight.rows(), divisor);
   Tensor loss = ctx.zeros({1});
   HeadLoss run(ctx, head, x, softcap, count);
   if (!ctx.meta()) {
-    GradRecorder* const recorder = ctx.recorder();
-    ctx.set_recorder(nullptr);  // the gradients are computed here
+    const RecorderScope computed_here(ctx, nullptr);
     const int64_t step = rows_at_once(head.weight.rows());
     double sum = 0;
     for (int64_t begin = 0; begin < x.dim(0); begin += step) {
@@ -109,7 +84,6 @@ Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softca
       sum += run.run(begin, targets.subspan(at, std::min(static_cast<size_t>(step), targets.size() - at)));
     }
     loss.data<float>()[0] = static_cast<float>(sum / count);
-    ctx.set_recorder(recorder);
   }
   ctx.record({x, head.weight.tensor()}, {&loss},
              [dx = run.dx, dw = run.dw](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {

@@ -132,10 +132,10 @@ Tensor dora_gain(Context& ctx, const Weight& weight, const Lora& lora) {
   if (ctx.meta()) return ctx.empty({weight.rows()});
   const Tensor a = lora.a.unpack();
   const Tensor b = lora.b.unpack();
-  GradRecorder* const recorder = ctx.recorder();
-  ctx.set_recorder(nullptr);
-  const Tensor aw = weight.product(ctx, a);  // (R, O)
-  ctx.set_recorder(recorder);
+  const Tensor aw = [&] {  // (R, O)
+    const RecorderScope unrecorded(ctx, nullptr);
+    return weight.product(ctx, a);
+  }();
   const std::vector<double> aa = gram(a);
   const int64_t rank = a.dim(0);
   Tensor inverse = ctx.empty({weight.rows()});

@@ -52,24 +52,14 @@ struct RowGrad {
 };
 
 // Rows [begin, begin + count) of one head of a tensor (N, heads, D), contiguous.
-class HeadRows {
- public:
-  HeadRows(const Tensor& tensor, int64_t head) : tensor_(tensor), head_(head), dim_(tensor.dim(2)) {}
-
-  void gather(int64_t begin, int64_t count) {
-    numbers.resize(static_cast<size_t>(count * dim_));
-    for (int64_t r = 0; r < count; ++r) std::copy_n(at(begin + r), dim_, numbers.data() + r * dim_);
+std::vector<float> rows_of_head(const Tensor& tensor, int64_t head, int64_t begin, int64_t count) {
+  const int64_t dim = tensor.dim(2);
+  std::vector<float> rows(static_cast<size_t>(count * dim));
+  for (int64_t r = 0; r < count; ++r) {
+    std::copy_n(tensor.data<float>() + ((begin + r) * tensor.dim(1) + head) * dim, dim, rows.data() + r * dim);
   }
-
-  std::vector<float> numbers;
-
- private:
-  const float* at(int64_t row) const { return tensor_.data<float>() + (row * tensor_.dim(1) + head_) * dim_; }
-
-  const Tensor& tensor_;
-  int64_t head_;
-  int64_t dim_;
-};
+  return rows;
+}
 
 // Adds rows of one head to where they belong in a tensor (N, heads, D).
 void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, int64_t head, Tensor& to) {
@@ -94,13 +84,10 @@ class HeadGrad {
         dim_(in.q.dim(2)),
         grads_(grads),
         dsinks_(dsinks),
-        k_(in.k, kv_head),
-        v_(in.v, kv_head),
-        dk_(static_cast<size_t>(segment.rows * dim_)),
-        dv_(static_cast<size_t>(segment.rows * dim_)) {
-    k_.gather(segment.row_begin, segment.rows);
-    v_.gather(segment.row_begin, segment.rows);
-  }
+        k_(rows_of_head(in.k, kv_head, segment.row_begin, segment.rows)),
+        v_(rows_of_head(in.v, kv_head, segment.row_begin, segment.rows)),
+        dk_(k_.size()),
+        dv_(v_.size()) {}
 
   void run() {
     constexpr int64_t kRows = 96;
@@ -118,18 +105,14 @@ class HeadGrad {
     const int64_t rows = end - begin;
     const int64_t first = first_visible_key(params_, begin);
     const int64_t keys = (params_.causal ? end : segment_.rows) - first;
-    HeadRows q(in_.q, head);
-    HeadRows dout(dout_, head);
-    q.gather(segment_.row_begin + begin, rows);
-    dout.gather(segment_.row_begin + begin, rows);
-    const float* k = k_.numbers.data() + first * dim_;
-    const float* v = v_.numbers.data() + first * dim_;
+    const std::vector<float> q = rows_of_head(in_.q, head, segment_.row_begin + begin, rows);
+    const std::vector<float> dout = rows_of_head(dout_, head, segment_.row_begin + begin, rows);
+    const float* k = k_.data() + first * dim_;
+    const float* v = v_.data() + first * dim_;
     std::vector<float> p(static_cast<size_t>(rows * keys));   // (rows, keys): first the scores
     std::vector<float> ds(static_cast<size_t>(rows * keys));  // (rows, keys): first dp
-    multiply(ctx_,
-             {.m = rows, .n = keys, .k = dim_, .a = q.numbers.data(), .b = k, .b_transposed = true, .c = p.data()});
-    multiply(ctx_,
-             {.m = rows, .n = keys, .k = dim_, .a = dout.numbers.data(), .b = v, .b_transposed = true, .c = ds.data()});
+    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = q.data(), .b = k, .b_transposed = true, .c = p.data()});
+    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = dout.data(), .b = v, .b_transposed = true, .c = ds.data()});
     soften(head, begin, end, first, keys, p.data(), ds.data());
     std::vector<float> dq(static_cast<size_t>(rows * dim_));
     multiply(ctx_, {.m = rows, .n = dim_, .k = keys, .a = ds.data(), .b = k, .c = dq.data()});
@@ -139,7 +122,7 @@ class HeadGrad {
                     .k = rows,
                     .a = ds.data(),
                     .a_transposed = true,
-                    .b = q.numbers.data(),
+                    .b = q.data(),
                     .c = dk_.data() + first * dim_,
                     .add = true});
     multiply(ctx_, {.m = keys,
@@ -147,7 +130,7 @@ class HeadGrad {
                     .k = rows,
                     .a = p.data(),
                     .a_transposed = true,
-                    .b = dout.numbers.data(),
+                    .b = dout.data(),
                     .c = dv_.data() + first * dim_,
                     .add = true});
   }
@@ -175,10 +158,10 @@ class HeadGrad {
   int64_t kv_head_;
   int64_t dim_;
   Gradients& grads_;
-  float* dsinks_;  // (H), or null
-  HeadRows k_;
-  HeadRows v_;
-  std::vector<float> dk_;  // (segment rows, D)
+  float* dsinks_;         // (H), or null
+  std::vector<float> k_;  // (segment rows, D), as the following
+  std::vector<float> v_;
+  std::vector<float> dk_;
   std::vector<float> dv_;
 };
 

@@ -83,6 +83,21 @@ class Context {
   DType compute_ = DType::kF32;
 };
 
+// While it lives, `recorder` records what the ops of `ctx` do; null: nobody does. Then the one before goes on.
+class RecorderScope {
+ public:
+  RecorderScope(Context& ctx, GradRecorder* recorder) : ctx_(ctx), before_(ctx.recorder()) {
+    ctx.set_recorder(recorder);
+  }
+  ~RecorderScope() { ctx_.set_recorder(before_); }
+  RecorderScope(const RecorderScope&) = delete;
+  RecorderScope& operator=(const RecorderScope&) = delete;
+
+ private:
+  Context& ctx_;
+  GradRecorder* before_;
+};
+
 inline bool wants_grad(const Tensor& tensor) {
   return tensor.defined() && tensor.grad_id() != Tensor::kNoGrad;
 }

@@ -9,7 +9,10 @@
 
 namespace linnet::ops {
 
-double cross_entropy_row(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale) {
+namespace {
+
+// Of one row, (V) numbers.
+double row_in_place(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale) {
   if (target == kIgnoreTarget) {
     std::fill_n(logits, vocab, 0.0f);
     return 0;
@@ -23,36 +26,47 @@ double cross_entropy_row(const KernelTable& kernels, float* logits, int64_t voca
   return std::log(double{sum}) + below;
 }
 
-Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor) {
-  const int64_t rows = logits.dim(0);
-  const int64_t vocab = logits.dim(1);
-  require_shape(rows == static_cast<int64_t>(targets.size()), "cross_entropy", "logits must have a row a target",
-                logits.shape());
-  const int64_t counted = std::count_if(targets.begin(), targets.end(), [](int32_t t) { return t != kIgnoreTarget; });
-  const auto count = static_cast<double>(std::max<int64_t>(divisor > 0 ? divisor : counted, 1));
-  Tensor loss = ctx.zeros({1});
-  if (ctx.meta()) {
-    ctx.record({logits}, {&loss},
-               [=](Context& back, std::span<const Tensor>) { return std::vector<Tensor>{back.empty(logits.shape())}; });
-    return loss;
-  }
+}  // namespace
+
+double cross_entropy_divisor(const char* op, std::span<const int32_t> targets, int64_t vocab, int64_t divisor) {
+  int64_t counted = 0;
   for (const int32_t target : targets) {
-    require_shape(target == kIgnoreTarget || (target >= 0 && target < vocab), "cross_entropy",
-                  "target " + std::to_string(target) + " must be a column", logits.shape());
+    if (target == kIgnoreTarget) continue;
+    require_shape(target >= 0 && target < vocab, op, "target " + std::to_string(target) + " must be a column",
+                  Shape{static_cast<int64_t>(targets.size()), vocab});
+    ++counted;
   }
-  // d logits = (softmax - onehot) / count, on the counted rows.
-  Tensor grad = logits.clone();
+  return static_cast<double>(std::max<int64_t>(divisor > 0 ? divisor : counted, 1));
+}
+
+double cross_entropy_in_place(Context& ctx, Tensor& logits, std::span<const int32_t> targets, float scale, float cap) {
+  const int64_t vocab = logits.dim(1);
   std::vector<double> losses(targets.size());
-  ctx.for_rows(rows, 16 * vocab, [&](int64_t begin, int64_t end) {
-    for (int64_t r = begin; r < end; ++r) {
+  ctx.for_rows(logits.dim(0), 16 * vocab, [&](int64_t first, int64_t last) {
+    std::vector<float> slopes(cap > 0 ? static_cast<size_t>(vocab) : 0);
+    for (int64_t r = first; r < last; ++r) {
+      float* row = logits.data<float>() + r * vocab;
+      for (size_t v = 0; v < slopes.size(); ++v) slopes[v] = 1 - row[v] / cap * (row[v] / cap);
       const auto at = static_cast<size_t>(r);
-      losses[at] = cross_entropy_row(ctx.kernels(), grad.data<float>() + r * vocab, vocab, targets[at],
-                                     static_cast<float>(1 / count));
+      losses[at] = row_in_place(ctx.kernels(), row, vocab, targets[at], scale);
+      for (size_t v = 0; v < slopes.size(); ++v) row[v] *= slopes[v];
     }
   });
-  loss.data<float>()[0] = static_cast<float>(std::accumulate(losses.begin(), losses.end(), 0.0) / count);
+  return std::accumulate(losses.begin(), losses.end(), 0.0);
+}
+
+Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor) {
+  require_shape(logits.dim(0) == static_cast<int64_t>(targets.size()), "cross_entropy",
+                "logits must have a row a target", logits.shape());
+  const double count = cross_entropy_divisor("cross_entropy", targets, logits.dim(1), divisor);
+  Tensor loss = ctx.zeros({1});
+  Tensor grad = ctx.meta() ? ctx.empty(logits.shape()) : logits.clone();
+  if (!ctx.meta()) {
+    const double sum = cross_entropy_in_place(ctx, grad, targets, static_cast<float>(1 / count), 0);
+    loss.data<float>()[0] = static_cast<float>(sum / count);
+  }
   ctx.record({logits}, {&loss}, [=](Context& back, std::span<const Tensor> dy) {
-    return std::vector<Tensor>{scale(back, grad, dy[0].data<float>()[0])};
+    return std::vector<Tensor>{back.meta() ? grad : scale(back, grad, dy[0].data<float>()[0])};
   });
   return loss;
 }

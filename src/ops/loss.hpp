@@ -14,8 +14,12 @@ inline constexpr int32_t kIgnoreTarget = -100;  // as in PyTorch: this row does 
 // batch's).
 Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor = 0);
 
-// One row of it: returns -log softmax(logits)[target], and leaves in `logits` (V) its gradient times `scale`. A row
-// that does not count gives zero and zeros.
-double cross_entropy_row(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale);
+// What a sum over `targets` is divided by: `divisor`, or where that is 0 how many count; 1 where none does. Throws
+// where one is neither in [0, vocab) nor kIgnoreTarget; `op` is for the message.
+double cross_entropy_divisor(const char* op, std::span<const int32_t> targets, int64_t vocab, int64_t divisor);
+
+// Its sum over the rows of `logits` (N, V), and in their place its gradient times `scale`; where `cap` > 0, with
+// respect to what softcap made them of. A row that does not count gives zero and zeros.
+double cross_entropy_in_place(Context& ctx, Tensor& logits, std::span<const int32_t> targets, float scale, float cap);
 
 }  // namespace linnet::ops

@@ -32,7 +32,6 @@ class AdamW {
     Tensor mean;    // of the gradient, decayed by beta1
     Tensor square;  // of its square, decayed by beta2
   };
-  std::span<Moments> moments() { return moments_; }
   std::span<const Moments> moments() const { return moments_; }
   void set_steps(int64_t steps) { steps_ = steps; }
   int64_t steps() const { return steps_; }

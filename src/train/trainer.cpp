@@ -16,18 +16,6 @@ constexpr std::string_view kStepNote = "step";
 constexpr std::string_view kFormatNote = "linnet";  // what the file is, and its version
 constexpr std::string_view kFormat = "checkpoint 1";
 
-// Records what an op does until it is gone.
-class Recording {
- public:
-  Recording(Context& ctx, Tape& tape) : ctx_(ctx) { ctx_.set_recorder(&tape); }
-  ~Recording() { ctx_.set_recorder(nullptr); }
-  Recording(const Recording&) = delete;
-  Recording& operator=(const Recording&) = delete;
-
- private:
-  Context& ctx_;
-};
-
 // Sums in the order of the batches.
 void accumulate(Context& ctx, std::vector<Tensor>& sums, std::vector<Tensor> grads) {
   if (sums.empty()) {
@@ -68,12 +56,11 @@ Result<StepReport> Trainer::step(std::span<const PartLoss> parts) {
   for (const PartLoss& part : parts) {
     Tape tape;
     watch(tape, optimizer_.parameters());
-    const Recording recording(ctx_, tape);
+    const RecorderScope recording(ctx_, &tape);
     TRY_ASSIGN(const Tensor loss, part());
     report.loss += loss.data<float>()[0];
     if (!wants_grad(loss)) continue;
     tape.backward(ctx_, loss);
-    ctx_.set_recorder(nullptr);
     accumulate(ctx_, grads, gradients(tape, optimizer_.parameters()));
   }
   if (grads.empty()) return invalid(fmt::format("step {} has nothing to learn from", report.step));

@@ -8,6 +8,6 @@
 
 namespace linnet::kernels::avx512bf16 {
 
-constexpr MatmulKernels kMatmul{kMatmulRows, kMatmulCols, pack_pairs, multiply_tile_pairs};
+constexpr MatmulKernels kMatmul{kMatmulRows, kMatmulCols, pack_pairs, multiply_tile<PairOperand>};
 
 }  // namespace linnet::kernels::avx512bf16

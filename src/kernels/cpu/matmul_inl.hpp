@@ -26,25 +26,14 @@ void pack_floats(const float* from, int64_t k_stride, int64_t j_stride, int64_t 
   }
 }
 
-// c (kMatmulRows, kMatmulCols) = a · b, or added to it.
-void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride,
-                   bool add) {
-  const auto* a = reinterpret_cast<const float*>(a_panel);
-  const auto* b = reinterpret_cast<const float*>(b_panel);
-  F32 acc[kMatmulRows][kMatmulVecs];
-  for (auto& row : acc) {
-    for (F32& sum : row) sum = zero();
-  }
-  for (int64_t i = 0; i < k; ++i, a += kMatmulRows, b += kMatmulCols) {
-    F32 w[kMatmulVecs];
-    for (int v = 0; v < kMatmulVecs; ++v) w[v] = load(b + v * kLanes);
-    for (int r = 0; r < kMatmulRows; ++r) {
-      const F32 x = set1(a[r]);
-      for (int v = 0; v < kMatmulVecs; ++v) acc[r][v] = fmadd(w[v], x, acc[r][v]);
-    }
-  }
-  add ? store_tile<true>(acc, c, c_stride) : store_tile<false>(acc, c, c_stride);
-}
+struct FloatOperand {
+  using Number = float;
+  using Vector = F32;
+  static constexpr int64_t kDepth = 1;  // of k, in one Number
+  static LINNET_INLINE F32 load_all(const float* p) { return load(p); }
+  static LINNET_INLINE F32 spread(float x) { return set1(x); }
+  static LINNET_INLINE F32 multiply_add(F32 a, F32 b, F32 sum) { return fmadd(a, b, sum); }
+};
 
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -47,24 +47,14 @@ void pack_pairs(const float* from, int64_t k_stride, int64_t j_stride, int64_t k
   pack_pairs_of_columns(from, j_stride, k, count, width, to);
 }
 
-void multiply_tile_pairs(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride,
-                         bool add) {
-  const auto* a = reinterpret_cast<const uint32_t*>(a_panel);
-  const auto* b = reinterpret_cast<const uint32_t*>(b_panel);
-  F32 acc[kMatmulRows][kMatmulVecs];
-  for (auto& row : acc) {
-    for (F32& sum : row) sum = zero();
-  }
-  for (int64_t i = 0; i < k; i += 2, a += kMatmulRows, b += kMatmulCols) {
-    Bf16s w[kMatmulVecs];
-    for (int v = 0; v < kMatmulVecs; ++v) w[v] = load_pairs(b + v * kLanes);
-    for (int r = 0; r < kMatmulRows; ++r) {
-      const Bf16s x = set1_pair(a[r]);
-      for (int v = 0; v < kMatmulVecs; ++v) acc[r][v] = add_dot(acc[r][v], w[v], x);
-    }
-  }
-  add ? store_tile<true>(acc, c, c_stride) : store_tile<false>(acc, c, c_stride);
-}
+struct PairOperand {
+  using Number = uint32_t;
+  using Vector = Bf16s;
+  static constexpr int64_t kDepth = 2;  // of k, in one Number
+  static LINNET_INLINE Bf16s load_all(const uint32_t* p) { return load_pairs(p); }
+  static LINNET_INLINE Bf16s spread(uint32_t x) { return set1_pair(x); }
+  static LINNET_INLINE F32 multiply_add(Bf16s a, Bf16s b, F32 sum) { return add_dot(sum, a, b); }
+};
 
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -24,5 +24,26 @@ LINNET_INLINE void store_tile(const F32 (&acc)[kMatmulRows][kMatmulVecs], float*
   }
 }
 
+// c (kMatmulRows, kMatmulCols) = a · b, or added to it. Operand: what a panel is made of, and how two are multiplied.
+template <class Operand>
+void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride,
+                   bool add) {
+  const auto* a = reinterpret_cast<const typename Operand::Number*>(a_panel);
+  const auto* b = reinterpret_cast<const typename Operand::Number*>(b_panel);
+  F32 acc[kMatmulRows][kMatmulVecs];
+  for (auto& row : acc) {
+    for (F32& sum : row) sum = zero();
+  }
+  for (int64_t i = 0; i < k; i += Operand::kDepth, a += kMatmulRows, b += kMatmulCols) {
+    typename Operand::Vector w[kMatmulVecs];
+    for (int v = 0; v < kMatmulVecs; ++v) w[v] = Operand::load_all(b + v * kLanes);
+    for (int r = 0; r < kMatmulRows; ++r) {
+      const typename Operand::Vector x = Operand::spread(a[r]);
+      for (int v = 0; v < kMatmulVecs; ++v) acc[r][v] = Operand::multiply_add(w[v], x, acc[r][v]);
+    }
+  }
+  add ? store_tile<true>(acc, c, c_stride) : store_tile<false>(acc, c, c_stride);
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA
