@@ -23,6 +23,16 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
+Status check_new_folder(const std::filesystem::path& path) {
+  std::error_code code;
+  if (!std::filesystem::exists(path, code)) return ok_status();
+  if (!std::filesystem::is_directory(path, code)) {
+    return Error{ErrorCode::kConflict, "is not a folder", path.string(), {}};
+  }
+  if (std::filesystem::is_empty(path, code) && !code) return ok_status();
+  return Error{ErrorCode::kConflict, "is not empty", path.string(), "name a new folder: nothing is written over"};
+}
+
 Result<std::string> read_file(const fs::path& path, uint64_t limit) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {

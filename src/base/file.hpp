@@ -32,6 +32,9 @@ class FileDescriptor {
 // The largest text file (config, template, tokenizer) that is read whole, unless the caller says otherwise.
 inline constexpr uint64_t kMaxTextFile = 256ull << 20;
 
+// Nothing stands at `path`, or an empty folder. Error kConflict: nothing is written over.
+Status check_new_folder(const std::filesystem::path& path);
+
 // All bytes of `path`. Errors: not found, unreadable, larger than `limit` (named with both sizes).
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit = kMaxTextFile);
 

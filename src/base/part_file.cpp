@@ -68,10 +68,8 @@ Result<TemporaryFolder> TemporaryFolder::create(const fs::path& parent, const st
 
 Status TemporaryFolder::commit(const fs::path& target) {
   TRY(make_folders(target));
+  TRY(check_new_folder(target));
   std::error_code code;
-  if (!fs::is_empty(target, code) || code) {
-    return Error{ErrorCode::kConflict, "is not empty", target.string(), "name a new folder: nothing is written over"};
-  }
   // mkdtemp's folders are for nobody else; this one is as any that this person makes.
   fs::permissions(path_, fs::status(target).permissions(), code);
   sync_folder(path_);

@@ -54,14 +54,6 @@ Result<TokenizerTraining> read_options(const Flags& flags) {
   return options;
 }
 
-Status check_out(const fs::path& folder) {
-  std::error_code code;
-  if (!fs::exists(folder, code)) return ok_status();
-  if (!fs::is_directory(folder, code)) return Error{ErrorCode::kConflict, "is not a folder", folder.string(), {}};
-  if (fs::is_empty(folder, code)) return ok_status();
-  return Error{ErrorCode::kConflict, "is not empty", folder.string(), "name a new folder: nothing is written over"};
-}
-
 double bytes_per_token(const TrainedTokenizer& trained) {
   return static_cast<double>(trained.bytes) / static_cast<double>(trained.tokens);
 }
@@ -95,7 +87,7 @@ Status run(const Flags& flags) {
   if (flags.files.empty()) return usage_error("FILES is required", "- for standard input");
   TRY_ASSIGN(const TokenizerTraining options, read_options(flags));
   const fs::path folder = flags.out;
-  TRY(check_out(folder));
+  TRY(check_new_folder(folder));
   const auto start = std::chrono::steady_clock::now();
   TRY_ASSIGN(const TextCorpus corpus, TextCorpus::open(flags.files, flags.field));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));

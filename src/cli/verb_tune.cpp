@@ -71,9 +71,10 @@ class Screen {
   void show(const StepReport& step, std::optional<double> held_out) {
     // What a person sees is the mean of the last steps; one step's loss jumps.
     constexpr double kKeep = 0.9;
-    loss_ = step.step == first_ ? step.loss : kKeep * loss_ + (1 - kKeep) * step.loss;
+    const double loss = loss_ ? kKeep * *loss_ + (1 - kKeep) * step.loss : step.loss;
+    loss_ = loss;
     Progress progress{.stage = "teaching",
-                      .item = fmt::format("loss {:.3f}", loss_),
+                      .item = fmt::format("loss {:.3f}", loss),
                       .done = static_cast<uint64_t>(step.step + 1),
                       .total = static_cast<uint64_t>(plan_.steps),
                       .unit = ProgressUnit::kCount};
@@ -81,15 +82,13 @@ class Screen {
     meter_.fill(progress, RateMeter::Clock::now());
     printer_.update(progress);
     if (held_out) {
-      printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}", step.step + 1, loss_, *held_out));
+      printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}", step.step + 1, loss, *held_out));
     }
   }
-  void begin_at(int64_t step) { first_ = step; }
 
  private:
   const TunePlan& plan_;
-  int64_t first_ = 0;
-  double loss_ = 0;
+  std::optional<double> loss_;
   RateMeter meter_;
   ProgressPrinter printer_ = ProgressPrinter::for_stderr();
 };
@@ -114,10 +113,13 @@ Status run(Flags& flags) {
   if (flags.undo) return undo(flags);
   TuneSettings& settings = flags.settings;
   if (settings.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
-  if (flags.rate > 0) settings.rate = flags.rate;
-  if (flags.epochs > 0) settings.epochs = flags.epochs;
-  if (flags.length > 0) settings.length = flags.length;
-  if (flags.batch > 0) settings.batch = flags.batch;
+  const auto choose = [](auto flag, auto& setting) {
+    if (flag > 0) setting = flag;
+  };
+  choose(flags.rate, settings.rate);
+  choose(flags.epochs, settings.epochs);
+  choose(flags.length, settings.length);
+  choose(flags.batch, settings.batch);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
   if (settings.adapter.alpha == 0) settings.adapter.alpha = 2 * static_cast<double>(settings.adapter.rank);
   settings.adapter.seed = settings.data.seed;
@@ -130,13 +132,9 @@ Status run(Flags& flags) {
   LoopResult result;
   {
     Screen screen(tuner->plan());
-    bool first = true;
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
-    hooks.report = [&](const StepReport& step, std::optional<double> held_out) {
-      if (std::exchange(first, false)) screen.begin_at(step.step);
-      screen.show(step, held_out);
-    };
+    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.show(step, held_out); };
     TRY_ASSIGN(result, tuner->run(version, flags.resume, hooks));
   }
   TRY(store.set_current(version));

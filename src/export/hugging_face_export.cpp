@@ -100,10 +100,7 @@ Result<Json> config_of(const ModelDescription& model, DType dtype) {
 Result<ExportWarnings> export_hugging_face(const ModelDescription& model, const Transformer& weights,
                                            const Tokenizer* tokenizer, const std::filesystem::path& folder,
                                            const ExportOptions& options) {
-  std::error_code code;
-  if (std::filesystem::exists(folder, code) && !std::filesystem::is_empty(folder, code)) {
-    return Error{ErrorCode::kConflict, "is not empty", folder.string(), "name a new folder: nothing is written over"};
-  }
+  TRY(check_new_folder(folder));
   ExportWarnings warnings;
   TRY_ASSIGN(const Json config, config_of(model, options.dtype));
   TRY(write_safetensors(folder / "model.safetensors", tensors_of(weights, options.dtype)));

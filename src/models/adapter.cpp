@@ -8,6 +8,8 @@
 
 #include "base/json.hpp"
 #include "base/random.hpp"
+#include "models/adapter_parts.hpp"
+#include "quant/finite.hpp"
 
 namespace linnet {
 
@@ -28,16 +30,19 @@ uint64_t Adapter::bytes() const {
   return static_cast<uint64_t>(sum);
 }
 
+Result<Tensor> finite_copy(const StoredTensor& tensor) {
+  Tensor copy = Tensor::empty(DType::kF32, tensor.shape);
+  decode_rows(tensor, 0, tensor.shape.rows(), copy.data<float>());
+  if (first_not_finite(copy.data<float>(), copy.elements()) < 0) return copy;
+  return invalid("holds NaN or infinite numbers", tensor.place());
+}
+
 namespace {
 
 constexpr const char* kOtherModel = "use the model that the adapter was made for";
 
 bool is_called(const std::string& module, const std::string& target) {
   return module == target || module.ends_with("." + target);
-}
-
-std::string last_name(const std::string& module) {
-  return module.substr(module.rfind('.') + 1);
 }
 
 // The last names of all modules, each once.

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <fmt/core.h>
 #include <map>
+#include <set>
 
 #include "formats/gguf_writer.hpp"
 #include "models/adapter.hpp"
+#include "models/adapter_parts.hpp"
 
 namespace linnet {
 
@@ -90,13 +92,7 @@ Result<Tensor> matrix(const StoredTensor& stored, size_t index, size_t count) {
                        (count > 1 ? fmt::format(" where {} matrices belong", count) : " where a matrix belongs"),
                    stored.place());
   }
-  const StoredTensor one = count > 1 ? matrix_of(stored, static_cast<int64_t>(index)) : stored;
-  Tensor out = Tensor::empty(DType::kF32, one.shape);
-  decode_rows(one, 0, one.shape[0], out.data<float>());
-  for (const float x : out.span<float>()) {
-    if (!std::isfinite(x)) return invalid("holds NaN or infinite numbers", stored.place());
-  }
-  return out;
+  return finite_copy(count > 1 ? matrix_of(stored, static_cast<int64_t>(index)) : stored);
 }
 
 Status add_parts(const std::string& name, const Pair& pair, const Modules& modules, double alpha, Adapter& adapter) {
@@ -196,13 +192,12 @@ Tensor stack_b(const Adapter& adapter, const Parts& parts, const TensorSpec& spe
 
 // Alpha such that as many scales as can be need nothing folded into lora_b.
 double common_alpha(const Adapter& adapter) {
-  std::map<double, size_t> counts;
+  std::vector<double> numerators;
+  numerators.reserve(adapter.parts.size());
   for (const Adapter::Part& part : adapter.parts) {
-    counts[double{adapter.scale_of(part)} * static_cast<double>(part.a.dim(0))]++;
+    numerators.push_back(double{adapter.scale_of(part)} * static_cast<double>(part.a.dim(0)));
   }
-  const double most = std::max_element(counts.begin(), counts.end(), [](const auto& a, const auto& b) {
-                        return a.second < b.second;
-                      })->first;
+  const double most = most_common(numerators);
   return most == 0 ? 1 : most;  // 0 would mean a scale of 1 to llama.cpp
 }
 
@@ -211,9 +206,9 @@ Status check_holds(const Adapter& adapter, const ModelDescription& model, const 
     return unsupported(fmt::format("GGUF cannot hold models of type {}", model.family->model_type), adapter.place);
   }
   if (adapter.is_dora()) return unsupported("a GGUF adapter cannot hold DoRA", adapter.place, kMerge);
-  std::map<std::string_view, bool> named;
+  std::set<std::string_view> named;
   for (const auto& [name, modules] : known) {
-    for (const LinearModule& module : modules) named.emplace(module.name, true);
+    for (const LinearModule& module : modules) named.insert(module.name);
   }
   for (const Adapter::Part& part : adapter.parts) {
     if (!named.contains(part.module)) {

@@ -12,6 +12,7 @@
 #include "formats/safetensors.hpp"
 #include "formats/safetensors_writer.hpp"
 #include "models/adapter.hpp"
+#include "models/adapter_parts.hpp"
 
 namespace linnet {
 
@@ -93,18 +94,6 @@ Result<Side> side_of(const StoredTensor& tensor) {
                      "merge the adapter into its model with PEFT, and use that");
 }
 
-// A copy that stands alone: the file may go.
-Tensor copied(const StoredTensor& tensor) {
-  Tensor copy = Tensor::empty(DType::kF32, tensor.shape);
-  decode_rows(tensor, 0, tensor.shape.elements() / tensor.shape[-1], copy.data<float>());
-  return copy;
-}
-
-bool all_finite(const Tensor& tensor) {
-  const auto numbers = tensor.span<float>();
-  return std::all_of(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
-}
-
 Status check_part(const std::string& module, const Adapter::Part& part, bool dora, const std::string& place) {
   if (!part.a.defined() || !part.b.defined() || part.a.dim(0) != part.b.dim(1)) {
     return invalid("lora_A and lora_B of " + module + " are not a pair (R, C) and (O, R)", place);
@@ -137,8 +126,7 @@ Result<Adapter> parse_adapter(const Json& config, std::span<const StoredTensor> 
     TRY_ASSIGN(const Side side, side_of(tensor));
     Tensor& numbers = parts[side.module].*side.kind->tensor;
     if (numbers.defined()) return invalid("stands there twice", tensor.place());
-    numbers = copied(tensor);
-    if (!all_finite(numbers)) return invalid("holds NaN or infinite numbers", tensor.place());
+    TRY_ASSIGN(numbers, finite_copy(tensor));
   }
   if (parts.empty()) return invalid("holds no tensor", place);
   for (auto& [module, part] : parts) {
@@ -164,20 +152,6 @@ Result<Adapter> read_adapter(const std::filesystem::path& folder) {
 }
 
 namespace {
-
-// What most of `values` are; of equally many the least.
-template <class T>
-T most_common(const std::vector<T>& values) {
-  std::map<T, size_t> counts;
-  for (const T& value : values) counts[value]++;
-  return std::max_element(counts.begin(), counts.end(),
-                          [](const auto& a, const auto& b) { return a.second < b.second; })
-      ->first;
-}
-
-std::string last_name(const std::string& module) {
-  return module.substr(module.rfind('.') + 1);
-}
 
 // Whole numbers as such: PEFT's lora_alpha is an int, and a float where it must be.
 Json number(double x) {

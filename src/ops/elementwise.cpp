@@ -30,13 +30,14 @@ Tensor map_numbers(Context& ctx, const Shape& shape, int64_t work, const F& f) {
   return out;
 }
 
-// Sum over all rows of dy: (..., C) -> (C).
-Tensor sum_rows(Context& ctx, const Tensor& dy, const Shape& shape) {
+// Sums over all rows of (..., C) numbers, of which f(i) is number i -> (C).
+template <class F>
+Tensor sum_rows(Context& ctx, int64_t elements, const Shape& shape, const F& f) {
   Tensor sum = ctx.zeros(shape);
   const int64_t dim = shape[-1];
-  const float* row = dy.data<float>();
-  for (int64_t r = 0; r < dy.elements() / dim; ++r, row += dim) {
-    for (int64_t i = 0; i < dim; ++i) sum.data<float>()[i] += row[i];
+  float* s = sum.data<float>();
+  for (int64_t begin = 0; begin < elements; begin += dim) {
+    for (int64_t i = 0; i < dim; ++i) s[i] += f(begin + i);
   }
   return sum;
 }
@@ -56,8 +57,9 @@ Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
     return reinterpret_cast<const float*>(px)[i] + reinterpret_cast<const float*>(py)[broadcast ? i % dim : i];
   });
   ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-    return {wants_grad(x) ? dy[0] : Tensor(),
-            !wants_grad(y) ? Tensor() : (broadcast ? sum_rows(back, dy[0], y.shape()) : dy[0])};
+    const float* d = dy[0].data<float>();
+    const auto sums = [&] { return sum_rows(back, dy[0].elements(), y.shape(), [d](int64_t i) { return d[i]; }); };
+    return {wants_grad(x) ? dy[0] : Tensor(), !wants_grad(y) ? Tensor() : (broadcast ? sums() : dy[0])};
   });
   return out;
 }
@@ -93,11 +95,8 @@ Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors) {
     Tensor dfactors;
     if (wants_grad(x)) dx = multiply_columns(back, dy[0], factors);
     if (wants_grad(factors)) {
-      dfactors = back.zeros(factors.shape());
-      const int64_t dim = factors.elements();
-      for (int64_t i = 0; i < x.elements(); ++i) {
-        dfactors.data<float>()[i % dim] += dy[0].data<float>()[i] * x.data<float>()[i];
-      }
+      dfactors = sum_rows(back, x.elements(), factors.shape(),
+                          [d = dy[0].data<float>(), px = x.data<float>()](int64_t i) { return d[i] * px[i]; });
     }
     return {dx, dfactors};
   });

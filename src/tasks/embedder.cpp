@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/json.hpp"
+#include "models/text_vectors.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet {
@@ -100,13 +101,9 @@ Result<std::vector<float>> Embedder::embed(const std::string& text, bool truncat
     tokens.resize(limit);
     if (last == tokenizer_.special().sep) tokens.back() = last;
   }
-  Batch batch = whole_sequence(std::move(tokens));
-  batch.logit_rows.clear();
-  TRY_ASSIGN(const ForwardOutput out, transformer_.forward(runtime_->context(), batch, nullptr));
-  const ops::Segment all{0, batch.rows()};
-  Tensor pooled = ops::pool(runtime_->context(), out.last_hidden, {&all, 1}, pooling_.pooling);
-  if (pooling_.normalise) pooled = ops::unit_rows(runtime_->context(), pooled);
-  return std::vector<float>(pooled.span<float>().begin(), pooled.span<float>().end());
+  TRY_ASSIGN(const Tensor vector,
+             text_vectors(runtime_->context(), transformer_, {&tokens, 1}, pooling_.pooling, pooling_.normalise));
+  return std::vector<float>(vector.span<float>().begin(), vector.span<float>().end());
 }
 
 }  // namespace linnet

@@ -35,15 +35,17 @@ TokenFeed::TokenFeed(TokenSet set, int64_t row_length, int64_t rows_per_step, in
   }
 }
 
-std::vector<PackedRow> TokenFeed::rows_of(int64_t epoch) const {
-  return pack_epoch(set_, row_length_, seed_, static_cast<uint64_t>(epoch));
+const std::vector<PackedRow>& TokenFeed::rows_of(int64_t epoch) {
+  if (epoch != epoch_) rows_ = pack_epoch(set_, row_length_, seed_, static_cast<uint64_t>(epoch));
+  epoch_ = epoch;
+  return rows_;
 }
 
-std::vector<TokenBatch> TokenFeed::batches(int64_t step) const {
+std::vector<TokenBatch> TokenFeed::batches(int64_t step) {
   CHECK(step >= 0 && step < steps());
   const auto after = std::upper_bound(first_step_.begin(), first_step_.end(), step);
   const int64_t epoch = after - first_step_.begin() - 1;
-  const std::vector<PackedRow> rows = rows_of(epoch);
+  const std::vector<PackedRow>& rows = rows_of(epoch);
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t begin = (step - first_step_[static_cast<size_t>(epoch)]) * rows_per_step_;
   std::vector<TokenBatch> batches;

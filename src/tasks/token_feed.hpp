@@ -1,5 +1,5 @@
 // Which tokens each step of a run learns from: a function of the step alone, so that a run can stop and go on anywhere.
-// Thread safety: const methods may be called from any thread.
+// Thread safety: one thread at a time.
 #pragma once
 
 #include <vector>
@@ -17,21 +17,23 @@ class TokenFeed {
 
   int64_t steps() const { return first_step_.back(); }
   int64_t steps_of_first_epoch() const { return first_step_[1]; }
-  // A batch for each row. Requires 0 <= step < steps().
-  std::vector<TokenBatch> batches(int64_t step) const;
+  // A batch for each row. Requires 0 <= step < steps(). Steps in their order pack each epoch once.
+  std::vector<TokenBatch> batches(int64_t step);
   // All sequences once, in rows of `row_length` tokens.
   static std::vector<TokenBatch> all(const TokenSet& set, int64_t row_length);
 
   const TokenSet& set() const { return set_; }
 
  private:
-  std::vector<PackedRow> rows_of(int64_t epoch) const;
+  const std::vector<PackedRow>& rows_of(int64_t epoch);
 
   TokenSet set_;
   uint32_t row_length_;
   int64_t rows_per_step_;
   uint64_t seed_;
   std::vector<int64_t> first_step_;  // of each epoch, and one past the last
+  int64_t epoch_ = -1;               // whose rows are at hand
+  std::vector<PackedRow> rows_;
 };
 
 }  // namespace linnet

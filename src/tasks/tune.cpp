@@ -59,12 +59,12 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings) {
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(new Tuner(settings, std::move(model), std::move(tokenizer), std::move(runtime)));
-  TRY(tuner->read_data());
-  TRY(tuner->choose());
+  TRY_ASSIGN(TokenSet rendered, tuner->read_data());
+  tuner->choose(std::move(rendered));
   return tuner;
 }
 
-Status Tuner::read_data() {
+Result<TokenSet> Tuner::read_data() {
   TRY_ASSIGN(dataset_, load_dataset(settings_.data));
   if (dataset_.form == DataForm::kPreference || dataset_.form == DataForm::kUnpairedPreference) {
     return unsupported(fmt::format("{} data is read, but not yet taught from", form_name(dataset_.form)), {},
@@ -81,19 +81,20 @@ Status Tuner::read_data() {
   render.system = settings_.system;
   render.max_length = std::min(settings_.length.value_or(kLongest), model_.config().max_positions);
   const Renderer renderer(render);
-  TRY_ASSIGN(rendered_, renderer.render_all(dataset_.train, dataset_.form, runtime_->context().pool()));
+  TRY_ASSIGN(TokenSet rendered, renderer.render_all(dataset_.train, dataset_.form, runtime_->context().pool()));
   TRY_ASSIGN(held_out_, renderer.render_all(dataset_.held_out, dataset_.form, runtime_->context().pool()));
-  TRY(refuse_nothing_to_learn(dataset_.train, rendered_));
-  TRY(refuse_cut(dataset_.train, rendered_, render.max_length, settings_.allowed_cuts));
+  TRY(refuse_nothing_to_learn(dataset_.train, rendered));
+  TRY(refuse_cut(dataset_.train, rendered, render.max_length, settings_.allowed_cuts));
   if (dataset_.form != DataForm::kText) {
-    TRY(refuse_masked_end(dataset_.train, rendered_, renderer.end_ids(), tokenizer_.special().pad, render.max_length));
+    TRY(refuse_masked_end(dataset_.train, rendered, renderer.end_ids(), tokenizer_.special().pad, render.max_length));
   }
-  return refuse_overlap(dataset_.train, dataset_.test);
+  TRY(refuse_overlap(dataset_.train, dataset_.test));
+  return rendered;
 }
 
-Status Tuner::choose() {
-  const auto tokens = static_cast<double>(rendered_.tokens());
-  plan_.length = std::max(longest_of(rendered_), longest_of(held_out_));
+void Tuner::choose(TokenSet rendered) {
+  const auto tokens = static_cast<double>(rendered.tokens());
+  plan_.length = std::max(longest_of(rendered), longest_of(held_out_));
   plan_.row_length = std::max(plan_.length, kLeastRow);
   plan_.rate =
       settings_.rate.value_or(kRateAtWidth * std::sqrt(kWidth / static_cast<double>(model_.config().hidden_size)));
@@ -105,14 +106,13 @@ Status Tuner::choose() {
       settings_.batch ? static_cast<double>(*settings_.batch) : std::min(tokens / kStepsOfAnEpoch, kMostTokensOfAStep);
   plan_.rows_per_step = std::max<int64_t>(1, std::llround(batch / static_cast<double>(plan_.row_length)));
   plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
-  feed_ = std::make_unique<TokenFeed>(std::move(rendered_), plan_.row_length, plan_.rows_per_step, plan_.epochs,
+  feed_ = std::make_unique<TokenFeed>(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs,
                                       settings_.data.seed);
   plan_.steps = feed_->steps();
   constexpr int64_t kWarmupPart = 20;
   plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
   if (!held_out_.sequences.empty())
     plan_.evaluate_every = std::max<int64_t>(1, (feed_->steps_of_first_epoch() + 1) / 2);
-  return ok_status();
 }
 
 Json Tuner::info() const {

@@ -71,8 +71,9 @@ class Tuner {
         tokenizer_(std::move(tokenizer)),
         runtime_(std::move(runtime)) {}
 
-  Status read_data();
-  Status choose();
+  // The rendered training data.
+  Result<TokenSet> read_data();
+  void choose(TokenSet rendered);
 
   TuneSettings settings_;
   ModelHandle model_;
@@ -80,7 +81,6 @@ class Tuner {
   std::unique_ptr<Runtime> runtime_;
   Dataset dataset_;
   TokenSet held_out_;
-  TokenSet rendered_;  // until the feed has it
   std::unique_ptr<TokenFeed> feed_;
   TunePlan plan_;
 };

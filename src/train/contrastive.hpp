@@ -3,17 +3,10 @@
 #pragma once
 
 #include <span>
-#include <vector>
 
-#include "models/transformer.hpp"
-#include "ops/pool.hpp"
+#include "ops/context.hpp"
 
 namespace linnet {
-
-// Texts as tokens, special ones included -> (S, C): a unit vector each, differentiable. Errors: as
-// Transformer::forward; an empty text.
-Result<Tensor> embed_texts(Context& ctx, const Transformer& encoder, std::span<const std::vector<int32_t>> texts,
-                           ops::Pooling pooling);
 
 // queries: (Q, C), candidates: (M, C), unit rows; targets: Q rows of candidates -> (1): the mean over queries of
 // -log softmax(queries · candidatesᵀ / temperature)[target].

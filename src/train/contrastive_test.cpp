@@ -2,6 +2,7 @@
 
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
+#include "models/text_vectors.hpp"
 #include "ops/kernel_table.hpp"
 #include "train/trainer.hpp"
 
@@ -18,8 +19,8 @@ struct Pupil {
   Transformer model = value(load_transformer(value(describe_model(golden_dir() / "models/bert"))));
 
   Result<Tensor> loss() {
-    TRY_ASSIGN(const Tensor questions, embed_texts(ctx, model, kQuestions, ops::Pooling::kMean));
-    TRY_ASSIGN(const Tensor answers, embed_texts(ctx, model, kAnswers, ops::Pooling::kMean));
+    TRY_ASSIGN(const Tensor questions, text_vectors(ctx, model, kQuestions, ops::Pooling::kMean, true));
+    TRY_ASSIGN(const Tensor answers, text_vectors(ctx, model, kAnswers, ops::Pooling::kMean, true));
     return contrastive_loss(ctx, questions, answers, kPartners, 0.05f);
   }
 };
@@ -36,15 +37,15 @@ TEST(ContrastiveTest, AnEncoderLearnsWhichTextsBelongTogether) {
 
 TEST(ContrastiveTest, ATextHasTheSameVectorBesideOthers) {
   Pupil pupil;
-  const Tensor all = value(embed_texts(pupil.ctx, pupil.model, kQuestions, ops::Pooling::kMean));
+  const Tensor all = value(text_vectors(pupil.ctx, pupil.model, kQuestions, ops::Pooling::kMean, true));
   for (size_t i = 0; i < kQuestions.size(); ++i) {
-    const Tensor alone = value(embed_texts(pupil.ctx, pupil.model, {&kQuestions[i], 1}, ops::Pooling::kMean));
+    const Tensor alone = value(text_vectors(pupil.ctx, pupil.model, {&kQuestions[i], 1}, ops::Pooling::kMean, true));
     for (int64_t d = 0; d < all.dim(1); ++d) {
       ASSERT_EQ(all.data<float>()[static_cast<int64_t>(i) * all.dim(1) + d], alone.data<float>()[d]);
     }
   }
   const std::vector<std::vector<int32_t>> empty(1);
-  EXPECT_FALSE(embed_texts(pupil.ctx, pupil.model, empty, ops::Pooling::kMean).ok());
+  EXPECT_FALSE(text_vectors(pupil.ctx, pupil.model, empty, ops::Pooling::kMean, true).ok());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/utf8.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
@@ -73,12 +74,6 @@ class SuffixArray {
   std::vector<uint32_t> suffixes_;
 };
 
-std::string encode(std::u32string_view characters) {
-  std::string out;
-  for (const char32_t c : characters) append_utf8(out, c);
-  return out;
-}
-
 // Weights to logarithms of probabilities.
 void normalise(std::vector<UnigramPiece>& pieces) {
   double sum = 0;
@@ -136,9 +131,9 @@ Result<std::vector<UnigramPiece>> seed_pieces(const WordCounts& words, size_t lo
   std::vector<UnigramPiece> pieces;
   pieces.reserve(characters.size() + substrings.size());
   for (const CharacterCount& c : characters)
-    pieces.push_back({encode({&c.character, 1}), static_cast<double>(c.count)});
+    pieces.push_back({jinja::encode({&c.character, 1}), static_cast<double>(c.count)});
   for (const Substring& s : substrings) {
-    pieces.push_back({encode(array.at(s)), static_cast<double>(s.frequency) * s.length});
+    pieces.push_back({jinja::encode(array.at(s)), static_cast<double>(s.frequency) * s.length});
   }
   normalise(pieces);
   return pieces;
