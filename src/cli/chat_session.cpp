@@ -51,7 +51,7 @@ double rate(int64_t tokens, double seconds) {
 
 }  // namespace
 
-ChatSession::ChatSession(std::unique_ptr<Speaker> speaker, ChatTemplate chat_template, Options options)
+ChatSession::ChatSession(std::unique_ptr<Speaker> speaker, std::optional<ChatTemplate> chat_template, Options options)
     : speaker_(std::move(speaker)),
       template_(std::move(chat_template)),
       options_(std::move(options)),
@@ -60,7 +60,10 @@ ChatSession::ChatSession(std::unique_ptr<Speaker> speaker, ChatTemplate chat_tem
 }
 
 Result<std::unique_ptr<ChatSession>> ChatSession::create(std::unique_ptr<Speaker> speaker, Options options) {
-  TRY_ASSIGN(ChatTemplate chat_template, load_chat_template(speaker->model, speaker->tokenizer));
+  std::optional<ChatTemplate> chat_template;
+  if (!speaker->faq) {
+    TRY_ASSIGN(chat_template, load_chat_template(speaker->model, speaker->tokenizer));
+  }
   options.params.end_tokens = speaker->end_tokens;
   return std::unique_ptr<ChatSession>(
       new ChatSession(std::move(speaker), std::move(chat_template), std::move(options)));  // NOLINT: private
@@ -68,6 +71,13 @@ Result<std::unique_ptr<ChatSession>> ChatSession::create(std::unique_ptr<Speaker
 
 std::string ChatSession::welcome() const {
   const ModelHandle& model = speaker_->model;
+  if (speaker_->faq) {
+    const FaqList& list = speaker_->faq->list();
+    return without_controls(
+        fmt::format("{}: answers {} questions in {} ways of asking, and declines others. /help "
+                    "lists what you can do.\n",
+                    display_name(model), list.answers.size(), list.questions.size()));
+  }
   const int64_t parameters = count_parameters(model);
   std::string text = fmt::format("{}: {} parameters, {}, context {} tokens. /help lists what you can do.\n",
                                  display_name(model), short_count(parameters),
@@ -86,7 +96,7 @@ Result<std::vector<int32_t>> ChatSession::prompt_of(const Conversation& conversa
   ChatRequest request;
   request.messages = conversation.to_json();
   request.add_generation_prompt = for_reply;
-  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(template_, speaker_->tokenizer, request));
+  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(*template_, speaker_->tokenizer, request));
   return std::move(prompt.tokens);
 }
 
@@ -129,7 +139,7 @@ Result<std::vector<int32_t>> ChatSession::fitting_prompt() const {
 }
 
 Result<int64_t> ChatSession::tokens_used() const {
-  if (conversation_.empty() && conversation_.system().empty()) return 0;
+  if (!template_ || (conversation_.empty() && conversation_.system().empty())) return 0;
   TRY_ASSIGN(const std::vector<int32_t> prompt, prompt_of(conversation_, false));
   return static_cast<int64_t>(prompt.size());
 }
@@ -142,7 +152,24 @@ Status ChatSession::ask(std::string question) {
   return done;
 }
 
+// Each question by itself: what was said before is not looked at.
+Status ChatSession::reply_from_list() {
+  TRY_ASSIGN(FaqReply reply, speaker_->faq->reply(conversation_.messages().back().content));
+  TRY(say(reply.text + "\n"));
+  if (options_.settings.stats) {
+    const FaqJudgement& judgement = reply.judgement;
+    std::fputs(fmt::format("[similarity {:.2f}, to what is not in the list {:.2f}, confidence {:.2f}{}]\n",
+                           judgement.candidates.front().similarity, judgement.nearest_other, judgement.confidence,
+                           judgement.declined ? ": declined" : "")
+                   .c_str(),
+               stderr);
+  }
+  conversation_.add(Role::kAssistant, std::move(reply.text));
+  return ok_status();
+}
+
 Status ChatSession::reply() {
+  if (speaker_->faq) return reply_from_list();
   TRY_ASSIGN(const std::vector<int32_t> prompt, fitting_prompt());
   GenerateParams params = options_.params;
   auto bias = std::move(params.sampling.logit_bias);

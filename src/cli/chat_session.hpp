@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cli/chat_commands.hpp"
@@ -21,7 +22,7 @@ class ChatSession {
     std::string system;
     bool on_terminal = false;
   };
-  // Error kUnsupported when the model has no chat template.
+  // Error kUnsupported when the model has no chat template, and is no taught list of questions.
   static Result<std::unique_ptr<ChatSession>> create(std::unique_ptr<Speaker> speaker, Options options);
 
   // Model, size, context, and where help is.
@@ -34,12 +35,13 @@ class ChatSession {
   Result<bool> obey(const ChatCommand& command);
 
  private:
-  ChatSession(std::unique_ptr<Speaker> speaker, ChatTemplate chat_template, Options options);
+  ChatSession(std::unique_ptr<Speaker> speaker, std::optional<ChatTemplate> chat_template, Options options);
 
   Result<std::vector<int32_t>> prompt_of(const Conversation& conversation, bool for_reply) const;
   Result<std::vector<int32_t>> fitting_prompt() const;
   Error does_not_fit(int64_t tokens) const;
   Status reply();
+  Status reply_from_list();
   Status regenerate();
   Result<int64_t> tokens_used() const;
   void remark_on(const Generated& result) const;
@@ -49,7 +51,7 @@ class ChatSession {
   Status say(std::string_view text) const;
 
   std::unique_ptr<Speaker> speaker_;
-  ChatTemplate template_;
+  std::optional<ChatTemplate> template_;  // a taught list of questions needs none
   Options options_;
   Session session_;
   Conversation conversation_;

@@ -111,8 +111,14 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
   TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context, adapters));
   TRY_ASSIGN(Tokenizer tokenizer, reading.get());
   std::vector<int32_t> ends = end_tokens(model, tokenizer);
-  return std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime),
-                                           std::move(adapters), std::move(transformer), context, std::move(ends)});
+  auto speaker =
+      std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime), std::move(adapters),
+                                        std::move(transformer), context, std::move(ends)});
+  if (!speaker->model.faq.empty()) {
+    TRY_ASSIGN(speaker->faq, FaqAssistant::open(speaker->model.faq, *speaker->runtime));
+    speaker->faq->set_chooser(speaker->transformer, speaker->tokenizer, speaker->runtime->context());
+  }
+  return speaker;
 }
 
 Result<std::string> read_stdin() {

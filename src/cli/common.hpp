@@ -8,6 +8,7 @@
 #include "base/json_object.hpp"
 #include "cli/arguments.hpp"
 #include "engine/generate.hpp"
+#include "tasks/faq_assistant.hpp"
 #include "tasks/memory_plan.hpp"
 #include "tasks/model_handle.hpp"
 #include "tasks/runtime.hpp"
@@ -49,6 +50,7 @@ struct Speaker {
   Transformer transformer;
   int64_t context;
   std::vector<int32_t> end_tokens;
+  std::unique_ptr<FaqAssistant> faq = nullptr;  // of a taught list of questions: it answers, the model only chooses
 
   Session session();
 };

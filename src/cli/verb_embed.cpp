@@ -37,12 +37,16 @@ Result<std::vector<std::string>> read_texts(const Flags& flags) {
 Status run(const Flags& flags) {
   TRY_ASSIGN(const std::vector<std::string> texts, read_texts(flags));
   interrupt_token();
-  TRY_ASSIGN(const std::unique_ptr<Embedder> embedder, Embedder::open(flags.model, flags.threads));
+  TRY_ASSIGN(ModelHandle model, find_model(flags.model));
+  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
+  TRY_ASSIGN(const Embedder embedder, Embedder::load(std::move(model), *runtime));
+  const TooLong too_long = flags.truncate ? TooLong::kCut : TooLong::kError;
   for (size_t i = 0; i < texts.size(); ++i) {
     TRY(interrupt_token().check());
-    auto vector = embedder->embed(texts[i], flags.truncate);
+    auto vector = embedder.embed({&texts[i], 1}, too_long);
     if (!vector.ok()) return std::move(vector).error().at("text " + std::to_string(i + 1));
-    TRY(print_json({{"text", texts[i]}, {"embedding", *vector}}));
+    const std::span<const float> numbers = vector->span<float>();
+    TRY(print_json({{"text", texts[i]}, {"embedding", std::vector<float>(numbers.begin(), numbers.end())}}));
   }
   return ok_status();
 }

@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/chat_prompt.hpp"
+#include "tasks/conversation.hpp"
 #include "text/chat_request.hpp"
 
 namespace linnet::cli {
@@ -107,6 +108,21 @@ void hint_at_chat(const Flags& flags, const Speaker& speaker) {
   std::fputs("[continuing the text; with --chat, this model answers it]\n", stderr);
 }
 
+// A taught list of questions answers whatever is asked, however the prompt is meant.
+Json to_json(const FaqReply& reply) {
+  const FaqJudgement& judgement = reply.judgement;
+  return {{"text", reply.text},
+          {"finish_reason", "stop"},
+          {"declined", judgement.declined},
+          {"confidence", judgement.confidence},
+          {"similarity", judgement.candidates.front().similarity}};
+}
+
+Status ask_list(const Flags& flags, const FaqAssistant& faq, const std::string& question) {
+  TRY_ASSIGN(const FaqReply reply, faq.reply(question));
+  return flags.json ? print_json(to_json(reply)) : print(reply.text + "\n");
+}
+
 Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
   std::string text = flags.prompt;
   if (text.empty() && !stdin_is_terminal()) {
@@ -114,6 +130,7 @@ Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& param
     // A pipe's last line break belongs to the pipe.
     if (text.ends_with('\n')) text.pop_back();
   }
+  if (speaker.faq) return ask_list(flags, *speaker.faq, text);
   Prompts prompts(flags, speaker);
   TRY_ASSIGN(const std::vector<int32_t> tokens, prompts.question(text));
   hint_at_chat(flags, speaker);
@@ -143,11 +160,27 @@ Result<std::vector<int32_t>> batch_prompt(Prompts& prompts, const JsonObject& ob
   return prompts.question(text);
 }
 
+// What was asked last in a line of a batch file.
+Result<std::string> batch_question(const JsonObject& object) {
+  const Json* messages = object.find("messages");
+  if (!messages) return object.string("prompt");
+  TRY_ASSIGN(const Conversation conversation, Conversation::from_json(*messages, object.place()));
+  if (conversation.empty() || conversation.messages().back().role != ChatMessage::Role::kUser) {
+    return invalid("does not end with a question", object.place());
+  }
+  return conversation.messages().back().content;
+}
+
 Status run_lines(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
   Prompts prompts(flags, speaker);
   Session session = speaker.session();
   const CancelToken& cancel = interrupt_token();
   const auto answer = [&](const JsonObject& object) -> Result<Json> {
+    if (speaker.faq) {
+      TRY_ASSIGN(const std::string question, batch_question(object));
+      TRY_ASSIGN(const FaqReply reply, speaker.faq->reply(question));
+      return to_json(reply);
+    }
     TRY_ASSIGN(const std::vector<int32_t> tokens, batch_prompt(prompts, object));
     TRY_ASSIGN(const Generated result, generate(session, speaker.tokenizer, tokens, params, {}, &cancel));
     TRY(cancel.check());

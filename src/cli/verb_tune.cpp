@@ -1,33 +1,20 @@
 // linnet tune: teaches a model from a person's own data.
-#include <cmath>
 #include <fmt/core.h>
 #include <memory>
 
 #include "base/cancel.hpp"
-#include "base/log.hpp"
-#include "base/progress.hpp"
+#include "base/json.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
+#include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
-#include "tasks/tune.hpp"
 
 namespace linnet::cli {
 
 namespace {
 
-struct Flags {
-  TuneSettings settings;
-  std::string name;
-  double rate = 0;
-  int64_t epochs = 0;
-  int64_t length = 0;
-  int64_t batch = 0;
-  bool allow_cuts = false;
-  bool resume = false;
-  bool preview = false;
-  bool undo = false;
-  bool json = false;
-};
+constexpr const char* kSmallBase = "smollm2";
+const std::vector<std::string> kMethods{"auto", "faq", "lora"};
 
 std::string sentence(const Tuner& tuner) {
   const TunePlan& plan = tuner.plan();
@@ -42,58 +29,7 @@ std::string sentence(const Tuner& tuner) {
   return text;
 }
 
-// Goes on with the newest version, which must be of the same data and choices, or begins a new one.
-Result<RunVersion> open_version(const RunStore& store, const Flags& flags, const Json& info) {
-  if (!flags.resume) return store.begin(flags.name, info);
-  const std::vector<int64_t> numbers = store.numbers(flags.name);
-  if (numbers.empty()) return not_found("there is no run " + flags.name + " to go on with", {}, "leave --resume out");
-  TRY_ASSIGN(RunVersion version, store.version(flags.name, numbers.back()));
-  if (std::filesystem::exists(version.folder / "adapter")) {
-    return usage_error(fmt::format("version {} of {} is finished", version.number, flags.name), "leave --resume out");
-  }
-  for (const auto& [key, value] : info.items()) {
-    const auto before = version.info.find(key);
-    if (before == version.info.end() || *before != value) {
-      return usage_error(
-          fmt::format("version {} of {} is another run: its {} is {}, not {}", version.number, flags.name, key,
-                      before == version.info.end() ? "unknown" : dump_json(*before), dump_json(value)),
-          "begin anew without --resume, or give the flags and the data that it began with");
-    }
-  }
-  return version;
-}
-
-// Bar and lines while it learns.
-class Screen {
- public:
-  explicit Screen(const TunePlan& plan) : plan_(plan) {}
-
-  void show(const StepReport& step, std::optional<double> held_out) {
-    // What a person sees is the mean of the last steps; one step's loss jumps.
-    constexpr double kKeep = 0.9;
-    const double loss = loss_ ? kKeep * *loss_ + (1 - kKeep) * step.loss : step.loss;
-    loss_ = loss;
-    Progress progress{.stage = "teaching",
-                      .item = fmt::format("loss {:.3f}", loss),
-                      .done = static_cast<uint64_t>(step.step + 1),
-                      .total = static_cast<uint64_t>(plan_.steps),
-                      .unit = ProgressUnit::kCount};
-    meter_.add(progress.done, RateMeter::Clock::now());
-    meter_.fill(progress, RateMeter::Clock::now());
-    printer_.update(progress);
-    if (held_out) {
-      printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}", step.step + 1, loss, *held_out));
-    }
-  }
-
- private:
-  const TunePlan& plan_;
-  std::optional<double> loss_;
-  RateMeter meter_;
-  ProgressPrinter printer_ = ProgressPrinter::for_stderr();
-};
-
-Status undo(const Flags& flags) {
+Status undo(const TuneFlags& flags) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const std::optional<RunVersion> current, store.find(flags.name));
   if (!current) return not_found("there is no run " + flags.name);
@@ -101,18 +37,16 @@ Status undo(const Flags& flags) {
   for (size_t i = numbers.size(); i-- > 0;) {
     if (numbers[i] >= current->number) continue;
     TRY_ASSIGN(const RunVersion before, store.version(flags.name, numbers[i]));
-    if (!std::filesystem::exists(before.folder / "adapter")) continue;  // never finished
+    if (!before.finished()) continue;
     TRY(store.set_current(before));
     return print(fmt::format("{} is version {} again (it was {})\n", flags.name, before.number, current->number));
   }
   return usage_error(fmt::format("{} has no version before {}", flags.name, current->number));
 }
 
-Status run(Flags& flags) {
-  TRY(RunStore::check_name(flags.name));
-  if (flags.undo) return undo(flags);
+// What no flag said is left to the data.
+void fill_settings(TuneFlags& flags) {
   TuneSettings& settings = flags.settings;
-  if (settings.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   const auto choose = [](auto flag, auto& setting) {
     if (flag > 0) setting = flag;
   };
@@ -122,16 +56,21 @@ Status run(Flags& flags) {
   choose(flags.batch, settings.batch);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
   if (settings.adapter.alpha == 0) settings.adapter.alpha = 2 * static_cast<double>(settings.adapter.rank);
-  settings.adapter.seed = settings.data.seed;
-  interrupt_token();
-  TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(settings));
+  settings.adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
+  flags.faq.threads = settings.threads;
+  settings.base = flags.base.empty() ? kSmallBase : flags.base;
+  if (!flags.base.empty()) flags.faq.base = flags.base;
+}
+
+Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
+  TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(flags.settings, std::move(dataset)));
   if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
   if (!flags.json) TRY(print(sentence(*tuner)));
   LoopResult result;
   {
-    Screen screen(tuner->plan());
+    TuneScreen screen(tuner->plan().steps);
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
     hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.show(step, held_out); };
@@ -151,18 +90,36 @@ Status run(Flags& flags) {
                            result.steps, result.stopped_early ? ", stopped early" : "", version.name));
 }
 
+Status run(TuneFlags& flags) {
+  TRY(RunStore::check_name(flags.name));
+  if (flags.undo) return undo(flags);
+  if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
+  fill_settings(flags);
+  interrupt_token();
+  TRY_ASSIGN(Dataset dataset, load_dataset(flags.data));
+  const bool faq = flags.method == "faq" || (flags.method == "auto" && !flags.preview && is_faq(dataset));
+  return faq ? tune_faq(flags, dataset) : tune_adapter(flags, std::move(dataset));
+}
+
 }  // namespace
 
 Job declare_tune(Arguments& args) {
-  auto flags = std::make_shared<Flags>();
+  auto flags = std::make_shared<TuneFlags>();
   TuneSettings& settings = flags->settings;
-  settings.base = "smollm2";
   settings.adapter.alpha = 0;
-  args.add("DATA", settings.data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
+  args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
   args.add("--name", flags->name, "what the result is called").required();
-  args.add("--base", settings.base, "the model that is taught");
-  args.add("--test", settings.data.test, "questions that must not stand in the data");
+  args.add(
+          "--method", flags->method,
+          "faq: questions are looked up by their meaning; lora: a model learns to write the answers; auto: by the data")
+      .one_of(kMethods);
+  args.add(
+      "--base", flags->base,
+      fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
+  args.add("--test", flags->data.test, "questions that must not stand in the data");
   args.add("--system", settings.system, "system message of conversations that have none");
+  args.add("--encoder", flags->faq.encoder, "faq: the model that learns what questions mean");
+  args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", settings.adapter.rank, "of the adapter").in_range(1, 1024);
   args.add("--alpha", settings.adapter.alpha, "of the adapter; 0: twice the rank");
   args.flag("--rslora", settings.adapter.rank_stabilised, "scale by the root of the rank");
@@ -172,8 +129,8 @@ Job declare_tune(Arguments& args) {
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
   args.add("--batch", flags->batch, "tokens of a step; 0: chosen from the data").in_range(0, 1 << 24);
-  args.add("--held-out", settings.data.held_out, "part of the data that measures").in_range(0.0, 0.5);
-  args.add("--seed", settings.data.seed, "the same seed and data give the same bits");
+  args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
+  args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);
   args.flag("--allow-cuts", flags->allow_cuts, "learn although samples are cut by the length");
   args.flag("--preview", flags->preview, "show the first samples as the model reads them, and end");

@@ -77,33 +77,48 @@ Result<PoolingConfig> read_pooling(const ModelHandle& model) {
   return config;
 }
 
-Result<std::unique_ptr<Embedder>> Embedder::open(std::string_view model_name, int threads) {
-  TRY_ASSIGN(ModelHandle model, find_model(model_name));
-  TRY_ASSIGN(const PoolingConfig pooling, read_pooling(model));
+Result<Embedder> Embedder::load(ModelHandle model, Runtime& runtime, int64_t max_tokens) {
+  TRY_ASSIGN(PoolingConfig pooling, read_pooling(model));
+  if (max_tokens > 0) pooling.max_tokens = std::min(pooling.max_tokens, max_tokens);
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
-  TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(threads));
-  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, pooling.max_tokens));
-  return std::unique_ptr<Embedder>(
-      new Embedder(std::move(model), std::move(tokenizer), std::move(runtime), std::move(transformer), pooling));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model));
+  TRY_ASSIGN(Transformer transformer, load_weights(model, runtime, pooling.max_tokens, adapters));
+  return Embedder(std::move(model), std::move(tokenizer), runtime, std::move(transformer), pooling);
 }
 
-Result<std::vector<float>> Embedder::embed(const std::string& text, bool truncate) {
+Result<std::vector<int32_t>> Embedder::encode(const std::string& text, TooLong too_long) const {
   TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(text, {.add_special = true}));
   if (tokens.empty()) return invalid("the text is empty");
   const auto limit = static_cast<size_t>(pooling_.max_tokens);
-  if (tokens.size() > limit) {
-    if (!truncate) {
-      return invalid(fmt::format("the text has {} tokens, the model takes {}", tokens.size(), limit), {},
-                     "cut the text in parts, or allow the rest to be ignored with --truncate");
-    }
-    // The closing special token stays, as sentence-transformers keeps it.
-    const int32_t last = tokens.back();
-    tokens.resize(limit);
-    if (last == tokenizer_.special().sep) tokens.back() = last;
+  if (tokens.size() <= limit) return tokens;
+  if (too_long == TooLong::kError) {
+    return invalid(fmt::format("the text has {} tokens, the model takes {}", tokens.size(), limit), {},
+                   "cut the text in parts, or allow the rest to be ignored with --truncate");
   }
-  TRY_ASSIGN(const Tensor vector,
-             text_vectors(runtime_->context(), transformer_, {&tokens, 1}, pooling_.pooling, pooling_.normalise));
-  return std::vector<float>(vector.span<float>().begin(), vector.span<float>().end());
+  // The closing special token stays, as sentence-transformers keeps it.
+  const int32_t last = tokens.back();
+  tokens.resize(limit);
+  if (last == tokenizer_.special().sep) tokens.back() = last;
+  return tokens;
+}
+
+Result<Tensor> Embedder::embed(std::span<const std::vector<int32_t>> texts) const {
+  return text_vectors(runtime_->context(), transformer_, texts, pooling_.pooling, pooling_.normalise);
+}
+
+Result<Tensor> Embedder::embed(std::span<const std::string> texts, TooLong too_long) const {
+  constexpr size_t kTexts = 64;  // together: enough to use each weight often, and of one text's memory each
+  const int64_t width = transformer_.config().hidden_size;
+  Tensor vectors = Tensor::empty(DType::kF32, {static_cast<int64_t>(texts.size()), width});
+  for (size_t begin = 0; begin < texts.size(); begin += kTexts) {
+    std::vector<std::vector<int32_t>> tokens;
+    for (const std::string& text : texts.subspan(begin, std::min(kTexts, texts.size() - begin))) {
+      TRY_ASSIGN(tokens.emplace_back(), encode(text, too_long));
+    }
+    TRY_ASSIGN(const Tensor part, embed(tokens));
+    std::copy_n(part.data<float>(), part.elements(), vectors.data<float>() + static_cast<int64_t>(begin) * width);
+  }
+  return vectors;
 }
 
 }  // namespace linnet

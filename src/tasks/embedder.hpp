@@ -1,9 +1,9 @@
 // Texts as vectors, pooled as sentence-transformers configures it (modules.json, 1_Pooling/config.json).
 // Without such a configuration: mean of the last hidden states for encoders, the last token's for decoders; normalised.
-// Thread safety: one thread at a time.
+// Ownership: owns the model; borrows the runtime. Thread safety: one thread at a time.
 #pragma once
 
-#include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,26 +21,35 @@ struct PoolingConfig {
 // Errors: a module that Linnet does not run, named.
 Result<PoolingConfig> read_pooling(const ModelHandle& model);
 
+// What happens to a text of more tokens than fit.
+enum class TooLong : uint8_t { kError, kCut };
+
 class Embedder {
  public:
-  static Result<std::unique_ptr<Embedder>> open(std::string_view model_name, int threads);
+  // Loads the weights and the model's adapters. max_tokens > 0: fewer than the model could take.
+  static Result<Embedder> load(ModelHandle model, Runtime& runtime, int64_t max_tokens = 0);
 
-  // One vector of dimension(). Error: more tokens than the model takes (both numbers), unless `truncate`.
-  Result<std::vector<float>> embed(const std::string& text, bool truncate = false);
-  int64_t dimension() const { return transformer_.config().hidden_size; }
+  // Special tokens included. Errors: an empty text; too many tokens (both numbers).
+  Result<std::vector<int32_t>> encode(const std::string& text, TooLong too_long) const;
+  // (S, C): a row for each text, the same whatever stands beside it. Differentiable.
+  Result<Tensor> embed(std::span<const std::vector<int32_t>> texts) const;
+  // encode() and embed(), a few texts at a time.
+  Result<Tensor> embed(std::span<const std::string> texts, TooLong too_long) const;
+
+  Transformer& transformer() { return transformer_; }
 
  private:
-  Embedder(ModelHandle model, Tokenizer tokenizer, std::unique_ptr<Runtime> runtime, Transformer transformer,
+  Embedder(ModelHandle model, Tokenizer tokenizer, Runtime& runtime, Transformer transformer,
            const PoolingConfig& pooling)
       : model_(std::move(model)),
         tokenizer_(std::move(tokenizer)),
-        runtime_(std::move(runtime)),
+        runtime_(&runtime),
         transformer_(std::move(transformer)),
         pooling_(pooling) {}
 
   ModelHandle model_;
   Tokenizer tokenizer_;
-  std::unique_ptr<Runtime> runtime_;
+  Runtime* runtime_;
   Transformer transformer_;
   PoolingConfig pooling_;
 };

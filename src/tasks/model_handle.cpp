@@ -1,6 +1,7 @@
 #include "tasks/model_handle.hpp"
 
 #include <algorithm>
+#include <fmt/core.h>
 
 #include "base/json.hpp"
 #include "tasks/memory_plan.hpp"
@@ -14,12 +15,27 @@ Result<ModelHandle> find_model(std::string_view name) {
   if (run) {
     TRY_ASSIGN(model, find_model(run->base()));
     model.stored.short_name = run->name;
-    model.adapters.push_back((run->folder / "adapter").string());
+    if (run->is_faq()) {
+      model.faq = run->folder;
+    } else {
+      model.adapters.push_back((run->folder / kAdapterFolder).string());
+    }
     return model;
   }
   TRY_ASSIGN(model.stored, Store::standard().resolve(name));
   TRY_ASSIGN(model.description, describe_model(model.stored.path));
   return model;
+}
+
+Result<ModelHandle> find_base(std::string_view name) {
+  TRY_ASSIGN(ModelHandle model, find_model(name));
+  if (model.adapters.empty() && model.faq.empty()) return model;
+  return usage_error(fmt::format("{} is itself a run", name), "teach from the model that it was taught from");
+}
+
+std::string lasting_name(const ModelHandle& model) {
+  if (model.stored.origin != StoredModel::Origin::kPath) return model.name();
+  return std::filesystem::absolute(model.stored.path).string();
 }
 
 std::vector<std::string> names_of(const ModelHandle& model) {

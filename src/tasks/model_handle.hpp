@@ -2,6 +2,7 @@
 // Ownership: owns everything. Thread safety: const once loaded.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@ struct ModelHandle {
   ModelDescription description;
   // Of a run (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is the run's.
   std::vector<std::string> adapters = {};
+  std::filesystem::path faq = {};  // the folder of a taught list of questions; empty: it is none
 
   // Its short name where it has one: what a person types.
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
@@ -31,9 +33,14 @@ struct ModelHandle {
 // What it is called: by the person, and by its file. For doubts about an adapter's base.
 std::vector<std::string> names_of(const ModelHandle& model);
 
+// A name that finds it from any folder.
+std::string lasting_name(const ModelHandle& model);
+
 // Finds and describes `name`, a run or a model; nothing large is read. Errors: not found, with the command that pulls
 // it.
 Result<ModelHandle> find_model(std::string_view name);
+// The same, of a model to teach from. Error kUsage: a run.
+Result<ModelHandle> find_base(std::string_view name);
 
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
 // a guessed template would answer badly without anyone knowing why.

@@ -49,6 +49,14 @@ std::string RunVersion::created() const {
   return text_in(info, "created");
 }
 
+bool RunVersion::is_faq() const {
+  return text_in(info, "kind") == "faq";
+}
+
+bool RunVersion::finished() const {
+  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : kAdapterFolder));
+}
+
 uint64_t RunVersion::bytes() const {
   uint64_t bytes = 0;
   std::error_code error;

@@ -18,6 +18,10 @@
 
 namespace linnet {
 
+// What is written last in a version's folder, as a whole.
+inline constexpr const char* kAdapterFolder = "adapter";
+inline constexpr const char* kFaqEncoderFolder = "encoder";
+
 // One version of a run.
 struct RunVersion {
   std::string name;  // of the run
@@ -28,6 +32,8 @@ struct RunVersion {
   std::string base() const;     // the model that it was taught from
   std::string created() const;  // as utc_now() says it; may be empty
   uint64_t bytes() const;       // on disk
+  bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
+  bool finished() const;        // all of it is there
 };
 
 class RunStore {

@@ -47,25 +47,21 @@ Json info_of(const NewAdapter& adapter) {
 
 }  // namespace
 
-Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings) {
-  TRY_ASSIGN(ModelHandle model, find_model(settings.base));
-  if (!model.adapters.empty()) {
-    return usage_error(fmt::format("{} is itself a run", settings.base),
-                       "teach from the model that it was taught from");
-  }
+Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Dataset dataset) {
+  TRY_ASSIGN(ModelHandle model, find_base(settings.base));
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
-  auto tuner = std::unique_ptr<Tuner>(new Tuner(settings, std::move(model), std::move(tokenizer), std::move(runtime)));
-  TRY_ASSIGN(TokenSet rendered, tuner->read_data());
+  auto tuner = std::unique_ptr<Tuner>(
+      new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
+  TRY_ASSIGN(TokenSet rendered, tuner->render());
   tuner->choose(std::move(rendered));
   return tuner;
 }
 
-Result<TokenSet> Tuner::read_data() {
-  TRY_ASSIGN(dataset_, load_dataset(settings_.data));
+Result<TokenSet> Tuner::render() {
   if (dataset_.form == DataForm::kPreference || dataset_.form == DataForm::kUnpairedPreference) {
     return unsupported(fmt::format("{} data is read, but not yet taught from", form_name(dataset_.form)), {},
                        "give conversations, questions with answers, or text");
@@ -107,7 +103,7 @@ void Tuner::choose(TokenSet rendered) {
   plan_.rows_per_step = std::max<int64_t>(1, std::llround(batch / static_cast<double>(plan_.row_length)));
   plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
   feed_ = std::make_unique<TokenFeed>(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs,
-                                      settings_.data.seed);
+                                      settings_.seed);
   plan_.steps = feed_->steps();
   constexpr int64_t kWarmupPart = 20;
   plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
@@ -116,9 +112,8 @@ void Tuner::choose(TokenSet rendered) {
 }
 
 Json Tuner::info() const {
-  const bool is_path = model_.stored.origin == StoredModel::Origin::kPath;
   return {{"kind", "adapter"},
-          {"base", is_path ? std::filesystem::absolute(model_.stored.path).string() : model_.name()},
+          {"base", lasting_name(model_)},
           {"base_file", model_.stored.path.string()},
           {"form", form_name(dataset_.form)},
           {"samples", dataset_.train.size()},
@@ -135,7 +130,7 @@ Json Tuner::info() const {
           {"steps", plan_.steps},
           {"warmup_steps", plan_.warmup_steps},
           {"evaluate_every", plan_.evaluate_every},
-          {"seed", settings_.data.seed},
+          {"seed", settings_.seed},
           {"instruction_set", std::string(runtime_->isa())},
           {"products", plan_.bfloat16 ? "bfloat16" : "float32"}};
 }
@@ -181,7 +176,7 @@ Result<LoopResult> Tuner::run(const RunVersion& version, bool resume, const Hook
                                .evaluate_every = plan_.evaluate_every,
                                .patience = kPatience};
   TRY_ASSIGN(const LoopResult result, run_loop(trainer, loop_config, loop, resume));
-  TRY(write_adapter(adapter, transformer.table(), "CAUSAL_LM", version.folder / "adapter"));
+  TRY(write_adapter(adapter, transformer.table(), "CAUSAL_LM", version.folder / kAdapterFolder));
   return result;
 }
 

@@ -17,7 +17,6 @@
 namespace linnet {
 
 struct TuneSettings {
-  DatasetSettings data;
   std::string base;
   std::string system;  // message of conversations that have none of their own
   NewAdapter adapter;
@@ -27,6 +26,7 @@ struct TuneSettings {
   std::optional<int64_t> length;
   std::optional<int64_t> batch;  // tokens of a step
   double allowed_cuts = 0.01;    // of the samples
+  uint64_t seed = 0;
   int threads = 0;
 };
 
@@ -45,9 +45,9 @@ struct TunePlan {
 
 class Tuner {
  public:
-  // Reads and checks everything; loads no weights. Errors: those of load_dataset and of the refusals in
-  // data/refuse.hpp; a base that cannot be taught.
-  static Result<std::unique_ptr<Tuner>> prepare(const TuneSettings& settings);
+  // Checks everything; loads no weights. Errors: those of the refusals in data/refuse.hpp; a base that cannot be
+  // taught.
+  static Result<std::unique_ptr<Tuner>> prepare(const TuneSettings& settings, Dataset dataset);
 
   const Dataset& dataset() const { return dataset_; }
   const TunePlan& plan() const { return plan_; }
@@ -65,21 +65,23 @@ class Tuner {
   Result<LoopResult> run(const RunVersion& version, bool resume, const Hooks& hooks);
 
  private:
-  Tuner(TuneSettings settings, ModelHandle model, Tokenizer tokenizer, std::unique_ptr<Runtime> runtime)
+  Tuner(TuneSettings settings, Dataset dataset, ModelHandle model, Tokenizer tokenizer,
+        std::unique_ptr<Runtime> runtime)
       : settings_(std::move(settings)),
+        dataset_(std::move(dataset)),
         model_(std::move(model)),
         tokenizer_(std::move(tokenizer)),
         runtime_(std::move(runtime)) {}
 
   // The rendered training data.
-  Result<TokenSet> read_data();
+  Result<TokenSet> render();
   void choose(TokenSet rendered);
 
   TuneSettings settings_;
+  Dataset dataset_;
   ModelHandle model_;
   Tokenizer tokenizer_;
   std::unique_ptr<Runtime> runtime_;
-  Dataset dataset_;
   TokenSet held_out_;
   std::unique_ptr<TokenFeed> feed_;
   TunePlan plan_;

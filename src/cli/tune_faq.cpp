@@ -1,0 +1,110 @@
+// linnet tune on a list of questions.
+#include <fmt/core.h>
+
+#include "base/cancel.hpp"
+#include "base/file.hpp"
+#include "base/json.hpp"
+#include "cli/common.hpp"
+#include "cli/store_verbs.hpp"
+#include "cli/tune_common.hpp"
+#include "tasks/faq_test.hpp"
+#include "tasks/tokenizer_loader.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+constexpr const char* kTestFile = "test.jsonl";
+
+std::string percent(int64_t part, int64_t whole) {
+  return fmt::format("{:.0f}%", 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1)));
+}
+
+std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSettings& settings) {
+  std::string text;
+  for (const std::string& said : dataset.said) text += said + "\n";
+  text += fmt::format(
+      "{} questions for {} answers: {} learns which question means which answer ({} steps), {} chooses "
+      "among the likeliest\n",
+      tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder, tuner.steps(), settings.base);
+  return text;
+}
+
+std::string sentence(const FaqTestResult& result) {
+  std::string text;
+  if (result.answerable > 0) {
+    text += fmt::format("{} of {} unseen questions answered rightly ({}); {} declined ({})\n", result.right,
+                        result.answerable, percent(result.right, result.answerable), result.missed,
+                        percent(result.missed, result.answerable));
+  }
+  if (result.unanswerable > 0) {
+    text += fmt::format("{} of {} questions without an answer declined ({})\n", result.declined, result.unanswerable,
+                        percent(result.declined, result.unanswerable));
+  }
+  return text;
+}
+
+Json to_json(const FaqTestResult& result) {
+  return {{"answerable", result.answerable},
+          {"right", result.right},
+          {"missed", result.missed},
+          {"unanswerable", result.unanswerable},
+          {"declined", result.declined}};
+}
+
+// Asks the finished run as anybody would, and writes what it said beside it.
+Result<FaqTestResult> test_run(const RunVersion& version, const std::vector<Sample>& test, int threads) {
+  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(threads));
+  TRY_ASSIGN(const ModelHandle base, find_model(version.base()));
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(base.description.files));
+  TRY_ASSIGN(const Transformer transformer, load_weights(base, *runtime, kFaqContext));
+  TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, *runtime));
+  assistant->set_chooser(transformer, tokenizer, runtime->context());
+  auto printer = ProgressPrinter::for_stderr();
+  RateMeter meter;
+  Progress progress{.stage = "testing", .item = {}, .total = test.size(), .unit = ProgressUnit::kCount};
+  std::string log;
+  const auto on_item = [&](const FaqTestItem& item) {
+    log += dump_json(linnet::to_json(item)) + "\n";
+    meter.add(++progress.done, RateMeter::Clock::now());
+    meter.fill(progress, RateMeter::Clock::now());
+    printer.update(progress);
+    return ok_status();
+  };
+  TRY_ASSIGN(const FaqTestResult result, test_faq(*assistant, test, on_item, interrupt_token()));
+  TRY(write_file(version.folder / kTestFile, log));
+  return result;
+}
+
+}  // namespace
+
+Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
+  TRY_ASSIGN(const std::unique_ptr<FaqTuner> tuner, FaqTuner::prepare(flags.faq, dataset));
+  const RunStore store = RunStore::standard();
+  TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
+  if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
+  {
+    TuneScreen screen(tuner->steps());
+    FaqTuner::Hooks hooks;
+    hooks.cancel = &interrupt_token();
+    hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
+    TRY(tuner->run(version, flags.resume, hooks));
+  }
+  std::optional<FaqTestResult> tested;
+  if (!dataset.test.empty()) {
+    TRY_ASSIGN(tested, test_run(version, dataset.test, flags.faq.threads));
+  }
+  TRY(store.set_current(version));
+  if (flags.json) {
+    Json json = tuner->info();
+    json["name"] = version.name;
+    json["version"] = version.number;
+    json["folder"] = version.folder.string();
+    json["test"] = tested ? to_json(*tested) : Json();
+    return print_json(json);
+  }
+  if (tested) TRY(print(sentence(*tested)));
+  return print(fmt::format("{} is ready (version {}): linnet chat {}\n", version.name, version.number, version.name));
+}
+
+}  // namespace linnet::cli

@@ -1,0 +1,67 @@
+#include "data/faq.hpp"
+
+#include <unordered_map>
+
+#include "base/json.hpp"
+#include "base/json_object.hpp"
+
+namespace linnet {
+
+std::string_view common_questions_text();  // made by CMake
+
+FaqList faq_of(const std::vector<Sample>& samples) {
+  FaqList list;
+  std::unordered_map<std::string, uint32_t> numbers;
+  for (const Sample& sample : samples) {
+    if (!sample.has_answer) continue;
+    const auto answer = sample.messages.back().at("content").get<std::string>();
+    const auto [at, is_new] = numbers.try_emplace(answer, static_cast<uint32_t>(list.answers.size()));
+    if (is_new) list.answers.push_back(answer);
+    list.questions.push_back({phrasing_of(sample), at->second});
+  }
+  return list;
+}
+
+Json to_json(const FaqList& list) {
+  Json questions = Json::array();
+  for (const FaqList::Question& question : list.questions) {
+    questions.push_back({{"text", question.text}, {"answer", question.answer}});
+  }
+  return {{"answers", list.answers}, {"questions", std::move(questions)}};
+}
+
+Result<FaqList> faq_from_json(const Json& json, const std::string& place) {
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+  const Json* answers = object.find("answers");
+  const Json* questions = object.find("questions");
+  if (!answers || !questions || !answers->is_array() || !questions->is_array() || questions->empty()) {
+    return invalid("holds no list of answers and questions", place);
+  }
+  FaqList list;
+  for (const Json& answer : *answers) {
+    if (!answer.is_string()) return invalid("an answer must be text", place);
+    list.answers.push_back(answer.get<std::string>());
+  }
+  const auto last = static_cast<int64_t>(list.answers.size()) - 1;
+  for (const Json& entry : *questions) {
+    TRY_ASSIGN(const JsonObject question, JsonObject::of(entry, place + ": questions"));
+    TRY_ASSIGN(std::string text, question.string("text"));
+    TRY_ASSIGN(const int64_t answer, question.integer("answer", 0, last));
+    list.questions.push_back({std::move(text), static_cast<uint32_t>(answer)});
+  }
+  return list;
+}
+
+std::vector<std::string> common_questions() {
+  std::vector<std::string> questions;
+  std::string_view rest = common_questions_text();
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    if (!line.empty() && line.front() != '#') questions.emplace_back(line);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return questions;
+}
+
+}  // namespace linnet

@@ -1,0 +1,85 @@
+#include "tasks/faq_assistant.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/json.hpp"
+#include "tasks/run_store.hpp"
+
+namespace linnet {
+
+namespace {
+
+// Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
+constexpr size_t kCandidates = 8;        // among which the language model chooses, at most
+constexpr float kReach = 0.2f;           // of a cosine below the best: further ones are not worth its time
+constexpr double kGainWeight = 0.12;     // of its opinion beside a cosine
+constexpr double kOtherWeight = 0.7;     // of the nearest question that the list does not answer
+constexpr double kLeastWithOne = -0.01;  // confidence, with one phrasing an answer
+constexpr double kLeastWithFive = 0.08;  // with five: the nearest of more is nearer
+
+double least_confidence(const FaqList& list) {
+  const double share = std::min(std::log(list.phrasings()) / std::log(5.0), 1.5);
+  return kLeastWithOne + share * (kLeastWithFive - kLeastWithOne);
+}
+
+}  // namespace
+
+std::unique_ptr<FaqAssistant> FaqAssistant::create(Embedder embedder, FaqIndex index, std::string declining) {
+  return std::unique_ptr<FaqAssistant>(
+      new FaqAssistant(std::move(embedder), std::move(index), std::move(declining)));  // NOLINT: private
+}
+
+Result<std::unique_ptr<FaqAssistant>> FaqAssistant::open(const std::filesystem::path& folder, Runtime& runtime) {
+  const std::string place = (folder / "run.json").string();
+  TRY_ASSIGN(const Json json, read_json_file(place));
+  TRY_ASSIGN(const JsonObject info, JsonObject::of(json, place));
+  TRY_ASSIGN(const std::string encoder, info.string("encoder"));
+  TRY_ASSIGN(std::string declining, info.string("declining"));
+  TRY_ASSIGN(ModelHandle model, find_model(encoder));
+  model.adapters.push_back((folder / kFaqEncoderFolder).string());
+  TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(model), runtime, kFaqTokens));
+  TRY_ASSIGN(FaqIndex index, FaqIndex::load(folder, embedder.transformer().config().hidden_size));
+  return create(std::move(embedder), std::move(index), std::move(declining));
+}
+
+void FaqAssistant::set_chooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx) {
+  chooser_ = std::make_unique<FaqChooser>(model, tokenizer, ctx, index_.list());
+}
+
+Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
+  TRY_ASSIGN(const Tensor query, embedder_.embed({&question, 1}, TooLong::kCut));
+  std::vector<FaqMatch> matches = index_.rank(query.span<float>());
+  const float least = matches.front().similarity - kReach;
+  std::vector<uint32_t> answers;
+  for (const FaqMatch& match : matches) {
+    if (answers.size() < kCandidates && match.similarity >= least) answers.push_back(match.answer);
+  }
+  std::vector<double> gains(answers.size(), 0.0);
+  if (chooser_ && answers.size() > 1) {
+    TRY_ASSIGN(gains, chooser_->likelihoods(question, answers));
+    const double best = *std::max_element(gains.begin(), gains.end());
+    for (double& gain : gains) gain -= best;
+  }
+  FaqJudgement judgement;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const double similarity = matches[i].similarity;
+    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + kGainWeight * gains[i]});
+  }
+  std::stable_sort(judgement.candidates.begin(), judgement.candidates.end(),
+                   [](const auto& x, const auto& y) { return x.score > y.score; });
+  judgement.nearest_other = index_.nearest_other(query.span<float>());
+  judgement.confidence = judgement.candidates.front().similarity - kOtherWeight * judgement.nearest_other;
+  judgement.declined = judgement.confidence < least_confidence(index_.list());
+  return judgement;
+}
+
+Result<FaqReply> FaqAssistant::reply(const std::string& question) const {
+  FaqReply reply;
+  TRY_ASSIGN(reply.judgement, judge(question));
+  const uint32_t answer = reply.judgement.candidates.front().answer;
+  reply.text = reply.judgement.declined ? declining_ : index_.list().answers[answer];
+  return reply;
+}
+
+}  // namespace linnet

@@ -1,0 +1,39 @@
+// Which of a few answers a question was asked for, by a language model: how likely it holds the question after the
+// answer and its known phrasings (query likelihood, Ponte & Croft, SIGIR 1998; with language
+// models as rerankers: Sachan et al. 2022, arXiv:2204.07496).
+// Ownership: borrows model, tokenizer and context. Thread safety: one thread at a time.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/faq.hpp"
+#include "models/transformer.hpp"
+#include "text/tokenizer.hpp"
+
+namespace linnet {
+
+// Tokens that a model must have room for to choose.
+inline constexpr int64_t kFaqContext = 512;
+
+class FaqChooser {
+ public:
+  FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list);
+
+  // For each of `answers` log p(question | answer), in nats, divided by the root of the question's length in tokens:
+  // only differences mean something. Errors: those of forward.
+  Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers) const;
+
+ private:
+  Result<double> log_probability(const std::string& before, const std::vector<int32_t>& question) const;
+  std::string before(uint32_t answer) const;
+
+  const Transformer& model_;
+  const Tokenizer& tokenizer_;
+  Context& ctx_;
+  const FaqList& list_;
+  std::vector<std::vector<uint32_t>> questions_of_;
+};
+
+}  // namespace linnet

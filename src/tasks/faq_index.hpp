@@ -1,0 +1,48 @@
+// Which answers of a list a question is nearest to, and whether it is nearer to what the list does not answer.
+// Ownership: a value. Thread safety: const methods.
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "data/faq.hpp"
+#include "tasks/embedder.hpp"
+
+namespace linnet {
+
+// Tokens that are read of a question or an answer: what stands behind them says little about which is meant.
+inline constexpr int64_t kFaqTokens = 64;
+
+struct FaqMatch {
+  uint32_t answer = 0;
+  float similarity = 0;  // of the answer's nearest question
+};
+
+class FaqIndex {
+ public:
+  // Embeds the list and `others`: questions that it does not answer.
+  static Result<FaqIndex> build(FaqList list, std::span<const std::string> others, const Embedder& embedder);
+
+  // What build() made, in a folder: faq.json and faq.safetensors.
+  Status save(const std::filesystem::path& folder) const;
+  // width: of the encoder's vectors. Errors: files that are not those of an index, or of another width.
+  static Result<FaqIndex> load(const std::filesystem::path& folder, int64_t width);
+
+  const FaqList& list() const { return list_; }
+  // Every answer, the nearest first. query: (C), of length 1.
+  std::vector<FaqMatch> rank(std::span<const float> query) const;
+  // The cosine to the nearest of `others`; 0 where there is none.
+  float nearest_other(std::span<const float> query) const;
+
+ private:
+  FaqList list_;
+  Tensor questions_;  // (Q, C) unit rows: each question with a share of its answer
+  Tensor others_;     // (D, C) unit rows
+};
+
+// Those of `others` that are far enough from every question of the list that it cannot mean them too.
+Result<std::vector<std::string>> unlike(const FaqList& list, std::vector<std::string> others, const Embedder& embedder);
+
+}  // namespace linnet

@@ -1,0 +1,114 @@
+#include "tasks/faq_tune.hpp"
+
+#include "base/json.hpp"
+#include "data/refuse.hpp"
+#include "hub/digest.hpp"
+#include "tasks/faq_lessons.hpp"
+#include "train/parameters.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr size_t kMostAnswers = 2000;
+constexpr size_t kLongestAnswer = 600;  // characters, on average
+constexpr size_t kLongestQuestion = 200;
+// The adapter of the encoder. Found on the development lists of bench/faq_lists.
+constexpr int64_t kRank = 16;
+constexpr double kAlpha = 32;
+constexpr float kRate = 1e-3f;
+
+std::string digest_of(const FaqList& list) {
+  Digest digest(Digest::Kind::kSha256);
+  const std::string text = dump_json(to_json(list));
+  digest.update(std::as_bytes(std::span(text)));
+  return digest.hex();
+}
+
+}  // namespace
+
+bool is_faq(const Dataset& dataset) {
+  if (dataset.form != DataForm::kQuestionAnswer) return false;
+  const FaqList list = faq_of(dataset.train);
+  if (list.answers.size() < 2 || list.answers.size() > kMostAnswers) return false;
+  size_t answers = 0;
+  for (const std::string& answer : list.answers) answers += answer.size();
+  size_t questions = 0;
+  for (const FaqList::Question& question : list.questions) questions += question.text.size();
+  return answers <= kLongestAnswer * list.answers.size() && questions <= kLongestQuestion * list.questions.size();
+}
+
+Result<std::unique_ptr<FaqTuner>> FaqTuner::prepare(const FaqSettings& settings, const Dataset& dataset) {
+  TRY(refuse_overlap(dataset.train, dataset.test));
+  TRY_ASSIGN(ModelHandle encoder, find_base(settings.encoder));
+  if (encoder.config().has_head) {
+    return unsupported("writes text, and does not encode it", encoder.name(), "choose another --encoder");
+  }
+  TRY_ASSIGN(ModelHandle base, find_base(settings.base));
+  if (!base.config().has_head) {
+    return unsupported("is an encoder, which cannot choose among answers", base.name(), "choose another --base");
+  }
+  TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
+  auto tuner =
+      std::unique_ptr<FaqTuner>(new FaqTuner(settings, std::move(encoder), std::move(base), std::move(runtime)));
+  // Every question is wanted: an answer that was held out could not be given.
+  std::vector<Sample> samples = dataset.train;
+  samples.insert(samples.end(), dataset.held_out.begin(), dataset.held_out.end());
+  tuner->list_ = faq_of(samples);
+  tuner->steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
+  tuner->bfloat16_ = tuner->runtime_->context().kernels().matmul_bf16 != nullptr;
+  return tuner;
+}
+
+Json FaqTuner::info() const {
+  return {{"kind", "faq"},
+          {"base", lasting_name(base_)},
+          {"encoder", lasting_name(encoder_)},
+          {"declining", settings_.declining},
+          {"answers", list_.answers.size()},
+          {"questions", list_.questions.size()},
+          {"data_sha256", digest_of(list_)},
+          {"rank", kRank},
+          {"alpha", kAlpha},
+          {"rate", kRate},
+          {"steps", steps_},
+          {"seed", settings_.seed},
+          {"instruction_set", std::string(runtime_->isa())},
+          {"products", bfloat16_ ? "bfloat16" : "float32"}};
+}
+
+Result<LoopResult> FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+  Context& ctx = runtime_->context();
+  TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
+  TRY_ASSIGN(const std::vector<std::string> others, unlike(list_, common_questions(), embedder));
+  TRY_ASSIGN(Adapter adapter,
+             new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
+  adapter.base = encoder_.name();
+  TRY(attach_adapter(embedder.transformer(), adapter));
+  ctx.set_compute(bfloat16_ ? DType::kBF16 : DType::kF32);
+  constexpr int64_t kWarmupPart = 10;
+  TrainerConfig config;
+  config.schedule = {.kind = ScheduleKind::kLinear,
+                     .rate = kRate,
+                     .steps = steps_,
+                     .warmup_steps = steps_ / kWarmupPart,
+                     .final_fraction = 0.1f};
+  Trainer trainer(ctx, train_adapters(embedder.transformer()), config);
+  const FaqLessons lessons(list_, others, settings_.seed);
+  LoopHooks loop;
+  loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
+    return std::vector<PartLoss>{[&, step] { return lessons.loss(ctx, embedder, step); }};
+  };
+  loop.report = [&](const StepReport& step, std::optional<double>) {
+    if (hooks.report) hooks.report(step);
+  };
+  loop.cancel = hooks.cancel;
+  TRY_ASSIGN(const LoopResult result, run_loop(trainer, {.folder = version.folder, .steps = steps_}, loop, resume));
+  ctx.set_compute(DType::kF32);
+  TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
+  TRY(index.save(version.folder));
+  TRY(write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION", version.folder / kFaqEncoderFolder));
+  return result;
+}
+
+}  // namespace linnet

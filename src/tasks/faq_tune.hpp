@@ -1,0 +1,67 @@
+// `linnet tune` on a list of questions: an encoder learns what belongs to which answer (tasks/faq_lessons.hpp), and the
+// language model, which stays as it is, chooses (tasks/faq_chooser.hpp). Weights alone do not carry such a list: taught
+// to write the answers, a small model invents those that it was not shown (docs/faq.md has the figures).
+// Ownership: owns the data. Thread safety: one thread at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "data/dataset.hpp"
+#include "tasks/faq_assistant.hpp"
+#include "tasks/run_store.hpp"
+#include "train/loop.hpp"
+
+namespace linnet {
+
+inline constexpr const char* kFaqEncoder = "minilm";
+inline constexpr const char* kFaqChooser = "gemma3:270m";
+inline constexpr const char* kDeclining = "I don't know that. Please ask us directly.";
+
+struct FaqSettings {
+  std::string base = kFaqChooser;
+  std::string encoder = kFaqEncoder;
+  std::string declining = kDeclining;  // the reply where the list has no answer
+  uint64_t seed = 0;
+  int threads = 0;
+};
+
+// Whether what was read is better looked up than written: short questions and answers, few enough to know by heart.
+bool is_faq(const Dataset& dataset);
+
+class FaqTuner {
+ public:
+  // Loads no weights. Errors: a model that is not there; an encoder that is none.
+  static Result<std::unique_ptr<FaqTuner>> prepare(const FaqSettings& settings, const Dataset& dataset);
+
+  const FaqList& list() const { return list_; }
+  int64_t steps() const { return steps_; }
+  bool bfloat16() const { return bfloat16_; }
+  // All that decides what is learned, for run.json.
+  Json info() const;
+
+  struct Hooks {
+    std::function<void(const StepReport&)> report;
+    const CancelToken* cancel = nullptr;
+  };
+  // Teaches, and writes the run to version.folder. Errors: those of load_weights and run_loop.
+  Result<LoopResult> run(const RunVersion& version, bool resume, const Hooks& hooks);
+
+ private:
+  FaqTuner(FaqSettings settings, ModelHandle encoder, ModelHandle base, std::unique_ptr<Runtime> runtime)
+      : settings_(std::move(settings)),
+        encoder_(std::move(encoder)),
+        base_(std::move(base)),
+        runtime_(std::move(runtime)) {}
+
+  FaqSettings settings_;
+  ModelHandle encoder_;
+  ModelHandle base_;
+  std::unique_ptr<Runtime> runtime_;
+  FaqList list_;
+  int64_t steps_ = 0;
+  bool bfloat16_ = false;
+};
+
+}  // namespace linnet
