@@ -16,10 +16,12 @@ usage() {
   cat <<'END'
 usage: ./go                            open a chat
        ./go "why is the sky blue?"     answer once
+       ./go teach                      teach the questions of examples/shop, and chat with the result
        ./go --build                    build the program, build/release/linnet, and stop
 
 Installs the Debian or Ubuntu packages that are missing (asking once), builds Linnet, fetches SmolLM2-135M-Instruct
 (98 MB) and talks to it. Without a terminal nothing is asked, and with no question a sample question is answered.
+To teach, it fetches two models more (345 MB); without a terminal it ends with the scores.
 Exit codes: 0 done, 1 failed, 2 used wrongly, or packages are missing that you may not install, 130 stopped.
 END
 }
@@ -115,6 +117,9 @@ main() {
       usage >&2
       exit 2
       ;;
+    teach)
+      [[ $# == 1 ]] || { usage >&2; exit 2; }
+      ;;
     *) question="$*" ;;
   esac
   ensure_packages
@@ -123,8 +128,11 @@ main() {
     echo "Built $PWD/$program"
     exit 0
   fi
-  local absolute=$PWD/$program advice=$PWD/scripts/better_models.py
+  local absolute=$PWD/$program advice=$PWD/scripts/better_models.py shop=$PWD/examples/shop
   cd "$started_in"
+  if [[ ${1:-} == teach ]]; then
+    teach "$absolute" "$shop"
+  fi
   # What was asked for goes to standard output, and nothing else.
   "$absolute" pull "$model" >/dev/null
   "$absolute" list --all --json | python3 "$advice" "$(called "$absolute")" >&2
@@ -137,6 +145,13 @@ main() {
     echo "> $question"
   fi
   exec "$absolute" generate "$model" --chat "$question" </dev/null
+}
+
+# teach PROGRAM FOLDER: its questions, what they are answered with, and a chat where somebody sits.
+teach() {
+  "$1" tune "$2/faq.csv" --test "$2/test.csv" --name shop </dev/null
+  on_terminal || exit 0
+  exec "$1" chat shop
 }
 
 # How a person in this folder calls the program: by its short path where there is one.

@@ -1,6 +1,9 @@
 #include "cli/store_verbs.hpp"
 
+#include "base/cancel.hpp"
 #include "base/json.hpp"
+#include "base/progress.hpp"
+#include "tasks/model_handle.hpp"
 
 namespace linnet::cli {
 
@@ -49,6 +52,24 @@ Json run_to_json(const RunVersion& run) {
           {"path", run.folder.string()},
           {"bytes", run.bytes()},
           {"created", run.created()}};
+}
+
+Result<StoredModel> pull_shown(const std::string& name, PullOptions options) {
+  auto printer = ProgressPrinter::for_stderr();
+  options.cancel = &interrupt_token();
+  options.progress = [&](const Progress& progress) { printer.update(progress); };
+  options.notice = [&](std::string_view text) { printer.note(text); };
+  auto model = pull(Store::standard(), name, options);
+  printer.finish();
+  return model;
+}
+
+Status ensure_model(const std::string& name) {
+  const auto found = find_model(name);
+  if (found.ok()) return ok_status();
+  if (found.error().code != ErrorCode::kNotFound) return found.error();
+  TRY(pull_shown(name));
+  return ok_status();
 }
 
 std::string origin_note(const StoredModel& model) {

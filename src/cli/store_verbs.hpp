@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/json_object.hpp"
+#include "hub/pull.hpp"
 #include "hub/store.hpp"
 #include "tasks/run_store.hpp"
 
@@ -14,6 +15,11 @@ Json model_to_json(const StoredModel& model);
 
 // {"name", "origin": "run", "base", "version", "path", "bytes", "created"}
 Json run_to_json(const RunVersion& run);
+
+// pull(), with a bar and notes on standard error, until Ctrl-C.
+Result<StoredModel> pull_shown(const std::string& name, PullOptions options = {});
+// Pulls `name`, which the person did not choose, where it is not on this machine yet.
+Status ensure_model(const std::string& name);
 
 // "from the Hugging Face cache", or "" for the store itself.
 std::string origin_note(const StoredModel& model);

@@ -79,6 +79,8 @@ Result<FaqTestResult> test_run(const RunVersion& version, const std::vector<Samp
 }  // namespace
 
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
+  if (flags.faq.encoder == kFaqEncoder) TRY(ensure_model(kFaqEncoder));
+  if (flags.base.empty()) TRY(ensure_model(kFaqChooser));
   TRY_ASSIGN(const std::unique_ptr<FaqTuner> tuner, FaqTuner::prepare(flags.faq, dataset));
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));

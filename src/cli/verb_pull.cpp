@@ -2,14 +2,11 @@
 #include <fmt/core.h>
 #include <memory>
 
-#include "base/cancel.hpp"
 #include "base/json.hpp"
-#include "base/progress.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/verb.hpp"
-#include "hub/pull.hpp"
 
 namespace linnet::cli {
 
@@ -24,22 +21,16 @@ struct Flags {
 };
 
 Status run(const Flags& flags) {
-  auto printer = ProgressPrinter::for_stderr();
   PullOptions options;
-  options.cancel = &interrupt_token();
-  options.progress = [&](const Progress& progress) { printer.update(progress); };
-  options.notice = [&](std::string_view text) { printer.note(text); };
   options.wait = !flags.no_wait;
   options.again = flags.again;
   options.stall = std::chrono::milliseconds(static_cast<int64_t>(flags.stall * 1000));
-  const auto model = pull(Store::standard(), flags.model, options);
-  printer.finish();
-  if (!model.ok()) return model.error();
-  if (flags.json) return print_json(model_to_json(*model));
-  const std::string note = origin_note(*model);
-  const std::string license = model->manifest.license;
-  return print(fmt::format("{}\n  {}{}, {}{}\n", model->name, format_bytes(model->bytes),
-                           license.empty() ? "" : ", licence " + license, model->path.string(),
+  TRY_ASSIGN(const StoredModel model, pull_shown(flags.model, options));
+  if (flags.json) return print_json(model_to_json(model));
+  const std::string note = origin_note(model);
+  const std::string license = model.manifest.license;
+  return print(fmt::format("{}\n  {}{}, {}{}\n", model.name, format_bytes(model.bytes),
+                           license.empty() ? "" : ", licence " + license, model.path.string(),
                            note.empty() ? "" : ", " + note));
 }
 
