@@ -30,16 +30,25 @@ std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSet
   return text;
 }
 
-std::string sentence(const FaqTestResult& result) {
+// What was learned, beside the encoder as it was, which takes the nearest question.
+struct Tested {
+  FaqTestResult taught, untaught;
+};
+
+std::string sentence(const Tested& tested) {
+  const FaqTestResult& result = tested.taught;
+  const FaqTestResult& before = tested.untaught;
   std::string text;
   if (result.answerable > 0) {
-    text += fmt::format("{} of {} unseen questions answered rightly ({}); {} declined ({})\n", result.right,
-                        result.answerable, percent(result.right, result.answerable), result.missed,
-                        percent(result.missed, result.answerable));
+    text +=
+        fmt::format("{} of {} unseen questions answered rightly ({}; untaught {}), {} declined ({})\n", result.right,
+                    result.answerable, percent(result.right, result.answerable),
+                    percent(before.right, before.answerable), result.missed, percent(result.missed, result.answerable));
   }
   if (result.unanswerable > 0) {
-    text += fmt::format("{} of {} questions without an answer declined ({})\n", result.declined, result.unanswerable,
-                        percent(result.declined, result.unanswerable));
+    text += fmt::format("{} of {} questions without an answer declined ({}; untaught {})\n", result.declined,
+                        result.unanswerable, percent(result.declined, result.unanswerable),
+                        percent(before.declined, before.unanswerable));
   }
   return text;
 }
@@ -52,14 +61,24 @@ Json to_json(const FaqTestResult& result) {
           {"declined", result.declined}};
 }
 
+Result<FaqTestResult> test_untaught(const FaqList& list, const FaqSettings& settings, Runtime& runtime,
+                                    const std::vector<Sample>& test) {
+  TRY_ASSIGN(ModelHandle encoder, find_model(settings.encoder));
+  TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(encoder), runtime, kFaqTokens));
+  TRY_ASSIGN(const std::vector<std::string> others, unlike(list, common_questions(), embedder));
+  TRY_ASSIGN(FaqIndex index, FaqIndex::build(list, others, embedder));
+  const auto assistant = FaqAssistant::create(std::move(embedder), std::move(index), settings.declining);
+  return test_faq(
+      *assistant, test, [](const FaqTestItem&) { return ok_status(); }, interrupt_token());
+}
+
 // Asks the finished run as anybody would, and writes what it said beside it.
-Result<FaqTestResult> test_run(const RunVersion& version, const std::vector<Sample>& test, int threads) {
-  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(threads));
+Result<FaqTestResult> test_taught(const RunVersion& version, Runtime& runtime, const std::vector<Sample>& test) {
   TRY_ASSIGN(const ModelHandle base, find_model(version.base()));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(base.description.files));
-  TRY_ASSIGN(const Transformer transformer, load_weights(base, *runtime, kFaqContext));
-  TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, *runtime));
-  assistant->set_chooser(transformer, tokenizer, runtime->context());
+  TRY_ASSIGN(const Transformer transformer, load_weights(base, runtime, kFaqContext));
+  TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, runtime));
+  assistant->set_chooser(transformer, tokenizer, runtime.context());
   auto printer = ProgressPrinter::for_stderr();
   RateMeter meter;
   Progress progress{.stage = "testing", .item = {}, .total = test.size(), .unit = ProgressUnit::kCount};
@@ -74,6 +93,15 @@ Result<FaqTestResult> test_run(const RunVersion& version, const std::vector<Samp
   TRY_ASSIGN(const FaqTestResult result, test_faq(*assistant, test, on_item, interrupt_token()));
   TRY(write_file(version.folder / kTestFile, log));
   return result;
+}
+
+Result<Tested> test_run(const RunVersion& version, const FaqList& list, const FaqSettings& settings,
+                        const std::vector<Sample>& test) {
+  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
+  Tested tested;
+  TRY_ASSIGN(tested.untaught, test_untaught(list, settings, *runtime, test));
+  TRY_ASSIGN(tested.taught, test_taught(version, *runtime, test));
+  return tested;
 }
 
 }  // namespace
@@ -92,9 +120,9 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
     hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
     TRY(tuner->run(version, flags.resume, hooks));
   }
-  std::optional<FaqTestResult> tested;
+  std::optional<Tested> tested;
   if (!dataset.test.empty()) {
-    TRY_ASSIGN(tested, test_run(version, dataset.test, flags.faq.threads));
+    TRY_ASSIGN(tested, test_run(version, tuner->list(), flags.faq, dataset.test));
   }
   TRY(store.set_current(version));
   if (flags.json) {
@@ -102,7 +130,8 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
     json["name"] = version.name;
     json["version"] = version.number;
     json["folder"] = version.folder.string();
-    json["test"] = tested ? to_json(*tested) : Json();
+    json["test"] = tested ? to_json(tested->taught) : Json();
+    json["untaught"] = tested ? to_json(tested->untaught) : Json();
     return print_json(json);
   }
   if (tested) TRY(print(sentence(*tested)));

@@ -7,6 +7,7 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/embedder.hpp"
+#include "tasks/faq_assistant.hpp"
 
 namespace linnet::cli {
 
@@ -38,6 +39,9 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const std::vector<std::string> texts, read_texts(flags));
   interrupt_token();
   TRY_ASSIGN(ModelHandle model, find_model(flags.model));
+  if (!model.faq.empty()) {
+    TRY_ASSIGN(model, faq_encoder(model.faq));
+  }
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   TRY_ASSIGN(const Embedder embedder, Embedder::load(std::move(model), *runtime));
   const TooLong too_long = flags.truncate ? TooLong::kCut : TooLong::kError;

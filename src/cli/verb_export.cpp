@@ -13,6 +13,7 @@
 #include "cli/verb.hpp"
 #include "export/export.hpp"
 #include "export/quantise.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet::cli {
 
@@ -138,6 +139,11 @@ Status run(const Flags& flags) {
   TRY(check_flags(flags));
   interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  if (!model.faq.empty()) {
+    return unsupported(
+        "is a list of questions, which no other program answers", model.name(),
+        "what it learned is an adapter of its encoder in PEFT's form: " + (model.faq / kFaqEncoderFolder).string());
+  }
   TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
   if (flags.merge || adapters.empty()) return export_model(flags, model, adapters);
   return export_adapter(flags, model, std::move(adapters[0]));

@@ -11,12 +11,12 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 8;        // among which the language model chooses, at most
-constexpr float kReach = 0.2f;           // of a cosine below the best: further ones are not worth its time
-constexpr double kGainWeight = 0.12;     // of its opinion beside a cosine
-constexpr double kOtherWeight = 0.7;     // of the nearest question that the list does not answer
-constexpr double kLeastWithOne = -0.01;  // confidence, with one phrasing an answer
-constexpr double kLeastWithFive = 0.08;  // with five: the nearest of more is nearer
+constexpr size_t kCandidates = 8;         // among which the language model chooses, at most
+constexpr float kReach = 0.2f;            // of a cosine below the best: further ones are not worth its time
+constexpr double kGainWeight = 0.08;      // of its opinion beside a cosine
+constexpr double kOtherWeight = 0.7;      // of the nearest question that the list does not answer
+constexpr double kLeastWithOne = -0.045;  // confidence, with one phrasing an answer
+constexpr double kLeastWithFive = 0.06;   // with five: the nearest of more is nearer
 
 double least_confidence(const FaqList& list) {
   const double share = std::min(std::log(list.phrasings()) / std::log(5.0), 1.5);
@@ -30,14 +30,27 @@ std::unique_ptr<FaqAssistant> FaqAssistant::create(Embedder embedder, FaqIndex i
       new FaqAssistant(std::move(embedder), std::move(index), std::move(declining)));  // NOLINT: private
 }
 
-Result<std::unique_ptr<FaqAssistant>> FaqAssistant::open(const std::filesystem::path& folder, Runtime& runtime) {
+namespace {
+
+Result<std::string> read_info(const std::filesystem::path& folder, const char* key) {
   const std::string place = (folder / "run.json").string();
   TRY_ASSIGN(const Json json, read_json_file(place));
   TRY_ASSIGN(const JsonObject info, JsonObject::of(json, place));
-  TRY_ASSIGN(const std::string encoder, info.string("encoder"));
-  TRY_ASSIGN(std::string declining, info.string("declining"));
+  return info.string(key);
+}
+
+}  // namespace
+
+Result<ModelHandle> faq_encoder(const std::filesystem::path& folder) {
+  TRY_ASSIGN(const std::string encoder, read_info(folder, "encoder"));
   TRY_ASSIGN(ModelHandle model, find_model(encoder));
   model.adapters.push_back((folder / kFaqEncoderFolder).string());
+  return model;
+}
+
+Result<std::unique_ptr<FaqAssistant>> FaqAssistant::open(const std::filesystem::path& folder, Runtime& runtime) {
+  TRY_ASSIGN(std::string declining, read_info(folder, "declining"));
+  TRY_ASSIGN(ModelHandle model, faq_encoder(folder));
   TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(model), runtime, kFaqTokens));
   TRY_ASSIGN(FaqIndex index, FaqIndex::load(folder, embedder.transformer().config().hidden_size));
   return create(std::move(embedder), std::move(index), std::move(declining));

@@ -34,6 +34,10 @@ struct FaqReply {
   FaqJudgement judgement;
 };
 
+// The taught encoder of the run in `folder`. Errors: a run.json that names none; an encoder that is not on this
+// machine.
+Result<ModelHandle> faq_encoder(const std::filesystem::path& folder);
+
 class FaqAssistant {
  public:
   static std::unique_ptr<FaqAssistant> create(Embedder embedder, FaqIndex index, std::string declining);

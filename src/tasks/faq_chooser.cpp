@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/sampler.hpp"
+
 namespace linnet {
 
 namespace {
 
-constexpr size_t kPhrasings = 6;     // shown of an answer
-constexpr size_t kMostTokens = 256;  // of what stands before the question, and of the question
+constexpr size_t kPhrasings = 6;        // shown of an answer
+constexpr size_t kMostTokens = 256;     // of what stands before the question, and of the question
+constexpr size_t kMostLogitRows = 128;  // together: each is as long as the vocabulary
 
 // As the phrasings before it are written: in lower case, without a question mark, which people forget.
 std::string plain(const std::string& question) {
@@ -35,20 +38,27 @@ std::string FaqChooser::before(uint32_t answer) const {
   return text + "-";
 }
 
-Result<double> FaqChooser::log_probability(const std::string& before, const std::vector<int32_t>& question) const {
-  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(before, {.add_special = true}));
-  if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
+Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32_t> answers,
+                                                          std::span<const int32_t> question) const {
   Batch batch;
-  std::vector<int32_t> targets;
-  for (const int32_t token : question) {
-    batch.logit_rows.push_back(static_cast<int32_t>(tokens.size()) - 1);
-    targets.push_back(token);
-    tokens.push_back(token);
+  for (const uint32_t answer : answers) {
+    TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(before(answer), {.add_special = true}));
+    if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
+    const auto begin = batch.rows();
+    const auto asked = begin + static_cast<int64_t>(tokens.size());
+    tokens.insert(tokens.end(), question.begin(), question.end() - 1);  // the last token is only foreseen
+    batch.sequences.push_back({.row_begin = begin, .rows = static_cast<int64_t>(tokens.size())});
+    batch.tokens.insert(batch.tokens.end(), tokens.begin(), tokens.end());
+    for (int64_t row = asked - 1; row < batch.rows(); ++row) batch.logit_rows.push_back(static_cast<int32_t>(row));
   }
-  batch.sequences.push_back({.row_begin = 0, .rows = static_cast<int64_t>(tokens.size())});
-  batch.tokens = std::move(tokens);
-  TRY_ASSIGN(const Tensor loss, model_.loss(ctx_, batch, targets, 1));
-  return -double{loss.data<float>()[0]};
+  TRY_ASSIGN(const ForwardOutput output, model_.forward(ctx_, batch, nullptr));
+  const auto vocab = static_cast<size_t>(output.logits.dim(1));
+  std::vector<double> sums(answers.size(), 0.0);
+  for (size_t row = 0; row < batch.logit_rows.size(); ++row) {
+    const std::span<const float> logits(output.logits.data<float>() + row * vocab, vocab);
+    sums[row / question.size()] += log_probability(logits, question[row % question.size()]);
+  }
+  return sums;
 }
 
 Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
@@ -56,10 +66,12 @@ Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
   TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(" " + plain(question) + "\n", {}));
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
   const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));
+  const size_t together = std::max<size_t>(1, kMostLogitRows / tokens.size());
   std::vector<double> likelihoods;
-  for (const uint32_t answer : answers) {
-    TRY_ASSIGN(const double log_p, log_probability(before(answer), tokens));
-    likelihoods.push_back(log_p * scale);
+  for (size_t begin = 0; begin < answers.size(); begin += together) {
+    const auto some = answers.subspan(begin, std::min(together, answers.size() - begin));
+    TRY_ASSIGN(const std::vector<double> sums, log_probabilities(some, tokens));
+    for (const double sum : sums) likelihoods.push_back(sum * scale);
   }
   return likelihoods;
 }

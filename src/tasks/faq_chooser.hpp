@@ -26,7 +26,9 @@ class FaqChooser {
   Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers) const;
 
  private:
-  Result<double> log_probability(const std::string& before, const std::vector<int32_t>& question) const;
+  // log p of `question` after each of `answers`.
+  Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers,
+                                                std::span<const int32_t> question) const;
   std::string before(uint32_t answer) const;
 
   const Transformer& model_;

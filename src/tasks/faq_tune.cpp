@@ -16,7 +16,7 @@ constexpr size_t kLongestQuestion = 200;
 // The adapter of the encoder. Found on the development lists of bench/faq_lists.
 constexpr int64_t kRank = 16;
 constexpr double kAlpha = 32;
-constexpr float kRate = 1e-3f;
+constexpr float kRate = 3e-4f;
 
 std::string digest_of(const FaqList& list) {
   Digest digest(Digest::Kind::kSha256);
