@@ -83,7 +83,7 @@ Result<Json> hashes_of(const ModelHandle& model) {
     if (hashes.contains(name)) continue;
     const auto& published = model.stored.manifest.files;
     const auto known = std::find_if(published.begin(), published.end(), [&](const ModelFile& file) {
-      return std::filesystem::path(file.name).filename() == name && !file.sha256.empty();
+      return std::filesystem::path(file.name).filename() == name && is_sha256(file.sha256);
     });
     if (known != published.end()) {
       hashes[name] = known->sha256;
