@@ -108,7 +108,8 @@ Result<ModelFiles> open_gguf(const fs::path& path) {
   for (const char* key :
        {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
     if (!metadata.has(key)) continue;
-    TRY_ASSIGN(const int64_t id, metadata.integer(key, 0, UINT32_MAX));
+    TRY_ASSIGN(const int64_t id, metadata.integer(key, INT64_MIN, INT64_MAX));
+    if (id < 0 || id >= UINT32_MAX) continue;  // how some converters write "none"
     const bool known =
         std::find(files.eos_token_ids.begin(), files.eos_token_ids.end(), id) != files.eos_token_ids.end();
     if (!known) files.eos_token_ids.push_back(id);
