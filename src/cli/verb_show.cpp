@@ -12,6 +12,7 @@
 #include "cli/verb.hpp"
 #include "hub/catalog.hpp"
 #include "hub/digest.hpp"
+#include "kernels/registry.hpp"
 
 namespace linnet::cli {
 
@@ -121,10 +122,17 @@ Result<Json> describe(const ModelHandle& model) {
     }
   }
   Json memory = Json::array();
+  TRY_ASSIGN(const KernelTable* kernels, kernel_table_for_this_machine());
   for (int64_t context = 1024;; context *= 4) {
     const int64_t at = std::min(context, c.max_positions);
-    const MemoryPlan plan = plan_memory(model.description, at);
-    memory.push_back({{"context", at}, {"bytes", plan.total()}, {"kv_cache", plan.kv_cache}});
+    const MemoryPlan plan = plan_memory(model.description, *kernels, at);
+    memory.push_back({{"context", at},
+                      {"bytes", plan.total()},
+                      {"weights", plan.weights},
+                      {"kv_cache", plan.kv_cache},
+                      {"activations", plan.activations},
+                      {"tokenizer", plan.tokenizer},
+                      {"program", plan.program}});
     if (at == c.max_positions) break;
   }
   TRY_ASSIGN(const Json hashes, hashes_of(model));
