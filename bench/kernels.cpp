@@ -47,7 +47,7 @@ void measure(const KernelTable& table, ThreadPool& pool, const QuantFormat& form
   std::vector<std::unique_ptr<PackedMatrix>> matrices;
   const auto pack_start = Clock::now();
   for (int64_t i = 0; i < copies; ++i) {
-    matrices.push_back(table.pack(pool, {&format, bytes.data(), shape.rows, shape.cols}, ActivationBits::k8));
+    matrices.push_back(table.pack(pool, {&format, bytes.data(), shape.rows, shape.cols}, ActivationBits::k8, {}));
     if (!matrices.back()) {
       fmt::print("{:8} has no panels\n", format.name);
       return;

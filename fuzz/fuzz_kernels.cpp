@@ -34,7 +34,7 @@ void check_isa(Isa isa, const MatrixView& matrix, ActivationBits bits, const std
   static ThreadPool one(1);
   static ThreadPool two(2);
   const KernelTable& table = kernel_table(isa);
-  const auto packed = table.pack(two, matrix, bits);
+  const auto packed = table.pack(two, matrix, bits, {});
   if (!packed) return;
   std::vector<float> y(static_cast<size_t>(n * matrix.rows));
   packed->product(two, x.data(), n, y.data());

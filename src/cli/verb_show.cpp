@@ -12,6 +12,7 @@
 #include "cli/verb.hpp"
 #include "hub/catalog.hpp"
 #include "hub/digest.hpp"
+#include "kernels/registry.hpp"
 
 namespace linnet::cli {
 
@@ -83,7 +84,7 @@ Result<Json> hashes_of(const ModelHandle& model) {
     if (hashes.contains(name)) continue;
     const auto& published = model.stored.manifest.files;
     const auto known = std::find_if(published.begin(), published.end(), [&](const ModelFile& file) {
-      return std::filesystem::path(file.name).filename() == name && !file.sha256.empty();
+      return std::filesystem::path(file.name).filename() == name && is_sha256(file.sha256);
     });
     if (known != published.end()) {
       hashes[name] = known->sha256;
@@ -121,10 +122,17 @@ Result<Json> describe(const ModelHandle& model) {
     }
   }
   Json memory = Json::array();
+  TRY_ASSIGN(const KernelTable* kernels, kernel_table_for_this_machine());
   for (int64_t context = 1024;; context *= 4) {
     const int64_t at = std::min(context, c.max_positions);
-    const MemoryPlan plan = plan_memory(model.description, at);
-    memory.push_back({{"context", at}, {"bytes", plan.total()}, {"kv_cache", plan.kv_cache}});
+    const MemoryPlan plan = plan_memory(model.description, *kernels, at);
+    memory.push_back({{"context", at},
+                      {"bytes", plan.total()},
+                      {"weights", plan.weights},
+                      {"kv_cache", plan.kv_cache},
+                      {"activations", plan.activations},
+                      {"tokenizer", plan.tokenizer},
+                      {"program", plan.program}});
     if (at == c.max_positions) break;
   }
   TRY_ASSIGN(const Json hashes, hashes_of(model));

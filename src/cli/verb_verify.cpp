@@ -1,4 +1,5 @@
 // linnet verify: hashes the files of models again and compares them with what was published.
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 
@@ -28,19 +29,67 @@ Result<std::vector<StoredModel>> chosen_models(const Store& store, const Flags& 
   return models;
 }
 
-// Prints what was found about one model; gives back how many of its files are bad.
-Result<size_t> report(const StoredModel& model, const std::vector<FileCheck>& checks, bool json, Json& list) {
+std::string_view name_of(FileCheck::Against against) {
+  return against == FileCheck::Against::kSha256 ? "SHA-256" : "git SHA-1";
+}
+
+struct Tally {
   size_t bad = 0;
-  Json files = Json::array();
-  for (const FileCheck& check : checks) {
-    const bool good = check.problem.empty();
-    bad += good ? 0 : 1;
-    files.push_back({{"name", check.name}, {"ok", good}, {"problem", good ? Json() : Json(check.problem)}});
-    if (!json && !good) TRY(print(fmt::format("{}: {} {}\n", model.name, check.name, check.problem)));
+  size_t good = 0;
+  size_t unknown = 0;  // nothing says what they should be
+};
+
+// "hf:org/repo: all 3 files are as published (2 by SHA-256, 1 by git SHA-1)". What lay at a plain address nobody has
+// published a hash of: it is compared with what was pulled.
+std::string good_line(const StoredModel& model, const std::vector<FileCheck>& checks, const Tally& tally) {
+  std::string hashes;
+  for (const auto against : {FileCheck::Against::kSha256, FileCheck::Against::kGitSha1}) {
+    const auto count = static_cast<size_t>(std::ranges::count_if(
+        checks, [&](const FileCheck& check) { return check.against == against && check.problem.empty(); }));
+    if (count == tally.good) {
+      hashes = name_of(against);
+    } else if (count > 0) {
+      hashes += fmt::format("{}{} by {}", hashes.empty() ? "" : ", ", count, name_of(against));
+    }
   }
-  if (!json && bad == 0) TRY(print(fmt::format("{}: all {} files are as published\n", model.name, checks.size())));
-  list.push_back({{"name", model.name}, {"ok", bad == 0}, {"files", std::move(files)}});
-  return bad;
+  const char* all = tally.good > 1 && tally.good == checks.size() ? "all " : "";
+  const char* when = model.manifest.source.starts_with("http") ? "pulled" : "published";
+  return fmt::format("{}: {}{} {} as {} ({})\n", model.name, all, tally.good, tally.good == 1 ? "file is" : "files are",
+                     when, hashes);
+}
+
+// Prints what was found about one model, and appends it to `list`.
+Result<Tally> report(const StoredModel& model, const std::vector<FileCheck>& checks, bool json, Json& list) {
+  Tally tally;
+  Json files = Json::array();
+  std::string lines;
+  for (const FileCheck& check : checks) {
+    const bool known = check.against != FileCheck::Against::kNothing;
+    const bool good = check.problem.empty();
+    ++(!good ? tally.bad : known ? tally.good : tally.unknown);
+    files.push_back({{"name", check.name},
+                     {"ok", !good   ? Json(false)
+                            : known ? Json(true)
+                                    : Json()},
+                     {"against", known ? Json(std::string(name_of(check.against))) : Json()},
+                     {"problem", good ? Json() : Json(check.problem)}});
+    if (!good) {
+      lines += fmt::format("{}: {} {}\n", model.name, check.name, check.problem);
+    } else if (!known) {
+      lines += fmt::format(
+          "{}: {} was not checked: it is no link to a blob that is called by its hash, so nothing "
+          "says what it should be\n",
+          model.name, check.name);
+    }
+  }
+  if (tally.good > 0) lines += good_line(model, checks, tally);
+  if (!json) TRY(print(lines));
+  list.push_back({{"name", model.name},
+                  {"ok", tally.bad > 0       ? Json(false)
+                         : tally.unknown > 0 ? Json()
+                                             : Json(true)},
+                  {"files", std::move(files)}});
+  return tally;
 }
 
 Status run(const Flags& flags) {
@@ -48,18 +97,26 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const std::vector<StoredModel> models, chosen_models(store, flags));
   auto printer = ProgressPrinter::for_stderr();
   Json list = Json::array();
-  size_t bad = 0;
+  Tally all;
   for (const StoredModel& model : models) {
     const auto progress = [&](const Progress& now) { printer.update(now); };
     TRY_ASSIGN(const std::vector<FileCheck> checks, store.verify(model, &interrupt_token(), progress));
     printer.finish();
-    TRY_ASSIGN(const size_t found, report(model, checks, flags.json, list));
-    bad += found;
+    TRY_ASSIGN(const Tally found, report(model, checks, flags.json, list));
+    all.bad += found.bad;
+    all.good += found.good;
+    all.unknown += found.unknown;
   }
   if (flags.json) TRY(print_json(list));
-  if (bad == 0) return ok_status();
-  return invalid(fmt::format("{} of the files are not as they were published", bad), {},
-                 "get them again with: linnet pull MODEL --update");
+  if (all.bad > 0) {
+    return invalid(fmt::format("{} of the files are not as they were published", all.bad), {},
+                   "get them again with: linnet pull MODEL --update");
+  }
+  if (all.good == 0 && all.unknown > 0) {
+    return unsupported("nothing could be checked: no hash of these files is known", {},
+                       "get them with their hashes: linnet pull MODEL --update");
+  }
+  return ok_status();
 }
 
 }  // namespace

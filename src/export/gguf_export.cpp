@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <fmt/core.h>
 
 #include "export/gguf_out.hpp"
+#include "formats/hugging_face.hpp"
 #include "models/gguf_config.hpp"
 #include "text/gguf_tokenizer.hpp"
 #include "text/tokenizer_export.hpp"
@@ -137,6 +139,18 @@ void add_tokenizer(GgufWriter& writer, const GgufTokenizerFields& fields) {
   }
 }
 
+// What the model's config says of ids, where there is no tokenizer to say it.
+Status add_token_ids(GgufWriter& writer, const ModelDescription& model) {
+  const std::array<std::pair<const char*, const char*>, 3> ids{{{"bos_token_id", "tokenizer.ggml.bos_token_id"},
+                                                                {"eos_token_id", "tokenizer.ggml.eos_token_id"},
+                                                                {"pad_token_id", "tokenizer.ggml.padding_token_id"}}};
+  for (const auto& [hf, gguf] : ids) {
+    TRY_ASSIGN(const std::vector<int64_t> values, token_ids(*model.config, hf, "config.json"));
+    if (!values.empty()) writer.add(gguf, static_cast<uint32_t>(values[0]));
+  }
+  return ok_status();
+}
+
 // llama.cpp's numbers for general.file_type.
 uint32_t file_type(DType dtype) {
   return dtype == DType::kF32 ? 0 : dtype == DType::kF16 ? 1 : 32;
@@ -159,6 +173,7 @@ Result<GgufOut> to_gguf(const ModelDescription& model, const Transformer& weight
     if (model.files.chat_template) out.writer.add("tokenizer.chat_template", *model.files.chat_template);
   } else {
     out.writer.add("tokenizer.ggml.model", "no_vocab");
+    TRY(add_token_ids(out.writer, model));
     out.warnings.emplace_back("the model has no tokenizer: the file holds none");
   }
   add_tensors(out, weights, dtype);

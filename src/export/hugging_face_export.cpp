@@ -3,9 +3,8 @@
 
 #include "base/file.hpp"
 #include "base/json.hpp"
-#include "export/export.hpp"
+#include "export/hugging_face_files.hpp"
 #include "formats/safetensors_writer.hpp"
-#include "text/tokenizer_export.hpp"
 
 namespace linnet {
 
@@ -81,12 +80,14 @@ const char* torch_name(DType dtype) {
 }
 
 // config.json, with what GGUF keeps in tensors put back into it.
-Result<Json> config_of(const ModelDescription& model, DType dtype) {
+Result<Json> config_of(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype) {
   Json config = *model.config;
   config["torch_dtype"] = torch_name(dtype);
   config.erase("dtype");                // transformers 5's name of the same
   config.erase("quantization_config");  // what is written is not quantised
-  if (model.files.kind != ModelFiles::Kind::kGguf || model.transformer.ropes.empty()) return config;
+  if (model.files.kind != ModelFiles::Kind::kGguf) return config;
+  add_token_ids(model.files, tokenizer, config);
+  if (model.transformer.ropes.empty()) return config;
   const RopeSpec& rope = model.transformer.ropes[0];
   if (!rope.divisors.empty()) {
     return unsupported("GGUF holds this model's rope scaling as a table of frequencies, which config.json cannot say",
@@ -102,15 +103,9 @@ Result<ExportWarnings> export_hugging_face(const ModelDescription& model, const 
                                            const ExportOptions& options) {
   TRY(check_new_folder(folder));
   ExportWarnings warnings;
-  TRY_ASSIGN(const Json config, config_of(model, options.dtype));
+  TRY_ASSIGN(const Json config, config_of(model, tokenizer, options.dtype));
   TRY(write_safetensors(folder / "model.safetensors", tensors_of(weights, options.dtype)));
-  if (tokenizer) {
-    TRY_ASSIGN(const std::string json, to_tokenizer_json(*tokenizer));
-    TRY(write_file(folder / "tokenizer.json", json));
-  } else {
-    warnings.emplace_back("the model has no tokenizer: the folder holds none");
-  }
-  if (model.files.chat_template) TRY(write_file(folder / "chat_template.jinja", *model.files.chat_template));
+  TRY(write_companions(model, tokenizer, config, folder, warnings));
   // The config comes last: a folder that has one is whole.
   TRY(write_file(folder / "config.json", dump_json(config, 2) + "\n"));
   return warnings;

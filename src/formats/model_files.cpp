@@ -103,12 +103,14 @@ Result<ModelFiles> open_gguf(const fs::path& path) {
   files.folder = path.parent_path();
   TRY_ASSIGN(files.gguf, Gguf::open(path));
   files.tensors = std::shared_ptr<const TensorSource>(files.gguf, &files.gguf->tensors());
+  files.mapped.assign(files.gguf->files().begin(), files.gguf->files().end());
   const GgufMetadata& metadata = files.gguf->metadata();
   TRY(read_gguf_templates(metadata, files));
   for (const char* key :
        {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
     if (!metadata.has(key)) continue;
-    TRY_ASSIGN(const int64_t id, metadata.integer(key, 0, UINT32_MAX));
+    TRY_ASSIGN(const int64_t id, metadata.integer(key, INT64_MIN, INT64_MAX));
+    if (id < 0 || id >= UINT32_MAX) continue;  // how some converters write "none"
     const bool known =
         std::find(files.eos_token_ids.begin(), files.eos_token_ids.end(), id) != files.eos_token_ids.end();
     if (!known) files.eos_token_ids.push_back(id);
@@ -181,13 +183,10 @@ Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weig
   TRY(read_chat_templates(files));
   TRY(read_eos(files));
 
-  std::vector<StoredTensor> tensors;
-  if (weights.extension() == ".json") {
-    TRY_ASSIGN(tensors, open_safetensors_index(weights));
-  } else {
-    TRY_ASSIGN(SafetensorsFile file, open_safetensors(weights));
-    tensors = std::move(file.tensors);
-  }
+  const bool sharded = weights.extension() == ".json";
+  TRY_ASSIGN(SafetensorsFile file, sharded ? open_safetensors_index(weights) : open_safetensors(weights));
+  files.mapped = std::move(file.files);
+  std::vector<StoredTensor> tensors = std::move(file.tensors);
   TRY(refuse_packed_weights(tensors));
   TRY(attach_fp8_scales(tensors, quantisation));
   TRY(join_mxfp4(tensors));

@@ -27,9 +27,10 @@ struct ModelFiles {
   std::filesystem::path path;    // as given
   std::filesystem::path folder;  // where it lies
 
-  std::shared_ptr<const Gguf> gguf;             // null unless kind == kGguf
-  std::shared_ptr<const TensorSource> tensors;  // never null; of a multimodal model only the language model's
-  size_t tensors_left_out = 0;                  // vision and audio tensors
+  std::shared_ptr<const Gguf> gguf;                       // null unless kind == kGguf
+  std::shared_ptr<const TensorSource> tensors;            // never null; of a multimodal model only the language model's
+  size_t tensors_left_out = 0;                            // vision and audio tensors
+  std::vector<std::shared_ptr<const MappedFile>> mapped;  // the files of weights
 
   SharedJson config;             // config.json; of a multimodal model its text_config
   SharedJson generation_config;  // generation_config.json

@@ -228,8 +228,10 @@ Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes, cons
 }
 
 Result<SafetensorsFile> open_safetensors(const std::filesystem::path& path) {
-  TRY_ASSIGN(const auto file, MappedFile::open(path));
-  return parse_safetensors(file->bytes(), path.string(), file);
+  TRY_ASSIGN(const auto mapped, MappedFile::open(path));
+  TRY_ASSIGN(SafetensorsFile file, parse_safetensors(mapped->bytes(), path.string(), mapped));
+  file.files.push_back(mapped);
+  return file;
 }
 
 // ---- shards
@@ -243,7 +245,7 @@ bool is_plain_file_name(std::string_view name) {
 
 }  // namespace
 
-Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::path& index) {
+Result<SafetensorsFile> open_safetensors_index(const std::filesystem::path& index) {
   const std::string place = index.string();
   TRY_ASSIGN(const Json json, read_json_file(place));
   TRY_ASSIGN(const JsonObject top, JsonObject::of(json, place));
@@ -258,12 +260,13 @@ Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::
     }
     shards.insert(file);
   }
-  std::vector<StoredTensor> tensors;
+  SafetensorsFile all;
   for (const std::string& shard : shards) {
     TRY_ASSIGN(SafetensorsFile file, open_safetensors(index.parent_path() / shard));
-    std::move(file.tensors.begin(), file.tensors.end(), std::back_inserter(tensors));
+    std::move(file.tensors.begin(), file.tensors.end(), std::back_inserter(all.tensors));
+    all.files.push_back(std::move(file.files[0]));
   }
-  TRY_ASSIGN(const TensorSource source, TensorSource::of(tensors));
+  TRY_ASSIGN(const TensorSource source, TensorSource::of(all.tensors));
   for (const auto& [name, shard] : map.json().items()) {
     const StoredTensor* tensor = source.find(name);
     const std::string path = (index.parent_path() / shard.get_ref<const std::string&>()).string();
@@ -272,7 +275,7 @@ Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::
                      std::string(kPullAgain));
     }
   }
-  return tensors;
+  return all;
 }
 
 }  // namespace linnet

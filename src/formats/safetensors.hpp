@@ -19,8 +19,9 @@ namespace linnet {
 inline constexpr uint64_t kMaxSafetensorsHeader = 100'000'000;
 
 struct SafetensorsFile {
-  std::vector<StoredTensor> tensors;            // in the order of their data
-  std::map<std::string, std::string> metadata;  // "__metadata__"
+  std::vector<StoredTensor> tensors;                     // in the order of their data
+  std::map<std::string, std::string> metadata;           // "__metadata__"
+  std::vector<std::shared_ptr<const MappedFile>> files;  // that the tensors lie in; empty where nothing was mapped
 };
 
 // Parses a whole file that lies in memory; `owner` keeps it there (null: the caller does).
@@ -30,7 +31,7 @@ Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes, cons
 Result<SafetensorsFile> open_safetensors(const std::filesystem::path& path);
 
 // All tensors of the shards that an index names. The shards lie in the folder of the index: a name with a path in it is
-// refused. Errors: a missing shard, a listed tensor that its shard does not hold.
-Result<std::vector<StoredTensor>> open_safetensors_index(const std::filesystem::path& index);
+// refused. The shards' metadata is left out. Errors: a missing shard, a listed tensor that its shard does not hold.
+Result<SafetensorsFile> open_safetensors_index(const std::filesystem::path& index);
 
 }  // namespace linnet

@@ -169,20 +169,21 @@ class Shards : public FolderTest {
   void put(const std::string& name, const std::string& text) const {
     ASSERT_TRUE(write_file(folder_ / name, text).ok());
   }
-  Result<std::vector<StoredTensor>> open(const std::string& weight_map) const {
+  Result<SafetensorsFile> open(const std::string& weight_map) const {
     put("model.safetensors.index.json", R"({"metadata":{"total_size":3},"weight_map":)" + weight_map + "}");
     return open_safetensors_index(folder_ / "model.safetensors.index.json");
   }
   std::string error(const std::string& weight_map) const {
-    const auto tensors = open(weight_map);
-    return tensors.ok() ? "opened" : tensors.error().to_string();
+    const auto all = open(weight_map);
+    return all.ok() ? "opened" : all.error().to_string();
   }
 };
 
 TEST_F(Shards, AppearAsOne) {
-  const auto tensors = open(R"({"x":"a.safetensors","y":"b.safetensors"})");
-  ASSERT_TRUE(tensors.ok()) << tensors.error().to_string();
-  EXPECT_EQ(tensors->size(), 2U);
+  const auto all = open(R"({"x":"a.safetensors","y":"b.safetensors"})");
+  ASSERT_TRUE(all.ok()) << all.error().to_string();
+  EXPECT_EQ(all->tensors.size(), 2U);
+  EXPECT_EQ(all->files.size(), 2U);
 }
 
 TEST_F(Shards, StayInTheirFolder) {

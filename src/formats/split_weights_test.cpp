@@ -1,9 +1,11 @@
 // FP8 and MXFP4 checkpoints: weights whose scales are tensors of their own.
 #include "formats/split_weights.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <gtest/gtest.h>
 #include <string>
 
@@ -65,30 +67,58 @@ TEST(Fp8Scales, BlocksRowsAndWholeTensors) {
 }
 
 // Every layout, as PyTorch scales it; the matrices of a stack and the rows of a matrix one by one as well.
-TEST(Fp8Scales, EqualPyTorchBitForBit) {
-  auto file = open_safetensors(LINNET_SOURCE_DIR "/tests/golden/formats/fp8.safetensors");
-  ASSERT_TRUE(file.ok()) << file.error().to_string();
-  std::vector<StoredTensor>& tensors = file->tensors;
-  const Status status = attach_fp8_scales(tensors, {.fp8 = true, .block_rows = 8, .block_columns = 16});
-  ASSERT_TRUE(status.ok()) << status.error().to_string();
-  const auto source = TensorSource::of(tensors);
-  ASSERT_TRUE(source.ok());
-  int compared = 0;
-  const auto expect_equal = [&](const StoredTensor& got, std::span<const float> want) {
+struct Compared {
+  int equal = 0;
+  int different = 0;
+};
+
+Compared compare_with_pytorch(const TensorSource& source) {
+  Compared compared;
+  const auto compare = [&](const StoredTensor& got, std::span<const float> want) {
     const Tensor values = to_f32(got);
-    ASSERT_EQ(values.bytes(), static_cast<int64_t>(want.size_bytes()));
-    EXPECT_EQ(std::memcmp(values.raw(), want.data(), want.size_bytes()), 0) << got.name;
-    ++compared;
+    const bool equal = values.bytes() == static_cast<int64_t>(want.size_bytes()) &&
+                       std::memcmp(values.raw(), want.data(), want.size_bytes()) == 0;
+    ++(equal ? compared.equal : compared.different);
   };
-  for (const StoredTensor& tensor : tensors) {
-    if (tensor.name.starts_with("expected.")) continue;
-    const StoredTensor* expected = source->find("expected." + tensor.name);
-    ASSERT_TRUE(expected) << tensor.name;
+  for (const StoredTensor& tensor : source.all()) {
+    const StoredTensor* expected = source.find("expected." + tensor.name);
+    if (!expected) continue;
     const Tensor want = as_tensor(*expected);
-    expect_equal(tensor, want.span<float>());
-    for (int64_t e = 0; e < tensor.shape[0]; ++e) expect_equal(matrix_of(tensor, e), want.rows(e, 1).span<float>());
+    compare(tensor, want.span<float>());
+    for (int64_t e = 0; e < tensor.shape[0]; ++e) compare(matrix_of(tensor, e), want.rows(e, 1).span<float>());
   }
-  EXPECT_EQ(compared, 5 * (1 + 20) + 4 * (1 + 3));
+  return compared;
+}
+
+Result<TensorSource> scaled_recording(const std::function<void(std::vector<StoredTensor>&)>& change = {}) {
+  TRY_ASSIGN(SafetensorsFile file, open_safetensors(LINNET_SOURCE_DIR "/tests/golden/formats/fp8.safetensors"));
+  if (change) change(file.tensors);
+  TRY(attach_fp8_scales(file.tensors, {.fp8 = true, .block_rows = 8, .block_columns = 16}));
+  return TensorSource::of(std::move(file.tensors));
+}
+
+TEST(Fp8Scales, EqualPyTorchBitForBit) {
+  const auto source = scaled_recording();
+  ASSERT_TRUE(source.ok()) << source.error().to_string();
+  const Compared compared = compare_with_pytorch(*source);
+  EXPECT_EQ(compared.different, 0);
+  EXPECT_EQ(compared.equal, 5 * (1 + 20) + 4 * (1 + 3));
+}
+
+// The deliberately wrong case: one bit of one number that PyTorch made.
+TEST(Fp8Scales, AWrongRecordingIsNoticed) {
+  std::vector<std::byte> wrong;
+  const auto source = scaled_recording([&](std::vector<StoredTensor>& tensors) {
+    const auto recorded = std::find_if(tensors.begin(), tensors.end(), [](const StoredTensor& tensor) {
+      return tensor.name.starts_with("expected.") && tensor.shape.rank() == 2;
+    });
+    ASSERT_NE(recorded, tensors.end());
+    wrong.assign(recorded->bytes.begin(), recorded->bytes.end());
+    wrong[wrong.size() / 2] ^= std::byte{1};
+    recorded->bytes = wrong;
+  });
+  ASSERT_TRUE(source.ok()) << source.error().to_string();
+  EXPECT_EQ(compare_with_pytorch(*source).different, 2);  // the matrix, and one of its rows
 }
 
 TEST(Fp8Scales, AScaleThatDoesNotFitIsRefused) {

@@ -135,6 +135,13 @@ TEST_F(Writers, SafetensorsIsWhatThePeerWrites) {
   const Status status = write_safetensors(folder_ / "model.safetensors", tensors);
   ASSERT_TRUE(status.ok()) << status.error().to_string();
   EXPECT_EQ(first_difference(whole(folder_ / "model.safetensors"), whole(kGolden + "peer.safetensors")), -1);
+
+  // One bit of one number, and the comparison must notice.
+  std::vector<std::byte> bytes(peer->tensors[0].bytes.begin(), peer->tensors[0].bytes.end());
+  bytes[bytes.size() / 2] ^= std::byte{1};
+  tensors[0].produce = [&]() -> Result<TensorBytes> { return TensorBytes::of(bytes); };
+  ASSERT_TRUE(write_safetensors(folder_ / "wrong.safetensors", tensors).ok());
+  EXPECT_NE(first_difference(whole(folder_ / "wrong.safetensors"), whole(kGolden + "peer.safetensors")), -1);
 }
 
 TEST_F(Writers, PeersSafetensorsReadsByValue) {
@@ -222,7 +229,7 @@ TEST_F(Writers, RandomSafetensorsComeBackInShards) {
     } else {
       auto shards = open_safetensors_index(path + ".index.json");
       ASSERT_TRUE(shards.ok()) << shards.error().to_string();
-      read = std::move(shards).value();
+      read = std::move(shards->tensors);
       EXPECT_GT(files(), 2U);
     }
     const auto source = TensorSource::of(read);

@@ -24,7 +24,7 @@ Result<StoredModel> find_in_hugging_face_cache(const std::filesystem::path& cach
 std::vector<StoredModel> list_hugging_face_cache(const std::filesystem::path& cache);
 
 // What is wrong with the bytes at `path`, or "". In the cache a small file may have been published by its git SHA-1
-// (40 digits in `file.sha256`), or by nothing at all (empty: only its size is known).
+// (40 digits in `file.sha256`), or by nothing that is known (empty: nothing is looked at).
 Result<std::string> hash_problem(const std::filesystem::path& path, const ModelFile& file, const CancelToken* cancel,
                                  const std::function<void(uint64_t)>& progress);
 

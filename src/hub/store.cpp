@@ -446,6 +446,15 @@ Status Store::remove(const StoredModel& model) const {
   return ok_status();
 }
 
+namespace {
+
+FileCheck::Against against(const ModelFile& file) {
+  if (file.sha256.empty()) return FileCheck::Against::kNothing;
+  return is_sha1(file.sha256) ? FileCheck::Against::kGitSha1 : FileCheck::Against::kSha256;
+}
+
+}  // namespace
+
 Result<std::vector<FileCheck>> Store::verify(const StoredModel& model, const CancelToken* cancel,
                                              const ProgressCallback& progress) const {
   if (model.origin == StoredModel::Origin::kPath) {
@@ -461,7 +470,7 @@ Result<std::vector<FileCheck>> Store::verify(const StoredModel& model, const Can
       meter.fill(now, RateMeter::Clock::now());
       if (progress) progress(now);
     };
-    FileCheck check{file.name};
+    FileCheck check{.name = file.name, .against = against(file)};
     std::error_code code;
     const uint64_t size = fs::file_size(path, code);
     if (code) {

@@ -38,8 +38,13 @@ struct StoredModel {
 
 // What verify() found out about one file.
 struct FileCheck {
+  // What the file was compared with: the hash that its manifest names, or that its blob in a Hugging Face cache is
+  // called by. kNothing: a plain file in such a cache, which does not say what it should be.
+  enum class Against { kNothing, kSha256, kGitSha1 };
+
   std::string name = {};
-  std::string problem = {};  // empty when the file is as it was published
+  Against against = Against::kNothing;
+  std::string problem = {};  // empty when it is what it was compared with
 };
 
 class Store {

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <gtest/gtest.h>
+#include <map>
 
 #include "base/file.hpp"
 #include "base/folder_testing.hpp"
@@ -112,6 +113,7 @@ TEST_F(StoreTest, TheRevisionPulledLastIsMeant) {
 TEST_F(StoreTest, VerifyNamesTheBadFile) {
   const StoredModel model = put("pypi:pack", "p.gguf", "good", "1.0");
   EXPECT_EQ(store().verify(model, nullptr, {})->at(0).problem, "");
+  EXPECT_EQ(store().verify(model, nullptr, {})->at(0).against, FileCheck::Against::kSha256);
   std::ofstream(model.path) << "evil";
   const std::string problem = store().verify(model, nullptr, {})->at(0).problem;
   EXPECT_NE(problem.find(sum("evil")), std::string::npos);
@@ -120,6 +122,34 @@ TEST_F(StoreTest, VerifyNamesTheBadFile) {
   EXPECT_EQ(store().verify(model, nullptr, {})->at(0).problem, "has 6 bytes, and was published with 4");
   fs::remove(model.path);
   EXPECT_NE(store().verify(model, nullptr, {})->at(0).problem.find("missing"), std::string::npos);
+}
+
+TEST_F(StoreTest, VerifySaysWhatAFileOfTheHuggingFaceCacheWasComparedWith) {
+  using Against = FileCheck::Against;
+  const fs::path snapshot = cache_put("model.safetensors", "weights");
+  // What `git hash-object` gives for a file of the five bytes "text\n".
+  const std::string git = "8e27be7d6154a1f68ea9160ef0e18691d20560dc";
+  const fs::path blobs = folder_ / "hf/models--org--cached/blobs";
+  ASSERT_TRUE(write_file(blobs / git, "text\n").ok());
+  fs::create_symlink("../../blobs/" + git, snapshot / "config.json");
+  ASSERT_TRUE(write_file(snapshot / "generation_config.json", "{}").ok());
+  const StoredModel model = *store().resolve("hf:org/cached");
+  const auto checks = [&] {
+    std::map<std::string, FileCheck> by_name;
+    for (FileCheck& check : *store().verify(model, nullptr, {})) by_name[check.name] = std::move(check);
+    return by_name;
+  };
+  auto found = checks();
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found["model.safetensors"].against, Against::kSha256);
+  EXPECT_EQ(found["config.json"].against, Against::kGitSha1);
+  EXPECT_EQ(found["generation_config.json"].against, Against::kNothing);
+  for (const auto& [name, check] : found) EXPECT_EQ(check.problem, "") << name;
+  std::ofstream(blobs / git) << "TEXT\n";
+  std::ofstream(snapshot / "generation_config.json") << "[]";
+  found = checks();
+  EXPECT_NE(found["config.json"].problem.find("git SHA-1"), std::string::npos) << found["config.json"].problem;
+  EXPECT_EQ(found["generation_config.json"].problem, "") << "nothing says what it should be";
 }
 
 TEST_F(StoreTest, AFileThatWasCutOrDeletedIsNoticedWhenItIsLookedUp) {

@@ -16,22 +16,24 @@ namespace {
 // The panels of a matrix, packed in parallel.
 class Panels {
  public:
-  Panels(const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix)
+  Panels(const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix, const ReleaseBytes& release)
       : coder_(&coder),
         rows_(matrix.rows),
         cols_(matrix.cols),
         count_((matrix.rows + kPanelRows - 1) / kPanelRows),
         panel_bytes_(matrix.cols / coder.super_columns * coder.super_bytes),
         bytes_(allocate_large(count_ * panel_bytes_)) {
-    constexpr int64_t kBytesWorthAThread = 1 << 16;
-    const int64_t grain = std::max<int64_t>(1, kBytesWorthAThread / std::max<int64_t>(panel_bytes_, 1));
-    pool.parallel_for(count_, grain, [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) {
-        const std::byte* from[kPanelRows] = {};
-        for (int i = 0; i < rows_in(p); ++i) from[i] = matrix.bytes + (p * kPanelRows + i) * matrix.row_bytes();
-        coder.pack(from, cols_, bytes_.get() + p * panel_bytes_);
-      }
-    });
+    // An embedding is a large part of a small model: whole, its two copies would be the most that is ever held.
+    constexpr int64_t kPieceBytes = 1 << 24;
+    const int64_t piece = std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(panel_bytes_, 1));
+    for (int64_t first = 0; first < count_; first += piece) {
+      const int64_t last = std::min(first + piece, count_);
+      pack(pool, matrix, first, last);
+      if (!release) continue;
+      const int64_t row = first * kPanelRows;
+      const int64_t rows = std::min(last * kPanelRows, rows_) - row;
+      release({matrix.bytes + row * matrix.row_bytes(), static_cast<size_t>(rows * matrix.row_bytes())});
+    }
   }
 
   int64_t rows() const { return rows_; }
@@ -47,6 +49,19 @@ class Panels {
   }
 
  private:
+  // Panels [first, last).
+  void pack(ThreadPool& pool, const MatrixView& matrix, int64_t first, int64_t last) {
+    constexpr int64_t kBytesWorthAThread = 1 << 16;
+    const int64_t grain = std::max<int64_t>(1, kBytesWorthAThread / std::max<int64_t>(panel_bytes_, 1));
+    pool.parallel_for(last - first, grain, [&](int64_t begin, int64_t end, int) {
+      for (int64_t p = first + begin; p < first + end; ++p) {
+        const std::byte* from[kPanelRows] = {};
+        for (int i = 0; i < rows_in(p); ++i) from[i] = matrix.bytes + (p * kPanelRows + i) * matrix.row_bytes();
+        coder_->pack(from, cols_, bytes_.get() + p * panel_bytes_);
+      }
+    });
+  }
+
   const PanelCoder* coder_;
   int64_t rows_;
   int64_t cols_;
@@ -129,8 +144,9 @@ struct ActivationKind {
 
 class PanelMatrix : public PackedMatrix {
  public:
-  PanelMatrix(const CpuKernels& kernels, const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix)
-      : kernels_(&kernels), panels_(coder, pool, matrix) {}
+  PanelMatrix(const CpuKernels& kernels, const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix,
+              const ReleaseBytes& release)
+      : kernels_(&kernels), panels_(coder, pool, matrix, release) {}
 
   void product(ThreadPool& pool, const float* x, int64_t n, float* y) const final {
     const PackedMatrix* self = this;
@@ -169,8 +185,10 @@ class PanelMatrix : public PackedMatrix {
 class QuantMatrix final : public PanelMatrix {
  public:
   QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix, ActivationBits bits)
-      : PanelMatrix(kernels, coder, pool, matrix), quant_(&quant), terms_(bits == ActivationBits::k16 ? 2 : 1) {}
+              const MatrixView& matrix, ActivationBits bits, const ReleaseBytes& release)
+      : PanelMatrix(kernels, coder, pool, matrix, release),
+        quant_(&quant),
+        terms_(bits == ActivationBits::k16 ? 2 : 1) {}
 
   ActivationKind activations() const override { return {terms_, quant_->offset, quant_->scales}; }
 
@@ -212,8 +230,8 @@ class QuantMatrix final : public PanelMatrix {
 class FloatMatrix final : public PanelMatrix {
  public:
   FloatMatrix(const CpuKernels& kernels, FloatProduct kernel, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix)
-      : PanelMatrix(kernels, coder, pool, matrix), kernel_(kernel) {}
+              const MatrixView& matrix, const ReleaseBytes& release)
+      : PanelMatrix(kernels, coder, pool, matrix, release), kernel_(kernel) {}
 
   ActivationKind activations() const override { return {}; }
 
@@ -315,16 +333,22 @@ FloatProduct float_kernel(const FloatKernels& floats, QuantType type) {
 
 }  // namespace
 
+int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols) {
+  const PanelCoder* coder = panel_coder(type);
+  if (!coder || cols % coder->super_columns != 0) return 0;
+  return (rows + kPanelRows - 1) / kPanelRows * (cols / coder->super_columns * coder->super_bytes);
+}
+
 std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix,
-                                          ActivationBits bits) {
+                                          ActivationBits bits, const ReleaseBytes& release) {
   CHECK(matrix.format != nullptr && matrix.rows >= 0 && matrix.cols >= 0);
   const QuantType type = matrix.format->type;
+  if (packed_bytes(type, matrix.rows, matrix.cols) == 0) return nullptr;
   const PanelCoder* coder = panel_coder(type);
-  if (!coder || matrix.rows == 0 || matrix.cols == 0 || matrix.cols % coder->super_columns != 0) return nullptr;
   if (const QuantKernels* quant = quant_kernels(*kernels.integers, type)) {
-    return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits);
+    return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits, release);
   }
-  return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix);
+  return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix, release);
 }
 
 void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,

@@ -10,9 +10,12 @@
 
 namespace linnet::kernels {
 
-// Null for a format without panels. `kernels` must outlive the matrix.
+// Null for a format without panels. `kernels` must outlive the matrix. release: as KernelTable::pack has it.
 std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix,
-                                          ActivationBits bits);
+                                          ActivationBits bits, const ReleaseBytes& release = {});
+
+// What it takes; 0 where there are no panels for such a matrix.
+int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols);
 
 // See KernelTable::product_together. The matrices come from pack_matrix with the same kernels.
 void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,

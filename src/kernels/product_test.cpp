@@ -37,7 +37,7 @@ std::vector<Kind> kinds() {
 
 std::vector<float> product(const KernelTable& table, ThreadPool& pool, const TestMatrix& matrix, ActivationBits bits,
                            const std::vector<float>& x) {
-  const auto packed = table.pack(pool, matrix.view(), bits);
+  const auto packed = table.pack(pool, matrix.view(), bits, {});
   CHECK(packed != nullptr);
   const int64_t n = static_cast<int64_t>(x.size()) / matrix.cols;
   std::vector<float> y(static_cast<size_t>(n * matrix.rows), 12345.0f);
@@ -179,7 +179,7 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
   int64_t rows = 1;
   for (const Kind& kind : kinds()) {
     matrices.push_back(random_matrix(kind.type, rows += 9, cols, 3));
-    packed.push_back(table.pack(pool, matrices.back().view(), kind.bits));
+    packed.push_back(table.pack(pool, matrices.back().view(), kind.bits, {}));
     pointers.push_back(packed.back().get());
   }
   for (const int64_t n : {0, 1, 2, 7, 40}) {
@@ -202,7 +202,7 @@ TEST_P(ProductTest, GathersTheRowsOfTheFile) {
   for (const QuantType type : packed_types()) {
     const TestMatrix matrix = random_matrix(type, 37, 512, 9);
     const std::vector<float> w = matrix.decoded();
-    const auto packed = kernel_table(GetParam()).pack(pool, matrix.view(), ActivationBits::k8);
+    const auto packed = kernel_table(GetParam()).pack(pool, matrix.view(), ActivationBits::k8, {});
     std::vector<float> row(512);
     for (int64_t r = 0; r < matrix.rows; ++r) {
       packed->gather(r, row.data());
@@ -313,7 +313,7 @@ TEST_P(ProductTest, LeavesWhatItCannotPackToTheReference) {
   const std::vector<std::byte> bytes(64 * 33);
   for (const ActivationBits bits : {ActivationBits::k8, ActivationBits::k16}) {
     const auto pack = [&](QuantType type, int64_t rows) {
-      return kernel_table(GetParam()).pack(pool, {&quant_format(type), bytes.data(), rows, 32}, bits);
+      return kernel_table(GetParam()).pack(pool, {&quant_format(type), bytes.data(), rows, 32}, bits, {});
     };
     EXPECT_EQ(pack(QuantType::kF8E4M3, 16), nullptr);
     EXPECT_EQ(pack(QuantType::kQ8_0, 0), nullptr);

@@ -12,8 +12,9 @@ namespace {
 
 // An entry of a KernelTable is a plain function: the instruction set is its template argument.
 template <const kernels::CpuKernels& kCpu>
-std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits) {
-  return kernels::pack_matrix(kCpu, pool, matrix, bits);
+std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits,
+                                       const ReleaseBytes& release) {
+  return kernels::pack_matrix(kCpu, pool, matrix, bits, release);
 }
 
 kernels::KeyFormat key_format(DType dtype) {
@@ -149,6 +150,10 @@ const KernelTable& kernel_table(Isa isa) {
   }
 #endif
   return reference_kernels();
+}
+
+int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols) {
+  return kernels::packed_bytes(type, rows, cols);
 }
 
 Result<const KernelTable*> kernel_table_for_this_machine() {

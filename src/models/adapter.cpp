@@ -220,12 +220,11 @@ Status attach_adapter(Transformer& model, const Adapter& adapter, float share) {
 Status attach_adapter(Context& ctx, Transformer& model, const Adapter& adapter, float share) {
   TRY(attach_adapter(model, adapter, share));
   TRY_ASSIGN(const std::vector<Linear*> targets, targets_of(model, adapter));
-  const auto keep = [](std::span<const std::byte>) {};
   for (Linear* target : targets) {
     Lora& lora = target->adapters.back();
     if (lora.magnitude.defined()) lora.gain = dora_gain(ctx, target->weight, lora);
-    lora.a.pack(ctx, ActivationBits::k16, keep);
-    lora.b.pack(ctx, ActivationBits::k16, keep);
+    lora.a.pack(ctx, ActivationBits::k16, {});
+    lora.b.pack(ctx, ActivationBits::k16, {});
   }
   return ok_status();
 }

@@ -119,6 +119,24 @@ TEST_P(AdapterTest, LogitsLossAndGradientsAreThoseOfPeft) {
   }
 }
 
+// The deliberately wrong case: one wrong number in what PEFT recorded is seen, and so is one in what the adapter holds.
+TEST_P(AdapterTest, OneWrongNumberFails) {
+  const Tensor right = want("logits");
+  float largest = 0;
+  for (const float x : right.span<float>()) largest = std::max(largest, std::abs(x));
+  for (const float error : {3 * static_cast<float>(kTolerance) * largest, NAN}) {
+    Tensor wrong = right.clone();
+    wrong.data<float>()[wrong.elements() / 2] += error;
+    EXPECT_EQ(distance(right, right), 0);
+    EXPECT_GT(distance(wrong, right), kTolerance);
+  }
+  Adapter adapter = value(read_adapter(GetParam().adapter));
+  adapter.parts.back().b = adapter.parts.back().b.clone();
+  adapter.parts.back().b.data<float>()[0] += 1;
+  ASSERT_TRUE(attach_adapter(ctx_, *model_, adapter).ok());
+  EXPECT_GT(distance(value(model_->forward(ctx_, batch_, nullptr)).logits, right), kTolerance);
+}
+
 TEST_P(AdapterTest, HalfAndHalfIsTheWhole) {
   const Adapter adapter = value(read_adapter(GetParam().adapter));
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(attach_adapter(ctx_, *model_, adapter, 0.5f).ok());

@@ -190,6 +190,18 @@ Status copy_longrope(const Gguf& gguf, const std::string& arch, Json& config) {
   return ok_status();
 }
 
+// Null where the file has none: some converters write -1 or 2^32 - 1.
+Status copy_token_ids(const GgufMetadata& metadata, Json& config) {
+  const std::array<std::pair<const char*, const char*>, 3> ids{{{"tokenizer.ggml.bos_token_id", "bos_token_id"},
+                                                                {"tokenizer.ggml.eos_token_id", "eos_token_id"},
+                                                                {"tokenizer.ggml.padding_token_id", "pad_token_id"}}};
+  for (const auto& [gguf, hf] : ids) {
+    TRY_ASSIGN(const int64_t id, metadata.integer_or(gguf, -1, INT64_MIN, INT64_MAX));
+    config[hf] = id >= 0 && id < kMaxSize ? Json(id) : Json();
+  }
+  return ok_status();
+}
+
 int64_t vocabulary_of(const Gguf& gguf) {
   const StoredTensor* embedding = gguf.tensors().find("token_embd.weight");
   return embedding && embedding->shape.rank() == 2 ? embedding->shape[0] : 0;
@@ -215,10 +227,11 @@ Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   TRY_ASSIGN(out.family, family_of(metadata));
   const std::string arch(out.family->gguf_arch);
   Json& config = out.config;
-  config = {{"model_type", std::string(out.family->model_type)},
-            {"architectures", {std::string(out.family->architecture)}}};
+  config["model_type"] = std::string(out.family->model_type);
   TRY(copy_keys(metadata, *out.family, arch, config));
   TRY(collapse_lists(config, metadata.place()));
+  config["architectures"] = Json::array({std::string(out.family->architecture)});
+  TRY(copy_token_ids(metadata, config));
   config["vocab_size"] = vocabulary_of(gguf);
   config["tie_word_embeddings"] = gguf.tensors().find("output.weight") == nullptr;
   TRY_ASSIGN(const int64_t heads, metadata.integer_or(arch + ".attention.head_count", 1, 1, kMaxSize));

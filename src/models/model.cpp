@@ -35,10 +35,4 @@ Result<Transformer> load_transformer(const ModelDescription& model) {
                            model.files.kind == ModelFiles::Kind::kGguf);
 }
 
-std::vector<std::shared_ptr<const MappedFile>> mapped_files(const ModelDescription& model) {
-  std::vector<std::shared_ptr<const MappedFile>> files;
-  if (model.files.gguf) files.assign(model.files.gguf->files().begin(), model.files.gguf->files().end());
-  return files;
-}
-
 }  // namespace linnet

@@ -24,7 +24,4 @@ Result<ModelDescription> describe_model(const std::filesystem::path& path);
 // The weights of a described model, unpacked.
 Result<Transformer> load_transformer(const ModelDescription& description);
 
-// The files that weights were mapped from, for Transformer::pack.
-std::vector<std::shared_ptr<const MappedFile>> mapped_files(const ModelDescription& description);
-
 }  // namespace linnet

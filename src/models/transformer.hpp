@@ -31,7 +31,8 @@ struct Slot {
 class Transformer {
  public:
   // All tensors of `table` from `source`, by their safetensors or GGUF names. Errors: a missing tensor, a shape that
-  // disagrees with the config, NaN or infinite numbers; each names the tensor.
+  // disagrees with the config, NaN or infinite numbers, a tensor that the table has no line for and that is not
+  // harmless (unused_tensors.hpp); each names the tensor.
   static Result<Transformer> load(TransformerConfig config, std::vector<TensorSpec> table, const TensorSource& source,
                                   bool gguf_names);
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "models/transformer.hpp"
+#include "models/unused_tensors.hpp"
 
 namespace linnet {
 
@@ -13,6 +14,7 @@ namespace {
 struct Loader {
   const TensorSource& source;
   bool gguf;
+  std::vector<bool>& used;  // of each of the source's tensors: whether find() gave it out
 
   std::string name_of(const TensorSpec& spec, int64_t expert) const {
     return name_of_expert(gguf ? spec.gguf : spec.name, expert);
@@ -27,6 +29,7 @@ struct Loader {
           stored->place(), "the config and the weights belong to different models");
     }
     if (!stored->format) return unsupported(fmt::format("holds {} numbers", stored->type_name()), stored->place());
+    used[static_cast<size_t>(stored - source.all().data())] = true;
     return stored;
   }
 };
@@ -208,8 +211,14 @@ Result<Transformer> Transformer::load(TransformerConfig config, std::vector<Tens
   model.layers_.resize(config.layers.size());
   model.config_ = std::move(config);
   if (gguf_names) model.config_.norm_offset = 0;  // GGUF holds the norms with their offset
-  const Loader loader{source, gguf_names};
-  for (const TensorSpec& spec : table) TRY(load_spec(loader, spec, model.slot(spec)));
+  std::vector<bool> used(source.all().size());
+  const Loader loader{source, gguf_names, used};
+  const StoredTensor* embedding = nullptr;
+  for (const TensorSpec& spec : table) {
+    TRY(load_spec(loader, spec, model.slot(spec)));
+    if (spec.role == Role::kEmbedding) embedding = source.find(loader.name_of(spec, 0));
+  }
+  TRY(check_unused(source, used, model.config_, embedding));
   model.table_ = std::move(table);
   return model;
 }

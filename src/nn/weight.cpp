@@ -123,13 +123,12 @@ Tensor Weight::unpack() const {
   return out;
 }
 
-void Weight::pack(Context& ctx, ActivationBits bits, const std::function<void(std::span<const std::byte>)>& release) {
+void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release) {
   if (packed_ || !defined() || !ctx.kernels().pack) return;
   const MatrixView view =
       tensor_.defined() ? MatrixView{&quant_format(QuantType::kF32), tensor_.raw(), rows_, cols_} : blocks_;
-  packed_ = ctx.kernels().pack(ctx.pool(), view, bits);
+  packed_ = ctx.kernels().pack(ctx.pool(), view, bits, release);
   if (!packed_) return;
-  release({view.bytes, static_cast<size_t>(rows_ * view.row_bytes())});
   tensor_ = Tensor();
   blocks_ = MatrixView();
   owner_.reset();

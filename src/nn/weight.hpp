@@ -6,7 +6,6 @@
 // Ownership: movable; shares mapped bytes. Thread safety: const methods are safe together.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -44,9 +43,10 @@ class Weight {
   // All of it: (O, C) float32.
   Tensor unpack() const;
 
-  // Repacks for the kernels of `ctx`, where they have a layout for the format; else nothing changes. `release` is then
-  // called with the original bytes, which nothing reads any more. bits: of the activations in its products.
-  void pack(Context& ctx, ActivationBits bits, const std::function<void(std::span<const std::byte>)>& release);
+  // Repacks for the kernels of `ctx`, where they have a layout for the format; else nothing changes. `release` (may be
+  // empty) is then called with the original bytes, piece by piece, which nothing reads any more. bits: of the
+  // activations in its products.
+  void pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release);
 
   // The float32 tensor to train; undefined when the weight is held in another way.
   Tensor& tensor() { return tensor_; }

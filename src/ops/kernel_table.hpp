@@ -44,6 +44,9 @@ class PackedMatrix {
   virtual int64_t bytes() const = 0;
 };
 
+// Told of bytes that nothing reads any more.
+using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
+
 // A product of float32 matrices, row-major: c (M, N) = a · b, or that added to c. `transposed`: stored as the
 // transpose.
 struct MatmulCall {
@@ -63,8 +66,10 @@ struct MatmulCall {
 struct KernelTable {
   std::string_view isa = "reference";
 
-  // Null where this instruction set has no layout for the format and the reference must do.
-  std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits) = nullptr;
+  // Null where this instruction set has no layout for the format and the reference must do. `release`, where it is not
+  // empty, is called on this thread with each piece of the matrix's bytes once it is packed and nothing reads it again.
+  std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits,
+                                        const ReleaseBytes& release) = nullptr;
   // Products of the same x with several matrices of equal cols, all packed by this table: y[i] (n, rows of matrix i).
   // The bits of PackedMatrix::product, with one wait for the threads instead of one for each matrix. Null where pack
   // is.

@@ -90,14 +90,14 @@ Result<std::vector<ChosenAdapter>> adapters_of(const ModelHandle& model, std::sp
 
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,
                                  std::span<const ChosenAdapter> adapters) {
-  MemoryPlan plan = plan_memory(model.description, context);
+  MemoryPlan plan = plan_memory(model.description, runtime.context().kernels(), context);
   for (const ChosenAdapter& chosen : adapters) plan.adapters += 2 * chosen.adapter.bytes();
   TRY(check_memory(plan, context));
   // The disk begins to read what packing will want. Of a large model only the start: the rest follows in step.
   constexpr uint64_t kReadAhead = uint64_t{256} << 20;
-  for (const auto& file : mapped_files(model.description)) file->will_need(0, kReadAhead);
+  for (const auto& file : model.description.files.mapped) file->will_need(0, kReadAhead);
   TRY_ASSIGN(Transformer transformer, load_transformer(model.description));
-  transformer.pack(runtime.context(), mapped_files(model.description));
+  transformer.pack(runtime.context(), model.description.files.mapped);
   TRY(attach_all(runtime.context(), transformer, adapters));
   return transformer;
 }

@@ -38,7 +38,7 @@ Pass teach(const ModelDescription& description, const KernelTable& kernels, DTyp
   ThreadPool pool(2);
   Context ctx(pool, kernels);
   Transformer model = value(load_transformer(description));
-  model.pack(ctx, mapped_files(description));
+  model.pack(ctx, description.files.mapped);
   Adapter adapter = value(new_adapter(model, {.rank = 4, .alpha = 8, .seed = 3}));
   Random random(9);
   for (Adapter::Part& part : adapter.parts) {

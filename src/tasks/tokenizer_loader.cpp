@@ -72,6 +72,11 @@ Result<GgufTokenizerFields> read_gguf_tokenizer_fields(const GgufMetadata& metad
 Result<Tokenizer> load_tokenizer(const ModelFiles& files) {
   if (files.gguf) {
     const GgufMetadata& metadata = files.gguf->metadata();
+    TRY_ASSIGN(const std::string_view model, metadata.string_or("tokenizer.ggml.model", "none"));
+    if (model == "none" || model == "no_vocab") {  // llama.cpp's names for it, new and old
+      return not_found("the file holds no tokenizer", metadata.place(),
+                       "it can be exported; to write text, take a file that has one");
+    }
     TRY_ASSIGN(const GgufTokenizerFields fields, read_gguf_tokenizer_fields(metadata));
     return load_gguf_tokenizer(fields, metadata.place());
   }

@@ -21,14 +21,14 @@ namespace {
 
 constexpr std::align_val_t kAlign{Tensor::kAlignment};
 
-size_t size_class(size_t bytes) {
+}  // namespace
+
+size_t BufferPool::rounded(size_t bytes) {
   constexpr size_t kSmallest = 256;
   if (bytes <= kSmallest) return kSmallest;
   const size_t quarter = std::bit_floor(bytes - 1) / 4;
   return (bytes + quarter - 1) / quarter * quarter;
 }
-
-}  // namespace
 
 BufferPool::BufferPool() : state_(std::make_unique<State>()) {}
 
@@ -47,7 +47,7 @@ void BufferPool::release_free() {
 
 Tensor BufferPool::empty(DType dtype, Shape shape) {
   const auto bytes = static_cast<size_t>(shape.elements() * dtype_bytes(dtype));
-  const size_t size = size_class(bytes);
+  const size_t size = rounded(bytes);
   std::byte* buffer = nullptr;
   {
     const std::lock_guard lock(state_->mutex);

@@ -19,6 +19,8 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   BufferPool& operator=(const BufferPool&) = delete;
 
   Tensor empty(DType dtype, Shape shape);
+  // The size of the buffer that `bytes` get.
+  static size_t rounded(size_t bytes);
   // Bytes that tensors hold now, and the most that they and the free lists ever held together.
   uint64_t bytes_in_use() const;
   uint64_t bytes_peak() const;

@@ -25,63 +25,17 @@ import tempfile
 
 import numpy as np
 from safetensors import safe_open
+from shared.closeness import distance, one_wrong_number
+from shared.llama_outputs import by_llama
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden"
 TOLERANCE = 1e-4
 
 
-def llama_logits(model, adapter, texts):
-    """(B, T, V) of llama.cpp with float32 caches; adapter may be empty."""
-    import ctypes
-
-    import llama_cpp
-
-    quiet = llama_cpp.llama_log_callback(lambda level, text, _: None if level < 4 else sys.stderr.buffer.write(text))
-    llama_cpp.llama_log_set(quiet, ctypes.c_void_p(0))
-    loaded = llama_cpp.llama_model_load_from_file(model.encode(), llama_cpp.llama_model_default_params())
-    if not loaded:
-        raise RuntimeError("llama.cpp does not load the model")
-    lora = llama_cpp.llama_adapter_lora_init(loaded, adapter.encode()) if adapter else None
-    if adapter and not lora:
-        raise RuntimeError("llama.cpp does not load the adapter")
-    params = llama_cpp.llama_context_default_params()
-    params.n_ctx = params.n_batch = params.n_ubatch = 256
-    params.n_threads = params.n_threads_batch = 1
-    params.type_k = params.type_v = 0  # GGML_TYPE_F32
-    params.flash_attn_type = 0
-    params.swa_full = True
-    out = []
-    for text in texts:
-        context = llama_cpp.llama_init_from_model(loaded, params)
-        if lora:
-            adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(
-                ctypes.cast(lora, llama_cpp.llama_adapter_lora_p_ctypes))
-            if llama_cpp.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)):
-                raise RuntimeError("llama.cpp does not take the adapter")
-        batch = llama_cpp.llama_batch_init(len(text), 0, 1)
-        batch.n_tokens = len(text)
-        for i, token in enumerate(text):
-            batch.token[i], batch.pos[i], batch.n_seq_id[i], batch.logits[i] = token, i, 1, 1
-            batch.seq_id[i][0] = 0
-        if llama_cpp.llama_decode(context, batch):
-            raise RuntimeError("llama.cpp does not compute it")
-        width = llama_cpp.llama_vocab_n_tokens(llama_cpp.llama_model_get_vocab(loaded))
-        out.append([np.ctypeslib.as_array(llama_cpp.llama_get_logits_ith(context, i), (width,)).copy()
-                    for i in range(len(text))])
-        llama_cpp.llama_batch_free(batch)
-        llama_cpp.llama_free(context)
-    return np.array(out)
-
-
 def tensor(path, name):
     with safe_open(path, "numpy") as tensors:
         return tensors.get_tensor(name)
-
-
-def distance(got, want):
-    assert got.shape == want.shape, (got.shape, want.shape)
-    return float(np.abs(got - want).max() / np.abs(want).max())
 
 
 def transformers_model(folder):
@@ -133,14 +87,7 @@ class Case:
         return tensor(out, "logits")
 
     def llama(self, model, adapter=""):
-        """In a process of its own, which an assertion of llama.cpp may end."""
-        ids, out = self.scratch / "llama.json", self.scratch / "llama.npy"
-        ids.write_text(json.dumps(self.texts))
-        done = subprocess.run([sys.executable, __file__, "--llama", model, adapter, ids, out], capture_output=True,
-                              text=True)
-        if done.returncode:
-            raise RuntimeError(f"llama.cpp: {done.stderr.strip()[-300:]}")
-        return np.load(out)
+        return by_llama(model, self.texts, self.scratch, adapter)
 
     def peft(self):
         from peft import PeftModel, get_peft_model_state_dict
@@ -191,10 +138,6 @@ class Case:
 
 
 def main():
-    if sys.argv[1:2] == ["--llama"]:
-        model, adapter, ids, out = sys.argv[2:]
-        np.save(out, llama_logits(model, adapter, json.loads(pathlib.Path(ids).read_text())))
-        return 0
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default=ROOT / "build" / "release" / "linnet", type=pathlib.Path)
     parser.add_argument("names", nargs="*")
@@ -213,6 +156,8 @@ def main():
                 except Exception as error:  # noqa: BLE001 - whatever it is, it is a failure of this case
                     failed = True
                     print(f"FAIL adapters {adapter.name} {check}: {error}", flush=True)
+        want = tensor(adapter / "expected.safetensors", "logits")
+        failed |= one_wrong_number(f"adapters {adapter.name}", lambda got: distance(got, want) <= TOLERANCE, want, TOLERANCE)
     return failed
 
 

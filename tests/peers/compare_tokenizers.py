@@ -105,6 +105,23 @@ class Comparison:
         self.lines.append(f"  {self.name} {what}: {text!r:.200}\n    linnet {first!r:.300}\n    peer   {second!r:.300}")
 
 
+def wrong_ids_are_noticed():
+    """The deliberately wrong case: one id of many, and one answer too few. A line of the report, as the others."""
+    right = [frame_of([1, 2, 3])] * 9
+    wrong = [*right[:4], frame_of([1, 4, 3]), *right[5:]]
+
+    class Answers:
+        def __init__(self, answers):
+            self.answers = answers
+
+        def run(self, mode, flags, items):
+            return self.answers
+
+    found = [Comparison("wrong ids", Answers(answers), []).report("", [b"text"] * 9, lambda _: right, [])
+             for answers in (right, wrong, right[1:])]
+    return "PASS wrong ids are noticed" if found == [0, 1, 1] else f"FAIL wrong ids are noticed: {found}"
+
+
 def chunks(items):
     chunk, size = [], 0
     for item in items:
@@ -378,7 +395,8 @@ def main():
     if not os.path.isdir(f"{arguments.shared}/data"):
         print("SKIP tokenizers: ../shared absent")
         return 0
-    failed = False
+    print(noticed := wrong_ids_are_noticed(), flush=True)
+    failed = noticed.startswith("FAIL")
     with tempfile.TemporaryDirectory() as folder:
         SETTINGS.update(tool=arguments.tool, texts=dict(prepare_texts(arguments)))
         tasks = [task for task in every_task(arguments.shared, folder) if arguments.only in task[1]]

@@ -23,6 +23,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from sentence_transformers import SentenceTransformer  # noqa: E402
+from shared.closeness import one_wrong_number  # noqa: E402
 from transformers import AutoModel  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -67,15 +68,21 @@ def peer(folder, texts):
     return model.encode([text.replace("\n", " ") for text in texts], batch_size=1, convert_to_numpy=True)
 
 
-def compare(name, got, want):
+def agreement(got, want):
+    """(Whether all vectors agree, how nearly they do.)"""
     if got.shape != want.shape:
-        return print(f"FAIL {name}: {got.shape} instead of {want.shape}")
+        return False, f"{got.shape} instead of {want.shape}"
     lengths = np.linalg.norm(got, axis=1) * np.linalg.norm(want, axis=1)
     cosine = float(((got * want).sum(1) / lengths).min())
     scale = max(float(np.abs(want).max()), 1.0)
     most = float(np.abs(got - want).max()) / scale
-    good = cosine >= 1 - CLOSE and most <= CLOSE
-    print(f"{'PASS' if good else 'FAIL'} {name}: {len(got)} texts, lowest cosine {cosine:.9f}, largest difference {most:.1e}")
+    return (cosine >= 1 - CLOSE and most <= CLOSE,
+            f"{len(got)} texts, lowest cosine {cosine:.9f}, largest difference {most:.1e}")
+
+
+def compare(name, got, want):
+    good, words = agreement(got, want)
+    print(f"{'PASS' if good else 'FAIL'} {name}: {words}")
 
 
 def with_pooling(folder, scratch, pooling, normalise):
@@ -118,7 +125,10 @@ def main():
     arguments.add_argument("--program", default=ROOT / "build" / "release" / "linnet")
     program = arguments.parse_args().program
     folder = package_folder()
-    compare("all-MiniLM-L6-v2 on texts of our own", linnet(program, folder, OWN), peer(folder, OWN))
+    want = peer(folder, OWN)
+    compare("all-MiniLM-L6-v2 on texts of our own", linnet(program, folder, OWN), want)
+    # Vectors of length 1, so that what counts is the difference itself.
+    one_wrong_number("embed", lambda got: agreement(got, want)[0], want, CLOSE / float(np.abs(want).max()))
     if SHARED.is_dir():
         texts = shared_texts()
         want = peer(folder, texts)

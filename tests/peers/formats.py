@@ -8,6 +8,7 @@ gguf makes of the original. Prints PASS, FAIL and SKIP lines.
 
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -48,10 +49,8 @@ def run(*arguments):
     return done.stdout.strip()
 
 
-
 def check_gguf_copy(model, copy):
     """gguf-py sees the same metadata and the same bytes of each tensor."""
-    run("gguf", model, copy)
     before, after = GGUFReader(model), GGUFReader(copy)
     keys = [key for key in before.fields if not key.startswith("GGUF.")]
     assert keys == [key for key in after.fields if not key.startswith("GGUF.")], "other keys"
@@ -77,7 +76,6 @@ def check_llama_cpp(model, copy):
 
 def check_decoding(model, folder):
     """Every tensor, decoded by us, written by us in shards, read by safetensors, equals gguf's decoding bit for bit."""
-    run("safetensors", model, folder / "model.safetensors", 200_000_000)
     weight_map = json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
     shards = {name: safe_open(folder / name, "np") for name in sorted(set(weight_map.values()))}
     reader = GGUFReader(model)
@@ -86,6 +84,22 @@ def check_decoding(model, folder):
         ours = shards[weight_map[tensor.name]].get_tensor(tensor.name)
         theirs = dequantize(tensor.data, tensor.tensor_type)
         assert np.array_equal(ours.view(np.uint32), np.ascontiguousarray(theirs).view(np.uint32)), tensor.name
+
+
+def notices(check, file):
+    """A bit of the last tensor of the file that `check` reads, before what may pad it, is turned, and back."""
+    with file.open("r+b") as bytes_of_file:
+        bytes_of_file.seek(-64, os.SEEK_END)
+        last = bytes_of_file.read(1)
+        for byte, right in ((bytes([last[0] ^ 1]), False), (last, True)):
+            bytes_of_file.seek(-64, os.SEEK_END)
+            bytes_of_file.write(byte)
+            bytes_of_file.flush()
+            try:
+                check()
+                assert right, "a wrong bit is not noticed"
+            except AssertionError as error:
+                assert not right and "not noticed" not in str(error), error
 
 
 def main():
@@ -100,9 +114,15 @@ def main():
             copy = work / f"{name}.copy.gguf"
             shards = work / name
             shards.mkdir()
-            for what, check in (("gguf-py reads our GGUF", lambda: check_gguf_copy(model, copy)),
+            run("gguf", model, copy)
+            run("safetensors", model, shards / "model.safetensors", 200_000_000)
+            by_gguf, by_shards = lambda: check_gguf_copy(model, copy), lambda: check_decoding(model, shards)
+            last_shard = sorted(shards.glob("*.safetensors"))[-1]
+            for what, check in (("gguf-py reads our GGUF", by_gguf),
                                 ("llama.cpp reads our GGUF", lambda: check_llama_cpp(model, copy)),
-                                ("decoding equals gguf-py's", lambda: check_decoding(model, shards))):
+                                ("decoding equals gguf-py's", by_shards),
+                                ("one wrong bit of our GGUF is noticed", lambda: notices(by_gguf, copy)),
+                                ("one wrong bit of our safetensors is noticed", lambda: notices(by_shards, last_shard))):
                 try:
                     check()
                     print(f"PASS formats {name}: {what}", flush=True)

@@ -2,6 +2,7 @@
 """Shows that tests/hub/server.py speaks the hub's protocol: the hub's own client, huggingface_hub, is pointed at it by
 HF_ENDPOINT and fetches the same repositories. Then `linnet` resolves the cache that the client wrote, in place.
 Prints "PASS name" or "FAIL name: why" a line."""
+import contextlib
 import os
 import shutil
 import subprocess
@@ -30,14 +31,27 @@ def compare(folder, repo, wanted):
     return None
 
 
+@contextlib.contextmanager
+def changed(path):
+    """The file with one bit turned, for as long as this lasts."""
+    right = path.read_bytes()
+    path.write_bytes(bytes([right[0] ^ 1]) + right[1:])
+    try:
+        yield
+    finally:
+        path.write_bytes(right)
+
+
 def client_cases(work):
     # Imported late: the library reads HF_ENDPOINT and HF_HOME once, when it is loaded.
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
     from huggingface_hub.errors import (EntryNotFoundError, GatedRepoError, RepositoryNotFoundError,
                                         RevisionNotFoundError)
 
-    case("the client fetches a whole repository",
-         compare(snapshot_download("org/folder"), "org/folder", hub_server.REPOS["org/folder"]))
+    folder = Path(snapshot_download("org/folder"))
+    case("the client fetches a whole repository", compare(folder, "org/folder", hub_server.REPOS["org/folder"]))
+    with changed(folder / "config.json"):
+        case("one wrong byte is noticed", None if compare(folder, "org/folder", ["config.json"]) else "it is not")
     path = hf_hub_download("org/tiny", "tiny-Q4_0.gguf")
     case("the client fetches one large file through the redirect", compare(Path(path).parent, "org/tiny", ["tiny-Q4_0.gguf"]))
     case("the client pins the commit", None if Path(path).parent.name == hub_server.COMMIT else path)
@@ -75,6 +89,11 @@ def linnet_cases(work):
     for name in ("hf:org/folder", "hf:org/tiny:q4_0"):
         done = subprocess.run([linnet, "verify", name], env=environment, capture_output=True, text=True, timeout=60, check=False)
         case(f"linnet verifies {name} in the client's cache", None if done.returncode == 0 else done.stdout + done.stderr)
+    for name in ("config.json", "model.safetensors"):  # known by its git SHA-1, and by its SHA-256
+        with changed(next((work / "hf").rglob(f"models--org--folder/snapshots/*/{name}"))):
+            done = subprocess.run([linnet, "verify", "hf:org/folder"], env=environment, capture_output=True, text=True,
+                                  timeout=60, check=False)
+        case(f"linnet notices a wrong byte of {name}", None if done.returncode == 1 and name in done.stdout else done.stdout)
     stored = [p for p in (work / "data").rglob("*") if p.is_file() and ".locks" not in p.parts]
     case("linnet copies nothing out of the client's cache", None if not stored else str(stored))
 

@@ -14,6 +14,7 @@ import tempfile
 import gguf
 import llama_cpp
 import numpy as np
+from shared.closeness import verdict
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY = 256, 768, 16, 8, 2, 512
@@ -84,6 +85,15 @@ def differences(ours, theirs):
             yield f"{name} ({our_type}) has other bytes"
 
 
+def changed_byte_differs(right):
+    """The deliberately wrong case."""
+    name = "blk.0.ffn_down.weight"
+    kind, data = right[name]
+    middle = len(data) // 2
+    changed = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1:]
+    return not list(differences(right, right)) and len(list(differences(right | {name: (kind, changed)}, right))) == 1
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default=f"{ROOT}/build/release/linnet")
@@ -103,6 +113,8 @@ def main():
                 name = f"quantize {mix}{', the embedding is the head' if tied else ''}"
                 print(f"FAIL {name}: {'; '.join(wrong[:4])} ({len(wrong)} in all)" if wrong else f"PASS {name}",
                       flush=True)
+            failed |= verdict(f"quantize, {'tied' if tied else 'untied'}: one wrong byte is noticed",
+                              None if changed_byte_differs(tensors(theirs)) else "it is not")
     return 1 if failed else 0
 
 

@@ -23,6 +23,7 @@ import llama_cpp
 import numpy as np
 import torch
 from safetensors import safe_open
+from shared.closeness import verdict
 from transformers import AutoModelForCausalLM
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -105,25 +106,35 @@ def paired(ours, theirs):
     return float(differences.mean()), float(differences[draws].mean(-1).std())
 
 
+def no_worse(ours, theirs):
+    yield "agreement", ours.agreement >= theirs.agreement
+    yield "divergence", ours.divergence <= theirs.divergence
+
+
 def compare(name, path, program, scratch):
     llama = llama_cpp.Llama(str(path), logits_all=True, n_ctx=2 * TOKENS, n_batch=TOKENS, verbose=False,
                             n_threads=len(os.sched_getaffinity(0)))
     exact = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name, dtype=torch.float32,
                                                  attn_implementation="eager").eval()
     texts = texts_of(llama)
-    ours, theirs = Score(), Score()
+    ours, theirs, misplaced = Score(), Score(), Score()
     for first in range(0, len(texts), CHUNK):
         chunk = texts[first:first + CHUNK]
         for text, logits in zip(chunk, linnet_logits(program, path, chunk, scratch)):
             wanted = exact_logits(exact, text)
             ours.add(wanted, logits)
+            misplaced.add(wanted, np.roll(logits, 1, axis=0) if not misplaced.same else logits)
             theirs.add(wanted, llama_logits(llama, text))
     print(f"{name}\n  linnet:    {ours}\n  llama.cpp: {theirs}")
     agreement, divergence = paired(ours.same, theirs.same), paired(ours.divergences, theirs.divergences)
     print(f"  linnet less llama.cpp: top-1 agreement {agreement[0]:+.4f} ± {agreement[1]:.4f}, "
           f"mean KL {divergence[0]:+.2e} ± {divergence[1]:.1e}")
-    for what, good in [("agreement", ours.agreement >= theirs.agreement), ("divergence", ours.divergence <= theirs.divergence)]:
-        print(f"PASS {name} {what}" if good else f"FAIL {name} {what}: llama.cpp is closer to the float32 model", flush=True)
+    for what, good in no_worse(ours, theirs):
+        verdict(f"{name} {what}", None if good else "llama.cpp is closer to the float32 model")
+    # The deliberately wrong case: of one text of the twenty, each position has the logits of the one before.
+    accepted = [what for what, good in no_worse(misplaced, theirs) if good]
+    verdict(f"{name}: one text's logits at the wrong positions are noticed",
+            f"not by {', '.join(accepted)}" if accepted else None)
 
 
 def main():

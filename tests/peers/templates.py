@@ -29,10 +29,14 @@ def linnet(jobs):
     return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
-def compare(name, jobs):
+def asked(jobs):
+    return linnet([{"source": source, "variables": variables} for source, variables in jobs])
+
+
+def differences_of(jobs, answers):
     """jobs: [(source, variables)]. What fails in Python must fail here."""
     differences = []
-    for (source, variables), got in zip(jobs, linnet([{"source": s, "variables": v} for s, v in jobs])):
+    for (source, variables), got in zip(jobs, answers, strict=True):
         want, kind, _ = golden.render(source, variables)
         if kind == "NameError":  # jinja2 writes a folded infinity into the Python that it makes, where "inf" is a name
             continue
@@ -43,8 +47,22 @@ def compare(name, jobs):
         if got.get("text") != want and "does not fit 64 bits" not in got.get("error", "") and (
                 "not supported" not in got.get("error", "")):
             differences.append(f"{source[-200:]!r}: want {want!r} got {got}")
+    return differences
+
+
+def compare(name, jobs):
+    differences = differences_of(jobs, asked(jobs))
     print(f"PASS {name} ({len(jobs)} renders)" if not differences else
           f"FAIL {name}: {len(differences)} of {len(jobs)} differ, first {differences[0][:600]}")
+
+
+def wrong_answers_are_noticed():
+    """The deliberately wrong case: a letter too many, an answer where Python has an error, an error where it has none."""
+    jobs = [("{{ 1 + 1 }}", {}), ("{{ 1 + none }}", {}), ("{{ 'a' * 3 }}", {})]
+    right = asked(jobs)
+    wrong = [{"text": right[0].get("text", "") + "x"}, {"text": "1"}, {"error": "no"}]
+    found = (len(differences_of(jobs, right)), len(differences_of(jobs, wrong)))
+    print("PASS wrong renders are noticed" if found == (0, 3) else f"FAIL wrong renders are noticed: {found}")
 
 
 def variables_of(request):
@@ -114,6 +132,7 @@ def main():
     if not os.path.exists(TOOL):
         print("FAIL chat templates: linnet_template_tool is not built")
         return
+    wrong_answers_are_noticed()
     for name, source in model_templates():
         conversations(f"chat template of {name}", source)
     shared = os.environ.get("LINNET_SHARED", os.path.join(ROOT, "..", "shared"))

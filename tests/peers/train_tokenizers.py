@@ -68,7 +68,11 @@ def model_of(path):
 
 
 def same_bpe(files, size, folder):
-    ours, theirs = model_of(linnet(files, "bpe", size, folder)), json.loads(peer_bpe(read(files), size).to_str())["model"]
+    theirs = json.loads(peer_bpe(read(files), size).to_str())["model"]
+    return bpe_difference(model_of(linnet(files, "bpe", size, folder)), theirs)
+
+
+def bpe_difference(ours, theirs):
     if ours["vocab"] != theirs["vocab"]:
         return "other vocabulary"
     first = next((i for i, (a, b) in enumerate(zip(ours["merges"], theirs["merges"])) if a != b), None)
@@ -77,7 +81,10 @@ def same_bpe(files, size, folder):
 
 def same_unigram(files, size, folder):
     ours = dict(model_of(linnet(files, "unigram", size, folder, "--unknown", "token"))["vocab"][1:])
-    theirs = dict(json.loads(peer_unigram(read(files), size).to_str())["model"]["vocab"][2:])
+    return unigram_difference(ours, dict(json.loads(peer_unigram(read(files), size).to_str())["model"]["vocab"][2:]))
+
+
+def unigram_difference(ours, theirs):
     if ours.keys() != theirs.keys():
         return f"{len(ours.keys() ^ theirs.keys())} pieces differ"
     # The peer gives characters without a score of their own the lowest ones, in an order that changes.
@@ -119,8 +126,20 @@ def report(name, difference):
     return bool(difference)
 
 
+def wrong_tokenizers():
+    """The deliberately wrong cases: two merges in the other order, and one score that is off."""
+    merges = [["a", "b"], ["ab", "c"], ["c", "d"]]
+    right, wrong = ({"vocab": {"a": 0}, "merges": order} for order in (merges, [merges[0], merges[2], merges[1]]))
+    yield "merges in another order are noticed", bpe_difference(right, right), bpe_difference(wrong, right)
+    scores = {"a": -9.0, "ab": -3.0, "abc": -2.0}
+    yield ("one wrong score is noticed", unigram_difference(scores, scores),
+           unigram_difference(scores | {"ab": -3.0001}, scores))
+
+
 def compare(shared):
     failed = False
+    for name, none, some in wrong_tokenizers():
+        failed |= report(name, none or (None if some else "it is not"))
     rng = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
         for name, files in corpora(shared).items():
