@@ -26,9 +26,9 @@ Result<std::string> render_file(const std::string& path, const Json& variables) 
 
 // The file's keys are all that the template sees; bos_token and its kin are the tokenizer's where the file has none.
 Result<std::string> render_model(const std::string& name, Json variables) {
-  TRY_ASSIGN(const ModelHandle model, find_model(name));
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
-  TRY_ASSIGN(const ChatTemplate chat, load_chat_template(model, tokenizer));
+  TRY_ASSIGN(const FoundFiles found, find_files(name));
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(found.files));
+  TRY_ASSIGN(const ChatTemplate chat, load_chat_template(found.files, found.name(), tokenizer));
   ChatRequest request;
   const auto take = [&](const char* key, Json& into) {
     if (const auto it = variables.find(key); it != variables.end()) {

@@ -5,8 +5,17 @@
 namespace linnet {
 
 Result<ModelDescription> describe_model(const std::filesystem::path& path) {
+  TRY_ASSIGN(ModelFiles files, open_model_files(path));
+  return describe_model(std::move(files));
+}
+
+Result<ModelDescription> describe_model(ModelFiles files) {
+  if (!files.has_weights()) {
+    return invalid("there are no weights here, at most a tokenizer", files.path.string(),
+                   "linnet tokens and linnet show take a tokenizer alone; for all else, name the whole model");
+  }
   ModelDescription model;
-  TRY_ASSIGN(model.files, open_model_files(path));
+  model.files = std::move(files);
   std::string place;
   if (model.files.kind == ModelFiles::Kind::kGguf) {
     TRY_ASSIGN(GgufConfig gguf, config_from_gguf(*model.files.gguf));

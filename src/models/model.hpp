@@ -18,8 +18,9 @@ struct ModelDescription {
   TransformerConfig transformer;
 };
 
-// Opens `path` and reads the config; no weight is touched.
+// Opens `path` and reads the config; no weight is touched. Error: there are none.
 Result<ModelDescription> describe_model(const std::filesystem::path& path);
+Result<ModelDescription> describe_model(ModelFiles files);
 
 // The weights of a described model, unpacked.
 Result<Transformer> load_transformer(const ModelDescription& description);

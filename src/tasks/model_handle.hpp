@@ -31,13 +31,26 @@ struct ModelHandle {
 // What it is called: by the person, and by its file. For doubts about an adapter's base.
 std::vector<std::string> names_of(const ModelHandle& model);
 
-// Finds and describes `name`, a run or a model; nothing large is read. Errors: not found, with the command that pulls
-// it.
+// What `name` means on disk, opened, its config not read: a run, a model (of an architecture that is not known, too),
+// or a tokenizer alone.
+struct FoundFiles {
+  StoredModel stored;
+  ModelFiles files;
+  std::vector<std::string> adapters = {};  // as in ModelHandle
+
+  const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
+};
+// Errors: not found, with the command that pulls it.
+Result<FoundFiles> find_files(std::string_view name);
+
+// Describes what was found; nothing large is read. Errors: it has no weights.
+Result<ModelHandle> describe_found(FoundFiles found);
 Result<ModelHandle> find_model(std::string_view name);
 
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
 // a guessed template would answer badly without anyone knowing why.
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);
+Result<ChatTemplate> load_chat_template(const ModelFiles& files, const std::string& name, const Tokenizer& tokenizer);
 
 // Tokens after which a reply ends: generation_config's, the tokenizer's.
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);
