@@ -20,16 +20,16 @@ bool valid_id(const TokenizerParts& parts, int64_t id) {
 // One encode call.
 class Encoding {
  public:
-  Encoding(const TokenizerParts& parts, bool parse_special, std::vector<int32_t>& out)
-      : parts_(parts), parse_special_(parse_special), out_(out) {}
+  Encoding(const TokenizerParts& parts, std::string_view text, bool parse_special, std::vector<int32_t>& out)
+      : parts_(parts), text_(text), parse_special_(parse_special), out_(out), growth_(text.size()) {}
 
-  Status text(std::string_view text) {
-    if (parts_.added.empty()) return text.empty() ? ok_status() : fragment(text, true);
-    for (const AddedTokenMatcher::Piece& piece : parts_.added.split(text, parse_special_)) {
+  Status run() {
+    if (parts_.added.empty()) return text_.empty() ? ok_status() : fragment(text_, true);
+    for (const AddedTokenMatcher::Piece& piece : parts_.added.split(text_, parse_special_)) {
       if (piece.id != kNoToken) {
         out_.push_back(piece.id);
       } else {
-        TRY(fragment(text.substr(piece.span.begin, piece.span.end - piece.span.begin), piece.span.begin == 0));
+        TRY(fragment(text_.substr(piece.span.begin, piece.span.end - piece.span.begin), piece.span.begin == 0));
       }
     }
     return ok_status();
@@ -39,10 +39,7 @@ class Encoding {
   Status fragment(std::string_view text, bool starts_input) {
     if (parts_.normalizers.empty()) return normalized(text, starts_input);
     std::string changed(text);
-    for (const auto& normalizer : parts_.normalizers) {
-      starts_input = starts_input && !normalizer->drops_start(changed);
-      TRY(normalizer->apply(changed));
-    }
+    TRY(apply_normalizers(parts_.normalizers, changed, starts_input, growth_));
     return normalized(changed, starts_input);
   }
 
@@ -65,13 +62,15 @@ class Encoding {
     pre.text = text;
     pre.words.push_back({0, text.size()});
     pre.starts_input = starts_input;
-    for (const auto& stage : parts_.pre_tokenizers) TRY(stage->apply(pre));
+    for (const auto& stage : parts_.pre_tokenizers) TRY(stage->apply(pre, growth_));
     return parts_.model->encode(pre.text, pre.words, scratch_, out_);
   }
 
   const TokenizerParts& parts_;
+  std::string_view text_;
   bool parse_special_;
   std::vector<int32_t>& out_;
+  TextGrowth growth_;
   EncodeScratch scratch_;
 };
 
@@ -95,7 +94,7 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const Enco
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   if (options.add_special) ids = parts_->prefix;
-  TRY(Encoding(*parts_, options.parse_special, ids).text(text));
+  TRY(Encoding(*parts_, text, options.parse_special, ids).run());
   if (options.add_special) ids.insert(ids.end(), parts_->suffix.begin(), parts_->suffix.end());
   return ids;
 }

@@ -299,13 +299,18 @@ class Loader {
   Status build_added_matchers() {
     std::vector<AddedToken> raw;
     std::vector<AddedToken> normalized;
+    size_t bytes = 0;
+    for (const AddedToken& token : added_) bytes += token.content.size();
+    TextGrowth growth(bytes);
     for (AddedToken& token : added_) {
       if (!token.normalized) {
         raw.push_back(std::move(token));
         continue;
       }
       const std::string as_written = token.content;
-      for (const auto& normalizer : parts_->normalizers) TRY(normalizer->apply(token.content));
+      bool starts_input = true;
+      Status done = apply_normalizers(parts_->normalizers, token.content, starts_input, growth);
+      if (!done.ok()) return std::move(done).error().at(fmt::format("{}: added token {:?}", place_, as_written));
       if (token.content != as_written) parts_->decoded_as[token.id] = token.content;
       normalized.push_back(std::move(token));
     }
