@@ -34,6 +34,7 @@ class Encoding {
     }
     return ok_status();
   }
+  const std::string& dropped() const { return scratch_.dropped; }
 
  private:
   Status fragment(std::string_view text, bool starts_input) {
@@ -76,6 +77,18 @@ class Encoding {
 
 }  // namespace
 
+std::string EncodeLoss::to_string() const {
+  std::string spelled;
+  if (is_valid_utf8(bytes) && static_cast<uint8_t>(bytes[0]) >= 0x20 && bytes != "\x7F") {
+    spelled = fmt::format("\"{}\"", bytes);
+  } else {
+    for (const char byte : bytes)
+      spelled += fmt::format("{}0x{:02X}", spelled.empty() ? "" : " ", static_cast<uint8_t>(byte));
+  }
+  if (kind == Kind::kNotUtf8) return fmt::format("the text is not UTF-8: U+FFFD stands for {} and the like", spelled);
+  return fmt::format("the tokenizer has no token for {}, not even an unknown one: it is left out", spelled);
+}
+
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
@@ -87,14 +100,20 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const Enco
                    {}, "encode it in parts");
   }
   std::string repaired;
-  if (!parts_->keeps_bytes && !is_valid_utf8(text)) {
-    repaired = replace_invalid_utf8(text);
-    text = repaired;
+  const bool may_lose = parts_->invalid_utf8 != InvalidUtf8::kKept || !parts_->held_bytes.all();
+  if (may_lose && !is_valid_utf8(text)) {
+    EncodeLoss loss{EncodeLoss::Kind::kNotUtf8, {}};
+    const auto& kept = parts_->invalid_utf8 == InvalidUtf8::kKept ? parts_->held_bytes : std::bitset<256>();
+    repaired = replace_invalid_utf8(text, kept, &loss.bytes);
+    if (!loss.bytes.empty()) report_loss(loss);
+    if (parts_->invalid_utf8 != InvalidUtf8::kNormalized) text = repaired;
   }
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   if (options.add_special) ids = parts_->prefix;
-  TRY(Encoding(*parts_, text, options.parse_special, ids).run());
+  Encoding encoding(*parts_, text, options.parse_special, ids);
+  TRY(encoding.run());
+  if (!encoding.dropped().empty()) report_loss({EncodeLoss::Kind::kNoToken, encoding.dropped()});
   if (options.add_special) ids.insert(ids.end(), parts_->suffix.begin(), parts_->suffix.end());
   return ids;
 }
