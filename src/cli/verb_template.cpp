@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -15,6 +16,7 @@ namespace {
 struct Flags {
   std::string model;
   std::string vars;
+  bool json = false;
 };
 
 Result<std::string> render_file(const std::string& path, const Json& variables) {
@@ -54,7 +56,7 @@ Status run(const Flags& flags) {
   const bool is_file = flags.model.ends_with(".jinja") || flags.model.ends_with(".j2");
   TRY_ASSIGN(const std::string text,
              is_file ? render_file(flags.model, variables) : render_model(flags.model, variables));
-  return print(text);
+  return flags.json ? print_json({{"text", text}}) : print(text);
 }
 
 }  // namespace
@@ -66,6 +68,7 @@ Job declare_template(Arguments& args) {
            "a JSON file whose keys are the template's variables: messages, tools, add_generation_prompt, ...; - "
            "for standard input")
       .required();
+  args.flag("--json", flags->json, "{\"text\": the prompt}");
   return [flags] { return run(*flags); };
 }
 

@@ -75,6 +75,7 @@ Status print_lines(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) 
 }
 
 Status run(const Flags& flags) {
+  if (!flags.text.empty() && !flags.file.empty()) return usage_error("give a text or --file, not both");
   TRY_ASSIGN(const FoundFiles found, find_files(flags.model));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(found.files));
   TRY_ASSIGN(const std::string text, read_text(flags));

@@ -1,5 +1,7 @@
 #include "models/model.hpp"
 
+#include <set>
+
 #include "models/gguf_config.hpp"
 
 namespace linnet {
@@ -37,6 +39,17 @@ Result<ModelDescription> describe_model(ModelFiles files) {
   TRY_ASSIGN(model.transformer, model.family->read_config(object));
   if (model.files.kind == ModelFiles::Kind::kGguf) TRY(read_rope_tensors(*model.files.tensors, model.transformer));
   return model;
+}
+
+std::vector<std::filesystem::path> source_files(const ModelDescription& model) {
+  const ModelFiles& files = model.files;
+  std::set<std::filesystem::path> paths;
+  for (const StoredTensor& tensor : files.tensors->all()) paths.insert(tensor.file);
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json",
+                           "tokenizer.model", "chat_template.jinja", "model.safetensors.index.json"}) {
+    if (auto path = files.file(name)) paths.insert(*std::move(path));
+  }
+  return {paths.begin(), paths.end()};
 }
 
 Result<Transformer> load_transformer(const ModelDescription& model) {

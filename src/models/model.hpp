@@ -22,6 +22,9 @@ struct ModelDescription {
 Result<ModelDescription> describe_model(const std::filesystem::path& path);
 Result<ModelDescription> describe_model(ModelFiles files);
 
+// The files that it lies in: weights, config, tokenizer. Whoever writes a file writes none of these.
+std::vector<std::filesystem::path> source_files(const ModelDescription& description);
+
 // The weights of a described model, unpacked.
 Result<Transformer> load_transformer(const ModelDescription& description);
 
