@@ -33,6 +33,16 @@ Status check_new_folder(const std::filesystem::path& path) {
   return Error{ErrorCode::kConflict, "is not empty", path.string(), "name a new folder: nothing is written over"};
 }
 
+Status check_not_a_source(const fs::path& path, std::span<const fs::path> sources) {
+  for (const fs::path& source : sources) {
+    std::error_code code;
+    if (!fs::equivalent(path, source, code) || code) continue;
+    return Error{ErrorCode::kConflict, "is a file that is read here, and would be written over", path.string(),
+                 path == source ? "name another file" : "name another file: this one is " + source.string()};
+  }
+  return ok_status();
+}
+
 Result<std::string> read_file(const fs::path& path, uint64_t limit) {
   const FileDescriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {

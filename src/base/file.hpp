@@ -35,6 +35,10 @@ inline constexpr uint64_t kMaxTextFile = 256ull << 20;
 // Nothing stands at `path`, or an empty folder. Error kConflict: nothing is written over.
 Status check_new_folder(const std::filesystem::path& path);
 
+// Error kConflict: `path` is one of `sources`, under its own name, by a symbolic link or by a hard one. For what is
+// read while `path` is written.
+Status check_not_a_source(const std::filesystem::path& path, std::span<const std::filesystem::path> sources);
+
 // All bytes of `path`. Errors: not found, unreadable, larger than `limit` (named with both sizes).
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit = kMaxTextFile);
 

@@ -72,6 +72,23 @@ TEST_F(FileTest, RefusesWhatIsTooLargeMissingOrAFolder) {
   EXPECT_FALSE(MappedFile::open(folder_).ok());
 }
 
+TEST_F(FileTest, ASourceIsKnownByAnyName) {
+  namespace fs = std::filesystem;
+  const fs::path source = folder_ / "a";
+  ASSERT_TRUE(write_file(source, "model").ok());
+  ASSERT_TRUE(write_file(folder_ / "other", "model").ok());
+  fs::create_symlink(source, folder_ / "link");
+  fs::create_hard_link(source, folder_ / "hard");
+  const std::vector<fs::path> sources{folder_ / "gone", source};
+  for (const fs::path& name : {source, folder_ / "link", folder_ / "hard", folder_ / "." / "a"}) {
+    const Status status = check_not_a_source(name, sources);
+    ASSERT_FALSE(status.ok()) << name;
+    EXPECT_EQ(status.error().code, ErrorCode::kConflict);
+  }
+  for (const char* name : {"other", "new", "gone"})
+    EXPECT_TRUE(check_not_a_source(folder_ / name, sources).ok()) << name;
+}
+
 TEST_F(FileTest, MapsAndSurvivesDroppedPages) {
   ASSERT_TRUE(write_file(folder_ / "a", std::string(20000, 'x')).ok());
   ASSERT_TRUE(write_file(folder_ / "empty", "").ok());

@@ -19,9 +19,11 @@ struct Flags {
   std::string file;
   int threads = 0;
   bool truncate = false;
+  bool json = false;  // there is no other form
 };
 
 Result<std::vector<std::string>> read_texts(const Flags& flags) {
+  if (!flags.texts.empty() && !flags.file.empty()) return usage_error("give texts or --file, not both");
   if (!flags.texts.empty()) return flags.texts;
   if (flags.file.empty() && stdin_is_terminal())
     return usage_error("there is no text", "give some, or --file FILE with one a line");
@@ -63,6 +65,7 @@ Job declare_embed(Arguments& args) {
   args.add("TEXT", flags->texts, "texts; without them, one a line from --file or standard input");
   args.add("--file", flags->file, "texts, one a line; - for standard input");
   args.add("--threads", flags->threads, "threads to compute with; 0: all cores").in_range(0, 1024);
+  args.flag("--json", flags->json, "as without it: {\"text\", \"embedding\"} a line");
   args.flag("--truncate", flags->truncate, "ignore what a text has beyond the model's length");
   return [flags] { return run(*flags); };
 }

@@ -1,10 +1,12 @@
 // linnet export: a model, or an adapter, as GGUF or in Hugging Face's form.
 #include <algorithm>
+#include <array>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
 
 #include "base/cancel.hpp"
+#include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/progress.hpp"
@@ -145,6 +147,11 @@ Status run(const Flags& flags) {
         "what it learned is an adapter of its encoder in PEFT's form: " + (model.faq / kFaqEncoderFolder).string());
   }
   TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
+  TRY(check_not_a_source(flags.out, source_files(model.description)));
+  for (const ChosenAdapter& chosen : adapters) {
+    const std::filesystem::path place = chosen.adapter.place;
+    TRY(check_not_a_source(flags.out, std::array{place, place / "adapter_model.safetensors"}));
+  }
   if (flags.merge || adapters.empty()) return export_model(flags, model, adapters);
   return export_adapter(flags, model, std::move(adapters[0]));
 }

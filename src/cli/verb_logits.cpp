@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/cancel.hpp"
+#include "base/file.hpp"
 #include "base/json.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -20,6 +21,7 @@ struct Flags {
   std::string out;
   bool hidden = false;
   int64_t greedy = 0;
+  bool json = false;
 };
 
 Result<Ids> read_ids(const std::string& path) {
@@ -74,10 +76,21 @@ Tensor integers(const Ids& rows) {
   return out;
 }
 
+Json list_tensors(const std::vector<TensorToWrite>& tensors) {
+  Json list = Json::object();
+  for (const TensorToWrite& tensor : tensors) {
+    const auto dims = tensor.shape.dims();
+    list[tensor.name] = {{"dtype", std::string(dtype_name(tensor.type.plain()))},
+                         {"shape", std::vector<int64_t>(dims.begin(), dims.end())}};
+  }
+  return list;
+}
+
 Status run(const Flags& flags) {
   TRY_ASSIGN(const Ids ids, read_ids(flags.ids));
   interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model.model));
+  TRY(check_not_a_source(flags.out, source_files(model.description)));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.model.threads));
   const auto length = static_cast<int64_t>(ids[0].size());
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.model.adapters));
@@ -115,7 +128,9 @@ Status run(const Flags& flags) {
     }
     tensors.push_back(TensorToWrite::of("greedy", integers(continued)));
   }
-  return write_safetensors(flags.out, std::move(tensors));
+  const Json written = list_tensors(tensors);
+  TRY(write_safetensors(flags.out, std::move(tensors)));
+  return flags.json ? print_json({{"out", flags.out}, {"tensors", written}}) : ok_status();
 }
 
 }  // namespace
@@ -127,6 +142,7 @@ Job declare_logits(Arguments& args) {
   args.add("--out", flags->out, "the safetensors file to write: input_ids, logits (B, T, V)").required();
   args.flag("--hidden", flags->hidden, "also hidden.K (B, T, C), the residual stream entering layer K");
   args.add("--greedy", flags->greedy, "also greedy: the ids and N more, each the likeliest").non_negative();
+  args.flag("--json", flags->json, "what was written, as JSON: {\"out\", \"tensors\": {name: {\"dtype\", \"shape\"}}}");
   return [flags] { return run(*flags); };
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/cancel.hpp"
+#include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
 #include "base/progress.hpp"
@@ -105,6 +106,7 @@ Status run(const Flags& flags) {
     return usage_error("--out must be a file that ends in .gguf, got " + flags.out);
   }
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  TRY(check_not_a_source(flags.out, source_files(model.description)));
   std::optional<Transformer> weights;
   std::optional<Tokenizer> tokenizer;
   if (!model.description.files.gguf) {

@@ -1,8 +1,10 @@
 // linnet show: what a model is, and what it needs.
 #include <algorithm>
+#include <array>
 #include <fmt/core.h>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
@@ -13,6 +15,7 @@
 #include "hub/catalog.hpp"
 #include "hub/digest.hpp"
 #include "kernels/registry.hpp"
+#include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
 
@@ -74,15 +77,23 @@ Classes classify(const ModelHandle& model) {
   return classes;
 }
 
-// The SHA-256 of each file of weights: as it was published, and computed where nothing was.
-Result<Json> hashes_of(const ModelHandle& model) {
+// The files that hold the weights, or, without weights, the tokenizer.
+std::set<std::filesystem::path> hashed_files(const ModelFiles& files) {
+  std::set<std::filesystem::path> paths;
+  for (const StoredTensor& tensor : files.tensors->all()) paths.insert(tensor.file);
+  if (!paths.empty()) return paths;
+  if (files.gguf) return {files.path};
+  if (files.tokenizer_json) return {*files.tokenizer_json};
+  return files.tokenizer_model ? std::set{*files.tokenizer_model} : paths;
+}
+
+// The SHA-256 of each file: as it was published, and computed where nothing was.
+Result<Json> hashes_of(const StoredModel& stored, const ModelFiles& files) {
   auto printer = ProgressPrinter::for_stderr();
   Json hashes = Json::object();
-  for (const StoredTensor& tensor : model.description.files.tensors->all()) {
-    const std::filesystem::path path = tensor.file;
+  for (const std::filesystem::path& path : hashed_files(files)) {
     const std::string name = path.filename().string();
-    if (hashes.contains(name)) continue;
-    const auto& published = model.stored.manifest.files;
+    const auto& published = stored.manifest.files;
     const auto known = std::find_if(published.begin(), published.end(), [&](const ModelFile& file) {
       return std::filesystem::path(file.name).filename() == name && is_sha256(file.sha256);
     });
@@ -101,13 +112,17 @@ Result<Json> hashes_of(const ModelHandle& model) {
 }
 
 // What the files say, else what is known of a model with a short name.
-std::string license_of(const ModelHandle& model) {
-  if (!model.stored.manifest.license.empty()) return model.stored.manifest.license;
-  if (const auto& gguf = model.description.files.gguf; gguf && gguf->metadata().has("general.license")) {
+std::string license_of(const StoredModel& stored, const ModelFiles& files) {
+  if (!stored.manifest.license.empty()) return stored.manifest.license;
+  if (const auto& gguf = files.gguf; gguf && gguf->metadata().has("general.license")) {
     if (const auto license = gguf->metadata().string("general.license"); license.ok()) return std::string(*license);
   }
-  const CatalogEntry* entry = find_in_catalog(model.stored.short_name);
+  const CatalogEntry* entry = find_in_catalog(stored.short_name);
   return entry ? entry->license : "";
+}
+
+bool has_chat_template(const ModelFiles& files) {
+  return files.chat_template.has_value() || !files.named_chat_templates.empty();
 }
 
 Result<Json> describe(const ModelHandle& model) {
@@ -135,7 +150,7 @@ Result<Json> describe(const ModelHandle& model) {
                       {"program", plan.program}});
     if (at == c.max_positions) break;
   }
-  TRY_ASSIGN(const Json hashes, hashes_of(model));
+  TRY_ASSIGN(const Json hashes, hashes_of(model.stored, files));
   return Json{{"name", model.name()},
               {"source", model.stored.name},
               {"path", model.stored.path.string()},
@@ -150,9 +165,9 @@ Result<Json> describe(const ModelHandle& model) {
               {"vocabulary", c.vocab_size},
               {"context", c.max_positions},
               {"quantisation", std::move(classes)},
-              {"chat_template", files.chat_template.has_value() || !files.named_chat_templates.empty()},
+              {"chat_template", has_chat_template(files)},
               {"generates", c.has_head},
-              {"license", license_of(model)},
+              {"license", license_of(model.stored, files)},
               {"sha256", hashes.size() == 1 ? *hashes.begin() : Json()},
               {"files", hashes},
               {"weights_bytes", files.tensors->total_bytes()},
@@ -207,6 +222,62 @@ std::string for_people(const Json& d) {
   return out;
 }
 
+// What can be said of a tokenizer alone.
+Result<Json> describe_tokenizer(const FoundFiles& found) {
+  const ModelFiles& files = found.files;
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(files));
+  const SpecialIds& ids = tokenizer.special();
+  Json special = Json::object();
+  const std::array<std::pair<const char*, int32_t>, 8> named{{{"bos", ids.bos},
+                                                              {"eos", ids.eos},
+                                                              {"eot", ids.eot},
+                                                              {"unk", ids.unk},
+                                                              {"pad", ids.pad},
+                                                              {"sep", ids.sep},
+                                                              {"cls", ids.cls},
+                                                              {"mask", ids.mask}}};
+  for (const auto& [name, id] : named) {
+    if (id != kNoToken) special[name] = {{"id", id}, {"piece", std::string(tokenizer.piece(id))}};
+  }
+  std::string architecture;
+  if (files.gguf && files.gguf->metadata().has("general.architecture")) {
+    TRY_ASSIGN(architecture, files.gguf->metadata().string("general.architecture"));
+  }
+  TRY_ASSIGN(const Json hashes, hashes_of(found.stored, files));
+  return Json{{"name", found.name()},
+              {"source", found.stored.name},
+              {"path", found.stored.path.string()},
+              {"architecture", architecture},
+              {"parameters", 0},
+              {"tokenizer", tokenizer.algorithm()},
+              {"vocabulary", tokenizer.vocab_size()},
+              {"special", std::move(special)},
+              {"chat_template", has_chat_template(files)},
+              {"generates", false},
+              {"license", license_of(found.stored, files)},
+              {"sha256", hashes.size() == 1 ? *hashes.begin() : Json()},
+              {"files", hashes},
+              {"weights_bytes", 0}};
+}
+
+std::string tokenizer_for_people(const Json& d) {
+  std::string out;
+  const auto line = [&](const char* key, const std::string& value) { out += fmt::format("{:<15} {}\n", key, value); };
+  const auto text = [&](const char* key) { return d[key].get<std::string>(); };
+  line("tokenizer", text("tokenizer"));
+  line("path", text("path"));
+  if (!text("architecture").empty()) line("made for", text("architecture"));
+  line("vocabulary", fmt::format("{} tokens", d["vocabulary"].get<int64_t>()));
+  for (const auto& [name, token] : d["special"].items()) {
+    line(name.c_str(), fmt::format("{} ({})", token["piece"].get<std::string>(), token["id"].get<int64_t>()));
+  }
+  line("chat template", d["chat_template"].get<bool>() ? "yes" : "none");
+  line("licence", text("license").empty() ? "not known" : text("license"));
+  line("sha256", text("sha256"));
+  line("weights", "none: linnet tokens can use this, nothing can be generated with it");
+  return out;
+}
+
 }  // namespace
 
 Job declare_show(Arguments& args) {
@@ -215,11 +286,16 @@ Job declare_show(Arguments& args) {
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  args.add("MODEL", flags->model, "a name (linnet list), a path or a source").required();
+  args.add("MODEL", flags->model, "a name (linnet list), a path or a source; a tokenizer alone, too").required();
   args.flag("--json", flags->json, "the same for machines");
   return [flags]() -> Status {
-    TRY_ASSIGN(const ModelHandle model, find_model(flags->model));
+    TRY_ASSIGN(FoundFiles found, find_files(flags->model));
     interrupt_token();
+    if (!found.files.has_weights()) {
+      TRY_ASSIGN(const Json description, describe_tokenizer(found));
+      return flags->json ? print_json(description) : print(tokenizer_for_people(description));
+    }
+    TRY_ASSIGN(const ModelHandle model, describe_found(std::move(found)));
     TRY_ASSIGN(const Json description, describe(model));
     return flags->json ? print_json(description) : print(for_people(description));
   };

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "base/file.hpp"
+#include "base/json.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -15,6 +16,7 @@ namespace {
 struct Flags {
   std::string model;
   std::string vars;
+  bool json = false;
 };
 
 Result<std::string> render_file(const std::string& path, const Json& variables) {
@@ -26,9 +28,9 @@ Result<std::string> render_file(const std::string& path, const Json& variables) 
 
 // The file's keys are all that the template sees; bos_token and its kin are the tokenizer's where the file has none.
 Result<std::string> render_model(const std::string& name, Json variables) {
-  TRY_ASSIGN(const ModelHandle model, find_model(name));
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
-  TRY_ASSIGN(const ChatTemplate chat, load_chat_template(model, tokenizer));
+  TRY_ASSIGN(const FoundFiles found, find_files(name));
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(found.files));
+  TRY_ASSIGN(const ChatTemplate chat, load_chat_template(found.files, found.name(), tokenizer));
   ChatRequest request;
   const auto take = [&](const char* key, Json& into) {
     if (const auto it = variables.find(key); it != variables.end()) {
@@ -54,7 +56,7 @@ Status run(const Flags& flags) {
   const bool is_file = flags.model.ends_with(".jinja") || flags.model.ends_with(".j2");
   TRY_ASSIGN(const std::string text,
              is_file ? render_file(flags.model, variables) : render_model(flags.model, variables));
-  return print(text);
+  return flags.json ? print_json({{"text", text}}) : print(text);
 }
 
 }  // namespace
@@ -66,6 +68,7 @@ Job declare_template(Arguments& args) {
            "a JSON file whose keys are the template's variables: messages, tools, add_generation_prompt, ...; - "
            "for standard input")
       .required();
+  args.flag("--json", flags->json, "{\"text\": the prompt}");
   return [flags] { return run(*flags); };
 }
 

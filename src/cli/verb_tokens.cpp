@@ -75,8 +75,9 @@ Status print_lines(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) 
 }
 
 Status run(const Flags& flags) {
-  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
+  if (!flags.text.empty() && !flags.file.empty()) return usage_error("give a text or --file, not both");
+  TRY_ASSIGN(const FoundFiles found, find_files(flags.model));
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(found.files));
   TRY_ASSIGN(const std::string text, read_text(flags));
   TRY_ASSIGN(const std::vector<int32_t> ids,
              tokenizer.encode(text, {.add_special = flags.add_special, .parse_special = flags.parse_special}));
@@ -90,7 +91,8 @@ Status run(const Flags& flags) {
 
 Job declare_tokens(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  args.add("MODEL", flags->model, "a model: its tokenizer is used").required();
+  args.add("MODEL", flags->model, "a model, or a tokenizer alone: a .gguf, tokenizer.json or .model file, or a folder")
+      .required();
   args.add("TEXT", flags->text, "the text, as it is; without it, standard input");
   args.add("--file", flags->file, "the text of this file; - for standard input");
   args.flag("--json", flags->json, "{\"ids\": [...], \"pieces\": [...]}");

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::string_view kIndexName = "model.safetensors.index.json";
 constexpr std::string_view kWeightsName = "model.safetensors";
+constexpr std::string_view kTokenizerJson = "tokenizer.json";
+constexpr std::string_view kTokenizerModel = "tokenizer.model";
 constexpr uint64_t kMaxTemplate = 16 << 20;
 
 bool is_file(const fs::path& path) {
@@ -159,6 +161,16 @@ Status read_eos(ModelFiles& files) {
   return ok_status();
 }
 
+// What lies beside the weights and is no weight.
+Status read_neighbours(ModelFiles& files) {
+  TRY_ASSIGN(files.generation_config, read_json_if_there(files, "generation_config.json"));
+  TRY_ASSIGN(files.tokenizer_config, read_json_if_there(files, "tokenizer_config.json"));
+  files.tokenizer_json = files.file(kTokenizerJson);
+  files.tokenizer_model = files.file(kTokenizerModel);
+  TRY(read_chat_templates(files));
+  return read_eos(files);
+}
+
 // `weights`: a .safetensors file or an index, in the folder of the model.
 Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weights) {
   ModelFiles files;
@@ -176,12 +188,7 @@ Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weig
   const bool multimodal = is_multimodal_config(*files.config);
   files.config = std::make_shared<const Json>(text_config_of(*files.config));
   TRY_ASSIGN(const QuantisationConfig quantisation, read_quantisation_config(*files.config, config_place));
-  TRY_ASSIGN(files.generation_config, read_json_if_there(files, "generation_config.json"));
-  TRY_ASSIGN(files.tokenizer_config, read_json_if_there(files, "tokenizer_config.json"));
-  files.tokenizer_json = files.file("tokenizer.json");
-  files.tokenizer_model = files.file("tokenizer.model");
-  TRY(read_chat_templates(files));
-  TRY(read_eos(files));
+  TRY(read_neighbours(files));
 
   const bool sharded = weights.extension() == ".json";
   TRY_ASSIGN(SafetensorsFile file, sharded ? open_safetensors_index(weights) : open_safetensors(weights));
@@ -193,6 +200,24 @@ Result<ModelFiles> open_hugging_face(const fs::path& given, const fs::path& weig
   if (multimodal) files.tensors_left_out = keep_text_tensors(tensors);
   TRY_ASSIGN(TensorSource source, TensorSource::of(std::move(tensors)));
   files.tensors = std::make_shared<const TensorSource>(std::move(source));
+  return files;
+}
+
+// A tokenizer alone: a folder, or a file of any name. What lies beside a file counts only where the file has the name
+// that a model's tokenizer has.
+Result<ModelFiles> open_tokenizer(const fs::path& given) {
+  ModelFiles files;
+  files.kind = ModelFiles::Kind::kHuggingFace;
+  files.path = given;
+  std::error_code code;
+  const bool folder = fs::is_directory(given, code);
+  files.folder = folder ? given : given.parent_path();
+  files.tensors = std::make_shared<const TensorSource>();
+  if (folder || given.filename() == kTokenizerJson || given.filename() == kTokenizerModel) TRY(read_neighbours(files));
+  if (folder) return files;
+  const bool json = given.extension() == ".json";
+  files.tokenizer_json = json ? std::optional(given) : std::nullopt;
+  files.tokenizer_model = json ? std::nullopt : std::optional(given);
   return files;
 }
 
@@ -245,6 +270,7 @@ Result<ModelFiles> open_folder(const fs::path& folder) {
   if (!listing.foreign.empty()) {
     return refuse_foreign(find_foreign(listing.foreign.front())->what, listing.foreign.front());
   }
+  if (is_file(folder / kTokenizerJson) || is_file(folder / kTokenizerModel)) return open_tokenizer(folder);
   return not_found("no model here: neither model.safetensors nor a .gguf file", folder.string());
 }
 
@@ -263,11 +289,16 @@ Result<ModelFiles> open_file(const fs::path& path) {
   if (path.filename().string().ends_with(".safetensors.index.json")) return open_hugging_face(path, path);
   if (looks_like_pickle(head)) return refuse_foreign("a pickle of PyTorch", path);
   if (const Foreign* foreign = find_foreign(path)) return refuse_foreign(foreign->what, path);
+  if (path.extension() == ".json" || path.extension() == ".model") return open_tokenizer(path);
   return invalid("is no model file: neither GGUF nor safetensors", path.string(),
                  "give a .gguf file, a .safetensors file, or a folder that holds a model");
 }
 
 }  // namespace
+
+bool ModelFiles::has_weights() const {
+  return !tensors->all().empty();
+}
 
 std::optional<fs::path> ModelFiles::file(std::string_view name) const {
   if (kind == Kind::kGguf) return std::nullopt;

@@ -135,8 +135,9 @@ TEST_F(StoreTest, VerifySaysWhatAFileOfTheHuggingFaceCacheWasComparedWith) {
   ASSERT_TRUE(write_file(snapshot / "generation_config.json", "{}").ok());
   const StoredModel model = *store().resolve("hf:org/cached");
   const auto checks = [&] {
+    const auto list = store().verify(model, nullptr, {});
     std::map<std::string, FileCheck> by_name;
-    for (FileCheck& check : *store().verify(model, nullptr, {})) by_name[check.name] = std::move(check);
+    for (const FileCheck& check : *list) by_name[check.name] = check;
     return by_name;
   };
   auto found = checks();

@@ -1,12 +1,23 @@
 #include "models/model.hpp"
 
+#include <set>
+
 #include "models/gguf_config.hpp"
 
 namespace linnet {
 
 Result<ModelDescription> describe_model(const std::filesystem::path& path) {
+  TRY_ASSIGN(ModelFiles files, open_model_files(path));
+  return describe_model(std::move(files));
+}
+
+Result<ModelDescription> describe_model(ModelFiles files) {
+  if (!files.has_weights()) {
+    return invalid("there are no weights here, at most a tokenizer", files.path.string(),
+                   "linnet tokens and linnet show take a tokenizer alone; for all else, name the whole model");
+  }
   ModelDescription model;
-  TRY_ASSIGN(model.files, open_model_files(path));
+  model.files = std::move(files);
   std::string place;
   if (model.files.kind == ModelFiles::Kind::kGguf) {
     TRY_ASSIGN(GgufConfig gguf, config_from_gguf(*model.files.gguf));
@@ -28,6 +39,17 @@ Result<ModelDescription> describe_model(const std::filesystem::path& path) {
   TRY_ASSIGN(model.transformer, model.family->read_config(object));
   if (model.files.kind == ModelFiles::Kind::kGguf) TRY(read_rope_tensors(*model.files.tensors, model.transformer));
   return model;
+}
+
+std::vector<std::filesystem::path> source_files(const ModelDescription& model) {
+  const ModelFiles& files = model.files;
+  std::set<std::filesystem::path> paths;
+  for (const StoredTensor& tensor : files.tensors->all()) paths.insert(tensor.file);
+  for (const char* name : {"config.json", "generation_config.json", "tokenizer_config.json", "tokenizer.json",
+                           "tokenizer.model", "chat_template.jinja", "model.safetensors.index.json"}) {
+    if (auto path = files.file(name)) paths.insert(*std::move(path));
+  }
+  return {paths.begin(), paths.end()};
 }
 
 Result<Transformer> load_transformer(const ModelDescription& model) {

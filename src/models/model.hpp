@@ -18,8 +18,12 @@ struct ModelDescription {
   TransformerConfig transformer;
 };
 
-// Opens `path` and reads the config; no weight is touched.
+// Opens `path` and reads the config; no weight is touched. Error: there are none.
 Result<ModelDescription> describe_model(const std::filesystem::path& path);
+Result<ModelDescription> describe_model(ModelFiles files);
+
+// The files that it lies in: weights, config, tokenizer. Whoever writes a file writes none of these.
+std::vector<std::filesystem::path> source_files(const ModelDescription& description);
 
 // The weights of a described model, unpacked.
 Result<Transformer> load_transformer(const ModelDescription& description);

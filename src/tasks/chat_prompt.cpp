@@ -1,15 +1,36 @@
 #include "tasks/chat_prompt.hpp"
 
 #include "base/json.hpp"
+#include "base/utf8.hpp"
 #include "text/chat_request.hpp"
 #include "text/prompt_encoder.hpp"
+#include "text/unicode.hpp"
 
 namespace linnet {
+
+namespace {
+
+constexpr int kMaxDepth = 64;  // of the messages; whatever lies deeper is refused by the template
+
+// Templates take nothing but UTF-8, and what a person pastes may be none.
+void repair(Json& json, std::string& first, int depth) {
+  if (json.is_string()) {
+    auto& text = json.get_ref<std::string&>();
+    if (!is_valid_utf8(text)) text = replace_invalid_utf8(text, {}, &first);
+  } else if (json.is_structured() && depth < kMaxDepth) {
+    for (Json& item : json) repair(item, first, depth + 1);
+  }
+}
+
+}  // namespace
 
 Result<ChatPrompt> make_chat_prompt(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                                     const ChatRequest& request) {
   const PromptEncoder encoder(tokenizer);
   ChatRequest marked = request;
+  EncodeLoss loss{EncodeLoss::Kind::kNotUtf8, {}};
+  repair(marked.messages, loss.bytes, 0);
+  if (!loss.bytes.empty()) tokenizer.report_loss(loss);
   TRY_ASSIGN(const std::optional<PromptMarks> marks, encoder.mark(marked.messages));
   TRY_ASSIGN(Rendered rendered, chat_template.render(marked));
   ChatPrompt prompt;

@@ -26,6 +26,7 @@ struct Held {
 
 // What is special about the tensors of some names.
 struct Special {
+  std::set<std::string> biases;      // vectors, though those of stacked experts look like a matrix
   std::set<std::string> transposed;  // stored the other way round: held as float32
   std::set<std::string> reordered;   // rows in llama.cpp's order, or halves that are woven: copied
 };
@@ -34,6 +35,7 @@ Special special_tensors(const ModelDescription& model) {
   const bool gguf = model.files.gguf != nullptr;
   Special special;
   for (const TensorSpec& spec : model.family->tensors(model.transformer)) {
+    if (spec.bias) special.biases.insert(gguf ? spec.gguf : spec.name);
     if (spec.shape.rank() != 2) continue;
     if (!gguf && spec.transposed) special.transposed.insert(spec.name);
     if (gguf && spec.gguf_rows != GgufRows::kSame) special.reordered.insert(spec.gguf);
@@ -48,7 +50,7 @@ Special special_tensors(const ModelDescription& model) {
 
 Held held(const StoredTensor& tensor, const Special& special, bool packs) {
   const Shape& shape = tensor.shape;
-  if (shape.rank() < 2 || !tensor.format) return {tensor.stored_bytes(), 0};
+  if (shape.rank() < 2 || !tensor.format || special.biases.contains(tensor.name)) return {tensor.stored_bytes(), 0};
   const bool split = !tensor.split_scales.empty();
   const bool as_floats = tensor.scale || (special.transposed.contains(tensor.name) && !split);
   const QuantType type = as_floats ? QuantType::kF32 : tensor.format->type;

@@ -9,22 +9,32 @@
 
 namespace linnet {
 
-Result<ModelHandle> find_model(std::string_view name) {
-  ModelHandle model;
+Result<FoundFiles> find_files(std::string_view name) {
+  FoundFiles found;
   TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
   if (run) {
-    TRY_ASSIGN(model, find_model(run->base()));
-    model.stored.short_name = run->name;
+    TRY_ASSIGN(found, find_files(run->base()));
+    found.stored.short_name = run->name;
     if (run->is_faq()) {
-      model.faq = run->folder;
+      found.faq = run->folder;
     } else {
-      model.adapters.push_back((run->folder / kAdapterFolder).string());
+      found.adapters.push_back((run->folder / kAdapterFolder).string());
     }
-    return model;
+    return found;
   }
-  TRY_ASSIGN(model.stored, Store::standard().resolve(name));
-  TRY_ASSIGN(model.description, describe_model(model.stored.path));
-  return model;
+  TRY_ASSIGN(found.stored, Store::standard().resolve(name));
+  TRY_ASSIGN(found.files, open_model_files(found.stored.path));
+  return found;
+}
+
+Result<ModelHandle> describe_found(FoundFiles found) {
+  TRY_ASSIGN(ModelDescription description, describe_model(std::move(found.files)));
+  return ModelHandle{std::move(found.stored), std::move(description), std::move(found.adapters), std::move(found.faq)};
+}
+
+Result<ModelHandle> find_model(std::string_view name) {
+  TRY_ASSIGN(FoundFiles found, find_files(name));
+  return describe_found(std::move(found));
 }
 
 Result<ModelHandle> find_base(std::string_view name) {
@@ -44,27 +54,30 @@ std::vector<std::string> names_of(const ModelHandle& model) {
 }
 
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {
-  const ModelFiles& files = model.description.files;
+  return load_chat_template(model.description.files, model.name(), tokenizer);
+}
+
+Result<ChatTemplate> load_chat_template(const ModelFiles& files, const std::string& name, const Tokenizer& tokenizer) {
   if (!files.chat_template && files.named_chat_templates.empty()) {
-    return unsupported("this model has no chat template, so it was not made for conversations", model.name(),
-                       "continue text with: linnet generate " + model.name() + " \"Once upon a time\"");
+    return unsupported("this model has no chat template, so it was not made for conversations", name,
+                       "continue text with: linnet generate " + name + " \"Once upon a time\"");
   }
   Json source = files.chat_template.value_or("");
   if (!files.named_chat_templates.empty()) {
     source = Json::array();
     if (files.chat_template) source.push_back({{"name", "default"}, {"template", *files.chat_template}});
-    for (const auto& [name, text] : files.named_chat_templates) source.push_back({{"name", name}, {"template", text}});
+    for (const auto& [use, text] : files.named_chat_templates) source.push_back({{"name", use}, {"template", text}});
   }
   const SpecialIds& ids = tokenizer.special();
   std::map<std::string, std::string> special;
-  const auto add = [&](const char* name, int32_t id) {
-    if (id != kNoToken) special.emplace(name, tokenizer.piece(id));
+  const auto add = [&](const char* key, int32_t id) {
+    if (id != kNoToken) special.emplace(key, tokenizer.piece(id));
   };
   add("bos_token", ids.bos);
   add("eos_token", ids.eos);
   add("unk_token", ids.unk);
   add("pad_token", ids.pad);
-  return ChatTemplate::parse(source, "chat template of " + model.name(), std::move(special));
+  return ChatTemplate::parse(source, "chat template of " + name, std::move(special));
 }
 
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer) {

@@ -36,8 +36,22 @@ std::vector<std::string> names_of(const ModelHandle& model);
 // A name that finds it from any folder.
 std::string lasting_name(const ModelHandle& model);
 
-// Finds and describes `name`, a run or a model; nothing large is read. Errors: not found, with the command that pulls
-// it.
+// What `name` means on disk, opened, its config not read: a run, a model (of an architecture that is not known, too),
+// or a tokenizer alone.
+struct FoundFiles {
+  StoredModel stored;
+  ModelFiles files;
+  std::vector<std::string> adapters = {};  // as in ModelHandle
+  std::filesystem::path faq = {};          // as there
+
+  const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
+};
+// Errors: not found, with the command that pulls it.
+Result<FoundFiles> find_files(std::string_view name);
+
+// Describes what was found; nothing large is read. Errors: it has no weights.
+Result<ModelHandle> describe_found(FoundFiles found);
+// Finds and describes `name`. Errors: not found, with the command that pulls it; it has no weights.
 Result<ModelHandle> find_model(std::string_view name);
 // The same, of a model to teach from. Error kUsage: a run.
 Result<ModelHandle> find_base(std::string_view name);
@@ -45,6 +59,7 @@ Result<ModelHandle> find_base(std::string_view name);
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
 // a guessed template would answer badly without anyone knowing why.
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);
+Result<ChatTemplate> load_chat_template(const ModelFiles& files, const std::string& name, const Tokenizer& tokenizer);
 
 // Tokens after which a reply ends: generation_config's, the tokenizer's.
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);

@@ -1,7 +1,11 @@
 #include "tasks/tokenizer_loader.hpp"
 
+#include <atomic>
+#include <memory>
+
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/log.hpp"
 #include "text/sentencepiece.hpp"
 #include "text/tokenizer_json.hpp"
 
@@ -69,7 +73,21 @@ Result<GgufTokenizerFields> read_gguf_tokenizer_fields(const GgufMetadata& metad
   return fields;
 }
 
-Result<Tokenizer> load_tokenizer(const ModelFiles& files) {
+namespace {
+
+// A warning for each kind of loss, once, however many texts have it.
+LossReport warn_once() {
+  struct Said {
+    std::atomic<bool> not_utf8 = false;
+    std::atomic<bool> no_token = false;
+  };
+  return [said = std::make_shared<Said>()](const EncodeLoss& loss) {
+    std::atomic<bool>& before = loss.kind == EncodeLoss::Kind::kNotUtf8 ? said->not_utf8 : said->no_token;
+    if (!before.exchange(true)) log_warning("{}", loss.to_string());
+  };
+}
+
+Result<Tokenizer> read_tokenizer(const ModelFiles& files) {
   if (files.gguf) {
     const GgufMetadata& metadata = files.gguf->metadata();
     TRY_ASSIGN(const std::string_view model, metadata.string_or("tokenizer.ggml.model", "none"));
@@ -91,6 +109,14 @@ Result<Tokenizer> load_tokenizer(const ModelFiles& files) {
   }
   return not_found("there is no tokenizer", files.folder.string(),
                    "put the model's tokenizer.json (or tokenizer.model) beside its weights");
+}
+
+}  // namespace
+
+Result<Tokenizer> load_tokenizer(const ModelFiles& files) {
+  TRY_ASSIGN(Tokenizer tokenizer, read_tokenizer(files));
+  tokenizer.on_loss(warn_once());
+  return tokenizer;
 }
 
 }  // namespace linnet

@@ -7,7 +7,7 @@
 
 namespace linnet {
 
-// Error kNotFound, with what to do, when the model has none.
+// It warns once of what its vocabulary cannot hold. Error kNotFound, with what to do, when the model has none.
 Result<Tokenizer> load_tokenizer(const ModelFiles& files);
 
 // tokenizer.ggml.* as plain fields.

@@ -106,9 +106,9 @@ void BpeModel::find_safe_splits(const Vocabulary& vocabulary) {
 void BpeModel::merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const {
   scratch.symbols.clear();
   if (options_.byte_level) {
-    start_bytes(word, scratch.symbols);
+    start_bytes(word, scratch);
   } else {
-    start_characters(word, scratch.symbols);
+    start_characters(word, scratch);
   }
   if (scratch.symbols.size() <= kShortWord) {
     merge_short(scratch.symbols, out);
@@ -117,20 +117,30 @@ void BpeModel::merge_word(std::string_view word, EncodeScratch& scratch, std::ve
   }
 }
 
-void BpeModel::start_bytes(std::string_view word, std::vector<int32_t>& symbols) const {
+std::bitset<256> BpeModel::held_bytes() const {
+  std::bitset<256> held;
+  for (size_t byte = 0; byte < held.size(); ++byte) held[byte] = byte_tokens_[byte] != kNoToken;
+  return held;
+}
+
+void BpeModel::start_bytes(std::string_view word, EncodeScratch& scratch) const {
+  std::vector<int32_t>& symbols = scratch.symbols;
   bool unknown_before = false;
   for (const char byte : word) {
     const int32_t symbol = byte_tokens_[static_cast<uint8_t>(byte)];
     if (symbol != kNoToken) {
       symbols.push_back(symbol);
-    } else if (options_.unk != kNoToken && !(options_.fuse_unk && unknown_before)) {
+    } else if (options_.unk == kNoToken) {
+      if (scratch.dropped.empty()) scratch.dropped = byte;
+    } else if (!(options_.fuse_unk && unknown_before)) {
       symbols.push_back(options_.unk);
     }
     unknown_before = symbol == kNoToken;
   }
 }
 
-void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& symbols) const {
+void BpeModel::start_characters(std::string_view word, EncodeScratch& scratch) const {
+  std::vector<int32_t>& symbols = scratch.symbols;
   const bool decorated = !options_.continuing_prefix.empty() || !options_.end_suffix.empty();
   std::string spelled;
   bool unknown_waits = false;  // an unknown token is written before the next known one: Hugging Face's order
@@ -156,7 +166,10 @@ void BpeModel::start_characters(std::string_view word, std::vector<int32_t>& sym
       for (const char byte : character) symbols.push_back(token_of(byte));
       continue;
     }
-    if (options_.unk == kNoToken) continue;
+    if (options_.unk == kNoToken) {
+      if (scratch.dropped.empty()) scratch.dropped = word.substr(at - length, length);
+      continue;
+    }
     if (unknown_waits && !options_.fuse_unk) symbols.push_back(options_.unk);
     unknown_waits = true;
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -41,6 +42,8 @@ class BpeModel : public WordModel {
                                                  const MergeList& merges, BpeOptions options, std::string_view place);
 
   const BpeOptions& options() const { return options_; }
+  // byte_level: those that are tokens.
+  std::bitset<256> held_bytes() const;
   // The merges in order of rank, as pairs of ids.
   const std::vector<std::pair<int32_t, int32_t>>& merges() const { return merge_order_; }
 
@@ -83,8 +86,8 @@ class BpeModel : public WordModel {
   void find_safe_splits(const Vocabulary& vocabulary);
 
   void merge_word(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& out) const override;
-  void start_bytes(std::string_view word, std::vector<int32_t>& symbols) const;
-  void start_characters(std::string_view word, std::vector<int32_t>& symbols) const;
+  void start_bytes(std::string_view word, EncodeScratch& scratch) const;
+  void start_characters(std::string_view word, EncodeScratch& scratch) const;
   void merge_short(std::vector<int32_t>& symbols, std::vector<int32_t>& out) const;
   void merge_long(EncodeScratch& scratch, std::vector<int32_t>& out) const;
 

@@ -53,7 +53,8 @@ std::unique_ptr<DecoderStage> byte_fallback_decoder();
 std::unique_ptr<DecoderStage> fuse_decoder();
 // Drops up to `left` leading and `right` trailing characters `content` of each piece.
 std::unique_ptr<DecoderStage> strip_decoder(std::string content, size_t left, size_t right);
-// `after_fuse`: pieces may continue each other, and a match may lie across two of them.
+// `after_fuse`: pieces may continue each other, and a match may lie across two of them. Decoding has no error to give,
+// so whoever makes a chain of these sees to it that they cannot make a text grow without end.
 std::unique_ptr<DecoderStage> replace_decoder(std::shared_ptr<const Matcher> matcher, std::string content,
                                               bool after_fuse);
 // `mark` is a space; in the first piece nothing, where `drop_first`.

@@ -171,7 +171,10 @@ Status fill_byte_level_bpe(const GgufTokenizerFields& fields, TokenizerParts& pa
   options.byte_level = true;
   options.ignore_merges = pre.ignore_merges;
   const std::vector<bool> in_model(static_cast<size_t>(parts.vocabulary.size()), true);
-  TRY_ASSIGN(parts.model, BpeModel::build(parts.vocabulary, in_model, merges, std::move(options), place));
+  TRY_ASSIGN(auto model, BpeModel::build(parts.vocabulary, in_model, merges, std::move(options), place));
+  parts.invalid_utf8 = InvalidUtf8::kKept;
+  parts.held_bytes = model->held_bytes();
+  parts.model = std::move(model);
   parts.pre_tokenizers = std::move(pre.stages);
   parts.source.gguf_pre = fields.pre.value_or("default");
   parts.source.patterns = std::move(pre.patterns);
@@ -179,7 +182,6 @@ Status fill_byte_level_bpe(const GgufTokenizerFields& fields, TokenizerParts& pa
   parts.decoders.push_back(byte_level_decoder());
   parts.spelling = PieceSpelling::kByteLetters;
   parts.literal_specials = true;
-  parts.keeps_bytes = true;
   parts.algorithm = "byte-level BPE";
   add_ends(fields, pre.add_bos, false, parts);
   return ok_status();
@@ -200,7 +202,8 @@ Status fill_score_bpe(const GgufTokenizerFields& fields, TokenizerParts& parts, 
   parts.normalizers.push_back(replace_normalizer(literal_matcher(" "), "\u2581"));
   parts.decoders.push_back(sentencepiece_decoder(prefix, false));
   parts.spelling = PieceSpelling::kSpaceMark;
-  parts.keeps_bytes = true;
+  parts.invalid_utf8 = InvalidUtf8::kKept;
+  parts.held_bytes.set();  // what has no token of its own becomes the unknown token, as other characters do
   parts.algorithm = "SentencePiece BPE";
   parts.source.scores = fields.scores;
   parts.source.add_space_prefix = prefix;
@@ -237,7 +240,7 @@ Status fill_unigram(const GgufTokenizerFields& fields, TokenizerParts& parts, co
   parts.normalizers.push_back(llama_cpp_unigram_normalizer(std::move(normalization)));
   parts.decoders.push_back(sentencepiece_decoder(drop_space, false));
   parts.spelling = PieceSpelling::kSpaceMark;
-  parts.keeps_bytes = true;
+  parts.invalid_utf8 = InvalidUtf8::kNormalized;
   parts.algorithm = "SentencePiece unigram";
   add_ends(fields, false, true, parts);
   return ok_status();

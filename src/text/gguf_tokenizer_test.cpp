@@ -1,5 +1,6 @@
 #include "text/gguf_tokenizer.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "text/byte_alphabet.hpp"
@@ -100,6 +101,38 @@ TEST(GgufTokenizerTest, BytesThatAreNotUtf8Survive) {
   std::string bytes;
   for (const int32_t id : ids) bytes += tokenizer->token_bytes(id);
   EXPECT_EQ(bytes, "\xff\x80z");
+}
+
+// What SmolLM2's vocabulary is like: it lacks the tokens of some control characters, and of bytes that no UTF-8 has.
+GgufTokenizerFields fields_without_some_bytes() {
+  GgufTokenizerFields fields = byte_level_fields();
+  for (const int byte : {0x04, 0xFF, 0xF5}) fields.tokens[static_cast<size_t>(byte)] = fmt::format("[{}]", byte);
+  return fields;
+}
+
+TEST(GgufTokenizerTest, BytesWithoutATokenAreReplacedWhereTheyAreNoUtf8) {
+  auto tokenizer = load_gguf_tokenizer(fields_without_some_bytes(), "test");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  std::vector<std::string> lost;
+  tokenizer->on_loss([&](const EncodeLoss& loss) { lost.push_back(loss.to_string()); });
+  // 0xC3 and 0x80 alone are no UTF-8 either, and have tokens.
+  const Ids ids = *tokenizer->encode("a\xff\x80z\xf5\xc3");
+  EXPECT_EQ(ids, (Ids{'a', 0xEF, 0xBF, 0xBD, 0x80, 'z', 0xEF, 0xBF, 0xBD, 0xC3}));
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0], "the text is not UTF-8: U+FFFD stands for 0xFF and the like");
+  EXPECT_EQ(*tokenizer->encode("z\x80"), (Ids{'z', 0x80}));
+  EXPECT_EQ(lost.size(), 1u);
+}
+
+// Both peers leave it out: Hugging Face tokenizers 0.23.3 and llama.cpp, with SmolLM2 on "a\x04b".
+TEST(GgufTokenizerTest, ACharacterWithoutATokenIsLeftOutAndTold) {
+  auto tokenizer = load_gguf_tokenizer(fields_without_some_bytes(), "test");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  std::vector<std::string> lost;
+  tokenizer->on_loss([&](const EncodeLoss& loss) { lost.push_back(loss.to_string()); });
+  EXPECT_EQ(*tokenizer->encode("a\x04z\x04"), (Ids{'a', 'z'}));
+  EXPECT_EQ(lost,
+            std::vector<std::string>{"the tokenizer has no token for 0x04, not even an unknown one: it is left out"});
 }
 
 TEST(GgufTokenizerTest, EveryNamedPreTokenizerLoadsAndKeepsEveryByte) {

@@ -11,28 +11,33 @@ namespace linnet {
 
 namespace {
 
-// A normalizer made of a function from text to text. `filters`: it may drop characters.
+// A normalizer made of a function from text to text, which makes no more than a few bytes of one. `filters`: it may
+// drop characters.
 template <class Function>
 class FunctionNormalizer : public Normalizer {
  public:
-  explicit FunctionNormalizer(Function function, bool filters) : function_(std::move(function)), filters_(filters) {}
+  FunctionNormalizer(const char* rule, Function function, bool filters)
+      : rule_(rule), function_(std::move(function)), filters_(filters) {}
   bool drops_start(std::string_view text) const override {
     if (!filters_ || text.empty()) return false;
     return function_(text.substr(0, static_cast<size_t>(decode_utf8(text).length))).empty();
   }
-  Status apply(std::string& text) const override {
-    text = function_(text);
+  Status apply(std::string& text, TextGrowth& growth) const override {
+    std::string made = function_(text);
+    TRY(growth.take(rule_, text.size(), made.size()));
+    text = std::move(made);
     return ok_status();
   }
 
  private:
+  const char* rule_;
   Function function_;
   bool filters_;
 };
 
 template <class Function>
-std::unique_ptr<Normalizer> normalizer_of(Function function, bool filters = false) {
-  return std::make_unique<FunctionNormalizer<Function>>(std::move(function), filters);
+std::unique_ptr<Normalizer> normalizer_of(const char* rule, Function function, bool filters = false) {
+  return std::make_unique<FunctionNormalizer<Function>>(rule, std::move(function), filters);
 }
 
 // Applies `map(character, out)` to each character.
@@ -53,11 +58,15 @@ class ReplaceNormalizer : public Normalizer {
   ReplaceNormalizer(std::unique_ptr<Matcher> matcher, std::string content)
       : matcher_(std::move(matcher)), content_(std::move(content)) {}
 
-  Status apply(std::string& text) const override {
+  Status apply(std::string& text, TextGrowth& growth) const override {
     std::vector<TextSpan> matches;
     TRY(matcher_->find(text, 0, false, matches));
     if (matches.empty()) return ok_status();
+    size_t size = text.size() + matches.size() * content_.size();
+    for (const TextSpan& match : matches) size -= match.end - match.begin;
+    TRY(growth.take("Replace", text.size(), size));
     std::string out;
+    out.reserve(size);
     size_t at = 0;
     for (const TextSpan& match : matches) {
       out.append(text, at, match.begin - at);
@@ -72,6 +81,21 @@ class ReplaceNormalizer : public Normalizer {
  private:
   std::unique_ptr<Matcher> matcher_;
   std::string content_;
+};
+
+class PrependNormalizer : public Normalizer {
+ public:
+  explicit PrependNormalizer(std::string prefix) : prefix_(std::move(prefix)) {}
+
+  Status apply(std::string& text, TextGrowth& growth) const override {
+    if (text.empty()) return ok_status();
+    TRY(growth.take("Prepend", text.size(), text.size() + prefix_.size()));
+    text.insert(0, prefix_);
+    return ok_status();
+  }
+
+ private:
+  std::string prefix_;
 };
 
 std::string strip(std::string_view text, bool left, bool right) {
@@ -142,11 +166,12 @@ void nmt_character(char32_t c, std::string& out) {
   append_utf8(out, space ? U' ' : c);
 }
 
-std::string precompiled_normalize(std::string_view text, const CharsMap& map) {
+// Stops once there are more than `most` bytes.
+std::string precompiled_normalize(std::string_view text, const CharsMap& map, size_t most) {
   std::string out;
   out.reserve(text.size());
   size_t at = 0;
-  while (at < text.size()) {
+  while (at < text.size() && out.size() <= most) {
     // The grapheme that begins here.
     Utf8Step step = decode_utf8(text.substr(at));
     size_t end = at + static_cast<size_t>(step.length);
@@ -179,20 +204,59 @@ std::string precompiled_normalize(std::string_view text, const CharsMap& map) {
   return out;
 }
 
+class PrecompiledNormalizer : public Normalizer {
+ public:
+  explicit PrecompiledNormalizer(CharsMap map) : map_(std::move(map)) {}
+
+  Status apply(std::string& text, TextGrowth& growth) const override {
+    std::string made = precompiled_normalize(text, map_, growth.most(text.size()));
+    TRY(growth.take("Precompiled", text.size(), made.size()));
+    text = std::move(made);
+    return ok_status();
+  }
+
+ private:
+  CharsMap map_;
+};
+
+const char* name_of(NormalForm form) {
+  switch (form) {
+    case NormalForm::kNfc:
+      return "NFC";
+    case NormalForm::kNfd:
+      return "NFD";
+    case NormalForm::kNfkc:
+      return "NFKC";
+    case NormalForm::kNfkd:
+      return "NFKD";
+  }
+  return "";
+}
+
 }  // namespace
 
+Status apply_normalizers(const Normalizers& normalizers, std::string& text, bool& starts_input, TextGrowth& growth) {
+  for (size_t i = 0; i < normalizers.size(); ++i) {
+    starts_input = starts_input && !normalizers[i]->drops_start(text);
+    Status done = normalizers[i]->apply(text, growth);
+    if (!done.ok()) return std::move(done).error().at(fmt::format("normalizer {}", i + 1));
+  }
+  return ok_status();
+}
+
 std::unique_ptr<Normalizer> unicode_normalizer(NormalForm form) {
-  return normalizer_of([form](std::string_view text) { return normalize_unicode(text, form); });
+  return normalizer_of(name_of(form), [form](std::string_view text) { return normalize_unicode(text, form); });
 }
 
 std::unique_ptr<Normalizer> lowercase_normalizer() {
-  return normalizer_of([](std::string_view text) {
+  return normalizer_of("Lowercase", [](std::string_view text) {
     return map_characters(text, [](char32_t c, std::string& out) { append_lowercase(out, c); });
   });
 }
 
 std::unique_ptr<Normalizer> strip_accents_normalizer() {
-  return normalizer_of([](std::string_view text) { return drop_flags(text, kMark); }, true);
+  return normalizer_of(
+      "StripAccents", [](std::string_view text) { return drop_flags(text, kMark); }, true);
 }
 
 std::unique_ptr<Normalizer> replace_normalizer(std::unique_ptr<Matcher> matcher, std::string content) {
@@ -200,31 +264,30 @@ std::unique_ptr<Normalizer> replace_normalizer(std::unique_ptr<Matcher> matcher,
 }
 
 std::unique_ptr<Normalizer> prepend_normalizer(std::string prefix) {
-  return normalizer_of([prefix](std::string_view text) {
-    std::string out = text.empty() ? std::string() : prefix;
-    out += text;
-    return out;
-  });
+  return std::make_unique<PrependNormalizer>(std::move(prefix));
 }
 
 std::unique_ptr<Normalizer> strip_normalizer(bool left, bool right) {
-  return normalizer_of([left, right](std::string_view text) { return strip(text, left, right); }, left);
+  return normalizer_of(
+      "Strip", [left, right](std::string_view text) { return strip(text, left, right); }, left);
 }
 
 std::unique_ptr<Normalizer> byte_letters_normalizer() {
-  return normalizer_of([](std::string_view text) { return bytes_to_letters(text); });
+  return normalizer_of("ByteLevel", [](std::string_view text) { return bytes_to_letters(text); });
 }
 
 std::unique_ptr<Normalizer> nmt_normalizer() {
-  return normalizer_of([](std::string_view text) { return map_characters(text, nmt_character); }, true);
+  return normalizer_of(
+      "Nmt", [](std::string_view text) { return map_characters(text, nmt_character); }, true);
 }
 
 std::unique_ptr<Normalizer> bert_normalizer(BertNormalization options) {
-  return normalizer_of([options](std::string_view text) { return bert_normalize(text, options); }, true);
+  return normalizer_of(
+      "BertNormalizer", [options](std::string_view text) { return bert_normalize(text, options); }, true);
 }
 
 std::unique_ptr<Normalizer> precompiled_normalizer(CharsMap map) {
-  return normalizer_of([map = std::move(map)](std::string_view text) { return precompiled_normalize(text, map); });
+  return std::make_unique<PrecompiledNormalizer>(std::move(map));
 }
 
 Result<CharsMap> CharsMap::parse(std::string_view blob, std::string_view place) {

@@ -9,6 +9,7 @@
 
 #include "base/result.hpp"
 #include "text/matcher.hpp"
+#include "text/text_growth.hpp"
 #include "text/unicode.hpp"
 
 namespace linnet {
@@ -19,13 +20,18 @@ class Normalizer {
   Normalizer(const Normalizer&) = delete;
   Normalizer& operator=(const Normalizer&) = delete;
   virtual ~Normalizer() = default;
-  virtual Status apply(std::string& text) const = 0;
+  // Errors: the text grows beyond what `growth` leaves; a pattern that gives up.
+  virtual Status apply(std::string& text, TextGrowth& growth) const = 0;
   // Does apply() drop the first character of `text`? What is left then no longer begins where the text does, which
   // Metaspace's "first" asks.
   virtual bool drops_start(std::string_view) const { return false; }
 };
 
 using Normalizers = std::vector<std::unique_ptr<Normalizer>>;
+
+// All of them in order; `starts_input` stays true where the first character did. Errors name the normalizer, counted
+// from 1.
+Status apply_normalizers(const Normalizers& normalizers, std::string& text, bool& starts_input, TextGrowth& growth);
 
 std::unique_ptr<Normalizer> unicode_normalizer(NormalForm form);
 std::unique_ptr<Normalizer> lowercase_normalizer();

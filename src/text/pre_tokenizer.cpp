@@ -17,7 +17,7 @@ class SplitStage : public PreTokenizer {
   SplitStage(std::unique_ptr<Matcher> matcher, SplitBehavior behavior, bool invert)
       : matcher_(std::move(matcher)), behavior_(behavior), invert_(invert) {}
 
-  Status apply(PreText& text) const override {
+  Status apply(PreText& text, TextGrowth&) const override {
     std::vector<TextSpan> words;
     words.reserve(text.words.size());
     std::vector<TextSpan> matches;
@@ -97,9 +97,9 @@ class SplitStage : public PreTokenizer {
   bool invert_;
 };
 
-// Gives every word a new text: `spell(word, first, out)` appends it to `out`.
+// Gives every word a new text: `spell(word, first, out)` appends it to `out`, a few bytes for one at most.
 template <class Spell>
-void rewrite(PreText& text, Spell spell) {
+Status rewrite(const char* rule, PreText& text, TextGrowth& growth, Spell spell) {
   std::string made;
   made.reserve(text.text.size() + text.text.size() / 4 + 16);
   for (size_t i = 0; i < text.words.size(); ++i) {
@@ -107,26 +107,27 @@ void rewrite(PreText& text, Spell spell) {
     spell(word_text(text, text.words[i]), text.starts_input && text.words[i].begin == 0, made);
     text.words[i] = {begin, made.size()};
   }
+  TRY(growth.take(rule, text.text.size(), made.size()));
   text.storage = std::move(made);
   text.text = text.storage;
+  return ok_status();
 }
 
 class PrefixSpaceStage : public PreTokenizer {
  public:
-  Status apply(PreText& text) const override {
-    rewrite(text, [](std::string_view word, bool, std::string& out) {
+  Status apply(PreText& text, TextGrowth& growth) const override {
+    return rewrite("ByteLevel's add_prefix_space", text, growth, [](std::string_view word, bool, std::string& out) {
       if (!word.starts_with(' ')) out.push_back(' ');
       out += word;
     });
-    return ok_status();
   }
 };
 
 class ByteLettersStage : public PreTokenizer {
  public:
-  Status apply(PreText& text) const override {
-    rewrite(text, [](std::string_view word, bool, std::string& out) { out += bytes_to_letters(word); });
-    return ok_status();
+  Status apply(PreText& text, TextGrowth& growth) const override {
+    return rewrite("ByteLevel", text, growth,
+                   [](std::string_view word, bool, std::string& out) { out += bytes_to_letters(word); });
   }
 };
 
@@ -137,8 +138,8 @@ class MetaspaceStage : public PreTokenizer {
         scheme_(scheme),
         split_(split ? split_stage(literal_matcher(mark_), SplitBehavior::kMergedWithNext, false) : nullptr) {}
 
-  Status apply(PreText& text) const override {
-    rewrite(text, [&](std::string_view word, bool first, std::string& out) {
+  Status apply(PreText& text, TextGrowth& growth) const override {
+    TRY(rewrite("Metaspace", text, growth, [&](std::string_view word, bool first, std::string& out) {
       const bool wants = scheme_ == PrependScheme::kAlways || (scheme_ == PrependScheme::kFirst && first);
       if (wants && !word.starts_with(mark_) && !word.starts_with(' ')) out += mark_;
       for (const char c : word) {
@@ -148,8 +149,8 @@ class MetaspaceStage : public PreTokenizer {
           out.push_back(c);
         }
       }
-    });
-    return split_ ? split_->apply(text) : ok_status();
+    }));
+    return split_ ? split_->apply(text, growth) : ok_status();
   }
 
  private:
@@ -162,7 +163,7 @@ class FixedLengthStage : public PreTokenizer {
  public:
   explicit FixedLengthStage(size_t length) : length_(length) {}
 
-  Status apply(PreText& text) const override {
+  Status apply(PreText& text, TextGrowth&) const override {
     std::vector<TextSpan> words;
     for (const TextSpan& word : text.words) {
       TextSpan part{word.begin, word.begin};
@@ -188,7 +189,7 @@ class LlamaCppBertStage : public PreTokenizer {
  public:
   LlamaCppBertStage(bool lowercase, bool strip_accents) : lowercase_(lowercase), strip_accents_(strip_accents) {}
 
-  Status apply(PreText& text) const override {
+  Status apply(PreText& text, TextGrowth& growth) const override {
     std::string made;
     std::vector<TextSpan> words;
     bool in_word = false;
@@ -220,6 +221,7 @@ class LlamaCppBertStage : public PreTokenizer {
         words.back().end = made.size();
       }
     }
+    TRY(growth.take("BERT's words", text.text.size(), made.size()));
     text.storage = std::move(made);
     text.text = text.storage;
     text.words = std::move(words);

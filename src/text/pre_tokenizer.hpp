@@ -10,6 +10,7 @@
 
 #include "base/result.hpp"
 #include "text/matcher.hpp"
+#include "text/text_growth.hpp"
 #include "text/token_model.hpp"
 
 namespace linnet {
@@ -34,7 +35,8 @@ class PreTokenizer {
   PreTokenizer(const PreTokenizer&) = delete;
   PreTokenizer& operator=(const PreTokenizer&) = delete;
   virtual ~PreTokenizer() = default;
-  virtual Status apply(PreText& text) const = 0;
+  // Errors: the text grows beyond what `growth` leaves; a pattern that gives up.
+  virtual Status apply(PreText& text, TextGrowth& growth) const = 0;
 };
 
 using PreTokenizers = std::vector<std::unique_ptr<PreTokenizer>>;

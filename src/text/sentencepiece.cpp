@@ -275,7 +275,7 @@ Status fill_parts(const SentencePieceModel& model, TokenizerParts& parts, const 
   normalization.escape_whitespaces = model.escape_whitespaces;
   normalization.whitespace_as_suffix = model.whitespace_as_suffix;
   parts.normalizers.push_back(sentencepiece_normalizer(std::move(normalization)));
-  parts.keeps_bytes = true;  // the normalizer sees to what is no UTF-8
+  parts.invalid_utf8 = InvalidUtf8::kNormalized;
   parts.spelling = PieceSpelling::kSpaceMark;
   parts.skipped_is_piece = true;
   parts.decoders.push_back(

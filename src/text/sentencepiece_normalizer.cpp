@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::string_view kSpaceMark = "\u2581";
 constexpr std::string_view kReplacement = "\ufffd";
+constexpr std::string_view kRule = "SentencePiece's character map";
 
 struct Prefix {
   std::string_view text;  // what it becomes
@@ -19,8 +20,10 @@ class SentencePieceNormalizer : public Normalizer {
   explicit SentencePieceNormalizer(SentencePieceNormalization options)
       : options_(std::move(options)), verbatim_(make_matcher(options_.verbatim)) {}
 
-  Status apply(std::string& text) const override {
-    text = normalize(text);
+  Status apply(std::string& text, TextGrowth& growth) const override {
+    std::string made = normalize(text, growth.most(text.size()));
+    TRY(growth.take(kRule, text.size(), made.size()));
+    text = std::move(made);
     return ok_status();
   }
 
@@ -50,7 +53,8 @@ class SentencePieceNormalizer : public Normalizer {
     return {std::move(tokens), AddedTokenOrder::kLeftmost};
   }
 
-  std::string normalize(std::string_view text) const {
+  // Stops once there are more than `most` bytes.
+  std::string normalize(std::string_view text, size_t most) const {
     if (options_.remove_extra_whitespaces) {
       while (!text.empty()) {
         const Prefix first = prefix(text);
@@ -63,7 +67,7 @@ class SentencePieceNormalizer : public Normalizer {
     out.reserve(text.size() + text.size() / 2 + 8);
     if (options_.add_dummy_prefix && !options_.whitespace_as_suffix) out += space();
     bool after_space = options_.remove_extra_whitespaces;
-    while (!text.empty()) {
+    while (!text.empty() && out.size() <= most) {
       Prefix next = prefix(text);
       text.remove_prefix(next.length);
       while (after_space && next.text.starts_with(' ')) next.text.remove_prefix(1);
@@ -93,12 +97,13 @@ class LlamaCppUnigramNormalizer : public SentencePieceNormalizer {
  public:
   using SentencePieceNormalizer::SentencePieceNormalizer;
 
-  Status apply(std::string& text) const override {
+  Status apply(std::string& text, TextGrowth& growth) const override {
+    const size_t most = growth.most(text.size());
     std::string out;
     out.reserve(text.size() + text.size() / 2 + 8);
     bool prepended = false;
     bool in_word = false;
-    for (std::string_view rest = text; !rest.empty();) {
+    for (std::string_view rest = text; !rest.empty() && out.size() <= most;) {
       const Prefix next = prefix(rest);
       rest.remove_prefix(next.length);
       for (const char c : next.text) {
@@ -115,6 +120,7 @@ class LlamaCppUnigramNormalizer : public SentencePieceNormalizer {
         out.push_back(c);
       }
     }
+    TRY(growth.take(kRule, text.size(), out.size()));
     text = std::move(out);
     return ok_status();
   }

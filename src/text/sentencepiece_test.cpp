@@ -36,6 +36,21 @@ TEST(SentencePieceTest, MergesTheBestScoreFirst) {
   EXPECT_EQ(tokenizer->special().eos, 2);
 }
 
+TEST(SentencePieceTest, InvalidUtf8IsTold) {
+  auto tokenizer = load_sentencepiece(small_model() + piece("\ufffd", 0, 1), "tokenizer.model");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  int told = 0;
+  tokenizer->on_loss([&](const EncodeLoss& loss) {
+    EXPECT_EQ(loss.kind, EncodeLoss::Kind::kNotUtf8);
+    EXPECT_EQ(loss.bytes, "\xe2\x82");
+    ++told;
+  });
+  EXPECT_EQ(*tokenizer->encode("ab\xe2\x82"), (Ids{3, 6, 8, 8}));
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(*tokenizer->encode("ab"), (Ids{3, 6}));
+  EXPECT_EQ(told, 1);
+}
+
 // "é" is the bytes C3 A9.
 TEST(SentencePieceTest, BytesOnBothSidesOfAControlTokenAreNoCharacter) {
   const std::string bytes = piece("<0xC3>", 0, 6) + piece("<0xA9>", 0, 6);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -62,6 +63,7 @@ struct EncodeScratch {
   std::vector<uint32_t> next;
   std::vector<uint32_t> lengths;
   std::vector<Candidate> heap;
+  std::string dropped;  // the first character or byte that has no token at all, not even an unknown one
 };
 
 class TokenModel {

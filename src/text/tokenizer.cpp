@@ -20,29 +20,27 @@ bool valid_id(const TokenizerParts& parts, int64_t id) {
 // One encode call.
 class Encoding {
  public:
-  Encoding(const TokenizerParts& parts, bool parse_special, std::vector<int32_t>& out)
-      : parts_(parts), parse_special_(parse_special), out_(out) {}
+  Encoding(const TokenizerParts& parts, std::string_view text, bool parse_special, std::vector<int32_t>& out)
+      : parts_(parts), text_(text), parse_special_(parse_special), out_(out), growth_(text.size()) {}
 
-  Status text(std::string_view text) {
-    if (parts_.added.empty()) return text.empty() ? ok_status() : fragment(text, true);
-    for (const AddedTokenMatcher::Piece& piece : parts_.added.split(text, parse_special_)) {
+  Status run() {
+    if (parts_.added.empty()) return text_.empty() ? ok_status() : fragment(text_, true);
+    for (const AddedTokenMatcher::Piece& piece : parts_.added.split(text_, parse_special_)) {
       if (piece.id != kNoToken) {
         out_.push_back(piece.id);
       } else {
-        TRY(fragment(text.substr(piece.span.begin, piece.span.end - piece.span.begin), piece.span.begin == 0));
+        TRY(fragment(text_.substr(piece.span.begin, piece.span.end - piece.span.begin), piece.span.begin == 0));
       }
     }
     return ok_status();
   }
+  const std::string& dropped() const { return scratch_.dropped; }
 
  private:
   Status fragment(std::string_view text, bool starts_input) {
     if (parts_.normalizers.empty()) return normalized(text, starts_input);
     std::string changed(text);
-    for (const auto& normalizer : parts_.normalizers) {
-      starts_input = starts_input && !normalizer->drops_start(changed);
-      TRY(normalizer->apply(changed));
-    }
+    TRY(apply_normalizers(parts_.normalizers, changed, starts_input, growth_));
     return normalized(changed, starts_input);
   }
 
@@ -65,17 +63,31 @@ class Encoding {
     pre.text = text;
     pre.words.push_back({0, text.size()});
     pre.starts_input = starts_input;
-    for (const auto& stage : parts_.pre_tokenizers) TRY(stage->apply(pre));
+    for (const auto& stage : parts_.pre_tokenizers) TRY(stage->apply(pre, growth_));
     return parts_.model->encode(pre.text, pre.words, scratch_, out_);
   }
 
   const TokenizerParts& parts_;
+  std::string_view text_;
   bool parse_special_;
   std::vector<int32_t>& out_;
+  TextGrowth growth_;
   EncodeScratch scratch_;
 };
 
 }  // namespace
+
+std::string EncodeLoss::to_string() const {
+  std::string spelled;
+  if (is_valid_utf8(bytes) && static_cast<uint8_t>(bytes[0]) >= 0x20 && bytes != "\x7F") {
+    spelled = fmt::format("\"{}\"", bytes);
+  } else {
+    for (const char byte : bytes)
+      spelled += fmt::format("{}0x{:02X}", spelled.empty() ? "" : " ", static_cast<uint8_t>(byte));
+  }
+  if (kind == Kind::kNotUtf8) return fmt::format("the text is not UTF-8: U+FFFD stands for {} and the like", spelled);
+  return fmt::format("the tokenizer has no token for {}, not even an unknown one: it is left out", spelled);
+}
 
 Tokenizer::Tokenizer(std::unique_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
@@ -88,14 +100,20 @@ Result<std::vector<int32_t>> Tokenizer::encode(std::string_view text, const Enco
                    {}, "encode it in parts");
   }
   std::string repaired;
-  if (!parts_->keeps_bytes && !is_valid_utf8(text)) {
-    repaired = replace_invalid_utf8(text);
-    text = repaired;
+  const bool may_lose = parts_->invalid_utf8 != InvalidUtf8::kKept || !parts_->held_bytes.all();
+  if (may_lose && !is_valid_utf8(text)) {
+    EncodeLoss loss{EncodeLoss::Kind::kNotUtf8, {}};
+    const auto& kept = parts_->invalid_utf8 == InvalidUtf8::kKept ? parts_->held_bytes : std::bitset<256>();
+    repaired = replace_invalid_utf8(text, kept, &loss.bytes);
+    if (!loss.bytes.empty()) report_loss(loss);
+    if (parts_->invalid_utf8 != InvalidUtf8::kNormalized) text = repaired;
   }
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 4 + 8);
   if (options.add_special) ids = parts_->prefix;
-  TRY(Encoding(*parts_, options.parse_special, ids).text(text));
+  Encoding encoding(*parts_, text, options.parse_special, ids);
+  TRY(encoding.run());
+  if (!encoding.dropped().empty()) report_loss({EncodeLoss::Kind::kNotInVocabulary, encoding.dropped()});
   if (options.add_special) ids.insert(ids.end(), parts_->suffix.begin(), parts_->suffix.end());
   return ids;
 }

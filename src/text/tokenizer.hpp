@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -26,6 +27,20 @@ struct EncodeOptions {
   bool add_special = false;    // the tokens that the model expects around a text: <s>, [CLS], …
   bool parse_special = false;  // "<|im_end|>" in the text is that token; otherwise it is text like any other
 };
+
+// What of a text became no token as it was.
+struct EncodeLoss {
+  enum class Kind {
+    kNotUtf8,          // `bytes` is no UTF-8: U+FFFD stands for it
+    kNotInVocabulary,  // the vocabulary has nothing for `bytes`, a character or a byte of one, not even an unknown
+                       // token
+  };
+  Kind kind = Kind::kNotUtf8;
+  std::string bytes;  // the first in the text
+
+  std::string to_string() const;  // a sentence for people
+};
+using LossReport = std::function<void(const EncodeLoss&)>;
 
 struct DecodeOptions {
   bool skip_special = true;
@@ -50,9 +65,17 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  // Invalid UTF-8 keeps its bytes where the tokenizer works on bytes, and becomes U+FFFD elsewhere. Errors: a character
-  // that the vocabulary cannot express; a pattern that gives up; a text over 2 GiB.
+  // Invalid UTF-8 keeps its bytes where the tokenizer works on bytes and has a token for each, and becomes U+FFFD
+  // elsewhere. Byte-level BPE leaves out bytes that it has no token for, as Hugging Face tokenizers and llama.cpp do.
+  // Whoever asked by on_loss() hears of either. Errors: a character that the vocabulary cannot express; a pattern that
+  // gives up; rules that make the text grow too far; a text over 2 GiB.
   Result<std::vector<int32_t>> encode(std::string_view text, const EncodeOptions& options = {}) const;
+
+  // Who hears of what encode() loses: each kind at most once a call, on the thread of the call. Before the first call.
+  void on_loss(LossReport report) { loss_report_ = std::move(report); }
+  void report_loss(const EncodeLoss& loss) const {
+    if (loss_report_) loss_report_(loss);
+  }
 
   // Valid UTF-8 always. Ids that are no token give nothing.
   std::string decode(std::span<const int32_t> ids, const DecodeOptions& options = {}) const;
@@ -78,6 +101,7 @@ class Tokenizer {
 
  private:
   std::unique_ptr<const TokenizerParts> parts_;
+  LossReport loss_report_;
 };
 
 // Decodes as tokens arrive: what push() and finish() give, one after the other, is what decode() gives for all. Never

@@ -77,7 +77,7 @@ class Loader {
     }
     parts_->prefix = frame.prefix;
     parts_->suffix = frame.suffix;
-    parts_->keeps_bytes = pre.bytes_for_model && parts_->normalizers.empty();
+    if (pre.bytes_for_model && parts_->normalizers.empty()) parts_->invalid_utf8 = InvalidUtf8::kKept;
     parts_->spelling = spelling(pre.bytes_for_model);
     TRY(build_added_matchers());
     return std::move(parts_);
@@ -201,7 +201,9 @@ class Loader {
     options.unk = parts_->special.unk;
     if (options.byte_fallback) mark_bytes();
     parts_->algorithm = bytes ? "byte-level BPE" : "BPE over characters";
-    TRY_ASSIGN(parts_->model, BpeModel::build(parts_->vocabulary, in_model_, read_.merges, std::move(options), place_));
+    TRY_ASSIGN(auto built, BpeModel::build(parts_->vocabulary, in_model_, read_.merges, std::move(options), place_));
+    parts_->held_bytes = built->held_bytes();
+    parts_->model = std::move(built);
     return ok_status();
   }
 
@@ -299,13 +301,18 @@ class Loader {
   Status build_added_matchers() {
     std::vector<AddedToken> raw;
     std::vector<AddedToken> normalized;
+    size_t bytes = 0;
+    for (const AddedToken& token : added_) bytes += token.content.size();
+    TextGrowth growth(bytes);
     for (AddedToken& token : added_) {
       if (!token.normalized) {
         raw.push_back(std::move(token));
         continue;
       }
       const std::string as_written = token.content;
-      for (const auto& normalizer : parts_->normalizers) TRY(normalizer->apply(token.content));
+      bool starts_input = true;
+      Status done = apply_normalizers(parts_->normalizers, token.content, starts_input, growth);
+      if (!done.ok()) return std::move(done).error().at(fmt::format("{}: added token {:?}", place_, as_written));
       if (token.content != as_written) parts_->decoded_as[token.id] = token.content;
       normalized.push_back(std::move(token));
     }

@@ -1,5 +1,6 @@
 #include "text/tokenizer_json_parts.hpp"
 
+#include <algorithm>
 #include <fmt/format.h>
 
 #include "base/json.hpp"
@@ -220,21 +221,44 @@ Status add_pre_tokenizer(const Json& node, bool last, bool model_takes_bytes, co
 
 // --- decoders
 
-Status add_decoder(const Json& node, const std::string& place, bool& fused, DecoderStages& out) {
+// Replace rules one after the other multiply what they add, and decoding has no error to give: the most bytes that they
+// may make of one together. Real ones turn a mark into a space.
+constexpr size_t kMostReplaced = 1024;
+
+struct DecoderState {
+  bool fused = false;   // pieces may continue each other
+  size_t replaced = 1;  // bytes that the Replace rules so far can make of one
+};
+
+Status add_replace_decoder(const JsonObject& object, DecoderState& state, DecoderStages& out) {
+  TRY_ASSIGN(std::shared_ptr<const Matcher> matcher, load_pattern(object));
+  TRY_ASSIGN(std::string content, object.string("content"));
+  if (content.size() > kMostReplaced / state.replaced) {
+    return invalid(
+        fmt::format("Replace makes {} bytes of one, where earlier rules make up to {}; all together may make {}",
+                    content.size(), state.replaced, kMostReplaced),
+        object.place());
+  }
+  state.replaced *= std::max<size_t>(content.size(), 1);
+  out.push_back(replace_decoder(std::move(matcher), std::move(content), state.fused));
+  return ok_status();
+}
+
+Status add_decoder(const Json& node, const std::string& place, DecoderState& state, DecoderStages& out) {
   TRY_ASSIGN(const JsonObject object, JsonObject::of(node, place));
   TRY_ASSIGN(const std::string type, object.string("type"));
   if (type == "Sequence") {
     const Json* list = object.find("decoders");
     if (!list || !list->is_array()) return invalid("a Sequence without \"decoders\"", place);
-    for (const Json& item : *list) TRY(add_decoder(item, place, fused, out));
+    for (const Json& item : *list) TRY(add_decoder(item, place, state, out));
   } else if (type == "ByteLevel") {
     out.push_back(byte_level_decoder());
-    fused = true;
+    state.fused = true;
   } else if (type == "ByteFallback") {
     out.push_back(byte_fallback_decoder());
   } else if (type == "Fuse") {
     out.push_back(fuse_decoder());
-    fused = true;
+    state.fused = true;
   } else if (type == "Strip") {
     TRY_ASSIGN(std::string content, object.string_or("content", " "));
     const Utf8Step step = decode_utf8(content);
@@ -245,9 +269,7 @@ Status add_decoder(const Json& node, const std::string& place, bool& fused, Deco
     TRY_ASSIGN(const int64_t stop, object.integer_or("stop", 0, 0, 1 << 20));
     out.push_back(strip_decoder(std::move(content), static_cast<size_t>(start), static_cast<size_t>(stop)));
   } else if (type == "Replace") {
-    TRY_ASSIGN(std::shared_ptr<const Matcher> matcher, load_pattern(object));
-    TRY_ASSIGN(std::string content, object.string("content"));
-    out.push_back(replace_decoder(std::move(matcher), std::move(content), fused));
+    TRY(add_replace_decoder(object, state, out));
   } else if (type == "Metaspace") {
     TRY_ASSIGN(Metaspace read, load_metaspace(object));
     out.push_back(metaspace_decoder(std::move(read.mark), read.scheme != PrependScheme::kNever));
@@ -355,8 +377,8 @@ Result<DecoderStages> load_decoders(const Json* node, const std::string& place) 
     out.push_back(spaces_decoder());
     return out;
   }
-  bool fused = false;
-  TRY(add_decoder(*node, place + ": decoder", fused, out));
+  DecoderState state;
+  TRY(add_decoder(*node, place + ": decoder", state, out));
   return out;
 }
 

@@ -43,6 +43,22 @@ TEST(TokenizerJsonTest, IdsThatDoNotFitAreRefused) {
   expect_error(words_json("", R"([["a",0.5],["b"]])"), "not [token, score]");
 }
 
+TEST(TokenizerJsonTest, WhatIsLostIsTold) {
+  const std::string bpe = R"({"model":{"type":"BPE","vocab":{"a":0,"\ufffd":1},"merges":[]}})";
+  auto tokenizer = load_tokenizer_json(bpe, {}, "tokenizer.json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.error().to_string();
+  std::vector<std::string> lost;
+  tokenizer->on_loss([&](const EncodeLoss& loss) { lost.push_back(loss.bytes); });
+  EXPECT_EQ(*tokenizer->encode("a\xff"
+                               "a"),
+            (Ids{0, 1, 0}));
+  EXPECT_EQ(lost, std::vector<std::string>{"\xff"});
+  EXPECT_EQ(*tokenizer->encode("a\u00e9"
+                               "a"),
+            (Ids{0, 0}));
+  EXPECT_EQ(lost, (std::vector<std::string>{"\xff", "\u00e9"}));
+}
+
 TEST(TokenizerJsonTest, BadMergesAreRefused) {
   const auto bpe = [](const std::string& merges) {
     return R"({"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":)" + merges + "}}";

@@ -1,6 +1,7 @@
 // What a Tokenizer is made of. Loaders fill it; only text/ looks inside.
 #pragma once
 
+#include <bitset>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -35,6 +36,13 @@ struct TokenizerSource {
   std::string charsmap;
 };
 
+// What becomes of bytes that are no UTF-8.
+enum class InvalidUtf8 {
+  kReplaced,    // U+FFFD, for each maximal subpart
+  kNormalized,  // the normalizer makes one U+FFFD of each byte (SentencePiece)
+  kKept,        // the model works on bytes: they pass where it holds them
+};
+
 struct TokenizerParts {
   Vocabulary vocabulary;
   std::vector<bool> special_ids;  // by id: skipped by decode
@@ -55,7 +63,8 @@ struct TokenizerParts {
   PieceSpelling spelling = PieceSpelling::kPlain;
   bool literal_specials = false;  // special pieces are plain text, whatever `spelling` says (GGUF)
   bool skipped_is_piece = false;  // a skipped token parts the bytes around it (SentencePiece: it is an empty piece)
-  bool keeps_bytes = false;       // the model works on bytes: invalid UTF-8 passes through
+  InvalidUtf8 invalid_utf8 = InvalidUtf8::kReplaced;
+  std::bitset<256> held_bytes;  // kKept: those that the model has tokens for
   std::string algorithm;
   TokenizerSource source;
 };

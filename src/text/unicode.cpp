@@ -180,7 +180,7 @@ bool is_cjk_ideograph(char32_t c) {
          (c >= 0x2B920 && c <= 0x2CEAF) || (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-std::string replace_invalid_utf8(std::string_view text) {
+std::string replace_invalid_utf8(std::string_view text, const std::bitset<256>& kept, std::string* first) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
@@ -188,8 +188,14 @@ std::string replace_invalid_utf8(std::string_view text) {
     out += text.substr(0, good);
     text.remove_prefix(good);
     if (text.empty()) break;
+    const std::string_view bad = text.substr(0, static_cast<size_t>(decode_utf8(text).length));
+    text.remove_prefix(bad.size());
+    if (std::all_of(bad.begin(), bad.end(), [&](char byte) { return kept[static_cast<uint8_t>(byte)]; })) {
+      out += bad;
+      continue;
+    }
     append_utf8(out, kReplacementCharacter);
-    text.remove_prefix(static_cast<size_t>(decode_utf8(text).length));
+    if (first && first->empty()) *first = bad;
   }
   return out;
 }

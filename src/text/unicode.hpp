@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -76,7 +77,9 @@ bool is_word_character(char32_t c);
 // What BERT cuts into single characters: the CJK ideograph blocks as Hugging Face lists them.
 bool is_cjk_ideograph(char32_t c);
 
-// `text` with every invalid sequence replaced by U+FFFD, one for each maximal subpart.
-std::string replace_invalid_utf8(std::string_view text);
+// `text` with every invalid sequence replaced by U+FFFD, one for each maximal subpart; those whose bytes are all `kept`
+// stay. Where `first` is given, the first sequence that was replaced goes there.
+std::string replace_invalid_utf8(std::string_view text, const std::bitset<256>& kept = {},
+                                 std::string* first = nullptr);
 
 }  // namespace linnet

@@ -57,6 +57,10 @@ TEST(UnicodeTest, LowercaseIsPerCharacter) {
 TEST(UnicodeTest, InvalidBytesAreReplacedOncePerMaximalSubpart) {
   EXPECT_EQ(replace_invalid_utf8("a\xff\xe2\x82z"), "a\ufffd\ufffdz");
   EXPECT_EQ(replace_invalid_utf8("good é"), "good é");
+  std::string first;
+  const auto kept = std::bitset<256>().set(0xE2).set(0xFF);
+  EXPECT_EQ(replace_invalid_utf8("a\xff\xe2\x82z\xfe", kept, &first), "a\xff\ufffdz\ufffd");
+  EXPECT_EQ(first, "\xe2\x82");
 }
 
 }  // namespace

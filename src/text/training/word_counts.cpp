@@ -99,7 +99,8 @@ Status count_part(const TextCorpus& corpus, size_t part, const PreTokenizers& st
     pre.text = text;
     pre.words.assign(1, {0, text.size()});
     pre.starts_input = true;
-    for (const auto& stage : stages) TRY(stage->apply(pre));
+    TextGrowth growth(text.size());
+    for (const auto& stage : stages) TRY(stage->apply(pre, growth));
     for (const TextSpan& span : pre.words) {
       if (span.end > span.begin) TRY(counts.add(pre.text.substr(span.begin, span.end - span.begin), 1));
     }
