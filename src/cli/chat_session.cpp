@@ -93,6 +93,7 @@ Status ChatSession::say(std::string_view text) const {
 }
 
 Result<std::vector<int32_t>> ChatSession::prompt_of(const Conversation& conversation, bool for_reply) const {
+  if (!template_) return unsupported("a list of questions reads no prompt", speaker_->model.name());
   ChatRequest request;
   request.messages = conversation.to_json();
   request.add_generation_prompt = for_reply;

@@ -1,5 +1,6 @@
 // linnet tune on a list of questions.
 #include <fmt/core.h>
+#include <map>
 
 #include "base/cancel.hpp"
 #include "base/file.hpp"
@@ -59,6 +60,43 @@ Json to_json(const FaqTestResult& result) {
           {"missed", result.missed},
           {"unanswerable", result.unanswerable},
           {"declined", result.declined}};
+}
+
+// Which questions of a test log were answered rightly. Lines that are no such log count as none: it only compares.
+std::map<std::string, bool> rights_of(const std::filesystem::path& log) {
+  std::map<std::string, bool> rights;
+  const auto text = read_file(log);
+  if (!text.ok()) return rights;
+  size_t begin = 0;
+  for (size_t end = 0; (end = text->find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const auto json = parse_json(std::string_view(*text).substr(begin, end - begin), log.string());
+    if (!json.ok()) continue;
+    const auto item = JsonObject::of(*json, log.string());
+    if (!item.ok()) continue;
+    const auto question = item->string("question");
+    const auto right = item->boolean_or("right", false);
+    if (question.ok() && right.ok()) rights[*question] = *right;
+  }
+  return rights;
+}
+
+// What a person wants to know who edited an answer: did anything else change? Empty where the version before was not
+// tested with these questions.
+std::string beside(const RunVersion& before, const RunVersion& now) {
+  const std::map<std::string, bool> old_rights = rights_of(before.folder / kTestFile);
+  int64_t same = 0;
+  int64_t won = 0;
+  int64_t lost = 0;
+  for (const auto& [question, right] : rights_of(now.folder / kTestFile)) {
+    const auto old = old_rights.find(question);
+    if (old == old_rights.end()) continue;
+    same += old->second == right ? 1 : 0;
+    won += right && !old->second ? 1 : 0;
+    lost += old->second && !right ? 1 : 0;
+  }
+  if (same + won + lost == 0) return "";
+  return fmt::format("beside version {}: {} questions answered rightly that were not, {} no longer, {} as before\n",
+                     before.number, won, lost, same);
 }
 
 Result<FaqTestResult> test_untaught(const FaqList& list, const FaqSettings& settings, Runtime& runtime,
@@ -124,6 +162,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   if (!dataset.test.empty()) {
     TRY_ASSIGN(tested, test_run(version, tuner->list(), flags.faq, dataset.test));
   }
+  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(flags.name));
   TRY(store.set_current(version));
   if (flags.json) {
     Json json = tuner->info();
@@ -135,6 +174,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
     return print_json(json);
   }
   if (tested) TRY(print(sentence(*tested)));
+  if (tested && before) TRY(print(beside(*before, version)));
   return print(fmt::format("{} is ready (version {}): linnet chat {}\n", version.name, version.number, version.name));
 }
 
