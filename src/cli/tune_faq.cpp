@@ -31,9 +31,11 @@ std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSet
   return text;
 }
 
-// What was learned, beside the encoder as it was, which takes the nearest question.
+// What was learned, beside the encoder as it was, which takes the nearest question. All zero where there is no test.
 struct Tested {
   FaqTestResult taught, untaught;
+
+  bool done() const { return taught.answerable + taught.unanswerable > 0; }
 };
 
 std::string sentence(const Tested& tested) {
@@ -80,10 +82,12 @@ std::map<std::string, bool> rights_of(const std::filesystem::path& log) {
   return rights;
 }
 
-// What a person wants to know who edited an answer: did anything else change? Empty where the version before was not
-// tested with these questions.
-std::string beside(const RunVersion& before, const RunVersion& now) {
-  const std::map<std::string, bool> old_rights = rights_of(before.folder / kTestFile);
+// What a person wants to know who edited an answer: did anything else change? Empty where the version that the name
+// means was not tested with these questions, or there is none.
+Result<std::string> beside_current(const RunStore& store, const RunVersion& now) {
+  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(now.name));
+  if (!before) return std::string();
+  const std::map<std::string, bool> old_rights = rights_of(before->folder / kTestFile);
   int64_t same = 0;
   int64_t won = 0;
   int64_t lost = 0;
@@ -94,9 +98,9 @@ std::string beside(const RunVersion& before, const RunVersion& now) {
     won += right && !old->second ? 1 : 0;
     lost += old->second && !right ? 1 : 0;
   }
-  if (same + won + lost == 0) return "";
+  if (same + won + lost == 0) return std::string();
   return fmt::format("beside version {}: {} questions answered rightly that were not, {} no longer, {} as before\n",
-                     before.number, won, lost, same);
+                     before->number, won, lost, same);
 }
 
 Result<FaqTestResult> test_untaught(const FaqList& list, const FaqSettings& settings, Runtime& runtime,
@@ -137,9 +141,30 @@ Result<Tested> test_run(const RunVersion& version, const FaqList& list, const Fa
                         const std::vector<Sample>& test) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   Tested tested;
+  if (test.empty()) return tested;
   TRY_ASSIGN(tested.untaught, test_untaught(list, settings, *runtime, test));
   TRY_ASSIGN(tested.taught, test_taught(version, *runtime, test));
   return tested;
+}
+
+Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tested) {
+  Json json = tuner.info();
+  json["name"] = version.name;
+  json["version"] = version.number;
+  json["folder"] = version.folder.string();
+  json["test"] = tested.done() ? to_json(tested.taught) : Json();
+  json["untaught"] = tested.done() ? to_json(tested.untaught) : Json();
+  return json;
+}
+
+// Teaches with a bar on the terminal.
+Status teach(FaqTuner& tuner, const RunVersion& version, bool resume) {
+  TuneScreen screen(tuner.steps());
+  FaqTuner::Hooks hooks;
+  hooks.cancel = &interrupt_token();
+  hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
+  TRY(tuner.run(version, resume, hooks));
+  return ok_status();
 }
 
 }  // namespace
@@ -151,31 +176,13 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
-  {
-    TuneScreen screen(tuner->steps());
-    FaqTuner::Hooks hooks;
-    hooks.cancel = &interrupt_token();
-    hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
-    TRY(tuner->run(version, flags.resume, hooks));
-  }
-  std::optional<Tested> tested;
-  if (!dataset.test.empty()) {
-    TRY_ASSIGN(tested, test_run(version, tuner->list(), flags.faq, dataset.test));
-  }
-  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(flags.name));
+  TRY(teach(*tuner, version, flags.resume));
+  TRY_ASSIGN(const Tested tested, test_run(version, tuner->list(), flags.faq, dataset.test));
+  TRY_ASSIGN(const std::string compared, beside_current(store, version));
   TRY(store.set_current(version));
-  if (flags.json) {
-    Json json = tuner->info();
-    json["name"] = version.name;
-    json["version"] = version.number;
-    json["folder"] = version.folder.string();
-    json["test"] = tested ? to_json(tested->taught) : Json();
-    json["untaught"] = tested ? to_json(tested->untaught) : Json();
-    return print_json(json);
-  }
-  if (tested) TRY(print(sentence(*tested)));
-  if (tested && before) TRY(print(beside(*before, version)));
-  return print(fmt::format("{} is ready (version {}): linnet chat {}\n", version.name, version.number, version.name));
+  if (flags.json) return print_json(to_json(*tuner, version, tested));
+  return print(fmt::format("{}{}{} is ready (version {}): linnet chat {}\n", sentence(tested), compared, version.name,
+                           version.number, version.name));
 }
 
 }  // namespace linnet::cli
