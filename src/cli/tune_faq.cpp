@@ -8,7 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
-#include "tasks/faq_test.hpp"
+#include "tasks/faq_score.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {

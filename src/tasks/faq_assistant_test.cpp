@@ -9,7 +9,7 @@
 #include "base/json.hpp"
 #include "models/reference_testing.hpp"
 #include "tasks/faq_lessons.hpp"
-#include "tasks/faq_test.hpp"
+#include "tasks/faq_score.hpp"
 #include "tasks/faq_tune.hpp"
 #include "train/parameters.hpp"
 #include "train/trainer.hpp"
@@ -60,6 +60,14 @@ TEST_F(FaqAssistantTest, AnIndexComesBackFromItsFolder) {
   std::string json = value(read_file(folder_ / "faq.json"));
   json.replace(json.find("\"what hours\""), 12, "\"what hours\", \"answer\": 1}, {\"text\": \"more\"");
   ASSERT_TRUE(write_file(folder_ / "faq.json", json).ok());
+  EXPECT_FALSE(FaqIndex::load(folder_, 48).ok());
+}
+
+TEST_F(FaqAssistantTest, AnIndexOfNumbersThatAreNoneIsRefused) {
+  ASSERT_TRUE(index().save(folder_).ok());
+  std::string vectors = value(read_file(folder_ / "faq.safetensors"));
+  vectors.replace(vectors.size() - 4, 4, "\xff\xff\xff\x7f");
+  ASSERT_TRUE(write_file(folder_ / "faq.safetensors", vectors).ok());
   EXPECT_FALSE(FaqIndex::load(folder_, 48).ok());
 }
 

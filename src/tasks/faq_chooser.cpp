@@ -64,6 +64,7 @@ Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32
 Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
                                                     std::span<const uint32_t> answers) const {
   TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(" " + plain(question) + "\n", {}));
+  if (tokens.empty()) return std::vector<double>(answers.size(), 0.0);  // nothing to tell them apart by
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
   const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));
   const size_t together = std::max<size_t>(1, kMostLogitRows / tokens.size());

@@ -8,6 +8,7 @@
 #include "base/json.hpp"
 #include "formats/safetensors.hpp"
 #include "formats/safetensors_writer.hpp"
+#include "quant/finite.hpp"
 
 namespace linnet {
 
@@ -82,6 +83,9 @@ Result<FaqIndex> FaqIndex::load(const fs::path& folder, int64_t width) {
       return invalid("are not vectors of this encoder", tensor->place());
     }
     out = to_f32(*tensor);
+    if (first_not_finite(out.data<float>(), out.elements()) >= 0) {
+      return invalid("holds NaN or infinite numbers", tensor->place());
+    }
     return ok_status();
   };
   TRY(read("questions", index.questions_));

@@ -1,4 +1,4 @@
-#include "tasks/faq_test.hpp"
+#include "tasks/faq_score.hpp"
 
 #include "base/json.hpp"
 
