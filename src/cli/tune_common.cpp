@@ -26,6 +26,13 @@ Result<RunVersion> open_version(const RunStore& store, const TuneFlags& flags, c
   return version;
 }
 
+Json finished_json(Json info, const RunVersion& version) {
+  info["name"] = version.name;
+  info["version"] = version.number;
+  info["folder"] = version.folder.string();
+  return info;
+}
+
 void TuneScreen::show(const StepReport& step, std::optional<double> held_out) {
   // What a person sees is the mean of the last steps; one step's loss jumps.
   constexpr double kKeep = 0.9;

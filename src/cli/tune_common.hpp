@@ -31,6 +31,9 @@ struct TuneFlags {
 // Goes on with the newest version, which must be of the same data and choices, or begins a new one.
 Result<RunVersion> open_version(const RunStore& store, const TuneFlags& flags, const Json& info);
 
+// What --json says of a finished version: how it was made, and where it lies.
+Json finished_json(Json info, const RunVersion& version);
+
 // Bar and lines while it learns.
 class TuneScreen {
  public:

@@ -5,6 +5,7 @@
 #include "base/cancel.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
@@ -69,9 +70,8 @@ std::map<std::string, bool> rights_of(const std::filesystem::path& log) {
   std::map<std::string, bool> rights;
   const auto text = read_file(log);
   if (!text.ok()) return rights;
-  size_t begin = 0;
-  for (size_t end = 0; (end = text->find('\n', begin)) != std::string::npos; begin = end + 1) {
-    const auto json = parse_json(std::string_view(*text).substr(begin, end - begin), log.string());
+  for (const std::string_view line : lines_of(*text)) {
+    const auto json = parse_json(line, log.string());
     if (!json.ok()) continue;
     const auto item = JsonObject::of(*json, log.string());
     if (!item.ok()) continue;
@@ -148,10 +148,7 @@ Result<Tested> test_run(const RunVersion& version, const FaqList& list, const Fa
 }
 
 Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tested) {
-  Json json = tuner.info();
-  json["name"] = version.name;
-  json["version"] = version.number;
-  json["folder"] = version.folder.string();
+  Json json = finished_json(tuner.info(), version);
   json["test"] = tested.done() ? to_json(tested.taught) : Json();
   json["untaught"] = tested.done() ? to_json(tested.untaught) : Json();
   return json;
@@ -163,8 +160,7 @@ Status teach(FaqTuner& tuner, const RunVersion& version, bool resume) {
   FaqTuner::Hooks hooks;
   hooks.cancel = &interrupt_token();
   hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
-  TRY(tuner.run(version, resume, hooks));
-  return ok_status();
+  return tuner.run(version, resume, hooks);
 }
 
 }  // namespace

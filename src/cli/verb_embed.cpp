@@ -3,6 +3,7 @@
 
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
@@ -28,13 +29,8 @@ Result<std::vector<std::string>> read_texts(const Flags& flags) {
   if (flags.file.empty() && stdin_is_terminal())
     return usage_error("there is no text", "give some, or --file FILE with one a line");
   TRY_ASSIGN(const std::string all, flags.file.empty() || flags.file == "-" ? read_stdin() : read_file(flags.file));
-  std::vector<std::string> lines;
-  for (size_t at = 0; at < all.size();) {
-    const size_t end = std::min(all.find('\n', at), all.size());
-    lines.push_back(all.substr(at, end - at));
-    at = end + 1;
-  }
-  return lines;
+  const std::vector<std::string_view> lines = lines_of(all);
+  return std::vector<std::string>(lines.begin(), lines.end());
 }
 
 Status run(const Flags& flags) {

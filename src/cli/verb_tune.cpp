@@ -78,10 +78,7 @@ Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
   }
   TRY(store.set_current(version));
   if (flags.json) {
-    Json json = tuner->info();
-    json["name"] = version.name;
-    json["version"] = version.number;
-    json["folder"] = version.folder.string();
+    Json json = finished_json(tuner->info(), version);
     json["steps_done"] = result.steps;
     json["held_out_loss"] = result.held_out ? Json(*result.held_out) : Json();
     return print_json(json);

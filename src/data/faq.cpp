@@ -4,17 +4,24 @@
 
 #include "base/json.hpp"
 #include "base/json_object.hpp"
+#include "base/strings.hpp"
 
 namespace linnet {
 
 std::string_view common_questions_text();  // made by CMake
+
+std::vector<std::vector<uint32_t>> FaqList::by_answer() const {
+  std::vector<std::vector<uint32_t>> numbers(answers.size());
+  for (size_t i = 0; i < questions.size(); ++i) numbers[questions[i].answer].push_back(static_cast<uint32_t>(i));
+  return numbers;
+}
 
 FaqList faq_of(const std::vector<Sample>& samples) {
   FaqList list;
   std::unordered_map<std::string, uint32_t> numbers;
   for (const Sample& sample : samples) {
     if (!sample.has_answer) continue;
-    const auto answer = sample.messages.back().at("content").get<std::string>();
+    const std::string answer = answer_of(sample);
     const auto [at, is_new] = numbers.try_emplace(answer, static_cast<uint32_t>(list.answers.size()));
     if (is_new) list.answers.push_back(answer);
     list.questions.push_back({phrasing_of(sample), at->second});
@@ -54,12 +61,8 @@ Result<FaqList> faq_from_json(const Json& json, const std::string& place) {
 
 std::vector<std::string> common_questions() {
   std::vector<std::string> questions;
-  std::string_view rest = common_questions_text();
-  while (!rest.empty()) {
-    const size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
+  for (const std::string_view line : lines_of(common_questions_text())) {
     if (!line.empty() && line.front() != '#') questions.emplace_back(line);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
   }
   return questions;
 }

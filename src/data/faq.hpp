@@ -20,6 +20,8 @@ struct FaqList {
 
   // How many ways of asking an answer has, on average.
   double phrasings() const { return static_cast<double>(questions.size()) / static_cast<double>(answers.size()); }
+  // For each answer the numbers of its questions, in the order of the file.
+  std::vector<std::vector<uint32_t>> by_answer() const;
 };
 
 // The list that `samples` of the form kQuestionAnswer or kTestList make; those without an answer are left out.

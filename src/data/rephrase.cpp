@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/strings.hpp"
+
 namespace linnet {
 
 namespace {
@@ -132,9 +134,7 @@ void drop_words(std::vector<std::string>& words, Random& random) {
 }  // namespace
 
 std::string rephrase(const std::string& question, Random& random) {
-  std::string text = question;
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::string text = ascii_lower(question);
   if (random.uniform() < kOften) respell(text, random);
   std::vector<std::string> words = words_of(text);
   if (words.empty()) return text;

@@ -33,6 +33,8 @@ struct Sample {
 
 // The text that a person says to the model in `sample`: its first user message, or the text.
 std::string phrasing_of(const Sample& sample);
+// What the assistant says last in a sample of a kQuestionAnswer or kTestList; empty where there is no answer.
+std::string answer_of(const Sample& sample);
 
 struct Samples {
   DataForm form = DataForm::kText;

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 
+#include "base/strings.hpp"
 #include "data/sample.hpp"
 #include "text/jinja/pystr.hpp"
 
@@ -127,8 +128,8 @@ class SampleMaker {
     TRY_ASSIGN(std::string prompt, text(FieldUse::kPrompt));
     TRY_ASSIGN(std::string completion, text(FieldUse::kCompletion));
     if (match_.form == DataForm::kUnpairedPreference) {
-      TRY_ASSIGN(std::string label, text(FieldUse::kLabel, true));
-      std::ranges::transform(label, label.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+      TRY_ASSIGN(const std::string written, text(FieldUse::kLabel, true));
+      const std::string label = ascii_lower(written);
       if (label != "true" && label != "false") return wrong(FieldUse::kLabel, "true or false");
       sample.desired = label == "true";
     }
@@ -298,6 +299,10 @@ std::string phrasing_of(const Sample& sample) {
     }
   }
   return sample.text;
+}
+
+std::string answer_of(const Sample& sample) {
+  return sample.has_answer ? sample.messages.back().at("content").get<std::string>() : "";
 }
 
 Result<Samples> make_samples(const Rows& rows, const FormMatch& match) {

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "base/paths.hpp"
+#include "base/strings.hpp"
 #include "hub/source.hpp"
 
 namespace linnet {
@@ -35,13 +36,6 @@ struct FreeList {
 void initialise_once() {
   static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
   CHECK(code == CURLE_OK);
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return out;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -194,7 +188,7 @@ class Hop {
       const size_t space = std::min(line.find(' '), line.size() - 1);
       std::from_chars(line.data() + space + 1, line.data() + line.size(), response_.status);
     } else if (const size_t colon = line.find(':'); colon != line.npos) {
-      response_.headers[lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
+      response_.headers[ascii_lower(line.substr(0, colon))] = trimmed(line.substr(colon + 1));
     }
     return line.size();
   }

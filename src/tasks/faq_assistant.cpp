@@ -32,28 +32,40 @@ std::unique_ptr<FaqAssistant> FaqAssistant::create(Embedder embedder, FaqIndex i
 
 namespace {
 
-Result<std::string> read_info(const std::filesystem::path& folder, const char* key) {
+// What run.json says of the run in a folder.
+struct FaqInfo {
+  std::string encoder, declining;
+};
+
+Result<FaqInfo> read_info(const std::filesystem::path& folder) {
   const std::string place = (folder / "run.json").string();
   TRY_ASSIGN(const Json json, read_json_file(place));
-  TRY_ASSIGN(const JsonObject info, JsonObject::of(json, place));
-  return info.string(key);
+  TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place));
+  FaqInfo info;
+  TRY_ASSIGN(info.encoder, object.string("encoder"));
+  TRY_ASSIGN(info.declining, object.string("declining"));
+  return info;
+}
+
+Result<ModelHandle> find_encoder(const FaqInfo& info, const std::filesystem::path& folder) {
+  TRY_ASSIGN(ModelHandle model, find_model(info.encoder));
+  model.adapters.push_back((folder / kFaqEncoderFolder).string());
+  return model;
 }
 
 }  // namespace
 
 Result<ModelHandle> faq_encoder(const std::filesystem::path& folder) {
-  TRY_ASSIGN(const std::string encoder, read_info(folder, "encoder"));
-  TRY_ASSIGN(ModelHandle model, find_model(encoder));
-  model.adapters.push_back((folder / kFaqEncoderFolder).string());
-  return model;
+  TRY_ASSIGN(const FaqInfo info, read_info(folder));
+  return find_encoder(info, folder);
 }
 
 Result<std::unique_ptr<FaqAssistant>> FaqAssistant::open(const std::filesystem::path& folder, Runtime& runtime) {
-  TRY_ASSIGN(std::string declining, read_info(folder, "declining"));
-  TRY_ASSIGN(ModelHandle model, faq_encoder(folder));
+  TRY_ASSIGN(FaqInfo info, read_info(folder));
+  TRY_ASSIGN(ModelHandle model, find_encoder(info, folder));
   TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(model), runtime, kFaqTokens));
   TRY_ASSIGN(FaqIndex index, FaqIndex::load(folder, embedder.transformer().config().hidden_size));
-  return create(std::move(embedder), std::move(index), std::move(declining));
+  return create(std::move(embedder), std::move(index), std::move(info.declining));
 }
 
 void FaqAssistant::set_chooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx) {

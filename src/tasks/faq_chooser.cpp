@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/strings.hpp"
 #include "engine/sampler.hpp"
 
 namespace linnet {
@@ -15,9 +16,7 @@ constexpr size_t kMostLogitRows = 128;  // together: each is as long as the voca
 
 // As the phrasings before it are written: in lower case, without a question mark, which people forget.
 std::string plain(const std::string& question) {
-  std::string text = question;
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::string text = ascii_lower(question);
   while (text.ends_with('?') || text.ends_with(' ')) text.pop_back();
   return text;
 }
@@ -25,11 +24,8 @@ std::string plain(const std::string& question) {
 }  // namespace
 
 FaqChooser::FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list)
-    : model_(model), tokenizer_(tokenizer), ctx_(ctx), list_(list), questions_of_(list.answers.size()) {
-  for (size_t i = 0; i < list.questions.size(); ++i) {
-    std::vector<uint32_t>& known = questions_of_[list.questions[i].answer];
-    if (known.size() < kPhrasings) known.push_back(static_cast<uint32_t>(i));
-  }
+    : model_(model), tokenizer_(tokenizer), ctx_(ctx), list_(list), questions_of_(list.by_answer()) {
+  for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
 std::string FaqChooser::before(uint32_t answer) const {

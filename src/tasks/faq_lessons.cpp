@@ -49,10 +49,7 @@ Tensor rows(Context& ctx, const Tensor& x, int64_t begin, int64_t end) {
 }  // namespace
 
 FaqLessons::FaqLessons(const FaqList& list, std::vector<std::string> others, uint64_t seed)
-    : list_(list), questions_of_(list.answers.size()), others_(std::move(others)), seed_(seed) {
-  for (size_t i = 0; i < list.questions.size(); ++i) {
-    questions_of_[list.questions[i].answer].push_back(static_cast<uint32_t>(i));
-  }
+    : list_(list), questions_of_(list.by_answer()), others_(std::move(others)), seed_(seed) {
   const auto count = static_cast<int64_t>(list.answers.size());
   answers_of_a_step_ = std::min(count, kAnswers);
   steps_ = std::clamp(count * kTimes / answers_of_a_step_, kLeastSteps, kMostSteps);

@@ -6,13 +6,9 @@ namespace linnet {
 
 namespace {
 
-std::string expected_answer(const Sample& sample) {
-  return sample.has_answer ? sample.messages.back().at("content").get<std::string>() : "";
-}
-
 bool is_right(const FaqReply& reply, const Sample& sample) {
   if (reply.judgement.declined || !sample.has_answer) return reply.judgement.declined != sample.has_answer;
-  return reply.text == expected_answer(sample);
+  return reply.text == answer_of(sample);
 }
 
 void count(const FaqTestItem& item, FaqTestResult& result) {
@@ -53,7 +49,7 @@ Json to_json(const FaqTestItem& item) {
                           {"score", candidate.score}});
   }
   return {{"question", phrasing_of(*item.sample)},
-          {"expected", expected_answer(*item.sample)},
+          {"expected", answer_of(*item.sample)},
           {"reply", item.reply.text},
           {"right", item.right},
           {"declined", judgement.declined},

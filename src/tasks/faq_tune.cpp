@@ -77,7 +77,7 @@ Json FaqTuner::info() const {
           {"products", bfloat16_ ? "bfloat16" : "float32"}};
 }
 
-Result<LoopResult> FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
   TRY_ASSIGN(const std::vector<std::string> others, unlike(list_, common_questions(), embedder));
@@ -103,12 +103,12 @@ Result<LoopResult> FaqTuner::run(const RunVersion& version, bool resume, const H
     if (hooks.report) hooks.report(step);
   };
   loop.cancel = hooks.cancel;
-  TRY_ASSIGN(const LoopResult result, run_loop(trainer, {.folder = version.folder, .steps = steps_}, loop, resume));
+  TRY(run_loop(trainer, {.folder = version.folder, .steps = steps_}, loop, resume));
   ctx.set_compute(DType::kF32);
   TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
   TRY(index.save(version.folder));
-  TRY(write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION", version.folder / kFaqEncoderFolder));
-  return result;
+  return write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
+                       version.folder / kFaqEncoderFolder);
 }
 
 }  // namespace linnet

@@ -37,7 +37,6 @@ class FaqTuner {
 
   const FaqList& list() const { return list_; }
   int64_t steps() const { return steps_; }
-  bool bfloat16() const { return bfloat16_; }
   // All that decides what is learned, for run.json.
   Json info() const;
 
@@ -46,7 +45,7 @@ class FaqTuner {
     const CancelToken* cancel = nullptr;
   };
   // Teaches, and writes the run to version.folder. Errors: those of load_weights and run_loop.
-  Result<LoopResult> run(const RunVersion& version, bool resume, const Hooks& hooks);
+  Status run(const RunVersion& version, bool resume, const Hooks& hooks);
 
  private:
   FaqTuner(FaqSettings settings, ModelHandle encoder, ModelHandle base, std::unique_ptr<Runtime> runtime)
