@@ -35,6 +35,7 @@ Job declare_list(Arguments& args);
 Job declare_logits(Arguments& args);
 Job declare_next(Arguments& args);
 Job declare_pull(Arguments& args);
+Job declare_push(Arguments& args);
 Job declare_quantize(Arguments& args);
 Job declare_rm(Arguments& args);
 Job declare_show(Arguments& args);

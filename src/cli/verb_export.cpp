@@ -15,6 +15,7 @@
 #include "cli/verb.hpp"
 #include "export/export.hpp"
 #include "export/quantise.hpp"
+#include "tasks/model_card.hpp"
 #include "tasks/run_store.hpp"
 
 namespace linnet::cli {
@@ -43,14 +44,28 @@ Status check_flags(const Flags& flags) {
     return usage_error("--out names a folder or a .gguf file, got " + flags.out,
                        "safetensors are written into a folder, with their config and tokenizer: --out my-model");
   }
-  if (flags.merge && flags.adapters.empty()) return usage_error("--merge needs an adapter", "name one with --adapter");
-  if (!flags.merge && flags.adapters.size() > 1) {
+  return ok_status();
+}
+
+// A run brings an adapter of its own.
+Status check_adapters(const Flags& flags, const std::vector<ChosenAdapter>& adapters) {
+  if (flags.merge && adapters.empty()) return usage_error("--merge needs an adapter", "name one with --adapter");
+  if (!flags.merge && adapters.size() > 1) {
     return usage_error("a file holds one adapter, and there are several", "--merge makes one model of all of them");
   }
-  if (!flags.merge && !flags.adapters.empty() && flags.dtype == "bf16" && flags.gguf()) {
+  if (!flags.merge && !adapters.empty() && flags.dtype == "bf16" && flags.gguf()) {
     return usage_error("llama.cpp does not run adapters of bf16", "--dtype f32 or f16");
   }
   return ok_status();
+}
+
+// Beside what was exported of a run into a folder: how it came to be.
+Status write_card(const Flags& flags, const ModelHandle& model) {
+  if (flags.gguf() || model.adapters.empty()) return ok_status();
+  TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
+  if (!version) return ok_status();
+  TRY_ASSIGN(const std::string card, model_card(*version, model, flags.merge));
+  return write_file(std::filesystem::path(flags.out) / "README.md", card);
 }
 
 // What --json says, but for the merge.
@@ -76,6 +91,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
   } else {
     const char* task = model.config().has_head ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
     TRY(write_adapter(adapter, description.family->tensors(description.transformer), task, flags.out));
+    TRY(write_card(flags, model));
   }
   return finish(flags, told(flags, {}), "");
 }
@@ -121,6 +137,7 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
     TRY_ASSIGN(Transformer weights, load_transformer(model.description));
     for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
     TRY_ASSIGN(warnings, write_model(flags, model, weights, *runtime));
+    TRY(write_card(flags, model));
   }
   for (const std::string& warning : warnings) log_warning("{}", warning);
   Json json = told(flags, warnings);
@@ -147,6 +164,7 @@ Status run(const Flags& flags) {
         "what it learned is an adapter of its encoder in PEFT's form: " + (model.faq / kFaqEncoderFolder).string());
   }
   TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
+  TRY(check_adapters(flags, adapters));
   TRY(check_not_a_source(flags.out, source_files(model.description)));
   for (const ChosenAdapter& chosen : adapters) {
     const std::filesystem::path place = chosen.adapter.place;

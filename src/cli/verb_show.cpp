@@ -12,7 +12,6 @@
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
-#include "hub/catalog.hpp"
 #include "hub/digest.hpp"
 #include "kernels/registry.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -109,16 +108,6 @@ Result<Json> hashes_of(const StoredModel& stored, const ModelFiles& files) {
     TRY_ASSIGN(hashes[name], sha256_file(path, &interrupt_token(), progress));
   }
   return hashes;
-}
-
-// What the files say, else what is known of a model with a short name.
-std::string license_of(const StoredModel& stored, const ModelFiles& files) {
-  if (!stored.manifest.license.empty()) return stored.manifest.license;
-  if (const auto& gguf = files.gguf; gguf && gguf->metadata().has("general.license")) {
-    if (const auto license = gguf->metadata().string("general.license"); license.ok()) return std::string(*license);
-  }
-  const CatalogEntry* entry = find_in_catalog(stored.short_name);
-  return entry ? entry->license : "";
 }
 
 bool has_chat_template(const ModelFiles& files) {

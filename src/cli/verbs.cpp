@@ -13,7 +13,7 @@ constexpr const char* kInside = "Looking inside";
 constexpr const char* kMeasuring = "Measuring";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 20> kVerbs{{
+constexpr std::array<Verb, 21> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -28,6 +28,8 @@ constexpr std::array<Verb, 20> kVerbs{{
      "linnet export smollm2 --out smollm2-f16.gguf --dtype f16", kModels, declare_export},
     {"quantize", "A model in fewer bits, as GGUF", "linnet quantize my-model --to Q4_K_M --out my-model-q4_k_m.gguf",
      kModels, declare_quantize},
+    {"push", "A run, a model or a folder to the Hugging Face hub", "linnet push shop hf:you/shop", kModels,
+     declare_push},
     {"tune", "Teach a model what your own data says", "linnet tune faq.csv --base smollm2 --name shop", kTeaching,
      declare_tune},
     {"tokenizer", "A tokenizer learned from a text",

@@ -72,4 +72,19 @@ std::string sha256_hex_from_base64url(std::string_view text) {
   return hex;
 }
 
+std::string base64(std::span<const std::byte> bytes) {
+  // Whole groups of three at a time, since EVP counts in int.
+  constexpr size_t kChunk = 3 << 20;
+  std::string out;
+  for (size_t at = 0; at < bytes.size(); at += kChunk) {
+    const auto chunk = bytes.subspan(at, std::min(kChunk, bytes.size() - at));
+    std::string text((chunk.size() + 2) / 3 * 4 + 1, '\0');  // EVP ends it with a zero
+    const int size =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                        reinterpret_cast<const unsigned char*>(chunk.data()), static_cast<int>(chunk.size()));
+    out.append(text, 0, static_cast<size_t>(size));
+  }
+  return out;
+}
+
 }  // namespace linnet

@@ -1,5 +1,5 @@
-// SHA-256 and SHA-1 of what was downloaded (OpenSSL's EVP). SHA-1 only because git names its blobs by it.
-// Thread safety: an object belongs to one thread.
+// SHA-256 and SHA-1 of what is downloaded and sent, and base64 (OpenSSL's EVP). SHA-1 only because git names its blobs
+// by it. Thread safety: an object belongs to one thread.
 #pragma once
 
 #include <cstddef>
@@ -44,5 +44,8 @@ Result<std::string> sha256_file(const std::filesystem::path& path, const CancelT
 
 // The SHA-256 in a wheel's RECORD is base64 for URLs without padding (PEP 427); empty when it is not 32 bytes.
 std::string sha256_hex_from_base64url(std::string_view text);
+
+// base64 with padding (RFC 4648 §4).
+std::string base64(std::span<const std::byte> bytes);
 
 }  // namespace linnet

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
-#include <thread>
 
 #include "base/file.hpp"
 #include "base/json.hpp"
@@ -18,65 +17,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using std::chrono::milliseconds;
-
-constexpr int kMostFailures = 5;       // in a row, without a byte between them
-constexpr int kMostAttempts = 1000;    // in all: a server that gives a byte a time does not hold us for ever
-constexpr int64_t kLongestWait = 300;  // seconds; a server that asks for more is answered with an error
-constexpr milliseconds kLongestBackoff = std::chrono::seconds(30);
 constexpr uint64_t kDiskMargin = 64 << 20;
 constexpr size_t kHeadBytes = 16;
 constexpr int kMostRestarts = 3;
 constexpr uint64_t kLargestFile = uint64_t{1} << 50;
-
-bool may_pass(int status) {
-  return status == 408 || status == 429 || status == 500 || status == 502 || status == 503 || status == 504;
-}
-
-// Counts failures and waits between them.
-class Patience {
- public:
-  explicit Patience(const PullOptions& options) : options_(options) {}
-
-  void progress_was_made() { failures_ = 0; }
-
-  // Waits before the next attempt; the error itself when there will be none.
-  Status wait(Error error, const HttpResponse* response) {
-    ++attempts_;
-    if (++failures_ > kMostFailures || attempts_ > kMostAttempts) {
-      error.message += fmt::format(" ({} attempts)", attempts_);
-      if (error.hint.empty())
-        error.hint = "check the connection and run the same command again: it goes on from where it was cut";
-      return error;
-    }
-    milliseconds pause = std::min(kLongestBackoff, options_.retry * (1 << std::min(failures_ - 1, 10)));
-    const int64_t asked = response == nullptr ? -1 : retry_after_seconds(*response);
-    if (asked > kLongestWait) {
-      error.hint = fmt::format("the server asks to come back in {} seconds", asked);
-      return error;
-    }
-    if (asked >= 0) pause = std::chrono::seconds(asked);
-    if (options_.notice)
-      options_.notice(
-          fmt::format("{}; trying again in {:.3g} s", error.message, std::chrono::duration<double>(pause).count()));
-    return sleep(pause);
-  }
-
- private:
-  Status sleep(milliseconds pause) const {
-    const auto end = std::chrono::steady_clock::now() + pause;
-    while (std::chrono::steady_clock::now() < end) {
-      if (options_.cancel != nullptr) TRY(options_.cancel->check());
-      const auto left = std::chrono::duration_cast<milliseconds>(end - std::chrono::steady_clock::now());
-      std::this_thread::sleep_for(std::clamp(left, milliseconds(1), milliseconds(50)));
-    }
-    return ok_status();
-  }
-
-  const PullOptions& options_;
-  int failures_ = 0;
-  int attempts_ = 0;
-};
 
 std::optional<uint64_t> parse_number(std::string_view text) {
   uint64_t value = 0;
@@ -189,7 +133,7 @@ class Download {
     HttpSink sink;
     sink.begin = [&](const HttpResponse& response) { return begin(response); };
     sink.body = [&](std::span<const std::byte> bytes) { return append(bytes); };
-    const HttpOutcome outcome = http_get(http, sink);
+    const HttpOutcome outcome = http_send(http, sink);
     const int status = outcome.response.status;
     if (outcome.kind == HttpOutcome::Kind::kFatal) return fatal(outcome.error, patience);
     if (outcome.kind == HttpOutcome::Kind::kTransient) {
@@ -385,15 +329,6 @@ class Download {
 
 }  // namespace
 
-Error status_error(const HttpResponse& response, const std::string& place) {
-  std::string said = response.header("x-error-message");
-  if (said.empty() && !response.error_text.starts_with("<")) said = response.error_text;
-  Error error{ErrorCode::kNetwork, fmt::format("the server answered {}", response.status), place, {}};
-  if (response.status == 404) error.code = ErrorCode::kNotFound;
-  if (!said.empty()) error.message += ": " + printable(said, 300);
-  return error;
-}
-
 Result<ModelFile> download(const DownloadRequest& request, const fs::path& target, const PullOptions& options) {
   TRY_ASSIGN(PartFile part, PartFile::open(request.part));
   auto result = Download(request, options, std::move(part)).run(target);
@@ -403,31 +338,6 @@ Result<ModelFile> download(const DownloadRequest& request, const fs::path& targe
     fs::remove(request.part.string() + ".json", code);
   }
   return result;
-}
-
-Result<std::string> fetch_text(const HttpRequest& request, uint64_t limit, const PullOptions& options,
-                               const std::function<Error(const HttpResponse&)>& refused) {
-  Patience patience(options);
-  for (;;) {
-    std::string text;
-    HttpSink sink;
-    sink.body = [&](std::span<const std::byte> bytes) -> Status {
-      if (bytes.size() > limit - text.size())
-        return invalid(fmt::format("the answer is longer than {} bytes", limit), request.url);
-      text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-      return ok_status();
-    };
-    const HttpOutcome outcome = http_get(request, sink);
-    if (outcome.kind == HttpOutcome::Kind::kFatal) return outcome.error;
-    if (outcome.kind == HttpOutcome::Kind::kTransient) {
-      TRY(patience.wait(outcome.error, nullptr));
-      continue;
-    }
-    const int status = outcome.response.status;
-    if (status >= 200 && status < 300) return text;
-    if (!may_pass(status)) return refused ? refused(outcome.response) : status_error(outcome.response, request.url);
-    TRY(patience.wait(status_error(outcome.response, request.url), &outcome.response));
-  }
 }
 
 }  // namespace linnet

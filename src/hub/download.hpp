@@ -1,4 +1,4 @@
-// One file from a server to the disk, checked to the byte; and small texts. Retries what may pass (cuts, stalls, 429,
+// One file from a server to the disk, checked to the byte. Retries what may pass (cuts, stalls, 429,
 // 5xx, no connection), continues where it was cut, and says what it is waiting for.
 //
 // What has arrived lies in `part` until all of it has, with the file's ETag beside it in `part`.json. A next call goes
@@ -16,6 +16,7 @@
 #include "hub/http.hpp"
 #include "hub/manifest.hpp"
 #include "hub/pull.hpp"
+#include "hub/transfer.hpp"
 
 namespace linnet {
 
@@ -40,12 +41,5 @@ struct DownloadRequest {
 // The file's real size and SHA-256, as they were checked. On success the bytes are in `target` and `part` is gone.
 Result<ModelFile> download(const DownloadRequest& request, const std::filesystem::path& target,
                            const PullOptions& options);
-
-// The body of a text of at most `limit` bytes. Same retries; `refused` as above.
-Result<std::string> fetch_text(const HttpRequest& request, uint64_t limit, const PullOptions& options,
-                               const std::function<Error(const HttpResponse&)>& refused);
-
-// "the server answered 404", with what it said.
-Error status_error(const HttpResponse& response, const std::string& place);
 
 }  // namespace linnet

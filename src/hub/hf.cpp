@@ -9,6 +9,7 @@
 #include "base/paths.hpp"
 #include "hub/digest.hpp"
 #include "hub/download.hpp"
+#include "hub/hf_account.hpp"
 #include "hub/hf_cache.hpp"
 #include "hub/store.hpp"
 
@@ -62,36 +63,11 @@ bool is_true(const std::optional<std::string>& value) {
                    same_ignoring_case(*value, "on"));
 }
 
-Result<std::string> endpoint() {
-  std::string text = environment("HF_ENDPOINT").value_or("https://huggingface.co");
-  while (text.ends_with('/')) text.pop_back();
-  const auto source = parse_source(text + "/");
-  if (text != "https://huggingface.co" && (!source.ok() || source->kind != Source::Kind::kUrl)) {
-    return usage_error("HF_ENDPOINT=\"" + printable(text) + "\" is not an https:// address");
-  }
-  return text;
-}
-
-// HF_TOKEN, or what `hf auth login` left. A token that could not stand in a header is none.
-std::string access_token() {
-  std::string token = environment("HF_TOKEN").value_or("");
-  if (token.empty()) {
-    fs::path file = hugging_face_home() / "token";
-    if (const auto path = environment("HF_TOKEN_PATH")) file = *path;
-    if (auto text = read_file(file, 4096); text.ok()) token = *std::move(text);
-  }
-  const auto space = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
-  while (!token.empty() && space(token.back())) token.pop_back();
-  while (!token.empty() && space(token.front())) token.erase(token.begin());
-  const bool plain = std::ranges::all_of(token, [](char c) { return c > ' ' && c < 0x7f; });
-  return plain ? token : "";
-}
-
 // What one pull needs all along.
 class HubPull {
  public:
   HubPull(const Store& store, const Source& source, const PullOptions& options, std::string endpoint)
-      : store_(store), source_(source), options_(options), endpoint_(std::move(endpoint)), token_(access_token()) {}
+      : store_(store), source_(source), options_(options), endpoint_(std::move(endpoint)), token_(hub_token()) {}
 
   Result<StoredModel> run(const Result<StoredModel>& have) {
     auto repository = look(have.ok());
@@ -152,25 +128,17 @@ class HubPull {
     // With the model here, the hub is only asked for news.
     if (have) options.retry = std::min(options.retry, std::chrono::milliseconds(200));
     const std::string url = fmt::format("{}/api/models/{}/{}/revision/{}?blobs=true", endpoint_, source_.owner,
-                                        source_.repo, slashless(revision()));
+                                        source_.repo, url_segment(revision()));
     const HttpRequest request{.url = url, .token = token_, .cancel = options_.cancel, .stall = options_.stall};
     TRY_ASSIGN(const std::string text, fetch_text(request, kMostReply, options,
                                                   [&](const HttpResponse& response) { return refused(response, ""); }));
     return parse_repository(text, source_.to_string());
   }
 
-  // A revision is one segment of the API's path: "refs/pr/1" as "refs%2Fpr%2F1".
-  static std::string slashless(std::string_view text) {
-    std::string out = url_path(text);
-    for (size_t at = out.find('/'); at != out.npos; at = out.find('/', at)) out.replace(at, 1, "%2F");
-    return out;
-  }
-
   // What a final status means; the hub says it precisely in X-Error-Code.
   Error refused(const HttpResponse& response, const std::string& file) const {
     const std::string code = response.header("x-error-code");
     const std::string place = source_.to_string();
-    const std::string token_hint = "make a token at " + endpoint_ + "/settings/tokens and set it: export HF_TOKEN=hf_…";
     if (code == "RevisionNotFound") return not_found("the repository has no revision \"" + revision() + "\"", place);
     if (code == "EntryNotFound") return not_found("the repository has no file \"" + printable(file) + "\"", place);
     const bool denied = response.status == 401 || response.status == 403;
@@ -179,9 +147,9 @@ class HubPull {
                   "its maker wants the terms accepted before it is given out (a gated repository)",
                   place,
                   {}};
-      error.hint =
-          "accept them at " + page() +
-          (token_.empty() ? ", then " + token_hint : " with the account of your token, which does not have access yet");
+      error.hint = "accept them at " + page() +
+                   (token_.empty() ? ", then " + token_hint(endpoint_)
+                                   : " with the account of your token, which does not have access yet");
       return error;
     }
     if (denied || code == "RepoNotFound" || response.status == 404) {
@@ -189,7 +157,7 @@ class HubPull {
       Error error = not_found(
           response.status == 404 ? "there is no such repository" : "there is no such repository, or it is private",
           place);
-      if (denied && token_.empty()) error.hint = "is the name right? for a private one " + token_hint;
+      if (denied && token_.empty()) error.hint = "is the name right? for a private one " + token_hint(endpoint_);
       if (denied && !token_.empty()) {
         error.hint = "is the name right, and has the account of your HF_TOKEN access? The hub says: " +
                      printable(response.header("x-error-message"));
@@ -358,7 +326,7 @@ Result<StoredModel> pull_hugging_face(const Store& store, const Source& source, 
       error.hint = "HF_HUB_OFFLINE is set, so the hub is not asked; unset it to pull";
     return error;
   }
-  TRY_ASSIGN(std::string place, endpoint());
+  TRY_ASSIGN(std::string place, hub_endpoint());
   return HubPull(store, source, options, std::move(place)).run(have);
 }
 

@@ -44,8 +44,9 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r\n") - first + 1);
 }
 
-bool is_redirect(int status) {
-  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+bool is_redirect(int status, HttpRequest::Method method) {
+  if (status == 307 || status == 308) return true;
+  return method == HttpRequest::Method::kGet && (status == 301 || status == 302 || status == 303);
 }
 
 // What trying again cannot mend.
@@ -104,6 +105,8 @@ class Hop {
       if (const auto file = environment(variable)) curl_easy_setopt(easy, CURLOPT_CAINFO, file->c_str());
     }
     if (with_token_ && !request_.token.empty()) add_header("Authorization: Bearer " + request_.token);
+    if (!request_.accept.empty()) add_header("Accept: " + request_.accept);
+    if (request_.method != HttpRequest::Method::kGet) configure_body();
     if (request_.offset > 0) {
       add_header(fmt::format("Range: bytes={}-", request_.offset));
       if (!request_.if_range.empty()) add_header("If-Range: " + request_.if_range);
@@ -113,6 +116,20 @@ class Hop {
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, this);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, &Hop::on_body);
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, this);
+  }
+
+  void configure_body() {
+    CURL* easy = easy_.get();
+    const bool post = request_.method == HttpRequest::Method::kPost;
+    curl_easy_setopt(easy, post ? CURLOPT_POST : CURLOPT_UPLOAD, 1L);
+    const auto size = static_cast<curl_off_t>(request_.body.size());
+    curl_easy_setopt(easy, post ? CURLOPT_POSTFIELDSIZE_LARGE : CURLOPT_INFILESIZE_LARGE, size);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, &Hop::on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, this);
+    curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, &Hop::on_seek);
+    curl_easy_setopt(easy, CURLOPT_SEEKDATA, this);
+    // Without a name curl would call a body a form.
+    add_header("Content-Type:" + (request_.content_type.empty() ? "" : " " + request_.content_type));
   }
 
   void add_header(const std::string& line) {
@@ -178,6 +195,26 @@ class Hop {
     return static_cast<Hop*>(self)->body({data, size});
   }
 
+  static size_t on_read(char* to, size_t, size_t room, void* self) {
+    return static_cast<Hop*>(self)->read({reinterpret_cast<std::byte*>(to), room});
+  }
+  // curl begins the body anew where a connection that was kept turned out to be gone.
+  static int on_seek(void* self, curl_off_t offset, int origin) {
+    if (origin != SEEK_SET) return CURL_SEEKFUNC_CANTSEEK;
+    static_cast<Hop*>(self)->sent_ = static_cast<size_t>(offset);
+    return CURL_SEEKFUNC_OK;
+  }
+
+  size_t read(std::span<std::byte> to) {
+    last_byte_ = Clock::now();
+    const std::span<const std::byte> rest = request_.body.subspan(sent_);
+    const size_t count = std::min(to.size(), rest.size());
+    std::copy_n(rest.begin(), count, to.begin());
+    sent_ += count;
+    if (request_.on_sent) request_.on_sent(sent_);
+    return count;
+  }
+
   size_t header(std::string_view line) {
     last_byte_ = Clock::now();
     header_bytes_ += line.size();
@@ -217,6 +254,7 @@ class Hop {
   CURLcode result_ = CURLE_OK;
   HttpResponse response_;
   Status sink_status_ = ok_status();
+  size_t sent_ = 0;  // of the body
   size_t header_bytes_ = 0;
   bool too_many_headers_ = false;
   bool enough_ = false;  // of an error page
@@ -241,7 +279,7 @@ std::string HttpResponse::header(const std::string& name) const {
   return it == first_headers.end() ? "" : it->second;
 }
 
-HttpOutcome http_get(const HttpRequest& request, const HttpSink& sink) {
+HttpOutcome http_send(const HttpRequest& request, const HttpSink& sink) {
   HttpOutcome outcome;
   std::string url = request.url;
   const std::string origin = url_origin(url);
@@ -255,7 +293,8 @@ HttpOutcome http_get(const HttpRequest& request, const HttpSink& sink) {
     outcome = transfer.run();
     if (hop == 0) first = outcome.response.headers;
     outcome.response.first_headers = first;
-    if (outcome.kind != HttpOutcome::Kind::kAnswered || !is_redirect(outcome.response.status)) return outcome;
+    if (outcome.kind != HttpOutcome::Kind::kAnswered || !is_redirect(outcome.response.status, request.method))
+      return outcome;
     const std::string next = transfer.redirect();
     if (const Status safe = check_redirect(url, next); !safe.ok()) {
       return {HttpOutcome::Kind::kFatal, std::move(outcome.response), safe.error()};

@@ -1,7 +1,8 @@
-// HTTP for downloads, over libcurl; the only file that knows curl.
+// HTTP for what is fetched and sent, over libcurl; the only file that knows curl.
 //
 // TLS is always checked; plain http only to this machine itself. Redirects are followed one by one (10 at most), never
-// from https to http, and the token goes to no other origin than the one it was meant for. Proxies come from the
+// from https to http, and the token goes to no other origin than the one it was meant for. What carries a body follows
+// only those that keep it (307, 308). Proxies come from the
 // environment (https_proxy, no_proxy), extra certificates from SSL_CERT_FILE or CURL_CA_BUNDLE.
 // Thread safety: each call stands alone.
 #pragma once
@@ -20,7 +21,14 @@
 namespace linnet {
 
 struct HttpRequest {
+  enum class Method { kGet, kPost, kPut };
+
   std::string url = {};
+  Method method = Method::kGet;
+  std::span<const std::byte> body = {};              // of kPost and kPut; borrowed
+  std::string content_type = {};                     // of the body; may be empty
+  std::string accept = {};                           // may be empty
+  std::function<void(uint64_t bytes)> on_sent = {};  // how much of the body is on its way
   std::string token = {};     // "Authorization: Bearer", to the origin of `url` only; may be empty
   uint64_t offset = 0;        // ask for the bytes from here on
   std::string if_range = {};  // with `offset`: only if this is still the file's ETag, else all of it
@@ -57,7 +65,7 @@ struct HttpSink {
   std::function<Status(std::span<const std::byte>)> body = {};
 };
 
-HttpOutcome http_get(const HttpRequest& request, const HttpSink& sink);
+HttpOutcome http_send(const HttpRequest& request, const HttpSink& sink);
 
 // Percent-encodes everything but unreserved characters and '/'.
 std::string url_path(std::string_view path);

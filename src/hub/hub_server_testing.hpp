@@ -4,12 +4,14 @@
 #include <array>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <memory>
 #include <signal.h>
 #include <spawn.h>
 #include <string>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/folder_testing.hpp"
 #include "base/json.hpp"
 #include "hub/http.hpp"
 
@@ -54,13 +56,15 @@ class HubServer {
   }
   std::string text(const std::string& path) const {
     std::string body;
-    const HttpOutcome outcome = http_get({.url = url() + path}, {.body = [&](std::span<const std::byte> bytes) {
-                                           body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-                                           return ok_status();
-                                         }});
+    const HttpOutcome outcome = http_send({.url = url() + path}, {.body = [&](std::span<const std::byte> bytes) {
+                                            body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+                                            return ok_status();
+                                          }});
     EXPECT_EQ(outcome.response.status, 200);
     return body;
   }
+  // What was sent to the hub: {"private": {repository: bool}, "summaries": [of commits]}.
+  Json pushed() const { return *parse_json(text("/__pushed"), "pushed"); }
   // What was asked since the last reset().
   Json log() const { return *parse_json(text("/__log"), "log"); }
   void reset() const { static_cast<void>(text("/__reset")); }
@@ -69,6 +73,33 @@ class HubServer {
   pid_t pid_ = -1;
   int keep_ = -1;
   std::string port_;
+};
+
+// Tests against one server, each with a folder of its own and an environment that knows of no other hub.
+class HubServerTest : public FolderTest {
+ protected:
+  static void SetUpTestSuite() {
+    for (const char* name :
+         {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_TOKEN", "HF_HUB_OFFLINE"})
+      ::unsetenv(name);
+    server_ = std::make_unique<HubServer>();
+  }
+  static void TearDownTestSuite() { server_.reset(); }
+
+  void SetUp() override {
+    ASSERT_TRUE(server_->ready()) << "tests/hub/server.py did not start";
+    server_->reset();
+    ::setenv("HF_HOME", (folder_ / "hf").c_str(), 1);
+    hub("");
+  }
+  void TearDown() override {
+    ::unsetenv("HF_TOKEN");
+    ::unsetenv("HF_HUB_OFFLINE");
+  }
+
+  static void hub(const std::string& modes) { ::setenv("HF_ENDPOINT", server_->url(modes).c_str(), 1); }
+
+  static inline std::unique_ptr<HubServer> server_;
 };
 
 }  // namespace linnet

@@ -5,7 +5,6 @@
 
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
-#include "base/folder_testing.hpp"
 #include "hub/digest.hpp"
 #include "hub/hf.hpp"
 #include "hub/hub_server_testing.hpp"
@@ -20,28 +19,8 @@ using std::chrono::milliseconds;
 const std::string kCommit = "5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e5ca1ab1e";
 const std::string kTagged = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
 
-class HubTest : public FolderTest {
+class HubTest : public HubServerTest {
  protected:
-  static void SetUpTestSuite() {
-    for (const char* name :
-         {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HF_TOKEN", "HF_HUB_OFFLINE"})
-      ::unsetenv(name);
-    server_ = std::make_unique<HubServer>();
-  }
-  static void TearDownTestSuite() { server_.reset(); }
-
-  void SetUp() override {
-    ASSERT_TRUE(server_->ready()) << "tests/hub/server.py did not start";
-    server_->reset();
-    ::setenv("HF_HOME", (folder_ / "hf").c_str(), 1);
-    hub("");
-  }
-  void TearDown() override {
-    ::unsetenv("HF_TOKEN");
-    ::unsetenv("HF_HUB_OFFLINE");
-  }
-
-  static void hub(const std::string& modes) { ::setenv("HF_ENDPOINT", server_->url(modes).c_str(), 1); }
   Store store() const { return Store(folder_ / "models", folder_ / "hf/hub"); }
 
   Result<StoredModel> get(const std::string& name, PullOptions options = {}) {
@@ -85,7 +64,7 @@ class HubTest : public FolderTest {
       std::this_thread::sleep_for(milliseconds(200));
       token.cancel();
     });
-    const auto stopped = get("hf:org/tiny:q8_0", {.cancel = &token, .stall = std::chrono::seconds(60)});
+    const auto stopped = get("hf:org/tiny:q8_0", {{.cancel = &token, .stall = std::chrono::seconds(60)}});
     stopper.join();
     EXPECT_FALSE(stopped.ok());
     EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
@@ -116,11 +95,8 @@ class HubTest : public FolderTest {
     return count;
   }
 
-  static std::unique_ptr<HubServer> server_;
   std::string notices_;
 };
-
-std::unique_ptr<HubServer> HubTest::server_;
 
 TEST_F(HubTest, AQuantIsPinnedToItsCommit) {
   const auto model = get("hf:org/tiny:q4_0");
@@ -225,7 +201,7 @@ TEST_F(HubTest, WithoutETagTheHashDecides) {
   expect_good("cutonce=100000,noetag");
 }
 TEST_F(HubTest, ASilentServerIsLeft) {
-  expect_good("stall=1000", "hf:org/tiny:q4_0", {.stall = milliseconds(300)});
+  expect_good("stall=1000", "hf:org/tiny:q4_0", {{.stall = milliseconds(300)}});
 }
 TEST_F(HubTest, ABusyServerIsWaitedForAsLongAsItSays) {
   const auto start = std::chrono::steady_clock::now();
@@ -262,7 +238,7 @@ TEST_F(HubTest, SmallFilesAreCheckedByTheirGitHash) {
 
 TEST_F(HubTest, ProgressGoesFromNothingToAll) {
   std::vector<Progress> seen;
-  expect_good("", "hf:org/large", {.progress = [&](const Progress& progress) { seen.push_back(progress); }});
+  expect_good("", "hf:org/large", {{.progress = [&](const Progress& progress) { seen.push_back(progress); }}});
   ASSERT_GT(seen.size(), 2u);
   uint64_t last = 0;
   for (const Progress& progress : seen) {
@@ -369,7 +345,7 @@ TEST_F(HubTest, AStalledServerCanBeLeftAtOnce) {
     token.cancel();
   });
   const auto start = std::chrono::steady_clock::now();
-  const auto stopped = get("hf:org/tiny:q4_0", {.cancel = &token, .stall = std::chrono::seconds(60)});
+  const auto stopped = get("hf:org/tiny:q4_0", {{.cancel = &token, .stall = std::chrono::seconds(60)}});
   stopper.join();
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
@@ -387,7 +363,9 @@ TEST_F(HubTest, FilesOfAnInterruptedPullAreNotFetchedTwice) {
 TEST_F(HubTest, AgainMendsAFileThatRotted) {
   expect_good("");
   ASSERT_TRUE(write_file(store().resolve("hf:org/tiny:q4_0")->path, std::string(300004, 'x')).ok());
-  expect_good("", "hf:org/tiny:q4_0", {.again = true});
+  PullOptions again;
+  again.again = true;
+  expect_good("", "hf:org/tiny:q4_0", again);
 }
 
 TEST_F(HubTest, AFileThatWasDeletedIsFetchedAgain) {

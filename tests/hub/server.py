@@ -22,7 +22,10 @@ whose path begins with /~MODE[=N][,MODE[=N]...]/ is answered by a server that mi
   hugejson     the API's reply never ends                          othercommit X-Repo-Commit is another
   offline      the API answers 503                                 moved        "main" is another commit
 
-GET /__log gives what was asked so far, as JSON; GET /__reset forgets it, and how often each mode has struck.
+What is sent to the hub is taken by uploads.py, which has further modes.
+
+GET /__log gives what was asked so far, as JSON; GET /__reset forgets it, how often each mode
+has struck, and what was sent.
 """
 import hashlib
 import json
@@ -31,6 +34,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
+
+from uploads import Uploads
 
 COMMIT = "5ca1ab1e" * 5
 TAGGED = "c0ffee00" * 5
@@ -113,6 +118,10 @@ class State:
 
     def reset(self):
         self.log, self.counts = [], {}
+        # By uploads.py: large files by their SHA-256, parts of them, who may see a repository, messages of commits.
+        self.stored, self.parts, self.private, self.summaries = {}, {}, {}, []
+        for repo in [name for name in REPOS if name.startswith("me/")]:
+            del REPOS[repo]
 
     def count(self, key):
         with self.lock:
@@ -123,8 +132,10 @@ class State:
 STATE = State()
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Uploads, BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    repos, state, token = REPOS, STATE, TOKEN
+    is_lfs, git_sha1 = staticmethod(is_lfs), staticmethod(git_sha1)
 
     def log_message(self, *_):
         pass
@@ -132,15 +143,26 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self):
         self.do_GET()
 
+    def do_POST(self):
+        self.serve(self.path)
+
+    def do_PUT(self):
+        self.serve(self.path)
+
     def do_GET(self):
         path = self.path
         if path.startswith("http://"):  # asked as a proxy
             path = urlsplit(path).path
         if path == "/__log":
             return self.reply(200, json.dumps(STATE.log).encode())
+        if path == "/__pushed":
+            return self.reply(200, json.dumps({"private": STATE.private, "summaries": STATE.summaries}).encode())
         if path == "/__reset":
             STATE.reset()
             return self.reply(200, b"")
+        return self.serve(path)
+
+    def serve(self, path):
         STATE.log.append({"method": self.command, "path": self.path, "range": self.headers.get("Range"),
                           "if_range": self.headers.get("If-Range"), "token": self.headers.get("Authorization"),
                           "storage": self.server.server_address[0] == "127.0.0.2"})
@@ -153,6 +175,10 @@ class Handler(BaseHTTPRequestHandler):
             path = rest
         path = unquote(urlsplit(path).path)
         try:
+            if self.command == "POST":
+                return self.post(path)
+            if self.command == "PUT":
+                return self.put(path)
             if path.startswith("/storage/"):
                 return self.storage(path[len("/storage/"):])
             if path.startswith("/plain/"):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Shows that tests/hub/server.py speaks the hub's protocol: the hub's own client, huggingface_hub, is pointed at it by
-HF_ENDPOINT and fetches the same repositories. Then `linnet` resolves the cache that the client wrote, in place.
+HF_ENDPOINT, fetches the same repositories and sends files. Then `linnet` resolves the cache that the client wrote, in
+place, and the client fetches what `linnet` sent.
 Prints "PASS name" or "FAIL name: why" a line."""
 import contextlib
 import os
@@ -79,6 +80,60 @@ def client_cases(work):
     case("the client fetches a gated file with a token", compare(Path(path).parent, "org/gated", ["gated-Q4_0.gguf"]))
 
 
+def sent_files(work):
+    """What is sent to the hub: a large file, small ones, one in a folder."""
+    folder = work / "to-send"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "model.safetensors").write_bytes(hub_server.safetensors("sent"))
+    (folder / "config.json").write_text("{}")
+    (folder / "README.md").write_text("# sent\n")
+    return folder
+
+
+def arrived(repo, folder, work):
+    """Why what the client fetches of `repo` is not what lies in `folder`; None where it is."""
+    from huggingface_hub import snapshot_download
+
+    got = Path(snapshot_download(repo, token=hub_server.TOKEN, local_dir=work / "fetched" / repo))
+    for path in folder.rglob("*"):
+        if path.is_file() and (got / path.relative_to(folder)).read_bytes() != path.read_bytes():
+            return f"{path.name} differs"
+    return None
+
+
+def sending_client_cases(work, folder):
+    """The server takes what the client sends, in one piece and in parts, so it may judge what linnet sends."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError
+
+    for name, modes in (("client", ""), ("parts", "/~multipart=20000")):
+        api = HfApi(endpoint=os.environ["HF_ENDPOINT"] + modes, token=hub_server.TOKEN)
+        api.create_repo(f"me/{name}", private=True)
+        api.upload_folder(repo_id=f"me/{name}", folder_path=folder, commit_message="sent")
+        case(f"the client sends a folder ({name})", arrived(f"me/{name}", folder, work))
+    api = HfApi(token="hf_wrong")
+    try:
+        api.create_repo("me/other")
+        case("the server refuses a wrong token", "it did not")
+    except HfHubHTTPError as error:
+        case("the server refuses a wrong token", None if error.response.status_code == 401 else str(error))
+
+
+def sending_linnet_cases(work, folder):
+    linnet = ROOT / "build" / "release" / "linnet"
+    if not linnet.exists():
+        print("SKIP linnet sends a folder: build/release/linnet is not built")
+        return
+    for name, modes in (("linnet", ""), ("linnet-parts", "/~multipart=20000")):
+        environment = {**os.environ, "XDG_DATA_HOME": str(work / "data"), "HF_TOKEN": hub_server.TOKEN,
+                       "HF_ENDPOINT": os.environ["HF_ENDPOINT"] + modes}
+        done = subprocess.run([linnet, "push", folder, f"hf:me/{name}"], env=environment, capture_output=True, text=True,
+                              timeout=60, check=False)
+        case(f"linnet sends a folder ({name})", arrived(f"me/{name}", folder, work) if done.returncode == 0 else done.stderr)
+    (folder / "config.json").write_text("{ }")
+    case("a file that did not arrive is noticed", None if arrived("me/linnet", folder, work) else "it is not")
+
+
 def linnet_cases(work):
     """What the client put into its cache is used where it lies."""
     linnet = ROOT / "build" / "release" / "linnet"
@@ -89,7 +144,7 @@ def linnet_cases(work):
     for name in ("hf:org/folder", "hf:org/tiny:q4_0"):
         done = subprocess.run([linnet, "verify", name], env=environment, capture_output=True, text=True, timeout=60, check=False)
         case(f"linnet verifies {name} in the client's cache", None if done.returncode == 0 else done.stdout + done.stderr)
-    for name in ("config.json", "model.safetensors"):  # known by its git SHA-1, and by its SHA-256
+    for name in ("config.json", "model-00001-of-00002.safetensors"):  # known by its git SHA-1, and by its SHA-256
         with changed(next((work / "hf").rglob(f"models--org--folder/snapshots/*/{name}"))):
             done = subprocess.run([linnet, "verify", "hf:org/folder"], env=environment, capture_output=True, text=True,
                                   timeout=60, check=False)
@@ -109,6 +164,9 @@ def main():
                           HF_HUB_DISABLE_PROGRESS_BARS="1", HF_HUB_DISABLE_XET="1", HF_HUB_DISABLE_IMPLICIT_TOKEN="1")
         client_cases(work)
         linnet_cases(work)
+        folder = sent_files(work)
+        sending_client_cases(work, folder)
+        sending_linnet_cases(work, folder)
     finally:
         process.stdin.close()
         process.wait(10)

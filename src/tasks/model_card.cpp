@@ -1,0 +1,111 @@
+#include "tasks/model_card.hpp"
+
+#include <algorithm>
+#include <array>
+#include <fmt/core.h>
+
+#include "base/file.hpp"
+#include "base/json.hpp"
+#include "base/strings.hpp"
+
+namespace linnet {
+
+namespace {
+
+// Of run.json, what a section of its own says, and what is of this machine.
+constexpr std::array kNotRecipe{"kind", "base",    "base_file",        "created", "form",          "data_sha256",
+                                "name", "samples", "held_out_samples", "tokens",  "learned_tokens"};
+
+// The base as others find it: a repository, else the name that its files give it.
+struct BaseName {
+  std::string shown;
+  std::string repository;  // on the hub; empty: not known
+};
+
+BaseName base_name(const ModelHandle& model) {
+  const Manifest& manifest = model.stored.manifest;
+  if (const auto source = parse_source(manifest.source); source.ok() && source->kind == Source::Kind::kHuggingFace) {
+    const std::string repository = source->owner + "/" + source->repo;
+    return {repository, repository};
+  }
+  if (model.stored.origin != StoredModel::Origin::kPath) return {model.stored.name, ""};
+  return {model.stored.path.stem().string(), ""};
+}
+
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : dump_json(value);
+}
+
+// One line, in which nothing begins a new cell.
+std::string cell(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  for (size_t at = 0; (at = text.find('|', at)) != text.npos; at += 2) text.insert(at, "\\");
+  return text;
+}
+
+void add_rows(const Json& info, const std::string& before, std::string& table) {
+  for (const auto& [key, value] : info.items()) {
+    if (before.empty() && std::ranges::find(kNotRecipe, key) != kNotRecipe.end()) continue;
+    if (value.is_null() || value == "" || value == Json::array()) continue;
+    if (value.is_object()) {
+      add_rows(value, before + key + ".", table);
+    } else {
+      table += fmt::format("| {} | {} |\n", before + key, cell(text_of(value)));
+    }
+  }
+}
+
+std::string data_section(const Json& info) {
+  const auto number = [&](const char* key) { return info.contains(key) ? dump_json(info[key]) : "0"; };
+  return fmt::format(
+      "## Data\n\n{} samples of {} to learn from, {} held out; {} tokens, of which {} were learned. SHA-256 of the "
+      "token "
+      "sequences and their mask: `{}`\n\n",
+      number("samples"), info.contains("form") ? text_of(info["form"]) : "text", number("held_out_samples"),
+      number("tokens"), number("learned_tokens"), info.contains("data_sha256") ? text_of(info["data_sha256"]) : "");
+}
+
+// The first and the best held-out loss of a run.
+Result<std::string> scores_section(const RunVersion& version) {
+  const std::filesystem::path place = version.folder / "metrics.jsonl";
+  if (!std::filesystem::exists(place)) return std::string();
+  TRY_ASSIGN(const std::string text, read_file(place));
+  std::optional<double> first, best;
+  for (const std::string_view line : lines_of(text)) {
+    TRY_ASSIGN(const Json json, parse_json(line, place.string()));
+    TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place.string()));
+    if (!object.has("held_out")) continue;
+    TRY_ASSIGN(const double loss, object.number("held_out"));
+    if (!first) first = loss;
+    best = std::min(best.value_or(loss), loss);
+  }
+  if (!best) return std::string();
+  return fmt::format(
+      "## Scores\n\nHeld-out loss, in nats a token: {:.4f} (the best evaluation; the first was {:.4f})\n\n", *best,
+      *first);
+}
+
+}  // namespace
+
+Result<std::string> model_card(const RunVersion& version, const ModelHandle& model, bool merged) {
+  const BaseName base = base_name(model);
+  const std::string license = license_of(model.stored, model.description.files);
+  std::string card = "---\n";
+  if (!license.empty()) card += "license: " + dump_json(license) + "\n";
+  if (!base.repository.empty()) card += "base_model: " + base.repository + "\n";
+  card += fmt::format("library_name: {}\npipeline_tag: text-generation\ntags:\n- linnet\n{}---\n\n# {}\n\n",
+                      merged ? "transformers" : "peft", merged ? "" : "- lora\n", version.name);
+  card += merged ? fmt::format("{}, taught with Linnet; what it learned is merged into the weights.\n", base.shown)
+                 : fmt::format("A LoRA adapter for {}, taught with Linnet.\n", base.shown);
+  card += license.empty()
+              ? "\nThe licence of the base is not known.\n\n"
+              : fmt::format("\nThe base is under the licence {}, whose terms hold for this, too.\n\n", license);
+  card += data_section(version.info);
+  card += "## Recipe\n\n| | |\n|---|---|\n";
+  add_rows(version.info, "", card);
+  TRY_ASSIGN(const std::string scores, scores_section(version));
+  return card + "\n" + scores;
+}
+
+}  // namespace linnet
