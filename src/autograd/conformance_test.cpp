@@ -257,6 +257,20 @@ std::vector<Row> selection_rows() {
                sum += std::log(z) - in[0][r * 5 + targets[r]];
              }
              return Numbers{sum / 2};
+           }},
+          {"log_probs",
+           {{3, 5}},
+           [](Context& ctx, const Inputs& in) {
+             return ops::log_probs(ctx, in[0], std::vector<int32_t>{4, 0, 2});
+           },
+           [](const std::vector<Numbers>& in) {
+             Numbers out;
+             for (size_t r = 0; r < 3; ++r) {
+               double z = 0;
+               for (size_t v = 0; v < 5; ++v) z += std::exp(in[0][r * 5 + v]);
+               out.push_back(in[0][r * 5 + std::array{4, 0, 2}[r]] - std::log(z));
+             }
+             return out;
            }}};
 }
 

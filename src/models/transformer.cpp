@@ -309,17 +309,29 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   return output;
 }
 
-Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
-                                 int64_t divisor) const {
+Result<Tensor> Transformer::rows_for_head(Context& ctx, const Batch& batch) const {
   CHECK(config_.has_head);
   Batch body = batch;
   body.logit_rows.clear();
   TRY_ASSIGN(const ForwardOutput output, forward(ctx, body, nullptr));
-  const Tensor wanted = ops::gather_rows(ctx, output.last_hidden, batch.logit_rows);
-  if (head().adapters.empty() && !wants_grad(head().bias)) {
-    return head_loss(ctx, head(), wanted, config_.final_softcap, targets, divisor);
-  }
-  return ops::cross_entropy(ctx, logits(ctx, wanted), targets, divisor);
+  return ops::gather_rows(ctx, output.last_hidden, batch.logit_rows);
+}
+
+bool Transformer::head_learns_beside_its_weight() const {
+  return !head().adapters.empty() || wants_grad(head().bias);
+}
+
+Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
+                                 int64_t divisor) const {
+  TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch));
+  if (head_learns_beside_its_weight()) return ops::cross_entropy(ctx, logits(ctx, x), targets, divisor);
+  return head_loss(ctx, head(), x, config_.final_softcap, targets, divisor);
+}
+
+Result<Tensor> Transformer::log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const {
+  TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch));
+  if (head_learns_beside_its_weight()) return ops::log_probs(ctx, logits(ctx, x), targets);
+  return head_log_probs(ctx, head(), x, config_.final_softcap, targets);
 }
 
 }  // namespace linnet

@@ -46,6 +46,9 @@ class Transformer {
   // forward's without a cache.
   Result<Tensor> loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets, int64_t divisor = 0) const;
 
+  // What the model gives to those targets: (N), log probabilities. Otherwise as loss().
+  Result<Tensor> log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const;
+
   // Repacks every matrix for the kernels of `ctx` and gives back all pages of `files` that no weight reads any more.
   void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
 
@@ -70,6 +73,10 @@ class Transformer {
 
   Status check(const Batch& batch, const KvCache* cache) const;
   Tensor logits(Context& ctx, const Tensor& x) const;  // (N, C) -> (N, V)
+  // What the head reads at batch.logit_rows: (N, C).
+  Result<Tensor> rows_for_head(Context& ctx, const Batch& batch) const;
+  // Then its logits are an op of their own: head_loss() differentiates in the weight alone.
+  bool head_learns_beside_its_weight() const;
   Tensor embed(Run& run) const;
   Tensor norm(Run& run, int64_t layer, Role role, const Tensor& x) const;
   Tensor attention(Run& run, int64_t layer, const Tensor& x) const;

@@ -1,6 +1,8 @@
 #include "nn/head_loss.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
@@ -19,28 +21,44 @@ int64_t rows_at_once(int64_t vocab) {
   return std::max(kLeast, kNumbers / std::max<int64_t>(vocab, 1));
 }
 
-class HeadLoss {
+// The rows of a head, a few at a time.
+class HeadRows {
  public:
-  HeadLoss(Context& ctx, const Linear& head, const Tensor& x, float softcap, double count)
-      : ctx_(ctx), head_(head), x_(x), softcap_(softcap), scale_(static_cast<float>(1 / count)) {
-    const Tensor& weight = head.weight.tensor();
-    if (wants_grad(x)) dx = ctx.empty(x.shape());
-    if (wants_grad(weight)) dw = ctx.zeros(weight.shape());
+  HeadRows(Context& ctx, const Linear& head, const Tensor& x, float softcap)
+      : ctx_(ctx), head_(head), x_(x), softcap_(softcap) {}
+
+  // Gradients are wanted of what asks for them.
+  void want_gradients() {
+    const Tensor& weight = head_.weight.tensor();
+    if (wants_grad(x_)) dx = ctx_.empty(x_.shape());
+    if (wants_grad(weight)) dw = ctx_.zeros(weight.shape());
   }
 
   Tensor dx;  // undefined where nobody asks
   Tensor dw;
 
-  // The summed losses of rows [begin, begin + targets).
-  double run(int64_t begin, std::span<const int32_t> targets) {
+  // The loss of each row, whose gradient is taken scales[row] times. All spans: N.
+  void run(std::span<const int32_t> targets, std::span<const float> scales, std::span<double> losses) {
+    const RecorderScope computed_here(ctx_, nullptr);
+    const auto step = static_cast<size_t>(rows_at_once(head_.weight.rows()));
+    for (size_t begin = 0; begin < targets.size(); begin += step) {
+      const size_t rows = std::min(step, targets.size() - begin);
+      run_some(static_cast<int64_t>(begin), targets.subspan(begin, rows), scales.subspan(begin, rows),
+               losses.subspan(begin, rows));
+    }
+  }
+
+ private:
+  void run_some(int64_t begin, std::span<const int32_t> targets, std::span<const float> scales,
+                std::span<double> losses) {
     const auto rows = static_cast<int64_t>(targets.size());
     const Tensor x = x_.rows(begin, rows);
     Tensor logits = head_.forward(ctx_, x);
     if (softcap_ > 0) logits = ops::softcap(ctx_, logits, softcap_);
-    const double loss = [&] {
+    {
       const OpTimer timer(ctx_, "loss");
-      return ops::cross_entropy_in_place(ctx_, logits, targets, scale_, softcap_);
-    }();
+      ops::cross_entropy_in_place(ctx_, logits, targets, scales, softcap_, losses);
+    }
     if (dx.defined()) {
       const Tensor part = head_.weight.transposed_product(ctx_, logits);
       std::copy_n(part.data<float>(), part.elements(), dx.data<float>() + begin * x_.dim(1));
@@ -55,35 +73,33 @@ class HeadLoss {
                            .c = dw.data<float>(),
                            .add = true});
     }
-    return loss;
   }
 
- private:
   Context& ctx_;
   const Linear& head_;
   const Tensor& x_;
   float softcap_;
-  float scale_;
 };
+
+double check_head(const char* op, const Linear& head, const Tensor& x, std::span<const int32_t> targets,
+                  int64_t divisor) {
+  CHECK(head.adapters.empty() && !wants_grad(head.bias));
+  require_shape(x.dim(0) == static_cast<int64_t>(targets.size()), op, "x must have a row a target", x.shape());
+  return ops::cross_entropy_divisor(op, targets, head.weight.rows(), divisor);
+}
 
 }  // namespace
 
 Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softcap, std::span<const int32_t> targets,
                  int64_t divisor) {
-  CHECK(head.adapters.empty() && !wants_grad(head.bias));
-  require_shape(x.dim(0) == static_cast<int64_t>(targets.size()), "head_loss", "x must have a row a target", x.shape());
-  const double count = ops::cross_entropy_divisor("head_loss", targets, head.weight.rows(), divisor);
+  const double count = check_head("head_loss", head, x, targets, divisor);
   Tensor loss = ctx.zeros({1});
-  HeadLoss run(ctx, head, x, softcap, count);
+  HeadRows run(ctx, head, x, softcap);
+  run.want_gradients();
   if (!ctx.meta()) {
-    const RecorderScope computed_here(ctx, nullptr);
-    const int64_t step = rows_at_once(head.weight.rows());
-    double sum = 0;
-    for (int64_t begin = 0; begin < x.dim(0); begin += step) {
-      const auto at = static_cast<size_t>(begin);
-      sum += run.run(begin, targets.subspan(at, std::min(static_cast<size_t>(step), targets.size() - at)));
-    }
-    loss.data<float>()[0] = static_cast<float>(sum / count);
+    std::vector<double> losses(targets.size());
+    run.run(targets, std::vector<float>(targets.size(), static_cast<float>(1 / count)), losses);
+    loss.data<float>()[0] = static_cast<float>(std::accumulate(losses.begin(), losses.end(), 0.0) / count);
   }
   ctx.record({x, head.weight.tensor()}, {&loss},
              [dx = run.dx, dw = run.dw](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
@@ -94,6 +110,31 @@ Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softca
                return {scaled(dx), scaled(dw)};
              });
   return loss;
+}
+
+Tensor head_log_probs(Context& ctx, const Linear& head, const Tensor& x, float softcap,
+                      std::span<const int32_t> targets) {
+  check_head("head_log_probs", head, x, targets, 1);
+  Tensor out = ctx.empty({x.dim(0)});
+  if (!ctx.meta()) {
+    std::vector<double> losses(targets.size());
+    HeadRows(ctx, head, x, softcap).run(targets, std::vector<float>(targets.size()), losses);
+    std::ranges::transform(losses, out.data<float>(), [](double loss) { return static_cast<float>(-loss); });
+  }
+  ctx.record({x, head.weight.tensor()}, {&out},
+             [&head, x, softcap, wanted = std::vector(targets.begin(), targets.end())](
+                 Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+               HeadRows run(back, head, x, softcap);
+               run.want_gradients();
+               if (!back.meta()) {
+                 std::vector<float> scales(wanted.size());
+                 std::ranges::transform(dy[0].span<float>(), scales.begin(), std::negate());
+                 std::vector<double> losses(wanted.size());
+                 run.run(wanted, scales, losses);
+               }
+               return {run.dx, run.dw};
+             });
+  return out;
 }
 
 }  // namespace linnet

@@ -13,4 +13,9 @@ namespace linnet {
 Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softcap, std::span<const int32_t> targets,
                  int64_t divisor);
 
+// The log_probs of softcap(head(x)): x (N, C), targets: N ids -> (N). On the way back the logits are computed anew,
+// since only then is known what each row weighs. Differentiable and requiring as head_loss.
+Tensor head_log_probs(Context& ctx, const Linear& head, const Tensor& x, float softcap,
+                      std::span<const int32_t> targets);
+
 }  // namespace linnet

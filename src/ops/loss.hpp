@@ -18,8 +18,13 @@ Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t
 // where one is neither in [0, vocab) nor kIgnoreTarget; `op` is for the message.
 double cross_entropy_divisor(const char* op, std::span<const int32_t> targets, int64_t vocab, int64_t divisor);
 
-// Its sum over the rows of `logits` (N, V), and in their place its gradient times `scale`; where `cap` > 0, with
-// respect to what softcap made them of. A row that does not count gives zero and zeros.
-double cross_entropy_in_place(Context& ctx, Tensor& logits, std::span<const int32_t> targets, float scale, float cap);
+// Of each row of `logits` (N, V) its loss, -log softmax[target], and in the logits' place its gradient times
+// scales[row]; where `cap` > 0, with respect to what softcap made them of. A row that does not count gives zero and
+// zeros. scales, losses: N.
+void cross_entropy_in_place(Context& ctx, Tensor& logits, std::span<const int32_t> targets,
+                            std::span<const float> scales, float cap, std::span<double> losses);
+
+// logits: (N, V), targets: N ids in [0, V) -> (N): log softmax[target].
+Tensor log_probs(Context& ctx, const Tensor& logits, std::span<const int32_t> targets);
 
 }  // namespace linnet::ops
