@@ -21,6 +21,7 @@ struct TuneFlags {
   int64_t epochs = 0;
   int64_t length = 0;
   int64_t batch = 0;
+  double beta = 0;
   bool allow_cuts = false;
   bool resume = false;
   bool preview = false;

@@ -14,7 +14,14 @@ namespace linnet::cli {
 namespace {
 
 constexpr const char* kSmallBase = "smollm2";
-const std::vector<std::string> kMethods{"auto", "faq", "lora"};
+const std::vector<std::string> kMethods{"auto", "faq", "lora", "dpo", "orpo", "kto"};
+
+std::optional<PreferenceMethod> preference_of(const std::string& method) {
+  for (const auto one : {PreferenceMethod::kDpo, PreferenceMethod::kOrpo, PreferenceMethod::kKto}) {
+    if (preference_method_name(one) == method) return one;
+  }
+  return std::nullopt;
+}
 
 std::string sentence(const Tuner& tuner) {
   const TunePlan& plan = tuner.plan();
@@ -23,10 +30,16 @@ std::string sentence(const Tuner& tuner) {
   text += fmt::format("{} samples to learn from, {} held out; {} tokens, of which {} are learned\n",
                       tuner.dataset().train.size(), tuner.dataset().held_out.size(), tuner.train_set().tokens(),
                       tuner.train_set().learned());
-  text +=
-      fmt::format("{} steps in {} epochs of up to {} tokens each, at a rate of {:.2g}, products in {}\n", plan.steps,
-                  plan.epochs, plan.rows_per_step * plan.row_length, plan.rate, plan.bfloat16 ? "bfloat16" : "float32");
-  return text;
+  const std::string numbers =
+      fmt::format("at a rate of {:.2g}, products in {}\n", plan.rate, plan.bfloat16 ? "bfloat16" : "float32");
+  if (plan.method) {
+    return text + fmt::format("{} steps in {} epochs of up to {} {} each, by {} with beta {:.2g}, {}", plan.steps,
+                              plan.epochs, plan.pairs_per_step,
+                              *plan.method == PreferenceMethod::kKto ? "replies" : "pairs",
+                              preference_method_name(*plan.method), plan.beta, numbers);
+  }
+  return text + fmt::format("{} steps in {} epochs of up to {} tokens each, {}", plan.steps, plan.epochs,
+                            plan.rows_per_step * plan.row_length, numbers);
 }
 
 Status undo(const TuneFlags& flags) {
@@ -54,6 +67,8 @@ void fill_settings(TuneFlags& flags) {
   choose(flags.epochs, settings.epochs);
   choose(flags.length, settings.length);
   choose(flags.batch, settings.batch);
+  choose(flags.beta, settings.beta);
+  settings.preference = preference_of(flags.method);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
   if (settings.adapter.alpha == 0) settings.adapter.alpha = 2 * static_cast<double>(settings.adapter.rank);
   settings.adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
@@ -68,23 +83,27 @@ Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
   if (!flags.json) TRY(print(sentence(*tuner)));
-  LoopResult result;
+  Tuner::Taught taught;
   {
     TuneScreen screen(tuner->plan().steps);
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
     hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.show(step, held_out); };
-    TRY_ASSIGN(result, tuner->run(version, flags.resume, hooks));
+    TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
   }
   TRY(store.set_current(version));
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
-    json["steps_done"] = result.steps;
-    json["held_out_loss"] = result.held_out ? Json(*result.held_out) : Json();
+    json["steps_done"] = taught.loop.steps;
+    json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
+    json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
+  if (taught.right) {
+    TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
+  }
   return print(fmt::format("{} is ready (version {}, {} steps{}): linnet chat {}\n", version.name, version.number,
-                           result.steps, result.stopped_early ? ", stopped early" : "", version.name));
+                           taught.loop.steps, taught.loop.stopped_early ? ", stopped early" : "", version.name));
 }
 
 Status run(TuneFlags& flags) {
@@ -106,9 +125,10 @@ Job declare_tune(Arguments& args) {
   settings.adapter.alpha = 0;
   args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
   args.add("--name", flags->name, "what the result is called").required();
-  args.add(
-          "--method", flags->method,
-          "faq: questions are looked up by their meaning; lora: a model learns to write the answers; auto: by the data")
+  args.add("--method", flags->method,
+           "faq: questions are looked up by their meaning; lora: a model learns to write the answers; dpo, orpo: it "
+           "learns "
+           "from pairs of replies; kto: from replies that were good or bad; auto: by the data")
       .one_of(kMethods);
   args.add(
       "--base", flags->base,
@@ -123,6 +143,7 @@ Job declare_tune(Arguments& args) {
   args.flag("--dora", settings.adapter.dora, "learn magnitudes, too (slower)");
   args.add("--target", settings.adapter.targets, "layers that are taught, by their names; without: every linear one");
   args.add("--rate", flags->rate, "learning rate; 0: chosen from the model");
+  args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
   args.add("--batch", flags->batch, "tokens of a step; 0: chosen from the data").in_range(0, 1 << 24);

@@ -70,12 +70,6 @@ Result<std::vector<TokenSequence>> Renderer::render(const Sample& sample, DataFo
   return sequences;
 }
 
-Result<std::vector<TokenSequence>> Renderer::render_rejected(const Sample& sample) const {
-  auto sequences = render_messages(sample.rejected, sample.tools);
-  if (!sequences.ok()) return std::move(sequences).error().at(sample.place);
-  return sequences;
-}
-
 Result<std::vector<TokenSequence>> Renderer::render_text(const std::string& text) const {
   TRY_ASSIGN(std::vector<int32_t> ids, settings_.tokenizer->encode(text, {.add_special = true}));
   const int32_t eos = settings_.tokenizer->special().eos;

@@ -58,8 +58,6 @@ class Renderer {
   // last token of the one before, so that every token is learned once. Errors: a model without a chat template; those
   // of find_reply_spans and of the tokenizer, at the sample's place.
   Result<std::vector<TokenSequence>> render(const Sample& sample, DataForm form) const;
-  // A preference's worse end.
-  Result<std::vector<TokenSequence>> render_rejected(const Sample& sample) const;
 
   // All samples, in their order, cut to max_length. Same result on any number of threads.
   Result<TokenSet> render_all(const std::vector<Sample>& samples, DataForm form, ThreadPool& pool,

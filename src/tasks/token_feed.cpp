@@ -6,8 +6,6 @@
 
 namespace linnet {
 
-namespace {
-
 TokenBatch batch_of(const TokenSet& set, const PackedRow& row) {
   const RowTokens laid = lay_out(set, row);
   TokenBatch batch;
@@ -22,8 +20,6 @@ TokenBatch batch_of(const TokenSet& set, const PackedRow& row) {
   batch.batch.tokens = laid.tokens;
   return batch;
 }
-
-}  // namespace
 
 TokenFeed::TokenFeed(TokenSet set, int64_t row_length, int64_t rows_per_step, int64_t epochs, uint64_t seed)
     : set_(std::move(set)), row_length_(static_cast<uint32_t>(row_length)), rows_per_step_(rows_per_step), seed_(seed) {

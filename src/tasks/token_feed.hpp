@@ -9,6 +9,9 @@
 
 namespace linnet {
 
+// The sequences of `row`, side by side, with a target for each token that is learned.
+TokenBatch batch_of(const TokenSet& set, const PackedRow& row);
+
 class TokenFeed {
  public:
   // Every sequence of `set` once in each epoch, packed in rows of `row_length` tokens in an order of that epoch's own;

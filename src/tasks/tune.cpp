@@ -22,8 +22,12 @@ constexpr int64_t kLeastRow = 512;  // tokens that make a product worth its thre
 constexpr double kTokensOfARun = 150'000;
 constexpr int64_t kMostEpochs = 6;
 // The rate that suits adapters of a small model falls with the root of its width.
-constexpr double kRateAtWidth = 1e-3;
 constexpr double kWidth = 576;
+constexpr double kRateAtWidth = 1e-3;
+// Preferences pull at whole replies: far smaller steps go as far. ORPO learns the chosen reply besides.
+constexpr double kPreferenceRateAtWidth = 1e-4;
+constexpr double kOrpoRateAtWidth = 3e-4;
+constexpr double kBeta = 0.1;
 
 int64_t longest_of(const TokenSet& set) {
   size_t longest = 1;
@@ -45,6 +49,14 @@ Json info_of(const NewAdapter& adapter) {
           {"dora", adapter.dora}, {"targets", adapter.targets}, {"seed", adapter.seed}};
 }
 
+Result<PreferenceMethod> method_for(DataForm form, std::optional<PreferenceMethod> wanted) {
+  const bool pairs = form == DataForm::kPreference;
+  const PreferenceMethod method = wanted.value_or(pairs ? PreferenceMethod::kDpo : PreferenceMethod::kKto);
+  if (pairs != (method == PreferenceMethod::kKto)) return method;
+  return usage_error(fmt::format("{} does not learn from {}", preference_method_name(method), form_name(form)),
+                     pairs ? "pairs are for --method dpo or orpo" : "single replies are for --method kto");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Dataset dataset) {
@@ -56,87 +68,139 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(
       new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
-  TRY_ASSIGN(TokenSet rendered, tuner->render());
-  tuner->choose(std::move(rendered));
+  TRY_ASSIGN(const Renderer renderer, tuner->renderer());
+  const DataForm form = tuner->dataset_.form;
+  if (form == DataForm::kPreference || form == DataForm::kUnpairedPreference) {
+    TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
+    TRY(tuner->prepare_preferences(renderer, method));
+  } else {
+    if (settings.preference) {
+      return usage_error(fmt::format("{} data holds no preferences", form_name(form)), "leave out --method");
+    }
+    TRY(tuner->prepare_tokens(renderer));
+  }
   return tuner;
 }
 
-Result<TokenSet> Tuner::render() {
-  if (dataset_.form == DataForm::kPreference || dataset_.form == DataForm::kUnpairedPreference) {
-    return unsupported(fmt::format("{} data is read, but not yet taught from", form_name(dataset_.form)), {},
-                       "give conversations, questions with answers, or text");
-  }
+Result<Renderer> Tuner::renderer() {
   RenderSettings render;
-  std::optional<ChatTemplate> chat_template;
   if (dataset_.form != DataForm::kText) {
-    TRY_ASSIGN(chat_template, load_chat_template(model_, tokenizer_));
-    render.chat_template = &*chat_template;
+    TRY_ASSIGN(chat_template_, load_chat_template(model_, tokenizer_));
+    render.chat_template = &*chat_template_;
   }
   render.tokenizer = &tokenizer_;
   render.end_ids = end_tokens(model_, tokenizer_);
   render.system = settings_.system;
   render.max_length = std::min(settings_.length.value_or(kLongest), model_.config().max_positions);
-  const Renderer renderer(render);
-  TRY_ASSIGN(TokenSet rendered, renderer.render_all(dataset_.train, dataset_.form, runtime_->context().pool()));
-  TRY_ASSIGN(held_out_, renderer.render_all(dataset_.held_out, dataset_.form, runtime_->context().pool()));
-  TRY(refuse_nothing_to_learn(dataset_.train, rendered));
-  TRY(refuse_cut(dataset_.train, rendered, render.max_length, settings_.allowed_cuts));
-  if (dataset_.form != DataForm::kText) {
-    TRY(refuse_masked_end(dataset_.train, rendered, renderer.end_ids(), tokenizer_.special().pad, render.max_length));
-  }
-  TRY(refuse_overlap(dataset_.train, dataset_.test));
-  return rendered;
+  return Renderer(render);
 }
 
-void Tuner::choose(TokenSet rendered) {
+Status Tuner::refuse(const TokenSet& rendered, const Renderer& renderer) const {
+  const int64_t length = renderer.settings().max_length;
+  TRY(refuse_nothing_to_learn(dataset_.train, rendered));
+  TRY(refuse_cut(dataset_.train, rendered, length, settings_.allowed_cuts));
+  if (dataset_.form != DataForm::kText) {
+    TRY(refuse_masked_end(dataset_.train, rendered, renderer.end_ids(), tokenizer_.special().pad, length));
+  }
+  return refuse_overlap(dataset_.train, dataset_.test);
+}
+
+Status Tuner::prepare_tokens(const Renderer& renderer) {
+  ThreadPool& pool = runtime_->context().pool();
+  TRY_ASSIGN(TokenSet rendered, renderer.render_all(dataset_.train, dataset_.form, pool));
+  TRY_ASSIGN(const TokenSet held_out, renderer.render_all(dataset_.held_out, dataset_.form, pool));
+  TRY(refuse(rendered, renderer));
   const auto tokens = static_cast<double>(rendered.tokens());
-  plan_.length = std::max(longest_of(rendered), longest_of(held_out_));
+  choose(tokens, kRateAtWidth);
+  plan_.length = std::max(longest_of(rendered), longest_of(held_out));
   plan_.row_length = std::max(plan_.length, kLeastRow);
-  plan_.rate =
-      settings_.rate.value_or(kRateAtWidth * std::sqrt(kWidth / static_cast<double>(model_.config().hidden_size)));
-  plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
-  // A step of about a twentieth of an epoch, up to 4096 tokens.
+  plan_.rows_per_step =
+      std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(plan_.row_length)));
+  lessons_ = std::make_unique<TokenLessons>(
+      TokenFeed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed), held_out,
+      plan_.row_length);
+  choose_schedule();
+  return ok_status();
+}
+
+Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod method) {
+  ThreadPool& pool = runtime_->context().pool();
+  TRY_ASSIGN(Preferences train, render_preferences(dataset_.train, method, renderer, pool));
+  TRY_ASSIGN(Preferences held_out, render_preferences(dataset_.held_out, method, renderer, pool));
+  TRY(refuse(train.replies, renderer));
+  const auto tokens = static_cast<double>(train.replies.tokens());
+  choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRateAtWidth : kPreferenceRateAtWidth);
+  plan_.method = method;
+  plan_.beta = settings_.beta.value_or(kBeta);
+  plan_.length = std::max(longest_of(train.replies), longest_of(held_out.replies));
+  plan_.row_length = std::max(2 * plan_.length, kLeastRow);
+  const double tokens_of_a_pair = tokens / static_cast<double>(train.pairs());
+  plan_.pairs_per_step = std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / tokens_of_a_pair));
+  lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out),
+                                                 PreferenceLessons::Settings{.method = method,
+                                                                             .beta = plan_.beta,
+                                                                             .row_length = plan_.row_length,
+                                                                             .pairs_per_step = plan_.pairs_per_step,
+                                                                             .epochs = plan_.epochs,
+                                                                             .seed = settings_.seed});
+  choose_schedule();
+  return ok_status();
+}
+
+double Tuner::tokens_of_a_step(double tokens) const {
+  // About a twentieth of an epoch, up to 4096 tokens.
   constexpr double kStepsOfAnEpoch = 20;
   constexpr double kMostTokensOfAStep = 4096;
-  const double batch =
-      settings_.batch ? static_cast<double>(*settings_.batch) : std::min(tokens / kStepsOfAnEpoch, kMostTokensOfAStep);
-  plan_.rows_per_step = std::max<int64_t>(1, std::llround(batch / static_cast<double>(plan_.row_length)));
+  return settings_.batch ? static_cast<double>(*settings_.batch)
+                         : std::min(tokens / kStepsOfAnEpoch, kMostTokensOfAStep);
+}
+
+void Tuner::choose(double tokens, double usual_rate) {
+  const double width = static_cast<double>(model_.config().hidden_size);
+  plan_.rate = settings_.rate.value_or(usual_rate * std::sqrt(kWidth / width));
+  plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
   plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
-  feed_ = std::make_unique<TokenFeed>(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs,
-                                      settings_.seed);
-  plan_.steps = feed_->steps();
+}
+
+void Tuner::choose_schedule() {
+  plan_.steps = lessons_->steps();
   constexpr int64_t kWarmupPart = 20;
   plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
-  if (!held_out_.sequences.empty())
-    plan_.evaluate_every = std::max<int64_t>(1, (feed_->steps_of_first_epoch() + 1) / 2);
+  if (lessons_->holds_out()) plan_.evaluate_every = std::max<int64_t>(1, (lessons_->steps_of_first_epoch() + 1) / 2);
 }
 
 Json Tuner::info() const {
-  return {{"kind", "adapter"},
-          {"base", lasting_name(model_)},
-          {"base_file", model_.stored.path.string()},
-          {"form", form_name(dataset_.form)},
-          {"samples", dataset_.train.size()},
-          {"held_out_samples", dataset_.held_out.size()},
-          {"tokens", feed_->set().tokens()},
-          {"learned_tokens", feed_->set().learned()},
-          {"data_sha256", digest_of(feed_->set())},
-          {"system", settings_.system},
-          {"adapter", info_of(settings_.adapter)},
-          {"rate", plan_.rate},
-          {"epochs", plan_.epochs},
-          {"row_length", plan_.row_length},
-          {"rows_per_step", plan_.rows_per_step},
-          {"steps", plan_.steps},
-          {"warmup_steps", plan_.warmup_steps},
-          {"evaluate_every", plan_.evaluate_every},
-          {"seed", settings_.seed},
-          {"instruction_set", std::string(runtime_->isa())},
-          {"products", plan_.bfloat16 ? "bfloat16" : "float32"}};
+  Json info = {{"kind", "adapter"},
+               {"base", lasting_name(model_)},
+               {"base_file", model_.stored.path.string()},
+               {"form", form_name(dataset_.form)},
+               {"samples", dataset_.train.size()},
+               {"held_out_samples", dataset_.held_out.size()},
+               {"tokens", train_set().tokens()},
+               {"learned_tokens", train_set().learned()},
+               {"data_sha256", digest_of(train_set())},
+               {"system", settings_.system},
+               {"adapter", info_of(settings_.adapter)},
+               {"rate", plan_.rate},
+               {"epochs", plan_.epochs},
+               {"row_length", plan_.row_length},
+               {"rows_per_step", plan_.rows_per_step},
+               {"steps", plan_.steps},
+               {"warmup_steps", plan_.warmup_steps},
+               {"evaluate_every", plan_.evaluate_every},
+               {"seed", settings_.seed},
+               {"instruction_set", std::string(runtime_->isa())},
+               {"products", plan_.bfloat16 ? "bfloat16" : "float32"}};
+  if (plan_.method) {
+    info["preference"] = preference_method_name(*plan_.method);
+    info["pairs_per_step"] = plan_.pairs_per_step;
+    info["beta"] = plan_.beta;
+  }
+  return info;
 }
 
 std::string Tuner::preview(size_t count, bool colour) const {
-  const std::vector<TokenSequence>& all = feed_->set().sequences;
+  const std::vector<TokenSequence>& all = train_set().sequences;
   std::string text;
   for (size_t i = 0; i < std::min(count, all.size()); ++i) {
     text += fmt::format("— {} —\n", dataset_.train[all[i].sample].place);
@@ -145,7 +209,7 @@ std::string Tuner::preview(size_t count, bool colour) const {
   return text;
 }
 
-Result<LoopResult> Tuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Transformer transformer, load_weights(model_, *runtime_, plan_.row_length));
   TRY_ASSIGN(Adapter adapter, new_adapter(transformer, settings_.adapter));
@@ -158,14 +222,13 @@ Result<LoopResult> Tuner::run(const RunVersion& version, bool resume, const Hook
                      .steps = plan_.steps,
                      .warmup_steps = plan_.warmup_steps};
   Trainer trainer(ctx, train_adapters(transformer), config);
-  const std::vector<TokenBatch> held_out = TokenFeed::all(held_out_, plan_.row_length);
-  std::vector<TokenBatch> batches;  // of the step that runs
+  TRY(lessons_->begin(ctx, transformer));
   LoopHooks loop;
-  loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
-    batches = feed_->batches(step);
-    return token_losses(ctx, transformer, batches);
+  loop.parts = [&](int64_t step) { return lessons_->parts(ctx, transformer, step); };
+  loop.evaluate = [&]() -> Result<double> {
+    TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
+    return held_out.loss;
   };
-  loop.evaluate = [&] { return mean_token_loss(ctx, transformer, held_out); };
   loop.report = hooks.report;
   loop.cancel = hooks.cancel;
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
@@ -175,9 +238,14 @@ Result<LoopResult> Tuner::run(const RunVersion& version, bool resume, const Hook
                                .checkpoint_every = std::max<int64_t>(1, plan_.steps / kCheckpoints),
                                .evaluate_every = plan_.evaluate_every,
                                .patience = kPatience};
-  TRY_ASSIGN(const LoopResult result, run_loop(trainer, loop_config, loop, resume));
+  Taught taught;
+  TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
+  if (plan_.method && lessons_->holds_out()) {
+    TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
+    taught.right = held_out.right;
+  }
   TRY(write_adapter(adapter, transformer.table(), "CAUSAL_LM", version.folder / kAdapterFolder));
-  return result;
+  return taught;
 }
 
 }  // namespace linnet
