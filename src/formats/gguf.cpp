@@ -15,11 +15,9 @@ namespace {
 constexpr std::string_view kMagic = "GGUF";
 constexpr uint64_t kMaxKeyBytes = 65535;  // by the specification
 constexpr uint64_t kMaxTensorNameBytes = 1024;
-constexpr uint32_t kMaxDims = 4;                         // GGML_MAX_DIMS
 constexpr uint64_t kSmallestEntry = 8 + 4 + 1;           // key length, type, one byte of value
 constexpr uint64_t kSmallestTensorInfo = 8 + 4 + 4 + 8;  // name length, dimensions, type, offset
 constexpr std::string_view kKeepNames = "give the parts of a split model the names that they were published with";
-constexpr std::string_view kPullAgain = "the file is damaged or incomplete: download it again";
 
 // Reads forward through the bytes; every step is checked against their end.
 class Cursor {
@@ -144,8 +142,9 @@ Result<ElementType> element_type(uint32_t ggml_type, const std::string& place) {
 
 Result<Shape> read_shape(Cursor& in, const std::string& place) {
   TRY_ASSIGN(const uint32_t rank, in.read<uint32_t>("a tensor's dimensions"));
-  if (rank > kMaxDims) return in.bad(fmt::format("{} has {} dimensions; GGUF allows {}", place, rank, kMaxDims));
-  int64_t dims[kMaxDims] = {};
+  if (rank > uint32_t{kGgufMostDims})
+    return in.bad(fmt::format("{} has {} dimensions; GGUF allows {}", place, rank, kGgufMostDims));
+  int64_t dims[kGgufMostDims] = {};
   for (uint32_t i = 0; i < rank; ++i) {
     TRY_ASSIGN(const uint64_t dim, in.read<uint64_t>("a tensor's dimensions"));
     if (dim > static_cast<uint64_t>(INT64_MAX)) return in.bad(fmt::format("{} has a dimension of {}", place, dim));

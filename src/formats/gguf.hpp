@@ -17,6 +17,7 @@
 namespace linnet {
 
 inline constexpr uint32_t kGgufDefaultAlignment = 32;
+inline constexpr int kGgufMostDims = 4;  // GGML_MAX_DIMS
 
 // Whether these first bytes of a file are GGUF's.
 bool is_gguf(std::span<const std::byte> head);

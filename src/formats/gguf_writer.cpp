@@ -18,17 +18,15 @@ void put(std::string& out, const T& value) {
   GgufEncoding<T>::append(out, value);
 }
 
-constexpr int kMaxDims = 4;  // GGML_MAX_DIMS
-
 Status append_tensor_info(std::string& out, const TensorToWrite& tensor, uint64_t offset, const std::string& place) {
   const auto ggml_type = ggml_type_of(tensor.type);
   if (!ggml_type) {
     return unsupported(
         fmt::format("tensor \"{}\" is {}, which GGUF has no type for", tensor.name, tensor.type.type_name()), place);
   }
-  if (tensor.shape.rank() > kMaxDims) {
+  if (tensor.shape.rank() > kGgufMostDims) {
     return unsupported(
-        fmt::format("tensor \"{}\" has {} dimensions; GGUF allows {}", tensor.name, tensor.shape.rank(), kMaxDims),
+        fmt::format("tensor \"{}\" has {} dimensions; GGUF allows {}", tensor.name, tensor.shape.rank(), kGgufMostDims),
         place);
   }
   put(out, std::string_view(tensor.name));

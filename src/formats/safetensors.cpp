@@ -12,8 +12,6 @@ namespace linnet {
 
 namespace {
 
-constexpr std::string_view kPullAgain = "the file is damaged or incomplete: download it again";
-
 // The header of a file, read event by event: no document is built, so that a hostile 100 MB header costs no more than
 // its entries, and a name that is there twice is seen.
 class HeaderReader final : public nlohmann::json_sax<Json> {

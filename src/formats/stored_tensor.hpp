@@ -21,6 +21,9 @@
 
 namespace linnet {
 
+// The hint where a file does not hold what it says.
+inline constexpr std::string_view kPullAgain = "the file is damaged or incomplete: download it again";
+
 // What the elements of a stored tensor are. At least one of the two is set: floats have both, block formats only
 // `format`, integers, booleans and F64 only `dtype`.
 struct ElementType {

@@ -20,12 +20,11 @@ namespace {
 constexpr uint64_t kDiskMargin = 64 << 20;
 constexpr size_t kHeadBytes = 16;
 constexpr int kMostRestarts = 3;
-constexpr uint64_t kLargestFile = uint64_t{1} << 50;
 
 std::optional<uint64_t> parse_number(std::string_view text) {
   uint64_t value = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (code != std::errc() || end != text.data() + text.size() || value > kLargestFile) return std::nullopt;
+  if (code != std::errc() || end != text.data() + text.size() || value > uint64_t{kLargestFile}) return std::nullopt;
   return value;
 }
 
@@ -98,7 +97,7 @@ class Download {
     if (object.ok()) {
       const auto url = object->string_or("url", "");
       const auto etag = object->string_or("etag", "");
-      const auto total = object->integer_or("total", 0, 0, static_cast<int64_t>(kLargestFile));
+      const auto total = object->integer_or("total", 0, 0, kLargestFile);
       if (url.ok() && etag.ok() && total.ok() && *url == request_.url) {
         etag_ = *etag;
         total_ = static_cast<uint64_t>(*total);
@@ -256,7 +255,7 @@ class Download {
   }
 
   Status append(std::span<const std::byte> bytes) {
-    const uint64_t limit = request_.size.value_or(total_ > 0 ? total_ : kLargestFile);
+    const uint64_t limit = request_.size.value_or(total_ > 0 ? total_ : uint64_t{kLargestFile});
     if (bytes.size() > limit - std::min(limit, part_.size())) {
       return dropping(
           invalid(fmt::format("the server sends more than the {} bytes that were published", limit), request_.name));

@@ -20,8 +20,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr uint64_t kMostReply = 64 << 20;
-constexpr size_t kMostFiles = 100000;
-constexpr int64_t kLargestFile = int64_t{1} << 50;
+constexpr size_t kMostSiblings = 100000;
 constexpr uint64_t kWorthShowing = 1 << 20;
 
 Result<RepoFile> parse_sibling(const Json& json, const std::string& place) {
@@ -300,9 +299,9 @@ Result<Repository> parse_repository(std::string_view text, std::string_view plac
   if (siblings == nullptr || !siblings->is_array()) {
     return invalid("field \"siblings\" must be a list", std::string(place));
   }
-  if (siblings->size() > kMostFiles) {
+  if (siblings->size() > kMostSiblings) {
     return invalid(
-        fmt::format("the repository holds {} files, more than the {} that are read", siblings->size(), kMostFiles),
+        fmt::format("the repository holds {} files, more than the {} that are read", siblings->size(), kMostSiblings),
         std::string(place));
   }
   std::set<std::string> seen;

@@ -14,14 +14,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kMostFiles = 10000;
+constexpr size_t kMostEntries = 10000;
 constexpr int kDeepest = 3;
 
 // Files of a snapshot whose link leads to something, by name within the snapshot.
 void walk(const fs::path& folder, const std::string& prefix, int depth, std::vector<RepoFile>& files) {
   std::error_code code;
   fs::directory_iterator it(folder, code);
-  for (; !code && it != fs::directory_iterator() && files.size() < kMostFiles; it.increment(code)) {
+  for (; !code && it != fs::directory_iterator() && files.size() < kMostEntries; it.increment(code)) {
     const std::string name = it->path().filename().string();
     if (!is_safe_component(name)) continue;
     std::error_code ignored;
@@ -104,7 +104,7 @@ std::vector<StoredModel> list_hugging_face_cache(const fs::path& cache) {
   std::vector<StoredModel> models;
   std::error_code code;
   fs::directory_iterator it(cache, code);
-  for (; !code && it != fs::directory_iterator() && models.size() < kMostFiles; it.increment(code)) {
+  for (; !code && it != fs::directory_iterator() && models.size() < kMostEntries; it.increment(code)) {
     std::string name = it->path().filename().string();
     constexpr std::string_view kPrefix = "models--";
     const size_t middle = name.find("--", kPrefix.size());

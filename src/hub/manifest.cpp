@@ -8,7 +8,6 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kLargestFile = int64_t{1} << 50;
 constexpr size_t kMostFiles = 10000;
 constexpr size_t kMostModels = 1000;
 

@@ -18,6 +18,7 @@
 namespace linnet {
 
 inline constexpr std::string_view kManifestName = ".linnet.json";
+inline constexpr int64_t kLargestFile = int64_t{1} << 50;  // bytes; what claims more lies
 inline constexpr uint64_t kMaxManifestBytes = 16ull << 20;
 
 struct ModelFile {

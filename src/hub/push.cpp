@@ -17,7 +17,7 @@ namespace linnet {
 namespace {
 
 constexpr uint64_t kMostReply = 16 << 20;
-constexpr size_t kMostFiles = 10'000;
+constexpr size_t kMostPushed = 10'000;
 constexpr size_t kFilesOfARequest = 256;
 constexpr size_t kSampleBytes = 512;           // of a file, by which the hub tells text from numbers
 constexpr uint64_t kMostInCommit = 256 << 20;  // bytes of small files: they are sent as one request
@@ -383,8 +383,8 @@ class HubPush {
 
 Status check_files(const std::vector<PushFile>& files) {
   if (files.empty()) return usage_error("there is nothing to push");
-  if (files.size() > kMostFiles) {
-    return usage_error(fmt::format("{} files are more than the {} of one push", files.size(), kMostFiles));
+  if (files.size() > kMostPushed) {
+    return usage_error(fmt::format("{} files are more than the {} of one push", files.size(), kMostPushed));
   }
   std::set<std::string_view> names;
   for (const PushFile& file : files) {

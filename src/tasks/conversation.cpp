@@ -11,13 +11,13 @@ namespace linnet {
 
 namespace {
 
-using Role = ChatMessage::Role;
+using ChatRole = ChatMessage::Role;
 
 constexpr uint64_t kMaxFile = 64ull << 20;
-constexpr std::array<std::pair<Role, std::string_view>, 3> kRoles{
-    {{Role::kSystem, "system"}, {Role::kUser, "user"}, {Role::kAssistant, "assistant"}}};
+constexpr std::array<std::pair<ChatRole, std::string_view>, 3> kRoles{
+    {{ChatRole::kSystem, "system"}, {ChatRole::kUser, "user"}, {ChatRole::kAssistant, "assistant"}}};
 
-std::string_view role_name(Role role) {
+std::string_view role_name(ChatRole role) {
   return std::find_if(kRoles.begin(), kRoles.end(), [&](const auto& entry) { return entry.first == role; })->second;
 }
 
@@ -50,7 +50,7 @@ Result<ChatMessage> read_message(const Json& json, const std::string& place) {
 
 }  // namespace
 
-std::optional<ChatMessage> Conversation::take_last(Role role) {
+std::optional<ChatMessage> Conversation::take_last(ChatRole role) {
   if (messages_.empty() || messages_.back().role != role) return std::nullopt;
   ChatMessage last = std::move(messages_.back());
   messages_.pop_back();
@@ -58,14 +58,14 @@ std::optional<ChatMessage> Conversation::take_last(Role role) {
 }
 
 int64_t Conversation::turns() const {
-  return std::count_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.role == Role::kUser; });
+  return std::count_if(messages_.begin(), messages_.end(), [](const auto& m) { return m.role == ChatRole::kUser; });
 }
 
 void Conversation::drop_turns(int64_t count) {
   auto keep = messages_.begin();
   for (; keep != messages_.end(); ++keep) {
     // A reply that no question precedes belongs to the oldest turn.
-    if (keep->role == Role::kUser && count-- <= 0) break;
+    if (keep->role == ChatRole::kUser && count-- <= 0) break;
   }
   messages_.erase(messages_.begin(), keep);
 }
@@ -85,7 +85,7 @@ Result<Conversation> Conversation::from_json(const Json& messages, const std::st
   for (size_t i = 0; i < messages.size(); ++i) {
     const std::string where = fmt::format("{}: message {}", place, i + 1);
     TRY_ASSIGN(ChatMessage message, read_message(messages[i], where));
-    if (message.role != Role::kSystem) {
+    if (message.role != ChatRole::kSystem) {
       out.messages_.push_back(std::move(message));
     } else if (i == 0) {
       out.system_ = std::move(message.content);

@@ -508,8 +508,9 @@ class PercentFormatter {
         if (value.is_undefined()) fail_undefined(value);
         if (!number) type_error(fmt::format("must be real number, not {}", type_name(value)));
         in_.budget().take(static_cast<uint64_t>(std::max<int64_t>(0, spec.precision)) + 330);
-        const std::string digits = real_digits(*number, spec.type, spec.precision, spec.alternate);
-        return padded_number(spec, left, sign_of(std::signbit(*number) && !std::isnan(*number), spec.sign), digits);
+        const double real = number.value_or(0);  // there is one here, which not every compiler sees
+        const std::string digits = real_digits(real, spec.type, spec.precision, spec.alternate);
+        return padded_number(spec, left, sign_of(std::signbit(real) && !std::isnan(real), spec.sign), digits);
       }
       default:
         value_error(fmt::format("unsupported format character '{}' (0x{:x})", spec.type,
