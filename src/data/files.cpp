@@ -126,23 +126,6 @@ std::vector<fs::path> choose_data(const std::vector<fs::path>& all, DataFiles& o
   return chosen;
 }
 
-Result<Rows> read_rows(const std::string& file, const ReadSettings& settings, std::vector<std::string>& said) {
-  const std::string kind = ending(file);
-  std::vector<std::string> names;
-  for (const auto& [key, name] : settings.columns) names.push_back(name);
-  if (kind == "xlsx") {
-    TRY_ASSIGN(const std::string bytes, read_file(file));
-    std::string sheets;
-    TRY_ASSIGN(Table table, parse_xlsx(bytes, settings.sheet, file, sheets));
-    if (!sheets.empty()) said.push_back(std::move(sheets));
-    return name_columns(std::move(table), names);
-  }
-  TRY_ASSIGN(const std::string text, read_data_text(file));
-  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
-  TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
-  return name_columns(std::move(table), names);
-}
-
 Result<Samples> read_text_file(const std::string& file) {
   static const std::set<std::string> documents = {"xls", "ods", "numbers", "doc", "docx",
                                                   "odt", "pdf", "parquet", "zip"};
@@ -161,7 +144,9 @@ Result<Samples> read_one(const std::string& file, const ReadSettings& settings) 
   Samples out;
   if (is_table(file)) {
     std::vector<std::string> said;
-    TRY_ASSIGN(const Rows rows, read_rows(file, settings, said));
+    std::vector<std::string> names;
+    for (const auto& [use, name] : settings.columns) names.push_back(name);
+    TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said));
     if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
     TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns));
     TRY_ASSIGN(out, make_samples(rows, match));
@@ -227,6 +212,22 @@ Result<DataFiles> find_data_files(const std::string& path) {
   }
   if (!left.empty()) out.said.push_back("left out, beside the files called train: " + first_names(left));
   return out;
+}
+
+Result<Rows> read_rows(const std::string& file, const std::string& sheet, const std::vector<std::string>& names,
+                       std::vector<std::string>& said) {
+  const std::string kind = ending(file);
+  if (kind == "xlsx") {
+    TRY_ASSIGN(const std::string bytes, read_file(file));
+    std::string sheets;
+    TRY_ASSIGN(Table table, parse_xlsx(bytes, sheet, file, sheets));
+    if (!sheets.empty()) said.push_back(std::move(sheets));
+    return name_columns(std::move(table), names);
+  }
+  TRY_ASSIGN(const std::string text, read_data_text(file));
+  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
+  TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
+  return name_columns(std::move(table), names);
 }
 
 Result<Samples> read_samples(const std::vector<std::string>& files, const ReadSettings& settings) {

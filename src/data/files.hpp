@@ -26,6 +26,12 @@ struct ReadSettings {
   std::string sheet;  // of spreadsheets; empty: the first
 };
 
+// The rows of one table or JSON file, by the ending of its name; `sheet` is a spreadsheet's. A header is known by a
+// name of the forms (data/form.hpp) or of `names`. Errors: those of the readers. What is worth saying comes into
+// `said`.
+Result<Rows> read_rows(const std::string& file, const std::string& sheet, const std::vector<std::string>& names,
+                       std::vector<std::string>& said);
+
 // The samples of `files`, one after the other. Text files are one sample each, but files that differ in their ending
 // alone (rt-polarity.pos and .neg) are lines, labelled by it. Errors: those of the readers and forms; files of
 // different forms; an empty file.
