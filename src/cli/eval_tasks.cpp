@@ -1,0 +1,238 @@
+#include "cli/eval_tasks.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fmt/core.h>
+#include <memory>
+#include <optional>
+
+#include "base/cancel.hpp"
+#include "base/json.hpp"
+#include "base/progress.hpp"
+#include "cli/eval_report.hpp"
+#include "eval/run_task.hpp"
+#include "tasks/chat_prompt.hpp"
+#include "text/chat_request.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// A folder stands for the data files in it.
+Result<std::vector<std::string>> list_files(const std::vector<std::string>& given) {
+  std::vector<std::string> out;
+  for (const std::string& one : given) {
+    std::error_code failed;
+    if (!fs::is_directory(one, failed)) {
+      out.push_back(one);
+      continue;
+    }
+    std::vector<std::string> inside;
+    for (const auto& entry : fs::directory_iterator(one, failed)) {
+      const std::string kind = entry.path().extension().string();
+      if (kind == ".jsonl" || kind == ".json" || kind == ".csv" || kind == ".tsv")
+        inside.push_back(entry.path().string());
+    }
+    if (failed || inside.empty()) return not_found("holds no .jsonl, .json, .csv or .tsv file", one);
+    std::sort(inside.begin(), inside.end());
+    out.insert(out.end(), inside.begin(), inside.end());
+  }
+  return out;
+}
+
+// All are read before the model is: a mistake in the last shows at once.
+Result<std::vector<Task>> read_tasks(const TaskFlags& flags) {
+  TRY_ASSIGN(const std::vector<std::string> files, list_files(flags.files));
+  std::vector<Task> tasks;
+  for (const std::string& file : files) {
+    TRY_ASSIGN(Task task, read_task(file, {.shots = flags.shots,
+                                           .prompt_template = flags.prompt_template,
+                                           .shots_path = flags.shots_from}));
+    const bool taken = std::any_of(tasks.begin(), tasks.end(), [&](const Task& t) { return t.name == task.name; });
+    if (taken) task.name = file;
+    tasks.push_back(std::move(task));
+  }
+  return tasks;
+}
+
+ChatRenderer chat_renderer(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
+  return [&](std::span<const ChatExample> examples, const std::string& request) -> Result<std::vector<int32_t>> {
+    ChatRequest chat;
+    chat.messages = Json::array();
+    for (const ChatExample& example : examples) {
+      chat.messages.push_back({{"role", "user"}, {"content", example.request}});
+      chat.messages.push_back({{"role", "assistant"}, {"content", example.reply}});
+    }
+    chat.messages.push_back({{"role", "user"}, {"content", request}});
+    chat.add_generation_prompt = true;
+    TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(chat_template, tokenizer, chat));
+    return std::move(prompt.tokens);
+  };
+}
+
+std::string_view what_is_asked(TaskKind kind) {
+  switch (kind) {
+    case TaskKind::kChoice:
+      return "which choice is likeliest";
+    case TaskKind::kContinuation:
+      return "is the continuation the likeliest";
+    case TaskKind::kLabel:
+      return "which label is likeliest";
+    case TaskKind::kNumber:
+      return "which number its solution ends in";
+    case TaskKind::kAnswer:
+      return "what it answers";
+    case TaskKind::kSummary:
+      return "how it summarises";
+    case TaskKind::kTranslation:
+      return "how it translates";
+  }
+  return "";
+}
+
+std::string announce(const Task& task, const RunOptions& options, int64_t planned) {
+  std::string out = fmt::format("{}: {} items, read as {}: {}; {}", task.name, planned, task.form,
+                                what_is_asked(task.kind), options.chat ? "through the chat template" : "as plain text");
+  if (task.shots > 0) {
+    out += fmt::format(", after {} examples from {}{}", task.shots, task.pool_path, options.seed ? " (drawn)" : "");
+  }
+  return out;
+}
+
+Json settings_of(const Task& task, const RunOptions& options, const ModelHandle& model) {
+  Json settings = {{"model", model.name()}, {"file", task.path},
+                   {"form", task.form},     {"prompt", options.chat ? "chat" : "plain"},
+                   {"shots", task.shots},   {"seed", options.seed},
+                   {"limit", options.limit}};
+  if (task.shots > 0) settings["shots_from"] = task.pool_path;
+  if (!options.chat) settings["prefix"] = plain_prefix(task, options);
+  return settings;
+}
+
+class TaskEval {
+ public:
+  TaskEval(const TaskFlags& flags, Speaker& speaker, const CancelToken& cancel)
+      : flags_(flags), speaker_(speaker), cancel_(cancel) {}
+
+  Status prepare() {
+    if (!flags_.log.empty()) {
+      TRY_ASSIGN(ItemLog log, ItemLog::create(flags_.log));
+      log_.emplace(std::move(log));
+    }
+    TRY_ASSIGN(kv_, choose_kv_dtype(flags_.kv, speaker_.model.description, speaker_.runtime->context().kernels()));
+    auto loaded = load_chat_template(speaker_.model, speaker_.tokenizer);
+    if (loaded.ok()) {
+      template_.emplace(std::move(loaded).value());
+    } else if (flags_.chat) {
+      return std::move(loaded).error();
+    }
+    return ok_status();
+  }
+
+  Result<TaskReport> run(const Task& task) {
+    RunOptions options{.limit = flags_.limit, .seed = flags_.seed, .skip_long = flags_.skip_long};
+    const bool chat = !flags_.plain && (flags_.chat || task.likes_chat);
+    if (chat && template_) options.chat = chat_renderer(*template_, speaker_.tokenizer);
+    const auto all = static_cast<int64_t>(task.items.size());
+    const int64_t planned = options.limit > 0 ? std::min(options.limit, all) : all;
+    printer_.note(announce(task, options, planned));
+    const Json settings = settings_of(task, options, speaker_.model);
+    if (log_) TRY(log_->begin(task.name, task.kind, settings));
+    const Subject subject{speaker_.transformer, speaker_.runtime->context(),
+                          speaker_.tokenizer,   speaker_.end_tokens,
+                          speaker_.context,     kv_};
+    Progress progress{.stage = "asking", .item = task.name, .unit = ProgressUnit::kCount};
+    RateMeter meter;
+    const auto show = [&](int64_t done, int64_t of) {
+      progress.done = static_cast<uint64_t>(done);
+      progress.total = static_cast<uint64_t>(of);
+      meter.fill(progress, RateMeter::Clock::now());
+      printer_.update(progress);
+    };
+    const auto keep = [&](const ItemRecord& record) { return log_ ? log_->add(record) : ok_status(); };
+    TRY_ASSIGN(RunResult result, run_task(task, subject, options, keep, cancel_, show));
+    TRY_ASSIGN(TaskReport report,
+               report_task({task.name, task.kind, std::make_shared<const Json>(settings), std::move(result.items)},
+                           {.stem = flags_.stem}));
+    report.planned = result.planned;
+    report.skipped = result.skipped;
+    report.seconds = result.seconds;
+    return report;
+  }
+
+  void finish() { printer_.finish(); }
+
+ private:
+  const TaskFlags& flags_;
+  Speaker& speaker_;
+  const CancelToken& cancel_;
+  DType kv_ = DType::kF32;
+  std::optional<ItemLog> log_;
+  std::optional<ChatTemplate> template_;
+  ProgressPrinter printer_ = ProgressPrinter::for_stderr();
+};
+
+Result<std::vector<TaskReport>> read_reports(const std::string& path, const ScoreOptions& options) {
+  TRY_ASSIGN(std::vector<TaskLog> logs, read_item_log(path));
+  std::vector<TaskReport> reports;
+  for (TaskLog& log : logs) {
+    TRY_ASSIGN(TaskReport report, report_task(std::move(log), options));
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
+Status show(const TaskFlags& flags, const std::vector<TaskReport>& reports) {
+  return flags.json ? print_json(reports_json(reports, flags.seed)) : print(draw_reports(reports, flags.seed));
+}
+
+}  // namespace
+
+Status run_task_eval(const TaskFlags& flags) {
+  CancelToken& cancel = interrupt_token();
+  if (flags.chat && flags.plain) return usage_error("--chat and --plain exclude each other");
+  TRY_ASSIGN(const std::vector<Task> tasks, read_tasks(flags));
+  TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
+  TaskEval eval(flags, *speaker, cancel);
+  TRY(eval.prepare());
+  std::vector<TaskReport> reports;
+  for (const Task& task : tasks) {
+    if (cancel.cancelled()) break;
+    TRY_ASSIGN(TaskReport report, eval.run(task));
+    reports.push_back(std::move(report));
+  }
+  eval.finish();
+  if (!reports.empty()) TRY(show(flags, reports));
+  if (!cancel.cancelled()) return ok_status();
+  return Error{
+      ErrorCode::kCancelled,
+      fmt::format("stopped: these are the scores of what was done, {} of {} tasks begun", reports.size(), tasks.size()),
+      {},
+      {}};
+}
+
+Status score_logs(const TaskFlags& flags) {
+  if (flags.files.empty()) return usage_error("no log to score", "for example: linnet eval score shop.log.jsonl");
+  std::vector<TaskReport> all;
+  for (const std::string& path : flags.files) {
+    TRY_ASSIGN(std::vector<TaskReport> reports, read_reports(path, {.stem = flags.stem}));
+    std::move(reports.begin(), reports.end(), std::back_inserter(all));
+  }
+  return show(flags, all);
+}
+
+Status compare_log_files(const TaskFlags& flags) {
+  if (flags.files.size() != 2) {
+    return usage_error(fmt::format("compare takes two logs, not {}", flags.files.size()),
+                       "for example: linnet eval compare before.jsonl after.jsonl");
+  }
+  TRY_ASSIGN(const std::vector<TaskLog> first, read_item_log(flags.files[0]));
+  TRY_ASSIGN(const std::vector<TaskLog> second, read_item_log(flags.files[1]));
+  TRY_ASSIGN(const LogComparison comparison, compare_logs(first, second, {.stem = flags.stem}, flags.seed));
+  return flags.json ? print_json(comparison_json(comparison))
+                    : print(draw_comparison(comparison, flags.files[0], flags.files[1]));
+}
+
+}  // namespace linnet::cli
