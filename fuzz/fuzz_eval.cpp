@@ -6,26 +6,28 @@
 
 #include "data/csv.hpp"
 #include "data/json_rows.hpp"
+#include "eval/benchmark_forms.hpp"
 #include "eval/item_log.hpp"
-#include "eval/task.hpp"
-#include "eval/task_forms.hpp"
-#include "eval/task_rows.hpp"
+#include "eval/sample_items.hpp"
+#include "eval/squad_rows.hpp"
 #include "eval/task_score.hpp"
 
 namespace {
 
-void read_as_task(const linnet::Rows& rows) {
-  if (rows.rows.empty()) return;
-  if (rows.rows.size() == 1 && rows.rows[0].fields.contains("data")) {
-    if (const auto squad = linnet::squad_rows(rows.rows[0].fields["data"], "fuzz"); squad.ok()) read_as_task(*squad);
-    return;
-  }
-  const linnet::Form* form = linnet::find_form(rows.rows);
-  if (!form) return;
+void read_as_task(linnet::Rows rows) {
+  if (!linnet::unfold_squad(rows).ok() || rows.rows.empty()) return;
   linnet::Task task;
   task.name = "en-de";
-  form->describe(task);
-  for (const linnet::Row& row : rows.rows) (void)form->read(row, task, "fuzz");
+  if (const linnet::BenchmarkForm* form = linnet::find_benchmark_form(rows.rows)) {
+    form->describe(task);
+    for (const linnet::Row& row : rows.rows) (void)form->read(row, "fuzz");
+    return;
+  }
+  const auto match = linnet::recognise_form(rows);
+  if (!match.ok()) return;
+  if (const auto samples = linnet::make_samples(rows, *match); samples.ok()) {
+    (void)linnet::read_sample_items(*samples, !rows.named, task);
+  }
 }
 
 }  // namespace
@@ -40,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     case 1:
     case 2:
       if (auto table = linnet::parse_csv(text, data[0] % 4 == 1 ? ',' : '\t', "fuzz"); table.ok()) {
-        const auto rows = linnet::name_columns(std::move(table).value(), {"source", "choice0"});
+        const auto rows = linnet::name_columns(std::move(table).value(), {"choice0"});
         if (rows.ok()) read_as_task(*rows);
       }
       break;

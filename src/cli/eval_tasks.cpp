@@ -1,7 +1,6 @@
 #include "cli/eval_tasks.hpp"
 
 #include <algorithm>
-#include <filesystem>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
@@ -12,46 +11,23 @@
 #include "cli/eval_report.hpp"
 #include "eval/run_task.hpp"
 #include "tasks/chat_prompt.hpp"
+#include "tasks/run_store.hpp"
 #include "text/chat_request.hpp"
 
 namespace linnet::cli {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-// A folder stands for the data files in it.
-Result<std::vector<std::string>> list_files(const std::vector<std::string>& given) {
-  std::vector<std::string> out;
-  for (const std::string& one : given) {
-    std::error_code failed;
-    if (!fs::is_directory(one, failed)) {
-      out.push_back(one);
-      continue;
-    }
-    std::vector<std::string> inside;
-    for (const auto& entry : fs::directory_iterator(one, failed)) {
-      const std::string kind = entry.path().extension().string();
-      if (kind == ".jsonl" || kind == ".json" || kind == ".csv" || kind == ".tsv")
-        inside.push_back(entry.path().string());
-    }
-    if (failed || inside.empty()) return not_found("holds no .jsonl, .json, .csv or .tsv file", one);
-    std::sort(inside.begin(), inside.end());
-    out.insert(out.end(), inside.begin(), inside.end());
-  }
-  return out;
-}
-
 // All are read before the model is: a mistake in the last shows at once.
 Result<std::vector<Task>> read_tasks(const TaskFlags& flags) {
-  TRY_ASSIGN(const std::vector<std::string> files, list_files(flags.files));
+  TRY_ASSIGN(const std::vector<std::vector<std::string>> found, find_task_files(flags.files));
   std::vector<Task> tasks;
-  for (const std::string& file : files) {
-    TRY_ASSIGN(Task task, read_task(file, {.shots = flags.shots,
-                                           .prompt_template = flags.prompt_template,
-                                           .shots_path = flags.shots_from}));
+  for (const std::vector<std::string>& files : found) {
+    TRY_ASSIGN(Task task, read_task(files, {.shots = flags.shots,
+                                            .prompt_template = flags.prompt_template,
+                                            .shots_path = flags.shots_from}));
     const bool taken = std::any_of(tasks.begin(), tasks.end(), [&](const Task& t) { return t.name == task.name; });
-    if (taken) task.name = file;
+    if (taken) task.name = task.path;
     tasks.push_back(std::move(task));
   }
   return tasks;
@@ -92,9 +68,30 @@ std::string_view what_is_asked(TaskKind kind) {
   return "";
 }
 
+// How a task is asked: for logs, and for people.
+struct Manner {
+  const char* name;
+  const char* said;
+};
+Manner manner_of(const RunOptions& options) {
+  if (options.reply) return {"list", "by its list"};
+  if (options.chat) return {"chat", "through the chat template"};
+  return {"plain", "as plain text"};
+}
+
+// Whether MODEL is a run that was taught on data of the task's form: then it knows without an instruction what to do.
+Result<bool> was_taught(const ModelHandle& model, const Task& task) {
+  if (model.adapters.empty() || !task.data_form) return false;
+  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(model.name()));
+  return run && run->info.value("form", "") == form_name(*task.data_form);
+}
+
 std::string announce(const Task& task, const RunOptions& options, int64_t planned) {
-  std::string out = fmt::format("{}: {} items, read as {}: {}; {}", task.name, planned, task.form,
-                                what_is_asked(task.kind), options.chat ? "through the chat template" : "as plain text");
+  std::string out;
+  for (const std::string& said : task.said) out += said + "\n";
+  out += fmt::format("{}: {} items, read as {}: {}; {}", task.name, planned, task.form, what_is_asked(task.kind),
+                     manner_of(options).said);
+  if (options.chat && !options.instruct && !task.instruction.empty()) out += ", as it was taught";
   if (task.shots > 0) {
     out += fmt::format(", after {} examples from {}{}", task.shots, task.pool_path, options.seed ? " (drawn)" : "");
   }
@@ -102,12 +99,15 @@ std::string announce(const Task& task, const RunOptions& options, int64_t planne
 }
 
 Json settings_of(const Task& task, const RunOptions& options, const ModelHandle& model) {
-  Json settings = {{"model", model.name()}, {"file", task.path},
-                   {"form", task.form},     {"prompt", options.chat ? "chat" : "plain"},
-                   {"shots", task.shots},   {"seed", options.seed},
-                   {"limit", options.limit}};
+  Json settings = {
+      {"model", model.name()}, {"file", task.path},    {"form", task.form},     {"prompt", manner_of(options).name},
+      {"shots", task.shots},   {"seed", options.seed}, {"limit", options.limit}};
   if (task.shots > 0) settings["shots_from"] = task.pool_path;
-  if (!options.chat) settings["prefix"] = plain_prefix(task, options);
+  if (options.chat) {
+    settings["instruction"] = options.instruct ? task.instruction : "";
+  } else {
+    settings["prefix"] = plain_prefix(task, options);
+  }
   return settings;
 }
 
@@ -133,8 +133,7 @@ class TaskEval {
 
   Result<TaskReport> run(const Task& task) {
     RunOptions options{.limit = flags_.limit, .seed = flags_.seed, .skip_long = flags_.skip_long};
-    const bool chat = !flags_.plain && (flags_.chat || task.likes_chat);
-    if (chat && template_) options.chat = chat_renderer(*template_, speaker_.tokenizer);
+    TRY(choose_manner(task, options));
     const auto all = static_cast<int64_t>(task.items.size());
     const int64_t planned = options.limit > 0 ? std::min(options.limit, all) : all;
     printer_.note(announce(task, options, planned));
@@ -165,6 +164,27 @@ class TaskEval {
   void finish() { printer_.finish(); }
 
  private:
+  // How the task is asked: as flags, task and model have it.
+  Status choose_manner(const Task& task, RunOptions& options) {
+    if (speaker_.faq) {
+      if (task.kind != TaskKind::kAnswer) {
+        return unsupported(
+            fmt::format("is a taught list of questions, and {} asks {}", task.path, what_is_asked(task.kind)),
+            speaker_.model.name(), "measure the model that it was taught from");
+      }
+      options.reply = [this](const std::string& request) -> Result<std::string> {
+        TRY_ASSIGN(FaqReply reply, speaker_.faq->reply(request));
+        return std::move(reply.text);
+      };
+      return ok_status();
+    }
+    const bool chat = !flags_.plain && (flags_.chat || task.likes_chat);
+    if (chat && template_) options.chat = chat_renderer(*template_, speaker_.tokenizer);
+    TRY_ASSIGN(const bool taught, was_taught(speaker_.model, task));
+    options.instruct = !taught;
+    return ok_status();
+  }
+
   const TaskFlags& flags_;
   Speaker& speaker_;
   const CancelToken& cancel_;

@@ -89,7 +89,7 @@ Job declare_eval(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   flags->model.declare(args);
   args.add("FILE", flags->files,
-           "what to measure by: .jsonl, .json, .csv, .tsv, a folder of such, or a .txt to foresee");
+           "what to measure by: .jsonl, .json, .csv, .tsv, .xlsx, a folder of such, or a .txt to foresee");
   args.add("--kv", flags->text.kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
       .one_of(kKvTypes);
   declare_task(args, flags->task);

@@ -1,7 +1,6 @@
 #include "eval/batch_writer.hpp"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/check.hpp"
 #include "engine/session.hpp"
@@ -17,7 +16,7 @@ constexpr size_t kAtOnce = 16;
 int32_t likeliest(const Tensor& logits, int64_t row) {
   const auto all =
       logits.span<float>().subspan(static_cast<size_t>(row * logits.dim(1)), static_cast<size_t>(logits.dim(1)));
-  if (!std::all_of(all.begin(), all.end(), [](float x) { return std::isfinite(x); })) return -1;
+  if (!all_finite(all)) return -1;
   return static_cast<int32_t>(std::max_element(all.begin(), all.end()) - all.begin());
 }
 

@@ -8,26 +8,34 @@
 
 #include "base/file.hpp"
 #include "base/json.hpp"
-#include "eval/task_forms.hpp"
-#include "eval/words.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
 namespace {
 
-Result<std::vector<std::string>> read_texts(const JsonObject& line, const char* key) {
+Result<std::vector<std::string>> read_texts(const Json* list, const char* what, const std::string& place) {
   std::vector<std::string> out;
-  const Json* list = line.find(key);
-  if (!list || !list->is_array()) return invalid(fmt::format("\"{}\" must be a list of texts", key), line.place());
+  if (!list || !list->is_array()) return invalid(fmt::format("{} must be a list of texts", what), place);
   for (const Json& one : *list) {
-    if (!one.is_string()) return invalid(fmt::format("\"{}\" must be a list of texts", key), line.place());
+    if (!one.is_string()) return invalid(fmt::format("{} must be a list of texts", what), place);
     out.push_back(one.get<std::string>());
   }
   return out;
 }
 
+Result<std::vector<Fact>> read_facts(const Json& list, const std::string& place) {
+  std::vector<Fact> facts;
+  if (!list.is_array()) return invalid("\"facts\" must be a list of lists of texts", place);
+  for (const Json& one : list) {
+    TRY_ASSIGN(Fact fact, read_texts(&one, "a fact of \"facts\"", place));
+    facts.push_back(std::move(fact));
+  }
+  return facts;
+}
+
 Status read_choices(const JsonObject& line, ItemRecord& record) {
-  TRY_ASSIGN(record.choices, read_texts(line, "choices"));
+  TRY_ASSIGN(record.choices, read_texts(line.find("choices"), "\"choices\"", line.place()));
   TRY_ASSIGN(record.delimiter, line.string("delimiter"));
   TRY_ASSIGN(record.log_likelihoods, line.numbers("log_likelihoods"));
   const Json* greedy = line.find("greedy");
@@ -54,12 +62,12 @@ Result<ItemRecord> read_record(const JsonObject& line, TaskKind kind) {
     return record;
   }
   TRY_ASSIGN(record.output, line.string("output"));
-  TRY_ASSIGN(record.references, read_texts(line, "references"));
+  TRY_ASSIGN(record.references, read_texts(line.find("references"), "\"references\"", line.place()));
   if (kind != TaskKind::kAnswer && record.references.empty()) {
     return invalid("\"references\" is empty", line.place());
   }
-  if (line.has("facts")) {
-    TRY_ASSIGN(record.facts, line.string("facts"));
+  if (const Json* facts = line.find("facts")) {
+    TRY_ASSIGN(record.facts, read_facts(*facts, line.place()));
   }
   return record;
 }
@@ -84,7 +92,7 @@ Json to_json(const ItemRecord& record, const std::string& task, TaskKind kind) {
 
 int32_t ItemRecord::likeliest(bool by_length) const {
   const auto score = [&](size_t i) {
-    const auto length = static_cast<double>(to_code_points(choices[i]).size());
+    const auto length = static_cast<double>(jinja::code_points(choices[i]));
     return by_length ? log_likelihoods[i] / length : log_likelihoods[i];
   };
   size_t best = 0;
@@ -127,7 +135,7 @@ Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::st
   for (; !text.empty(); text.remove_prefix(text.find('\n') + 1)) {
     const std::string here = fmt::format("{}:{}", place, ++number);
     const std::string_view line = text.substr(0, text.find('\n'));
-    if (strip(line).empty()) continue;
+    if (jinja::strip_space(line, true, true).empty()) continue;
     TRY_ASSIGN(const Json json, parse_json(line, here));
     TRY_ASSIGN(const JsonObject object, JsonObject::of(json, here));
     TRY_ASSIGN(const std::string task, object.string("task"));

@@ -28,7 +28,7 @@ struct ItemRecord {
   // What was written.
   std::string output = {};
   std::vector<std::string> references = {};
-  std::optional<std::string> facts = {};
+  std::optional<std::vector<Fact>> facts = {};  // of a test list
 
   // Place of the likeliest choice, of equals the first; `by_length`: of the log-likelihood for each character.
   int32_t likeliest(bool by_length) const;

@@ -18,7 +18,7 @@ const ItemRecord kChoice{.item = 3,
                          .log_likelihoods = {-1.25, -2.123456789012345},
                          .greedy = {true, false}};
 const ItemRecord kWritten{
-    .item = 7, .context = "Who?", .output = "\"Me\"\n", .references = {"me", "I"}, .facts = "me / I"};
+    .item = 7, .context = "Who?", .output = "\"Me\"\n", .references = {"me", "I"}, .facts = {{{"me", "I"}}}};
 
 using ItemLogTest = FolderTest;
 
@@ -110,32 +110,29 @@ TEST(TaskScoreTest, ByLengthAndWithout) {
   EXPECT_EQ((*metrics)[1].value(), 1);
 }
 
-TEST(TaskScoreTest, AnAnswerIsCorrectByItsFactsAndItsOwn) {
-  const auto answer = [](int64_t item, const char* output, std::vector<std::string> references, const char* facts) {
-    return ItemRecord{.item = item, .output = output, .references = std::move(references), .facts = facts};
+TEST(TaskScoreTest, ATestListIsScoredByItsFacts) {
+  const auto answer = [](int64_t item, const char* output, std::vector<std::string> references) {
+    return ItemRecord{.item = item, .output = output, .references = references, .facts = std::vector<Fact>()};
   };
-  const TaskLog log{
-      "t",
-      TaskKind::kAnswer,
-      {},
-      {
-          answer(1, "We open at nine in the morning.", {"We open at nine in the morning."}, "nine"),
-          answer(2, "We open at nine in the morning.", {"Deliveries come at nine."}, "nine"),  // another item's answer
-          answer(3, "I don't know.", {"We are closed at nine."}, ""),
-          answer(4, "I don't know, please ask us.", {}, ""),
-          answer(5, "We open at nine in the morning.", {}, ""),
-          answer(6, "It is at about 9 o'clock", {"We open at nine in the morning."}, "nine / 9"),
-      }};
-  EXPECT_EQ(correct_answers(log), (std::vector<double>{1, 0, 0, 1, 0, 1}));
+  TaskLog log{"t",
+              TaskKind::kAnswer,
+              {},
+              {
+                  answer(1, "At nine.", {"At nine."}),
+                  answer(2, "At nine.", {"Every day but Sunday."}),  // another item's answer
+                  answer(3, "I don't know, please ask us.", {}),
+                  answer(4, "At nine.", {}),
+              }};
   const auto metrics = task_metrics(log, {});
   ASSERT_TRUE(metrics.ok());
-  ASSERT_EQ(metrics->size(), 5u);
-  EXPECT_EQ((*metrics)[0].name, "correct");
+  std::vector<std::string> names;
+  for (const Metric& metric : *metrics) names.push_back(metric.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"correct", "correct_answerable", "declined_answerable",
+                                             "declined_unanswerable", "facts", "exact_match", "f1"}));
   EXPECT_EQ((*metrics)[0].value(), 0.5);
-  EXPECT_EQ((*metrics)[3].name, "facts");
-  EXPECT_EQ((*metrics)[3].value(), 1);  // of those that have an answer; no facts: nothing is missing
-  EXPECT_EQ((*metrics)[4].name, "declined");
-  EXPECT_EQ((*metrics)[4].value(), 0.5);
+  EXPECT_EQ(reply_scores(log).size(), 4U);
+  log.items[1].facts.reset();
+  EXPECT_TRUE(reply_scores(log).empty());
 }
 
 TEST(TaskScoreTest, ASummaryThatIsTooLongIsRefused) {

@@ -111,7 +111,7 @@ size_t LikelihoodScorer::group_size(std::span<const ContinuationSet> sets) const
   size_t count = 1;
   for (; count < sets.size() && std::cmp_less(count, kSequences); ++count) {
     const ContinuationSet& set = sets[count];
-    if (root_.regime(longest(set)) != root_.regime(longest(sets[0]))) break;
+    if (regime_of(model_.config(), longest(set)) != regime_of(model_.config(), longest(sets[0]))) break;
     const int64_t shared = shared_length(set);
     const auto same = static_cast<int64_t>(
         common_length(std::span(sets[0][0].tokens).first(static_cast<size_t>(common)), set[0].tokens));
@@ -211,7 +211,7 @@ Result<std::vector<std::vector<Likelihood>>> LikelihoodScorer::score(std::span<c
         CHECK(text.begin >= 1 && std::cmp_less(text.begin, text.tokens.size()));
         const auto length = static_cast<int64_t>(text.tokens.size());
         if (length > max_tokens_) return too_long(length, max_tokens_);
-        if (root_.regime(read_length(text)) != side) continue;
+        if (regime_of(model_.config(), read_length(text)) != side) continue;
         part.push_back(text);
         origins.emplace_back(s, c);
       }

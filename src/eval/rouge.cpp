@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "eval/porter_stemmer.hpp"
-#include "eval/words.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
@@ -39,7 +39,7 @@ class Cutter {
   Words words(std::string_view text) {
     Words out;
     std::string word;
-    for (const char c : lowercase(text) + ' ') {
+    for (const char c : jinja::encode(jinja::lower(jinja::decode(text))) + ' ') {
       if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
         word += c;
       } else if (!word.empty()) {

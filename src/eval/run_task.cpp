@@ -8,7 +8,7 @@
 #include "base/random.hpp"
 #include "eval/batch_writer.hpp"
 #include "eval/likelihood.hpp"
-#include "eval/words.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
@@ -36,14 +36,18 @@ std::vector<const TaskItem*> choose_examples(const Task& task, uint64_t seed) {
 class Prompts {
  public:
   Prompts(const Task& task, const Subject& subject, const RunOptions& options)
-      : task_(task), tokenizer_(subject.tokenizer), chat_(options.chat), prefix_(plain_prefix(task, options)) {
+      : task_(task),
+        tokenizer_(subject.tokenizer),
+        chat_(options.chat),
+        prefix_(plain_prefix(task, options)),
+        instruction_(options.instruct ? task.instruction : "") {
     for (const TaskItem* example : choose_examples(task, options.seed)) {
-      examples_.push_back({task.request_preamble + example->request, example->target});
+      examples_.push_back({instruction_ + example->request, example->target});
     }
   }
 
   Result<std::vector<int32_t>> tokens(const TaskItem& item) const {
-    if (chat_) return chat_(examples_, task_.request_preamble + item.request);
+    if (chat_) return chat_(examples_, instruction_ + item.request);
     return plain(prefix_ + item.question);
   }
 
@@ -61,7 +65,7 @@ class Prompts {
     } else {
       const std::string context = prefix_ + item.question;
       // Spaces at the end belong to the word after them.
-      TRY_ASSIGN(const std::vector<int32_t> before, plain(strip_end(context)));
+      TRY_ASSIGN(const std::vector<int32_t> before, plain(jinja::strip_space(context, false, true)));
       for (const std::string& choice : task_.choices_of(item)) {
         TRY_ASSIGN(std::vector<int32_t> all, plain(context + task_.delimiter + choice));
         const auto begin = static_cast<int64_t>(std::min(before.size(), all.size()));
@@ -95,6 +99,7 @@ class Prompts {
   const Tokenizer& tokenizer_;
   const ChatRenderer& chat_;
   std::string prefix_;
+  std::string instruction_;
   std::vector<ChatExample> examples_;
 };
 
@@ -114,13 +119,14 @@ class Run {
 
   // Whether likelihoods or text are asked for is the task's kind.
   Status go(const std::function<void(int64_t, int64_t)>& progress) {
-    return is_generated(task_.kind) ? write(progress) : score(progress);
+    if (!is_generated(task_.kind)) return score(progress);
+    return options_.reply ? ask(progress) : write(progress);
   }
   RunResult take() { return std::move(result_); }
 
  private:
   ItemRecord record_of(const TaskItem& item) const {
-    ItemRecord record{.item = item.number, .context = options_.chat ? item.request : item.question};
+    ItemRecord record{.item = item.number, .context = options_.chat || options_.reply ? item.request : item.question};
     record.facts = item.facts;
     record.references = item.references;
     record.choices = task_.choices_of(item);
@@ -180,6 +186,19 @@ class Run {
     return ok_status();
   }
 
+  Status ask(const std::function<void(int64_t, int64_t)>& progress) {
+    while (done() < result_.planned) {
+      TRY(cancel_.check());
+      const TaskItem& item = task_.items[static_cast<size_t>(done())];
+      TRY_ASSIGN(const std::string text, options_.reply(item.request));
+      ItemRecord record = record_of(item);
+      record.output = text;
+      TRY(keep(std::move(record)));
+      progress(done(), result_.planned);
+    }
+    return ok_status();
+  }
+
   Status write(const std::function<void(int64_t, int64_t)>& progress) {
     BatchWriter writer(subject_.model, subject_.ctx, subject_.tokenizer, subject_.max_tokens, subject_.kv_dtype);
     WriteParams params{.max_tokens = task_.max_tokens, .end_tokens = subject_.end_tokens, .stop_strings = {}};
@@ -198,7 +217,7 @@ class Run {
       }
       const auto keep_text = [&](size_t place, const std::string& text) -> Status {
         ItemRecord record = record_of(*items[place]);
-        record.output = std::string(strip(text));
+        record.output = std::string(jinja::strip_space(text, true, true));
         TRY(keep(std::move(record)));
         progress(done(), result_.planned);
         return ok_status();

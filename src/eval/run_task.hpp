@@ -24,6 +24,9 @@ struct ChatExample {
 using ChatRenderer =
     std::function<Result<std::vector<int32_t>>(std::span<const ChatExample> examples, const std::string& request)>;
 
+// What replies in place of the model's own writing: a taught list of questions.
+using Responder = std::function<Result<std::string>(const std::string& request)>;
+
 // What is measured.
 struct Subject {
   const Transformer& model;
@@ -38,7 +41,9 @@ struct RunOptions {
   int64_t limit = 0;       // only the first items; 0: all
   uint64_t seed = 0;       // above 0: few-shot examples are drawn; 0: the pool's first
   bool skip_long = false;  // leave out what does not fit, instead of an error
+  bool instruct = true;    // in a chat, say the task's instruction
   ChatRenderer chat = {};  // absent: plain prompts
+  Responder reply = {};    // where there is one, it is asked what would be written, one request at a time
 };
 
 struct RunResult {

@@ -1,11 +1,13 @@
 // Scores beside those of the programs that define them: tests/golden/make_eval.py.
+#include <cmath>
 #include <gtest/gtest.h>
 
 #include "base/json.hpp"
-#include "eval/answer_score.hpp"
 #include "eval/classification.hpp"
+#include "eval/gsm8k_score.hpp"
 #include "eval/porter_stemmer.hpp"
 #include "eval/rouge.hpp"
+#include "eval/squad_score.hpp"
 #include "eval/translation_score.hpp"
 
 namespace linnet {
@@ -54,6 +56,25 @@ TEST(ScoreGolden, BleuAndChrfAreThoseOfSacrebleu) {
     EXPECT_NEAR(chrf_metric(segments).value(), one["chrf"].get<double>(), 1e-9);
     EXPECT_EQ(chrf_signature(segments), one["chrf_signature"].get<std::string>());
   }
+}
+
+// The deliberately wrong case: outputs with one word more.
+TEST(ScoreGolden, AWordTooMuchIsNoticed) {
+  size_t noticed = 0;
+  for (const Json& one : golden()["translation"]) {
+    std::vector<Translation> segments;
+    for (const Json& segment : one["segments"]) segments.push_back({segment[0], segment[1].get<Texts>()});
+    segments[0].output += " unforeseen";
+    const auto differs = [](double told, const Json& want) { return std::abs(told - want.get<double>()) > 1e-9; };
+    if (one["bleu"] > 0) {
+      EXPECT_TRUE(differs(bleu_metric(segments).value(), one["bleu"])) << one;
+    }
+    if (one["chrf"] > 0) {
+      EXPECT_TRUE(differs(chrf_metric(segments).value(), one["chrf"])) << one;
+      ++noticed;
+    }
+  }
+  EXPECT_GT(noticed, 30U);
 }
 
 TEST(ScoreGolden, RougeIsThatOfRougeScore) {

@@ -6,17 +6,8 @@
 
 namespace linnet {
 
-size_t common_length(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
-int SharedBeginning::regime(int64_t length) const {
-  const std::vector<RopeSpec>& ropes = model_.config().ropes;
-  return ropes.empty() ? 0 : rope_regime(ropes[0], length);
-}
-
 Status SharedBeginning::read(std::span<const int32_t> tokens, int64_t total_length, const CancelToken& cancel) {
-  const int now = regime(total_length);
+  const int now = regime_of(model_.config(), total_length);
   const size_t kept = now == regime_ ? common_length(tokens_, tokens) : 0;
   regime_ = now;
   cache_.truncate(id_, static_cast<int64_t>(kept));

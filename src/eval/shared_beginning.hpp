@@ -11,17 +11,11 @@
 
 namespace linnet {
 
-// How many tokens two texts have in common at their beginning.
-size_t common_length(std::span<const int32_t> a, std::span<const int32_t> b);
-
 class SharedBeginning {
  public:
   SharedBeginning(const Transformer& model, Context& ctx, KvCache& cache)
       : model_(model), ctx_(ctx), cache_(cache), id_(cache.add_sequence()) {}
 
-  // Which rotary embeddings a text of `length` tokens has where they are stretched (0 or 1; nn/rope_table.hpp): texts
-  // of different ones share nothing.
-  int regime(int64_t length) const;
   // Holds `tokens` from now on; what it held of them is not read again. total_length: of the texts that go on from it,
   // the longest. Errors: cancelled, no room in the cache.
   Status read(std::span<const int32_t> tokens, int64_t total_length, const CancelToken& cancel);

@@ -4,13 +4,13 @@
 #include <array>
 #include <filesystem>
 #include <fmt/format.h>
-#include <map>
 #include <set>
 
 #include "base/json.hpp"
-#include "eval/task_forms.hpp"
-#include "eval/task_rows.hpp"
-#include "eval/words.hpp"
+#include "data/files.hpp"
+#include "eval/benchmark_forms.hpp"
+#include "eval/sample_items.hpp"
+#include "eval/squad_rows.hpp"
 
 namespace linnet {
 
@@ -28,22 +28,16 @@ constexpr std::array<std::pair<TaskKind, std::string_view>, 7> kKinds{{
     {TaskKind::kTranslation, "translation"},
 }};
 
-// Names that say which part of a data set a file is, not which set.
-bool is_part(std::string_view word) {
-  constexpr std::array kParts{"test", "dev", "train", "valid", "validation", "val", "eval"};
-  return std::find(kParts.begin(), kParts.end(), word) != kParts.end();
-}
-
 // "mmlu/test/anatomy_test.csv" -> "anatomy"; "gsm8k/test.jsonl" -> "gsm8k"; "en-de.test.tsv" -> "en-de".
 std::string name_of(const fs::path& path) {
   std::string stem = path.stem().string();
-  for (size_t at = stem.find_last_of("_.-"); at != stem.npos && is_part(stem.substr(at + 1));
+  for (size_t at = stem.find_last_of("_.-"); at != stem.npos && is_part_name(std::string_view(stem).substr(at + 1));
        at = stem.find_last_of("_.-")) {
     stem.erase(at);
   }
-  if (!is_part(stem)) return stem;
+  if (!is_part_name(stem)) return stem;
   const std::string folder = fs::absolute(path).lexically_normal().parent_path().filename().string();
-  return folder.empty() || is_part(folder) ? stem : folder;
+  return folder.empty() || is_part_name(folder) ? stem : folder;
 }
 
 // The file of few-shot examples beside `path`: the same path with "dev" or "train" for "test" in the name, and in the
@@ -65,8 +59,8 @@ std::string find_pool(const fs::path& path) {
   return {};
 }
 
-// {FIELD} of the template from the row.
-Result<std::string> fill_template(const std::string& text, const Row& row, const std::string& place) {
+// {FIELD} of the template from a row's fields.
+Result<std::string> fill_template(const std::string& text, const Json& fields, const std::string& place) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
     if (text.compare(at, 2, "\\n") == 0) {
@@ -80,8 +74,8 @@ Result<std::string> fill_template(const std::string& text, const Row& row, const
       continue;
     }
     const std::string field = text.substr(at + 1, end - at - 1);
-    const auto found = row.fields.find(field);
-    if (found == row.fields.end()) {
+    const auto found = fields.find(field);
+    if (found == fields.end()) {
       return invalid("has no field \"" + field + "\", which the template asks for", place);
     }
     out += found->is_string() ? found->get<std::string>() : dump_json(*found);
@@ -90,20 +84,72 @@ Result<std::string> fill_template(const std::string& text, const Row& row, const
   return out;
 }
 
-Result<std::vector<TaskItem>> read_items(const Form& form, const Rows& rows, const Task& task,
-                                         const TaskOptions& options) {
-  std::vector<TaskItem> items;
+// Two columns without a name, or called source and target, are sentences in two languages.
+bool are_pairs(const Rows& rows, const FormMatch& match) {
+  return !rows.named || match.name_of(FieldUse::kPrompt) == "source";
+}
+
+Status read_benchmark(const BenchmarkForm& form, const Rows& rows, Task& task) {
+  task.form = form.name;
+  form.describe(task);
   for (const Row& row : rows.rows) {
-    const std::string place = rows.place_of(row);
-    TRY_ASSIGN(TaskItem item, form.read(row, task, place));
-    item.number = static_cast<int64_t>(row.number);
-    if (!options.prompt_template.empty()) {
-      TRY_ASSIGN(item.question, fill_template(options.prompt_template, row, place));
-      item.request = item.question;
-    }
-    items.push_back(std::move(item));
+    TRY_ASSIGN(TaskItem item, form.read(row, rows.place_of(row)));
+    task.items.push_back(std::move(item));
   }
-  return items;
+  return ok_status();
+}
+
+Status read_rows_as_items(const Rows& rows, Task& task) {
+  if (const BenchmarkForm* form = find_benchmark_form(rows.rows)) return read_benchmark(*form, rows, task);
+  Result<FormMatch> match = recognise_form(rows);
+  if (!match.ok()) {
+    Error error = std::move(match).error();
+    error.hint += fmt::format("\nor, to measure by:\n{}", list_of_benchmark_forms());
+    return error;
+  }
+  TRY_ASSIGN(Samples samples, make_samples(rows, *match));
+  task.said = std::move(samples.said);
+  return read_sample_items(samples, are_pairs(rows, *match), task);
+}
+
+// A table's rows are its items, one for one.
+Status read_table(const std::string& file, const TaskOptions& options, Task& task) {
+  // Names that no form of data/form.hpp has.
+  const std::vector<std::string> names{"context", "continuation", "query", "choice0"};
+  std::vector<std::string> said;
+  TRY_ASSIGN(Rows rows, read_rows(file, {}, names, said));
+  TRY(unfold_squad(rows));
+  if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
+  TRY(read_rows_as_items(rows, task));
+  task.said.insert(task.said.begin(), said.begin(), said.end());
+  for (size_t i = 0; i < rows.rows.size(); ++i) {
+    const Row& row = rows.rows[i];
+    TaskItem& item = task.items[i];
+    item.number = static_cast<int64_t>(row.number);
+    if (options.prompt_template.empty()) continue;
+    TRY_ASSIGN(item.question, fill_template(options.prompt_template, row.fields, rows.place_of(row)));
+    item.request = item.question;
+  }
+  if (!options.prompt_template.empty()) task.instruction.clear();
+  return ok_status();
+}
+
+// The task without its pool.
+Result<Task> read_items(const std::vector<std::string>& files, const TaskOptions& options) {
+  Task task;
+  task.path = files.front();
+  task.name = name_of(task.path);
+  if (is_table_file(task.path)) {
+    TRY(read_table(task.path, options, task));
+    return task;
+  }
+  if (!options.prompt_template.empty()) {
+    return usage_error(fmt::format("{}: a template needs rows with named fields", task.path));
+  }
+  TRY_ASSIGN(Samples samples, read_samples(files));
+  task.said = std::move(samples.said);
+  TRY(read_sample_items(samples, false, task));
+  return task;
 }
 
 // The labels of a task are those of its items and examples, in the order of the alphabet.
@@ -121,23 +167,23 @@ Status collect_labels(Task& task, bool says_labels) {
     item.gold = static_cast<int32_t>(std::distance(labels.begin(), labels.find(item.target)));
   }
   if (!says_labels) return ok_status();
-  task.request_preamble =
+  task.instruction =
       fmt::format("Which label fits this text? Answer with one of these: {}.\n\n", fmt::join(task.labels, ", "));
   return ok_status();
 }
 
-Status read_pool(const Form& form, Task& task, const TaskOptions& options) {
+Status read_pool(Task& task, const TaskOptions& options) {
   task.pool_path = options.shots_path.empty() ? find_pool(task.path) : options.shots_path;
   if (task.pool_path.empty()) {
     return usage_error(fmt::format("{}: there is no file of examples beside it to take {} from", task.path, task.shots),
                        "name one by --shots-from, or do without: --shots 0");
   }
-  TRY_ASSIGN(const Rows pool, read_task_rows(task.pool_path));
-  if (find_form(pool.rows) != &form) {
+  TRY_ASSIGN(Task pool, read_items({task.pool_path}, options));
+  if (pool.form != task.form || pool.kind != task.kind) {
     return invalid("is of another form than " + task.path, task.pool_path,
                    "name a file of the same form by --shots-from");
   }
-  TRY_ASSIGN(task.pool, read_items(form, pool, task, options));
+  task.pool = std::move(pool.items);
   if (std::cmp_less(task.pool.size(), task.shots)) {
     return usage_error(
         fmt::format("{}: {} examples are wanted, and it holds {}", task.pool_path, task.shots, task.pool.size()),
@@ -167,22 +213,32 @@ bool is_generated(TaskKind kind) {
          kind == TaskKind::kTranslation;
 }
 
-Result<Task> read_task(const std::string& path, const TaskOptions& options) {
-  TRY_ASSIGN(const Rows rows, read_task_rows(path));
-  const Form* form = find_form(rows.rows);
-  if (!form) {
-    std::string fields;
-    for (const auto& [name, value] : rows.rows[0].fields.items()) fields += (fields.empty() ? "" : ", ") + name;
-    return unsupported("is of no form that eval knows; its fields are " + fields, path, "known are: " + known_forms());
+void describe_answers(Task& task) {
+  task.kind = TaskKind::kAnswer;
+  task.delimiter = " ";
+  task.likes_chat = true;
+  task.stops = {"\n"};
+}
+
+Result<std::vector<std::vector<std::string>>> find_task_files(const std::vector<std::string>& paths) {
+  if (is_label_family(paths)) return std::vector<std::vector<std::string>>{paths};
+  std::vector<std::vector<std::string>> tasks;
+  for (const std::string& path : paths) {
+    TRY_ASSIGN(DataFiles found, find_data_files(path));
+    std::vector<std::string> files = found.test.empty() ? std::move(found.train) : std::move(found.test);
+    if (is_label_family(files)) {
+      tasks.push_back(std::move(files));
+      continue;
+    }
+    for (std::string& file : files) tasks.push_back({std::move(file)});
   }
-  Task task;
-  task.name = name_of(path);
-  task.path = path;
-  task.form = form->name;
-  form->describe(task);
-  TRY_ASSIGN(task.items, read_items(*form, rows, task, options));
+  return tasks;
+}
+
+Result<Task> read_task(const std::vector<std::string>& files, const TaskOptions& options) {
+  TRY_ASSIGN(Task task, read_items(files, options));
   if (options.shots >= 0) task.shots = options.shots;
-  if (task.shots > 0) TRY(read_pool(*form, task, options));
+  if (task.shots > 0) TRY(read_pool(task, options));
   if (task.kind == TaskKind::kLabel) TRY(collect_labels(task, options.prompt_template.empty()));
   return task;
 }

@@ -45,7 +45,7 @@ TEST(TaskGolden, RequestsAndResultsAreTheHarness) {
   ASSERT_EQ(read->size(), 4u);
   for (const auto& [name, recorded] : read->items()) {
     SCOPED_TRACE(name);
-    const auto task = read_task(kFolder + recorded["file"].get<std::string>(), {.shots = recorded["shots"]});
+    const auto task = read_task({kFolder + recorded["file"].get<std::string>()}, {.shots = recorded["shots"]});
     ASSERT_TRUE(task.ok()) << task.error().to_string();
     EXPECT_EQ(task->name, name);
     const auto metrics = task_metrics(replay(*task, recorded), {});

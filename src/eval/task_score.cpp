@@ -4,12 +4,11 @@
 #include <array>
 #include <cmath>
 #include <fmt/core.h>
-#include <set>
 
-#include "eval/answer_score.hpp"
+#include "eval/gsm8k_score.hpp"
 #include "eval/rouge.hpp"
+#include "eval/squad_score.hpp"
 #include "eval/translation_score.hpp"
-#include "eval/words.hpp"
 
 namespace linnet {
 
@@ -56,23 +55,10 @@ std::vector<Metric> number_metrics(const TaskLog& log) {
 }
 
 std::vector<Metric> answer_metrics(const TaskLog& log) {
-  std::vector<Metric> out{
-      mean_of("exact_match", log, [](const ItemRecord& item) { return exact_match(item.output, item.references); }),
-      mean_of("f1", log, [](const ItemRecord& item) { return answer_f1(item.output, item.references); })};
-  const bool has_facts =
-      std::any_of(log.items.begin(), log.items.end(), [](const ItemRecord& item) { return item.facts.has_value(); });
-  if (!has_facts) return out;
-  std::vector<double> facts, declined;
-  for (const ItemRecord& item : log.items) {
-    if (item.references.empty()) {
-      declined.push_back(declines(item.output) ? 1 : 0);
-    } else {
-      facts.push_back(facts_found(item.output, parse_key_facts(item.facts.value_or(""))));
-    }
-  }
-  out.insert(out.begin(), mean_metric("correct", correct_answers(log)));
-  if (!facts.empty()) out.push_back(mean_metric("facts", std::move(facts)));
-  if (!declined.empty()) out.push_back(mean_metric("declined", std::move(declined)));
+  std::vector<Metric> out = reply_metrics(reply_scores(log));
+  out.push_back(
+      mean_of("exact_match", log, [](const ItemRecord& item) { return exact_match(item.output, item.references); }));
+  out.push_back(mean_of("f1", log, [](const ItemRecord& item) { return answer_f1(item.output, item.references); }));
   return out;
 }
 
@@ -93,9 +79,6 @@ std::vector<Translation> translations(const TaskLog& log) {
   return out;
 }
 
-// Another item's answer fits the reply this well, and better than its own.
-constexpr double kAnothersAnswer = 0.8;
-
 }  // namespace
 
 std::vector<Labelled> labelled(const TaskLog& log) {
@@ -104,32 +87,18 @@ std::vector<Labelled> labelled(const TaskLog& log) {
   return out;
 }
 
-std::vector<double> correct_answers(const TaskLog& log) {
-  std::set<std::vector<std::string>> all;
+std::vector<ReplyScore> reply_scores(const TaskLog& log) {
+  const bool is_list =
+      std::all_of(log.items.begin(), log.items.end(), [](const ItemRecord& item) { return item.facts.has_value(); });
+  if (!is_list) return {};
+  std::vector<ListedAnswer> answers;
   for (const ItemRecord& item : log.items) {
-    for (const std::string& reference : item.references) all.insert(sorted_answer_words(reference));
+    answers.push_back({item.references.empty() ? "" : item.references[0], *item.facts});
   }
-  const auto is_anothers = [&](const ItemRecord& item) {
-    const std::vector<std::string> words = sorted_answer_words(item.output);
-    const double own = answer_f1(item.output, item.references);
-    return std::any_of(all.begin(), all.end(), [&](const std::vector<std::string>& other) {
-      const double theirs = words_f1(words, other);
-      return theirs >= kAnothersAnswer && theirs > own;
-    });
-  };
-  std::vector<double> out;
-  for (const ItemRecord& item : log.items) {
-    if (item.references.empty()) {
-      out.push_back(declines(item.output) ? 1 : 0);
-      continue;
-    }
-    const bool may_decline = std::any_of(item.references.begin(), item.references.end(),
-                                         [](const std::string& reference) { return declines(reference); });
-    const bool good = facts_found(item.output, parse_key_facts(item.facts.value_or(""))) == 1 &&
-                      (may_decline || !declines(item.output)) && !is_anothers(item);
-    out.push_back(good ? 1 : 0);
-  }
-  return out;
+  const ReplyScorer scorer(answers);
+  std::vector<ReplyScore> scores;
+  for (size_t i = 0; i < answers.size(); ++i) scores.push_back(scorer.score(log.items[i].output, answers[i]));
+  return scores;
 }
 
 Result<std::vector<Metric>> task_metrics(const TaskLog& log, const ScoreOptions& options) {

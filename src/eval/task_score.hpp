@@ -6,6 +6,7 @@
 
 #include "eval/classification.hpp"
 #include "eval/item_log.hpp"
+#include "eval/reply_score.hpp"
 #include "eval/statistics.hpp"
 
 namespace linnet {
@@ -19,7 +20,7 @@ struct ScoreOptions {
 //   continuation  acc (written as given), perplexity of the continuation
 //   label         accuracy, macro_f1
 //   number        exact_match (strict), exact_match_flexible
-//   answer        exact_match, f1; with facts also: correct, facts, declined (of those without an answer)
+//   answer        of a test list those of reply_metrics(), then exact_match, f1
 //   summary       rouge1, rouge2, rougeL, rougeLsum (F)
 //   translation   bleu, chrf
 // Errors: a summary that is too long for ROUGE. No items: scores of no items.
@@ -31,8 +32,7 @@ std::vector<std::string> score_notes(const TaskLog& log, const ScoreOptions& opt
 // Of a label task: gold and predicted, and the labels that they are places of.
 std::vector<Labelled> labelled(const TaskLog& log);
 
-// Whether an answer is right, where the task has facts (docs/evaluation.md): all facts are in it, it does not decline,
-// and it is not another item's answer instead. Without references: it declines.
-std::vector<double> correct_answers(const TaskLog& log);
+// Of a task whose items are those of a test list; empty for others.
+std::vector<ReplyScore> reply_scores(const TaskLog& log);
 
 }  // namespace linnet

@@ -17,12 +17,12 @@ class TaskTest : public FolderTest {
     return path.string();
   }
   Task task(const std::string& name, std::string_view text, const TaskOptions& options = {.shots = 0}) {
-    auto read = read_task(put(name, text), options);
+    auto read = read_task({put(name, text)}, options);
     EXPECT_TRUE(read.ok()) << read.error().to_string();
     return read.ok() ? std::move(read).value() : Task{};
   }
   std::string error(const std::string& name, std::string_view text, const TaskOptions& options = {.shots = 0}) {
-    auto read = read_task(put(name, text), options);
+    auto read = read_task({put(name, text)}, options);
     EXPECT_FALSE(read.ok()) << text;
     return read.ok() ? "" : read.error().to_string();
   }
@@ -98,10 +98,11 @@ TEST_F(TaskTest, AnswersWithFactsAndWithout) {
   EXPECT_EQ(t.kind, TaskKind::kAnswer);
   EXPECT_TRUE(t.likes_chat);
   EXPECT_EQ(t.items[0].request, "When?");
-  EXPECT_EQ(*t.items[0].facts, "nine / 9");
+  EXPECT_EQ(*t.items[0].facts, (std::vector<Fact>{{"nine", "9"}}));
   EXPECT_TRUE(t.items[1].references.empty());
-  const Task squad = task("s.json", R"({"data": [{"paragraphs": [{"context": "C", "qas": [
-      {"question": "Q", "answers": [{"text": "x"}, {"text": "x"}, {"text": "y"}]}]}]}]})");
+  const Task squad = task(
+      "s.json",
+      R"({"data": [{"paragraphs": [{"context": "C", "qas": [{"question": "Q", "answers": [{"text": "x"}, {"text": "x"}, {"text": "y"}]}]}]}]})");
   EXPECT_EQ(squad.items[0].references, (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(squad.items[0].question, "Background: C\n\nQuestion: Q\n\nAnswer:");
   EXPECT_EQ(squad.items[0].request, "C\n\nQ");
@@ -112,7 +113,7 @@ TEST_F(TaskTest, LabelsAreThoseOfTheFile) {
   EXPECT_EQ(t.name, "banking77");
   EXPECT_EQ(t.kind, TaskKind::kLabel);
   EXPECT_EQ(t.labels, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(t.request_preamble, "Which label fits this text? Answer with one of these: a, b.\n\n");
+  EXPECT_EQ(t.instruction, "Which label fits this text? Answer with one of these: a, b.\n\n");
   EXPECT_EQ(t.items[0].gold, 1);
   EXPECT_NE(error("one.csv", "text,label\nhi,b\nho,b\n").find("holds one label only"), std::string::npos);
   std::string rows;
@@ -126,12 +127,60 @@ TEST_F(TaskTest, LabelsAreThoseOfTheFile) {
 TEST_F(TaskTest, SummariesAndTranslations) {
   const Task notes = task("notes_test.jsonl", R"({"text": "Long.", "keypoints": ["a", "b"]})");
   EXPECT_EQ(notes.kind, TaskKind::kSummary);
-  EXPECT_EQ(notes.items[0].references[0], "a\nb");
+  EXPECT_EQ(notes.items[0].references[0], "- a\n- b");
+  EXPECT_EQ(notes.items[0].question, "Long.\n\nSummary:");
+  EXPECT_EQ(notes.items[0].request, "Summarize the key points:\n\nLong.");  // as tune teaches
   const Task pairs = task("en-de.test.tsv", "Go.\tGeh.\nHi.\tHallo.\n");
   EXPECT_EQ(pairs.kind, TaskKind::kTranslation);
   EXPECT_EQ(pairs.name, "en-de");
   EXPECT_EQ(pairs.items[0].question, "English: Go.\nGerman:");
-  EXPECT_EQ(pairs.items[0].request, "Translate into German: Go.");
+  EXPECT_EQ(pairs.instruction + pairs.items[0].request, "Translate into German: Go.");
+}
+
+// What tune reads, eval measures by: the names of columns in other languages, pairs, files labelled by their endings.
+TEST_F(TaskTest, FormsThatAreLearnedFrom) {
+  const Task faq = task("fragen.csv", "Frage;Antwort\nWann?;Um neun.\nWer?;\n");
+  EXPECT_EQ(faq.kind, TaskKind::kAnswer);
+  EXPECT_EQ(faq.data_form, DataForm::kQuestionAnswer);
+  EXPECT_EQ(faq.items[0].request, "Wann?");
+  EXPECT_EQ(faq.items[0].references, std::vector<std::string>{"Um neun."});
+  EXPECT_TRUE(faq.items[1].references.empty());
+  EXPECT_FALSE(faq.items[0].facts);
+  const Task pairs = task("pairs.jsonl", R"({"source": "Go.", "target": "Va."})");
+  EXPECT_EQ(pairs.kind, TaskKind::kTranslation);
+  EXPECT_EQ(pairs.instruction, "Translate: ");
+  EXPECT_EQ(task("p.jsonl", R"({"prompt": "Go.", "completion": "Gone."})").kind, TaskKind::kAnswer);
+  const std::vector<std::string> family{put("films.neg", "bad\nworse\n"), put("films.pos", "good\n")};
+  const auto films = read_task(family, {.shots = 0});
+  ASSERT_TRUE(films.ok()) << films.error().to_string();
+  EXPECT_EQ(films->kind, TaskKind::kLabel);
+  EXPECT_EQ(films->name, "films");
+  EXPECT_EQ(films->labels, (std::vector<std::string>{"neg", "pos"}));
+  EXPECT_EQ(films->items[2].number, 3);
+  EXPECT_FALSE(read_task(family, {.shots = 0, .prompt_template = "{text}"}).ok());
+  EXPECT_NE(
+      error("chat.jsonl", R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]})")
+          .find("holds conversations, which have no score"),
+      std::string::npos);
+  EXPECT_NE(error("t.jsonl", R"({"text": "a"})").find("--text FILE"), std::string::npos);
+  EXPECT_NE(error("s.csv", "system,question,answer\nBe kind.,a,b\n").find("s.csv, line 2: has a system message"),
+            std::string::npos);
+  EXPECT_NE(error("e.csv", "text,label\na,x\nb,\n").find("e.csv, line 3: has an empty label"), std::string::npos);
+}
+
+TEST_F(TaskTest, OfAFolderTheTestIsMeasuredBy) {
+  put("set/faq.csv", "question,answer\na,b\n");
+  const std::string test = put("set/test.csv", "question,answer,facts\na,b,b\n");
+  const auto found = find_task_files({(folder_ / "set").string()});
+  ASSERT_TRUE(found.ok()) << found.error().to_string();
+  EXPECT_EQ(*found, (std::vector<std::vector<std::string>>{{test}}));
+  const std::string one = put("two/a.csv", "question,answer\na,b\n"),
+                    other = put("two/b.csv", "question,answer\na,b\n");
+  EXPECT_EQ(*find_task_files({(folder_ / "two").string()}), (std::vector<std::vector<std::string>>{{one}, {other}}));
+  const std::vector<std::string> family{put("f/x.neg", "a\n"), put("f/x.pos", "b\n")};
+  EXPECT_EQ(*find_task_files({(folder_ / "f").string()}), std::vector<std::vector<std::string>>{family});
+  EXPECT_EQ(*find_task_files(family), std::vector<std::vector<std::string>>{family});
+  EXPECT_FALSE(find_task_files({(folder_ / "none").string()}).ok());
 }
 
 TEST_F(TaskTest, ATemplateReplacesTheFormsOwnWords) {
@@ -145,7 +194,8 @@ TEST_F(TaskTest, ATemplateReplacesTheFormsOwnWords) {
 }
 
 TEST_F(TaskTest, WhatIsWrongIsNamed) {
-  EXPECT_NE(error("a.jsonl", R"({"colour": 1})").find("its fields are colour"), std::string::npos);
+  EXPECT_NE(error("a.jsonl", R"({"colour": 1})").find("a row of the fields colour is no kind of data"),
+            std::string::npos);
   EXPECT_NE(error("b.jsonl",
                   "{\"query\": \"x\", \"choices\": [\"a\", \"b\"], \"gold\": 0}\n"
                   "{\"query\": \"x\", \"choices\": [\"a\", \"b\"], \"gold\": 2}\n")
@@ -174,7 +224,7 @@ TEST_F(TaskTest, SquadMustBeAsSquadIs) {
         R"({"data": [{"paragraphs": [{"context": "C", "qas": [1]}]}]})", R"({"data": []})"}) {
     error("s.json", bad);
   }
-  EXPECT_NE(error("x.parquet", "").find("is of a kind that eval does not read"), std::string::npos);
+  EXPECT_NE(error("x.parquet", "").find("files of this kind are not read"), std::string::npos);
 }
 
 }  // namespace

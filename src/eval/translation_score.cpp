@@ -7,7 +7,7 @@
 #include <unordered_map>
 
 #include "base/check.hpp"
-#include "eval/words.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
@@ -69,8 +69,8 @@ struct Segment {
   std::array<NgramCounts, kBleuOrder> ngrams;
 
   explicit Segment(std::string_view text) {
-    const std::string tokens = tokenize_13a(strip_end(text));
-    const std::vector<std::string_view> words = split_words(tokens);
+    const std::string tokens = tokenize_13a(jinja::strip_space(text, false, true));
+    const std::vector<std::string_view> words = jinja::split_words(tokens);
     length = words.size();
     for (size_t n = 1; n <= kBleuOrder; ++n) {
       for (size_t i = 0; i + n <= length; ++i) ++ngrams[n - 1][join(words, i, n)];
@@ -81,8 +81,8 @@ struct Segment {
 using CharacterCounts = std::array<std::unordered_map<std::u32string_view, int64_t>, kChrfOrder>;
 
 std::u32string without_spaces(std::string_view text) {
-  std::u32string out = to_code_points(text);
-  std::erase_if(out, is_space);
+  std::u32string out = jinja::decode(text);
+  std::erase_if(out, jinja::is_space);
   return out;
 }
 
@@ -129,7 +129,7 @@ std::string tokenize_13a(std::string_view line) {
       spread, [](char a, char b) { return is_point(a) && !is_digit(b); }, " ", "");
   spread = spread_pairs(
       spread, [](char a, char b) { return is_digit(a) && b == '-'; }, "", " ");
-  const std::vector<std::string_view> words = split_words(spread);
+  const std::vector<std::string_view> words = jinja::split_words(spread);
   return join(words, 0, words.size());
 }
 

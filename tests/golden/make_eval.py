@@ -31,7 +31,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "peers"))
-import harness  # noqa: E402
+from shared import harness  # noqa: E402
 SENTENCES = """The parcel left our warehouse on Monday, the 3rd of June, and should reach you within two days.
 Your parcel has left the warehouse; it will reach you in 2-3 days.
 We're open from 9:30 to 18:00, except on Sundays and public holidays.

@@ -24,7 +24,8 @@ from rouge_score import rouge_scorer  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "peers"))
-import harness  # noqa: E402
+from shared import harness  # noqa: E402
+from shared.closeness import verdict  # noqa: E402
 
 SHARED = ROOT.parent / "shared" / "data"
 MMLU = "The following are multiple choice questions (with answers) about anatomy.\n\n"
@@ -79,25 +80,50 @@ def write_log(path, kind, items):
     path.write_text("".join(json.dumps(row) + "\n" for row in [settings, *rows]))
 
 
+def scored(program, log, kind, items, *flags):
+    write_log(log, kind, items)
+    return linnet(program, "score", log, *flags)["tasks"][0]
+
+
+def translation_problems(task, items):
+    """Where `linnet eval score` says something else than sacreBLEU."""
+    outputs, columns = [item[0] for item in items], [list(c) for c in zip(*(item[1] for item in items))]
+    bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
+    scores = bleu.corpus_score(outputs, columns), chrf.corpus_score(outputs, columns)
+    want = [score.format(signature=str(metric.get_signature())) for score, metric in zip(scores, (bleu, chrf))]
+    problems = [] if task["notes"] == want else [f"{task['notes']} and {want}"]
+    for name, score in zip(("bleu", "chrf"), scores):
+        if abs(task["scores"][name]["value"] - score.score) > 1e-9:
+            problems.append(f"{name} {task['scores'][name]['value']} and {score.score}")
+    return problems
+
+
+def summary_problems(task, items, stem):
+    """Where it says something else than rouge-score."""
+    told = task["scores"]
+    scorer = rouge_scorer.RougeScorer(list(told), use_stemmer=stem)
+    scores = [scorer.score_multi(references, output) for output, references in items]
+    means = {name: sum(score[name].fmeasure for score in scores) / len(scores) for name in told}
+    return [f"{name} {told[name]['value']} and {mean}" for name, mean in means.items() if abs(told[name]["value"] - mean) > 1e-9]
+
+
+def one_word_less(items):
+    """The deliberately wrong case: one output of many lacks its last word."""
+    return [(items[0][0].rsplit(" ", 1)[0], items[0][1]), *items[1:]]
+
+
 def compare_translations(program, scratch, lines, rng):
     problems = []
     for trial in range(20):
         texts = [rng.choice(lines) for _ in range(rng.choice([1, 5, 60]))]
         references = rng.choice([1, 1, 2])
         items = [(changed(text, lines, rng), [changed(text, lines, rng) for _ in range(references)]) for text in texts]
-        log = scratch / f"translation{trial}.jsonl"
-        write_log(log, "translation", items)
-        task = linnet(program, "score", log)["tasks"][0]
-        outputs, columns = [item[0] for item in items], [list(c) for c in zip(*(item[1] for item in items))]
-        bleu, chrf = sacrebleu.BLEU(), sacrebleu.CHRF()
-        scores = bleu.corpus_score(outputs, columns), chrf.corpus_score(outputs, columns)
-        want = [score.format(signature=str(metric.get_signature())) for score, metric in zip(scores, (bleu, chrf))]
-        if task["notes"] != want:
-            problems.append(f"{task['notes']} and {want}")
-        for name, score in zip(("bleu", "chrf"), scores):
-            if abs(task["scores"][name]["value"] - score.score) > 1e-9:
-                problems.append(f"{name} {task['scores'][name]['value']} and {score.score}")
+        task = scored(program, scratch / f"translation{trial}.jsonl", "translation", items)
+        problems += translation_problems(task, items)
     report("translations as sacreBLEU prints them", problems, "20 sets, BLEU and chrF with signatures")
+    items = [(line, [line]) for line in lines[:20]]
+    task = scored(program, scratch / "less.jsonl", "translation", one_word_less(items))
+    verdict("a translation that lacks a word is noticed", None if translation_problems(task, items) else "it is not")
 
 
 def compare_summaries(program, scratch, lines, rng):
@@ -107,16 +133,12 @@ def compare_summaries(program, scratch, lines, rng):
         for _ in range(150):
             text = "\n".join(rng.choice(lines) for _ in range(rng.randrange(1, 5)))
             items.append((changed(text, lines, rng), [changed(text, lines, rng) for _ in range(rng.choice([1, 1, 3]))]))
-        log = scratch / f"summary{stem}.jsonl"
-        write_log(log, "summary", items)
-        told = linnet(program, "score", log, *(["--stemmer"] if stem else []))["tasks"][0]["scores"]
-        scorer = rouge_scorer.RougeScorer(list(told), use_stemmer=stem)
-        scores = [scorer.score_multi(references, output) for output, references in items]
-        for name in told:
-            want = sum(score[name].fmeasure for score in scores) / len(scores)
-            if abs(told[name]["value"] - want) > 1e-9:
-                problems.append(f"{name} {told[name]['value']} and {want}")
+        task = scored(program, scratch / f"summary{stem}.jsonl", "summary", items, *(["--stemmer"] if stem else []))
+        problems += summary_problems(task, items, stem)
     report("summaries as rouge-score scores them", problems, "300 texts, with and without stemmer")
+    items = [(line, [line]) for line in lines[:20]]
+    task = scored(program, scratch / "short.jsonl", "summary", one_word_less(items))
+    verdict("a summary that lacks a word is noticed", None if summary_problems(task, items, False) else "it is not")
 
 
 def replay(program, model, scratch, number, name, form, test, pool, shots, description, limit):
@@ -133,18 +155,25 @@ def replay(program, model, scratch, number, name, form, test, pool, shots, descr
     folder = scratch / f"tasks{number}"
     folder.mkdir()
     harness.write_task(folder, name, form, SHARED / test, pool and SHARED / pool, shots, description)
-    results = harness.evaluate(folder, [name], harness.Replay(likelihoods, texts), limit)[name]
-    problems, printed = [], []
-    for score, key in SCORES.items():
-        if score not in told:
-            continue
-        error = key.replace(",", "_stderr,")
-        ours = [f"{told[score]['value']:.4f}"] + [f"{told[score]['standard_error']:.4f}"] * (told[score]["error"] == "mean")
-        theirs = [f"{results[key]:.4f}"] + [f"{results[error]:.4f}"] * (told[score]["error"] == "mean")
-        printed.append(f"{score} {' ± '.join(ours)}")
-        if ours != theirs:
-            problems.append(f"{score}: {ours} and {theirs}")
-    report(f"{name}, {shots} examples, {limit} items, replayed through the harness", problems, "; ".join(printed))
+
+    def differences(likelihoods):
+        """(What the harness prints otherwise, what it prints as we do.)"""
+        results = harness.evaluate(folder, [name], harness.Replay(likelihoods, texts), limit)[name]
+        wrong, right = [], []
+        for score, key in SCORES.items():
+            if score not in told:
+                continue
+            with_error = told[score]["error"] == "mean"
+            ours = [f"{told[score]['value']:.4f}"] + [f"{told[score]['standard_error']:.4f}"] * with_error
+            theirs = [f"{results[key]:.4f}"] + [f"{results[key.replace(',', '_stderr,')]:.4f}"] * with_error
+            (right if ours == theirs else wrong).append(f"{score} {' ± '.join(ours)}" + ("" if ours == theirs else f" and {theirs}"))
+        return wrong, right
+
+    wrong, right = differences(likelihoods)
+    report(f"{name}, {shots} examples, {limit} items, replayed through the harness", wrong, "; ".join(right))
+    if number == 0:
+        turned = {request: (-log_likelihood, greedy) for request, (log_likelihood, greedy) in likelihoods.items()}
+        verdict("log-likelihoods of the wrong sign are noticed", None if differences(turned)[0] else "they are not")
 
 
 def main():
