@@ -138,6 +138,10 @@ Result<std::pair<TaskLog, TaskLog>> common_items(const TaskLog& first, const Tas
 
 }  // namespace
 
+std::string items_text(int64_t count) {
+  return fmt::format("{} item{}", count, count == 1 ? "" : "s");
+}
+
 Result<TaskReport> report_task(TaskLog log, const ScoreOptions& options) {
   TaskReport report{.log = std::move(log)};
   TRY_ASSIGN(report.metrics, task_metrics(report.log, options));
@@ -168,13 +172,15 @@ std::string draw_reports(const std::vector<TaskReport>& reports, uint64_t seed) 
   for (const TaskReport& report : reports) {
     const auto done = static_cast<int64_t>(report.log.items.size());
     if (report.seconds >= 0 && done > 0) {
-      out += fmt::format("{}: {} items in {}, {:.0f} ms an item\n", report.log.task, done,
+      out += fmt::format("{}: {} in {}, {:.0f} ms an item\n", report.log.task, items_text(done),
                          format_duration(report.seconds), 1000 * report.seconds / static_cast<double>(done));
     }
-    if (report.skipped > 0)
-      out += fmt::format("{}: {} items were too long and left out\n", report.log.task, report.skipped);
+    if (report.skipped > 0) {
+      out += fmt::format("{}: left out as too long: {}\n", report.log.task, items_text(report.skipped));
+    }
     if (done + report.skipped < report.planned) {
-      out += fmt::format("{}: stopped after {} of {} items\n", report.log.task, done + report.skipped, report.planned);
+      out += fmt::format("{}: stopped after {} of {}\n", report.log.task, done + report.skipped,
+                         items_text(report.planned));
     }
   }
   return out;
@@ -232,8 +238,10 @@ std::string draw_comparison(const LogComparison& comparison, const std::string& 
   }
   std::string out = fmt::format("A is {}\nB is {}\n\n", first, second) + format_table(rows, {2, 3, 4, 5, 6, 7, 8});
   out += fmt::format("\npaired bootstrap, {} resamplings of the items; p is two-sided\n", kResamples);
-  if (comparison.left_out > 0)
-    out += fmt::format("{} items are in one log only and do not count\n", comparison.left_out);
+  if (comparison.left_out > 0) {
+    out += fmt::format("not counted: {} that only one of the logs has\n",
+                       items_text(static_cast<int64_t>(comparison.left_out)));
+  }
   return out;
 }
 

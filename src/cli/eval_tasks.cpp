@@ -89,7 +89,7 @@ Result<bool> was_taught(const ModelHandle& model, const Task& task) {
 std::string announce(const Task& task, const RunOptions& options, int64_t planned) {
   std::string out;
   for (const std::string& said : task.said) out += said + "\n";
-  out += fmt::format("{}: {} items, read as {}: {}; {}", task.name, planned, task.form, what_is_asked(task.kind),
+  out += fmt::format("{}: {}, read as {}: {}; {}", task.name, items_text(planned), task.form, what_is_asked(task.kind),
                      manner_of(options).said);
   if (options.chat && !options.instruct && !task.instruction.empty()) out += ", as it was taught";
   if (task.shots > 0) {

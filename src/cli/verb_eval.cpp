@@ -66,7 +66,7 @@ void declare_text(Arguments& args, TextFlags& flags) {
 
 void declare_task(Arguments& args, TaskFlags& flags) {
   constexpr const char* kHeading = "Tasks";
-  args.add("--limit", flags.limit, "only so many items of each file; 0: all").non_negative().under(kHeading);
+  args.add("--limit", flags.limit, "only the first so many items of each file; 0: all").non_negative().under(kHeading);
   args.add("--shots", flags.shots, "examples before each question; -1: as is usual (gsm8k 5, others none)")
       .in_range(-1, 1000)
       .under(kHeading);

@@ -133,7 +133,7 @@ Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::st
   // A run that was killed may have left the beginning of a line.
   text = text.substr(0, text.rfind('\n') + 1);
   for (; !text.empty(); text.remove_prefix(text.find('\n') + 1)) {
-    const std::string here = fmt::format("{}:{}", place, ++number);
+    const std::string here = fmt::format("{}, line {}", place, ++number);
     const std::string_view line = text.substr(0, text.find('\n'));
     if (jinja::strip_space(line, true, true).empty()) continue;
     TRY_ASSIGN(const Json json, parse_json(line, here));

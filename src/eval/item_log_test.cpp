@@ -70,9 +70,9 @@ TEST(ItemLogParse, WhatIsWrongIsNamedWithItsLine) {
       R"({"task":"t","item":1,"context":"","delimiter":"","choices":["a"],"gold":0,"log_likelihoods":[-1.0],"greedy":[true]})"
       "\n";
   EXPECT_NE(error("").find("holds no results"), std::string::npos);
-  EXPECT_NE(error(item).find("l:1: an item of \"t\" comes before"), std::string::npos);
-  EXPECT_NE(error(begin + item + item).find("l:3: item 1 comes twice"), std::string::npos);
-  EXPECT_NE(error(begin + begin).find("l:2: the task \"t\" begins twice"), std::string::npos);
+  EXPECT_NE(error(item).find("l, line 1: an item of \"t\" comes before"), std::string::npos);
+  EXPECT_NE(error(begin + item + item).find("l, line 3: item 1 comes twice"), std::string::npos);
+  EXPECT_NE(error(begin + begin).find("l, line 2: the task \"t\" begins twice"), std::string::npos);
   EXPECT_NE(error(R"({"task":"t","kind":"song","settings":{}})"
                   "\n")
                 .find("no kind of task"),
@@ -85,7 +85,7 @@ TEST(ItemLogParse, WhatIsWrongIsNamedWithItsLine) {
        R"({"task":"t","item":1,"context":"","delimiter":"","choices":["a"],"gold":0,"log_likelihoods":[-1],"greedy":[1]})",
        R"({"task":"t","item":"1","context":"","delimiter":"","choices":["a"],"gold":0,"log_likelihoods":[-1],"greedy":[true]})",
        "[]", "{"}) {
-    EXPECT_NE(error(begin + bad + "\n").find("l:2"), std::string::npos) << bad;
+    EXPECT_NE(error(begin + bad + "\n").find("l, line 2"), std::string::npos) << bad;
   }
 }
 
