@@ -1,5 +1,7 @@
 #include "eval/classification.hpp"
 
+#include <utility>
+
 #include "base/check.hpp"
 
 namespace linnet {
