@@ -30,12 +30,13 @@ std::vector<Metric> pooled(const std::vector<TaskReport>& reports) {
   for (const TaskReport& report : reports) {
     if (report.log.kind != reports[0].log.kind) return {};
     for (const Metric& metric : report.metrics) {
-      if (metric.width != 1) continue;
-      const auto same = std::find_if(all.begin(), all.end(), [&](const Metric& m) { return m.name == metric.name; });
+      if (!metric.is_mean()) continue;
+      const auto same =
+          std::find_if(all.begin(), all.end(), [&](const Metric& m) { return m.name() == metric.name(); });
       if (same == all.end()) {
         all.push_back(metric);
       } else {
-        same->add(metric.items);
+        same->append(metric);
       }
     }
   }
@@ -47,8 +48,8 @@ void add_rows(std::vector<std::vector<std::string>>& rows, const std::string& na
   bool first = true;
   for (const Metric& metric : metrics) {
     const Estimate told = estimate(metric, seed);
-    rows.push_back({first ? name : "", metric.name, std::to_string(metric.size()), number(metric.name, told.value),
-                    number(metric.name, told.standard_error)});
+    rows.push_back({first ? name : "", metric.name(), std::to_string(metric.size()), number(metric.name(), told.value),
+                    number(metric.name(), told.standard_error)});
     first = false;
   }
 }
@@ -56,7 +57,7 @@ void add_rows(std::vector<std::vector<std::string>>& rows, const std::string& na
 std::string draw_confusion(const TaskLog& log) {
   const std::vector<std::string>& labels = log.items[0].choices;
   const ConfusionMatrix matrix = confusion(labelled(log), labels.size());
-  std::string out = "\n" + log.task + ": what was told (columns) where it is (rows)\n";
+  std::string out = "\n" + log.task + ": confusion matrix; rows: the right label, columns: the predicted one\n";
   if (labels.size() <= kDrawnClasses) {
     std::vector<std::vector<std::string>> rows{{""}};
     std::vector<size_t> right;
@@ -68,22 +69,22 @@ std::string draw_confusion(const TaskLog& log) {
     }
     return out + format_table(rows, right);
   }
-  struct Mistake {
+  struct Confusion {
     int64_t count;
     size_t gold, predicted;
   };
-  std::vector<Mistake> mistakes;
+  std::vector<Confusion> confusions;
   for (size_t g = 0; g < labels.size(); ++g) {
     for (size_t p = 0; p < labels.size(); ++p) {
-      if (g != p && matrix.at(g, p) > 0) mistakes.push_back({matrix.at(g, p), g, p});
+      if (g != p && matrix.at(g, p) > 0) confusions.push_back({matrix.at(g, p), g, p});
     }
   }
-  std::stable_sort(mistakes.begin(), mistakes.end(),
-                   [](const Mistake& a, const Mistake& b) { return a.count > b.count; });
-  if (mistakes.size() > kDrawnClasses) mistakes.resize(kDrawnClasses);
-  std::vector<std::vector<std::string>> rows{{"is", "was told to be", "times"}};
-  for (const Mistake& m : mistakes) rows.push_back({labels[m.gold], labels[m.predicted], std::to_string(m.count)});
-  return "\n" + log.task + ": the commonest mistakes\n" + format_table(rows, {2});
+  std::stable_sort(confusions.begin(), confusions.end(),
+                   [](const Confusion& a, const Confusion& b) { return a.count > b.count; });
+  if (confusions.size() > kDrawnClasses) confusions.resize(kDrawnClasses);
+  std::vector<std::vector<std::string>> rows{{"label", "predicted", "times"}};
+  for (const Confusion& m : confusions) rows.push_back({labels[m.gold], labels[m.predicted], std::to_string(m.count)});
+  return "\n" + log.task + ": the most frequent confusions\n" + format_table(rows, {2});
 }
 
 Json confusion_json(const TaskLog& log) {
@@ -102,10 +103,10 @@ Json scores_json(const std::vector<Metric>& metrics, uint64_t seed) {
   Json out = Json::object();
   for (const Metric& metric : metrics) {
     const Estimate told = estimate(metric, seed);
-    out[metric.name] = {{"value", told.value},
-                        {"standard_error", told.standard_error},
-                        {"error", told.kind == ErrorKind::kMean ? "mean" : "bootstrap"},
-                        {"items", metric.size()}};
+    out[metric.name()] = {{"value", told.value},
+                          {"standard_error", told.standard_error},
+                          {"error", told.kind == ErrorKind::kMean ? "mean" : "bootstrap"},
+                          {"items", metric.size()}};
   }
   return out;
 }
@@ -145,7 +146,7 @@ std::string items_text(int64_t count) {
 Result<TaskReport> report_task(TaskLog log, const ScoreOptions& options) {
   TaskReport report{.log = std::move(log)};
   TRY_ASSIGN(report.metrics, task_metrics(report.log, options));
-  report.notes = score_notes(report.log, options);
+  report.notes = score_notes(report.log, report.metrics, options);
   report.planned = static_cast<int64_t>(report.log.items.size());
   return report;
 }
@@ -155,7 +156,7 @@ std::string draw_reports(const std::vector<TaskReport>& reports, uint64_t seed) 
   bool bootstrapped = false;
   for (const TaskReport& report : reports) {
     add_rows(rows, report.log.task, report.metrics, seed);
-    for (const Metric& metric : report.metrics) bootstrapped = bootstrapped || metric.width != 1;
+    for (const Metric& metric : report.metrics) bootstrapped = bootstrapped || !metric.is_mean();
   }
   add_rows(rows, "all items", pooled(reports), seed);
   std::string out = format_table(rows, {2, 3, 4});
@@ -220,7 +221,7 @@ Result<LogComparison> compare_logs(const std::vector<TaskLog>& first, const std:
     TRY_ASSIGN(const std::vector<Metric> ours, task_metrics(both.first, options));
     TRY_ASSIGN(const std::vector<Metric> theirs, task_metrics(both.second, options));
     for (size_t m = 0; m < ours.size(); ++m) {
-      out.scores.push_back({log.task, ours[m].name, ours[m].size(), ours[m].value(), theirs[m].value(),
+      out.scores.push_back({log.task, ours[m].name(), ours[m].size(), ours[m].value(), theirs[m].value(),
                             compare_paired(ours[m], theirs[m], seed)});
     }
   }

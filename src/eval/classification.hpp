@@ -12,17 +12,17 @@
 
 namespace linnet {
 
-// A class that was right and one that was told: places among the task's classes. A prediction of none of them: -1.
+// The right class and the predicted one: places among the task's classes.
 struct Labelled {
   int32_t gold = 0;
-  int32_t predicted = -1;
+  int32_t predicted = 0;
 };
 
 struct ConfusionMatrix {
   size_t classes = 0;
-  std::vector<int64_t> counts;  // (classes, classes + 1): row gold, column predicted, the last one for none of them
+  std::vector<int64_t> counts;  // (classes, classes): row gold, column predicted
 
-  int64_t at(size_t gold, size_t predicted) const { return counts[gold * (classes + 1) + predicted]; }
+  int64_t at(size_t gold, size_t predicted) const { return counts[gold * classes + predicted]; }
 };
 ConfusionMatrix confusion(std::span<const Labelled> items, size_t classes);
 

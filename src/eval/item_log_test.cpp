@@ -126,7 +126,7 @@ TEST(TaskScoreTest, ATestListIsScoredByItsFacts) {
   const auto metrics = task_metrics(log, {});
   ASSERT_TRUE(metrics.ok());
   std::vector<std::string> names;
-  for (const Metric& metric : *metrics) names.push_back(metric.name);
+  for (const Metric& metric : *metrics) names.push_back(metric.name());
   EXPECT_EQ(names, (std::vector<std::string>{"correct", "correct_answerable", "declined_answerable",
                                              "declined_unanswerable", "facts", "exact_match", "f1"}));
   EXPECT_EQ((*metrics)[0].value(), 0.5);

@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/core.h>
 #include <optional>
+#include <vector>
 
 #include "base/utf8.hpp"
 #include "text/jinja/pystr.hpp"
@@ -12,8 +13,6 @@
 namespace linnet {
 
 namespace {
-
-using Words = std::vector<std::string>;
 
 bool is_digit(char32_t c) {
   return c >= '0' && c <= '9';
@@ -171,15 +170,27 @@ std::optional<TimeOfDay> time_of(std::string_view written) {
   return time.hour <= 24 && time.minute < 60 ? std::optional(time) : std::nullopt;
 }
 
-enum class Reading { kLiteral, kHours, kClock };
+enum class Reading { kLiteral, kSingular, kHours, kClock };
 
-Words read(const std::vector<Token>& tokens, Reading reading) {
-  Words words;
+// "mondays" as "monday", but "bus" and "less" as they are.
+std::string_view singular(std::string_view word) {
+  const bool plural = word.size() > 3 && word.ends_with('s') && !word.ends_with("ss");
+  return plural ? word.substr(0, word.size() - 1) : word;
+}
+
+// As FactText keeps it.
+std::string read(const std::vector<Token>& tokens, Reading reading) {
+  std::string words;
+  const auto add = [&](std::string_view word) {
+    if (words.empty()) words = "\n";
+    words += word;
+    words += '\n';
+  };
   const auto text_at = [&](size_t i) { return i < tokens.size() ? std::string_view(tokens[i].text) : ""; };
   for (size_t i = 0; i < tokens.size(); ++i) {
     const std::string& text = tokens[i].text;
     if (!tokens[i].number) {
-      words.push_back(text);
+      add(reading == Reading::kSingular ? singular(text) : text);
       continue;
     }
     const bool afternoon = text_at(i + 1) == "pm", half_day = afternoon || text_at(i + 1) == "am";
@@ -189,20 +200,20 @@ Words read(const std::vector<Token>& tokens, Reading reading) {
     const bool surely = time && (time->separator == ':' || half_day);
     if (reading == Reading::kClock && time && half_day && time->hour >= 1 && time->hour <= 12) {
       time->hour = time->hour % 12 + (afternoon ? 12 : 0);
-      words.push_back(time->to_string());
+      add(time->to_string());
       ++i;
     } else if (time && time->separator != 0 && (surely || (reading == Reading::kClock && !price))) {
       const bool whole = reading == Reading::kHours && time->minute == 0;
-      words.push_back(whole ? std::to_string(time->hour) : time->to_string());
+      add(whole ? std::to_string(time->hour) : time->to_string());
     } else {
-      words.push_back(surely ? std::to_string(time->hour) : plain_number(text));
+      add(surely ? std::to_string(time->hour) : plain_number(text));
     }
   }
   return words;
 }
 
-bool contains(const Words& words, std::span<const std::string> run) {
-  return !run.empty() && std::search(words.begin(), words.end(), run.begin(), run.end()) != words.end();
+bool contains(const std::string& words, const std::string& run) {
+  return !run.empty() && jinja::find_text(words, run) != words.npos;
 }
 
 }  // namespace
@@ -210,6 +221,7 @@ bool contains(const Words& words, std::span<const std::string> run) {
 FactText::FactText(std::string_view text) {
   const std::vector<Token> tokens = joined(Lexer(text).tokens());
   literal_ = read(tokens, Reading::kLiteral);
+  singular_ = read(tokens, Reading::kSingular);
   hours_ = read(tokens, Reading::kHours);
   clock_ = read(tokens, Reading::kClock);
 }
@@ -217,7 +229,8 @@ FactText::FactText(std::string_view text) {
 bool FactText::holds(const Fact& fact) const {
   return std::any_of(fact.begin(), fact.end(), [&](const std::string& spelling) {
     const FactText asked(spelling);
-    return contains(literal_, asked.literal_) || contains(hours_, asked.literal_) || contains(clock_, asked.clock_);
+    return contains(literal_, asked.literal_) || contains(singular_, asked.literal_) ||
+           contains(hours_, asked.literal_) || contains(clock_, asked.clock_);
   });
 }
 
@@ -227,8 +240,8 @@ double FactText::share_of(std::span<const Fact> facts) const {
   return static_cast<double>(held) / static_cast<double>(facts.size());
 }
 
-bool FactText::has_run(std::span<const std::string> words) const {
-  return contains(literal_, words);
+bool FactText::has_phrase(const FactText& phrase) const {
+  return contains(literal_, phrase.literal_);
 }
 
 }  // namespace linnet

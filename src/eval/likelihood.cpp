@@ -62,7 +62,6 @@ bool add_targets(Context& ctx, const Tensor& logits, const std::vector<Target>& 
     Likelihood& sum = *targets[i].sum;
     sum.log_probability += told[i].log_probability;
     sum.greedy = sum.greedy && told[i].top;
-    ++sum.tokens;
     finite = finite && std::isfinite(told[i].log_probability);
   }
   return finite;

@@ -24,7 +24,6 @@ struct Continuation {
 struct Likelihood {
   double log_probability = 0;  // natural, of all asked tokens together
   bool greedy = true;          // each was the likeliest (of equals, the first)
-  int64_t tokens = 0;          // that were asked for
 };
 
 // The continuations of one context. Nothing is assumed of what they share: it is found.

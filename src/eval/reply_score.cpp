@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <fmt/format.h>
 #include <tuple>
 
 #include "eval/key_facts.hpp"
 #include "eval/squad_score.hpp"
+#include "text/jinja/pystr.hpp"
 
 namespace linnet {
 
@@ -68,25 +70,47 @@ constexpr std::array kDeclining{
     "unanswerable",
 };
 
-const std::vector<std::vector<std::string>>& declining_phrases() {
-  static const std::vector<std::vector<std::string>> phrases = [] {
-    std::vector<std::vector<std::string>> out;
-    for (const char* phrase : kDeclining) out.push_back(FactText(phrase).literal());
+const std::vector<FactText>& declining_phrases() {
+  static const std::vector<FactText> phrases = [] {
+    std::vector<FactText> out;
+    for (const char* phrase : kDeclining) out.emplace_back(phrase);
     return out;
   }();
   return phrases;
 }
 
 bool declines(const FactText& reply) {
-  const auto& phrases = declining_phrases();
-  return reply.literal().empty() ||
-         std::any_of(phrases.begin(), phrases.end(), [&](const auto& phrase) { return reply.has_run(phrase); });
+  const std::vector<FactText>& phrases = declining_phrases();
+  return reply.empty() ||
+         std::any_of(phrases.begin(), phrases.end(), [&](const FactText& one) { return reply.has_phrase(one); });
+}
+
+// Fills in facts and missing.
+void count_facts(const FactText& reply, const ListedAnswer& asked, ReplyScore& score) {
+  if (reply.same_words(FactText(asked.answer))) return;
+  if (asked.facts.empty()) {
+    score.facts = 0;
+    score.missing = asked.answer;
+    return;
+  }
+  score.facts = reply.share_of(asked.facts);
+  const auto missing =
+      std::find_if(asked.facts.begin(), asked.facts.end(), [&](const Fact& fact) { return !reply.holds(fact); });
+  if (missing != asked.facts.end()) score.missing = fmt::format("{}", fmt::join(*missing, " / "));
 }
 
 }  // namespace
 
 ListedAnswer listed_answer(const Sample& sample) {
   return {answer_of(sample), sample.facts};
+}
+
+std::string ReplyScore::reason() const {
+  if (right()) return {};
+  if (!answerable) return "there is no answer";
+  if (declined) return "declined";
+  if (another_answer) return "another question's answer";
+  return "lacks \"" + missing + "\"";
 }
 
 ReplyScorer::ReplyScorer(std::span<const ListedAnswer> all) {
@@ -105,12 +129,12 @@ ReplyScorer::ReplyScorer(std::span<const ListedAnswer> all) {
 
 ReplyScore ReplyScorer::score(std::string_view reply, const ListedAnswer& asked) const {
   const FactText text(reply);
-  const std::vector<std::string> own = sorted_answer_words(asked.answer);
-  ReplyScore score{.answerable = !own.empty(), .declined = declines(text)};
+  ReplyScore score{.answerable = !jinja::strip_space(asked.answer, true, true).empty(), .declined = declines(text)};
   if (!score.answerable) return score;
   // An answer may itself say that something is not known.
   score.declined = score.declined && !declines(FactText(asked.answer));
-  score.facts = text.share_of(asked.facts);
+  count_facts(text, asked, score);
+  const std::vector<std::string> own = sorted_answer_words(asked.answer);
   const std::vector<std::string> words = sorted_answer_words(reply);
   const double own_f1 = words_f1(words, own);
   score.another_answer = std::any_of(others_.begin(), others_.end(), [&](const Other& other) {
@@ -123,17 +147,6 @@ ReplyScore ReplyScorer::score(std::string_view reply, const ListedAnswer& asked)
 
 bool declines(std::string_view reply) {
   return declines(FactText(reply));
-}
-
-ReplySummary summarise(std::span<const ReplyScore> scores) {
-  ReplySummary summary;
-  for (const ReplyScore& score : scores) {
-    ReplyCounts& counts = score.answerable ? summary.answerable : summary.unanswerable;
-    counts.right += score.right() ? 1 : 0;
-    counts.wrong += !score.right() && !score.declined ? 1 : 0;
-    counts.declined += score.declined ? 1 : 0;
-  }
-  return summary;
 }
 
 std::vector<Metric> reply_metrics(std::span<const ReplyScore> scores) {
@@ -149,8 +162,8 @@ std::vector<Metric> reply_metrics(std::span<const ReplyScore> scores) {
     facts.push_back(score.facts);
   }
   std::vector<Metric> out;
-  const auto add = [&](const char* name, std::vector<double>& values) {
-    if (!values.empty()) out.push_back(mean_metric(name, std::move(values)));
+  const auto add = [&](const char* name, const std::vector<double>& values) {
+    if (!values.empty()) out.push_back(mean_metric(name, values));
   };
   add("correct", correct);
   add("correct_answerable", correct_answerable);

@@ -24,12 +24,6 @@ const Json& golden() {
 
 using Texts = std::vector<std::string>;
 
-std::vector<double> summed(const Metric& metric) {
-  std::vector<double> sums(metric.width);
-  for (size_t i = 0; i < metric.items.size(); ++i) sums[i % metric.width] += metric.items[i];
-  return sums;
-}
-
 TEST(ScoreGolden, TokensAreThoseOfMteval13a) {
   for (const Json& one : golden()["tokens"]) {
     const std::string line = one[0];
@@ -51,7 +45,7 @@ TEST(ScoreGolden, BleuAndChrfAreThoseOfSacrebleu) {
     for (const Json& segment : one["segments"]) segments.push_back({segment[0], segment[1].get<Texts>()});
     const Metric counts = bleu_metric(segments);
     EXPECT_NEAR(counts.value(), one["bleu"].get<double>(), 1e-9);
-    EXPECT_EQ("BLEU = " + bleu(summed(counts)).to_string(), one["bleu_text"].get<std::string>());
+    EXPECT_EQ("BLEU = " + bleu(counts.sums()).to_string(), one["bleu_text"].get<std::string>());
     EXPECT_EQ(bleu_signature(segments), one["bleu_signature"].get<std::string>());
     EXPECT_NEAR(chrf_metric(segments).value(), one["chrf"].get<double>(), 1e-9);
     EXPECT_EQ(chrf_signature(segments), one["chrf_signature"].get<std::string>());

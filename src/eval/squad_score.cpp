@@ -13,16 +13,6 @@ bool is_ascii_punctuation(char32_t c) {
   return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
 }
 
-template <class Score>
-double best(std::string_view answer, std::span<const std::string> references, const Score& score) {
-  if (references.empty()) return normalize_answer(answer).empty() ? 1 : 0;
-  double highest = 0;
-  for (const std::string& reference : references) highest = std::max(highest, score(reference));
-  return highest;
-}
-
-}  // namespace
-
 std::string normalize_answer(std::string_view text) {
   std::u32string kept = jinja::lower(jinja::decode(text));
   std::erase_if(kept, is_ascii_punctuation);
@@ -43,6 +33,16 @@ std::string normalize_answer(std::string_view text) {
   }
   return joined;
 }
+
+template <class Score>
+double best(std::string_view answer, std::span<const std::string> references, const Score& score) {
+  if (references.empty()) return normalize_answer(answer).empty() ? 1 : 0;
+  double highest = 0;
+  for (const std::string& reference : references) highest = std::max(highest, score(reference));
+  return highest;
+}
+
+}  // namespace
 
 double exact_match(std::string_view answer, std::span<const std::string> references) {
   const std::string normal = normalize_answer(answer);

@@ -11,8 +11,8 @@
 
 namespace linnet {
 
-// Lower case, without ASCII punctuation and without the words a, an, the; one space between words.
-std::string normalize_answer(std::string_view text);
+// Texts are normalised first: lower case, without ASCII punctuation and without the words a, an, the; one space between
+// words.
 
 // 1 where the normalised texts are equal, else 0. The best over `references`; none at all: 1 for an empty answer.
 double exact_match(std::string_view answer, std::span<const std::string> references);

@@ -15,15 +15,6 @@ void draw(Random& random, std::vector<uint32_t>& places) {
   for (uint32_t& place : places) place = static_cast<uint32_t>(random.below(places.size()));
 }
 
-double resampled(const Metric& metric, const std::vector<uint32_t>& places, std::vector<double>& sums) {
-  sums.assign(metric.width, 0);
-  for (const uint32_t place : places) {
-    const double* item = metric.items.data() + place * metric.width;
-    for (size_t w = 0; w < metric.width; ++w) sums[w] += item[w];
-  }
-  return metric.finish(sums, places.size());
-}
-
 double deviation(std::span<const double> values) {
   double sum = 0;
   for (const double x : values) sum += x;
@@ -33,29 +24,74 @@ double deviation(std::span<const double> values) {
   return std::sqrt(squares / static_cast<double>(values.size() - 1));
 }
 
-bool is_mean(const Metric& metric) {
-  return metric.width == 1;
-}
-
 }  // namespace
 
-double Metric::value() const {
-  if (items.empty()) return 0;
-  std::vector<double> sums(width, 0);
-  for (size_t i = 0; i < items.size(); ++i) sums[i % width] += items[i];
-  return finish(sums, size());
+Metric::Metric(std::string name, size_t width, Finish finish)
+    : name_(std::move(name)), width_(width), finish_(std::move(finish)) {
+  CHECK(width >= 1 && width <= UINT32_MAX);
 }
 
-Metric mean_metric(std::string name, std::vector<double> items) {
-  return {std::move(name), 1, std::move(items),
-          [](std::span<const double> sums, size_t n) { return sums[0] / static_cast<double>(n); }};
+void Metric::add(std::span<const double> numbers) {
+  CHECK(numbers.size() == width_);
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers[i] != 0) terms_.push_back({static_cast<uint32_t>(i), numbers[i]});
+  }
+  ends_.push_back(terms_.size());
+}
+
+void Metric::count(std::initializer_list<size_t> sums) {
+  for (const size_t sum : sums) {
+    CHECK(sum < width_);
+    terms_.push_back({static_cast<uint32_t>(sum), 1});
+  }
+  ends_.push_back(terms_.size());
+}
+
+void Metric::append(const Metric& other) {
+  CHECK(other.width_ == width_);
+  const size_t before = terms_.size();
+  terms_.insert(terms_.end(), other.terms_.begin(), other.terms_.end());
+  for (const size_t end : other.ends_) ends_.push_back(before + end);
+}
+
+double Metric::number(size_t item) const {
+  CHECK(is_mean() && item < size());
+  const size_t begin = item == 0 ? 0 : ends_[item - 1];
+  return begin < ends_[item] ? terms_[begin].number : 0;
+}
+
+std::vector<double> Metric::sums() const {
+  std::vector<double> sums(width_, 0);
+  for (const Term& term : terms_) sums[term.sum] += term.number;
+  return sums;
+}
+
+double Metric::value() const {
+  return size() == 0 ? 0 : finish_(sums(), size());
+}
+
+double Metric::value(std::span<const uint32_t> places, std::vector<double>& sums) const {
+  sums.assign(width_, 0);
+  for (const uint32_t place : places) {
+    for (size_t t = place == 0 ? 0 : ends_[place - 1]; t < ends_[place]; ++t) sums[terms_[t].sum] += terms_[t].number;
+  }
+  return finish_(sums, places.size());
+}
+
+Metric mean_metric(std::string name, const std::vector<double>& items) {
+  Metric metric(std::move(name), 1,
+                [](std::span<const double> sums, size_t n) { return sums[0] / static_cast<double>(n); });
+  for (const double item : items) metric.add(std::span(&item, 1));
+  return metric;
 }
 
 Estimate estimate(const Metric& metric, uint64_t seed) {
-  Estimate out{metric.value(), 0, is_mean(metric) ? ErrorKind::kMean : ErrorKind::kBootstrap};
+  Estimate out{metric.value(), 0, metric.is_mean() ? ErrorKind::kMean : ErrorKind::kBootstrap};
   if (metric.size() < 2) return out;
-  if (is_mean(metric)) {
-    out.standard_error = deviation(metric.items) / std::sqrt(static_cast<double>(metric.size()));
+  if (metric.is_mean()) {
+    std::vector<double> numbers(metric.size());
+    for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = metric.number(i);
+    out.standard_error = deviation(numbers) / std::sqrt(static_cast<double>(metric.size()));
     return out;
   }
   Random random(seed);
@@ -63,7 +99,7 @@ Estimate estimate(const Metric& metric, uint64_t seed) {
   std::vector<double> sums, values;
   for (int r = 0; r < kResamples; ++r) {
     draw(random, places);
-    values.push_back(resampled(metric, places, sums));
+    values.push_back(metric.value(places, sums));
   }
   out.standard_error = deviation(values);
   return out;
@@ -78,7 +114,7 @@ PairedDifference compare_paired(const Metric& a, const Metric& b, uint64_t seed)
   int not_above = 1, not_below = 1;
   for (int r = 0; r < kResamples; ++r) {
     draw(random, places);
-    const double difference = resampled(b, places, sums) - resampled(a, places, sums);
+    const double difference = b.value(places, sums) - a.value(places, sums);
     values.push_back(difference);
     not_above += difference <= 0 ? 1 : 0;
     not_below += difference >= 0 ? 1 : 0;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,19 +16,45 @@
 namespace linnet {
 
 // One score of a task: what each item adds to the sums, and the score that sums make.
-struct Metric {
-  std::string name;
-  size_t width = 1;           // numbers that an item adds
-  std::vector<double> items;  // (items, width)
-  std::function<double(std::span<const double> sums, size_t items)> finish;
+class Metric {
+ public:
+  using Finish = std::function<double(std::span<const double> sums, size_t items)>;
+  // `width`: how many sums there are. Of one sum it is a mean, and made by mean_metric().
+  Metric(std::string name, size_t width, Finish finish);
 
-  size_t size() const { return items.size() / width; }
-  void add(std::span<const double> numbers) { items.insert(items.end(), numbers.begin(), numbers.end()); }
-  double value() const;  // over all items; 0 where there is none
+  // An item that adds numbers[i] to sum i.
+  void add(std::span<const double> numbers);
+  // An item that adds 1 to each of `sums`.
+  void count(std::initializer_list<size_t> sums);
+  // All items of `other`, which is the same score.
+  void append(const Metric& other);
+
+  const std::string& name() const { return name_; }
+  size_t size() const { return ends_.size(); }
+  bool is_mean() const { return width_ == 1; }
+  double number(size_t item) const;  // of a mean: what the item counts
+
+  std::vector<double> sums() const;  // over all items
+  double value() const;              // over all items; 0 where there is none
+  // Over the items at `places`, at least one; `sums` is room to work in.
+  double value(std::span<const uint32_t> places, std::vector<double>& sums) const;
+
+ private:
+  // Of many sums (F1 has three a class) an item adds to few.
+  struct Term {
+    uint32_t sum;
+    double number;
+  };
+
+  std::string name_;
+  size_t width_;
+  Finish finish_;
+  std::vector<Term> terms_;
+  std::vector<size_t> ends_;  // of each item's terms
 };
 
 // The mean of one number an item.
-Metric mean_metric(std::string name, std::vector<double> items);
+Metric mean_metric(std::string name, const std::vector<double>& items);
 
 enum class ErrorKind : uint8_t {
   kMean,       // sample deviation over √n; of numbers that are 0 or 1, √(p(1 - p)/(n - 1)), the binomial one

@@ -10,7 +10,7 @@ namespace {
 
 // A mean whose error is asked of the bootstrap.
 Metric bootstrapped_mean(const std::vector<double>& items) {
-  Metric metric{"mean", 2, {}, [](std::span<const double> sums, size_t) { return sums[0] / sums[1]; }};
+  Metric metric("mean", 2, [](std::span<const double> sums, size_t) { return sums[0] / sums[1]; });
   for (const double x : items) metric.add(std::vector<double>{x, 1});
   return metric;
 }
@@ -34,6 +34,27 @@ TEST(Statistics, TheBootstrapComesNearTheExactError) {
   EXPECT_NEAR(told.standard_error, exact, exact * 0.1);  // the deviation of 1000 draws is within 2.2% (one sigma)
   EXPECT_EQ(told.standard_error, estimate(bootstrapped_mean(items), 1).standard_error);
   EXPECT_NE(told.standard_error, estimate(bootstrapped_mean(items), 2).standard_error);
+}
+
+// Numbers that are 0 are items, too, and two halves are the whole.
+TEST(Statistics, AMetricKeepsEveryItem) {
+  Metric metric("m", 3, [](std::span<const double> sums, size_t n) {
+    return sums[0] + 10 * sums[1] + 100 * sums[2] + 1000 * static_cast<double>(n);
+  });
+  metric.add(std::vector<double>{0, 0, 0});
+  metric.add(std::vector<double>{1, 0, 2});
+  Metric other = metric;
+  other.count({0, 1});
+  metric.append(other);
+  EXPECT_EQ(metric.size(), 5U);
+  EXPECT_EQ(metric.sums(), (std::vector<double>{3, 1, 4}));
+  EXPECT_EQ(metric.value(), 5413);
+  std::vector<double> room;
+  EXPECT_EQ(metric.value(std::vector<uint32_t>{4, 1, 4, 0}, room), 4223);
+  const Metric mean = mean_metric("x", {0, 3, 0});
+  EXPECT_EQ(mean.number(0), 0);
+  EXPECT_EQ(mean.number(1), 3);
+  EXPECT_EQ(mean.number(2), 0);
 }
 
 TEST(Statistics, FewItemsHaveNoError) {

@@ -51,7 +51,7 @@ TEST(TaskGolden, RequestsAndResultsAreTheHarness) {
     const auto metrics = task_metrics(replay(*task, recorded), {});
     ASSERT_TRUE(metrics.ok());
     for (const Metric& metric : *metrics) {
-      const std::string& key = theirs.at(metric.name);
+      const std::string& key = theirs.at(metric.name());
       const Estimate told = estimate(metric, 0);
       EXPECT_NEAR(told.value / recorded["results"][key].get<double>(), 1, 1e-9) << key;
       if (told.kind == ErrorKind::kBootstrap) continue;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fmt/core.h>
 
+#include "base/check.hpp"
 #include "eval/gsm8k_score.hpp"
 #include "eval/rouge.hpp"
 #include "eval/squad_score.hpp"
@@ -19,7 +20,7 @@ Metric mean_of(const char* name, const TaskLog& log, const Score& score) {
   std::vector<double> values;
   values.reserve(log.items.size());
   for (const ItemRecord& item : log.items) values.push_back(score(item));
-  return mean_metric(name, std::move(values));
+  return mean_metric(name, values);
 }
 
 double right(int32_t chosen, const ItemRecord& item) {
@@ -33,9 +34,7 @@ std::vector<Metric> choice_metrics(const TaskLog& log) {
 
 std::vector<Metric> continuation_metrics(const TaskLog& log) {
   // lm-evaluation-harness's perplexity of such tasks: of the whole continuation, not of a token.
-  Metric perplexity{"perplexity", 2, {}, [](std::span<const double> sums, size_t) {
-                      return sums[1] > 0 ? std::exp(-sums[0] / sums[1]) : 0;
-                    }};
+  Metric perplexity("perplexity", 2, [](std::span<const double> sums, size_t) { return std::exp(-sums[0] / sums[1]); });
   for (const ItemRecord& item : log.items) perplexity.add(std::array{item.log_likelihoods[0], 1.0});
   return {mean_of("acc", log, [](const ItemRecord& item) { return item.greedy[0] ? 1.0 : 0.0; }),
           std::move(perplexity)};
@@ -69,7 +68,7 @@ Result<std::vector<Metric>> summary_metrics(const TaskLog& log, bool stem) {
     for (size_t k = 0; k < scores.size(); ++k) values[k].push_back(scores[k].f);
   }
   std::vector<Metric> out;
-  for (size_t k = 0; k < values.size(); ++k) out.push_back(mean_metric(kRougeNames[k], std::move(values[k])));
+  for (size_t k = 0; k < values.size(); ++k) out.push_back(mean_metric(kRougeNames[k], values[k]));
   return out;
 }
 
@@ -126,15 +125,13 @@ Result<std::vector<Metric>> task_metrics(const TaskLog& log, const ScoreOptions&
   return std::vector<Metric>{};
 }
 
-std::vector<std::string> score_notes(const TaskLog& log, const ScoreOptions& options) {
+std::vector<std::string> score_notes(const TaskLog& log, std::span<const Metric> metrics, const ScoreOptions& options) {
   if (log.kind == TaskKind::kSummary) return {options.stem ? "ROUGE with stemmed words" : "ROUGE without a stemmer"};
   if (log.kind != TaskKind::kTranslation || log.items.empty()) return {};
   const std::vector<Translation> segments = translations(log);
-  const Metric counts = bleu_metric(segments);
-  std::vector<double> sums(counts.width);
-  for (size_t i = 0; i < counts.items.size(); ++i) sums[i % counts.width] += counts.items[i];
-  return {"BLEU|" + bleu_signature(segments) + " = " + bleu(sums).to_string(),
-          fmt::format("chrF2|{} = {:.2f}", chrf_signature(segments), chrf_metric(segments).value())};
+  CHECK(metrics.size() == 2);
+  return {"BLEU|" + bleu_signature(segments) + " = " + bleu(metrics[0].sums()).to_string(),
+          fmt::format("chrF2|{} = {:.2f}", chrf_signature(segments), metrics[1].value())};
 }
 
 }  // namespace linnet

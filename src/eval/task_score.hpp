@@ -1,6 +1,7 @@
 // The scores of a task from what a model did with its items. Thread safety: pure functions.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct ScoreOptions {
 Result<std::vector<Metric>> task_metrics(const TaskLog& log, const ScoreOptions& options);
 
 // What is said beside the numbers: signatures of BLEU and chrF, whether ROUGE stems; empty for most.
-std::vector<std::string> score_notes(const TaskLog& log, const ScoreOptions& options);
+// `metrics` are the log's task_metrics().
+std::vector<std::string> score_notes(const TaskLog& log, std::span<const Metric> metrics, const ScoreOptions& options);
 
 // Of a label task: gold and predicted, and the labels that they are places of.
 std::vector<Labelled> labelled(const TaskLog& log);

@@ -103,8 +103,8 @@ std::string reference_count(std::span<const Translation> segments) {
 
 template <class Counts>
 Metric metric_of(std::string name, std::span<const Translation> segments, const Counts& counts_of,
-                 std::function<double(std::span<const double>, size_t)> finish) {
-  Metric metric{std::move(name), counts_of(Translation{"", {""}}).size(), {}, std::move(finish)};
+                 Metric::Finish finish) {
+  Metric metric(std::move(name), counts_of(Translation{"", {""}}).size(), std::move(finish));
   for (const Translation& segment : segments) metric.add(counts_of(segment));
   return metric;
 }
