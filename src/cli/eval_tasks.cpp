@@ -116,11 +116,8 @@ class TaskEval {
   TaskEval(const TaskFlags& flags, Speaker& speaker, const CancelToken& cancel)
       : flags_(flags), speaker_(speaker), cancel_(cancel) {}
 
-  Status prepare() {
-    if (!flags_.log.empty()) {
-      TRY_ASSIGN(ItemLog log, ItemLog::create(flags_.log));
-      log_.emplace(std::move(log));
-    }
+  // How each of `tasks` is asked. Errors: one that cannot be, a log that is there already.
+  Result<std::vector<RunOptions>> prepare(const std::vector<Task>& tasks) {
     TRY_ASSIGN(kv_, choose_kv_dtype(flags_.kv, speaker_.model.description, speaker_.runtime->context().kernels()));
     auto loaded = load_chat_template(speaker_.model, speaker_.tokenizer);
     if (loaded.ok()) {
@@ -128,12 +125,19 @@ class TaskEval {
     } else if (flags_.chat) {
       return std::move(loaded).error();
     }
-    return ok_status();
+    std::vector<RunOptions> options;
+    for (const Task& task : tasks) {
+      options.push_back({.limit = flags_.limit, .seed = flags_.seed, .skip_long = flags_.skip_long});
+      TRY(choose_manner(task, options.back()));
+    }
+    if (!flags_.log.empty()) {
+      TRY_ASSIGN(ItemLog log, ItemLog::create(flags_.log));
+      log_.emplace(std::move(log));
+    }
+    return options;
   }
 
-  Result<TaskReport> run(const Task& task) {
-    RunOptions options{.limit = flags_.limit, .seed = flags_.seed, .skip_long = flags_.skip_long};
-    TRY(choose_manner(task, options));
+  Result<TaskReport> run(const Task& task, const RunOptions& options) {
     const auto all = static_cast<int64_t>(task.items.size());
     const int64_t planned = options.limit > 0 ? std::min(options.limit, all) : all;
     printer_.note(announce(task, options, planned));
@@ -216,15 +220,20 @@ Status run_task_eval(const TaskFlags& flags) {
   TRY_ASSIGN(const std::vector<Task> tasks, read_tasks(flags));
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   TaskEval eval(flags, *speaker, cancel);
-  TRY(eval.prepare());
+  TRY_ASSIGN(const std::vector<RunOptions> options, eval.prepare(tasks));
   std::vector<TaskReport> reports;
-  for (const Task& task : tasks) {
-    if (cancel.cancelled()) break;
-    TRY_ASSIGN(TaskReport report, eval.run(task));
-    reports.push_back(std::move(report));
+  Status ended = ok_status();
+  for (size_t i = 0; i < tasks.size() && ended.ok() && !cancel.cancelled(); ++i) {
+    Result<TaskReport> report = eval.run(tasks[i], options[i]);
+    if (report.ok()) {
+      reports.push_back(std::move(report).value());
+    } else {
+      ended = std::move(report).error();
+    }
   }
   eval.finish();
   if (!reports.empty()) TRY(show(flags, reports));
+  TRY(ended);
   if (!cancel.cancelled()) return ok_status();
   return Error{
       ErrorCode::kCancelled,

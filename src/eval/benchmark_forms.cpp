@@ -40,9 +40,9 @@ Result<std::vector<std::string>> texts_of(const Json& list, const char* name, co
   return out;
 }
 
-Status check_choices(const TaskItem& item, const std::string& place) {
-  if (item.choices.size() >= 2 && item.choices.size() <= kMaxChoices) return ok_status();
-  return invalid(fmt::format("has {} choices: 2 to {} are possible", item.choices.size(), kMaxChoices), place);
+Status check_choices(const std::vector<std::string>& choices, const std::string& place) {
+  if (choices.size() >= 2 && choices.size() <= kMaxChoices) return ok_status();
+  return invalid(fmt::format("has {} choices: 2 to {} are possible", choices.size(), kMaxChoices), place);
 }
 
 // A gold answer as an index, a letter, or the text of a choice (or its label).
@@ -78,7 +78,7 @@ Result<TaskItem> read_query(const Row& row, const std::string& place) {
   TaskItem item;
   TRY_ASSIGN(item.question, text_of(row, "query", place));
   TRY_ASSIGN(item.choices, texts_of(row.fields.value("choices", Json()), "choices", place));
-  TRY(check_choices(item, place));
+  TRY(check_choices(item.choices, place));
   TRY_ASSIGN(item.gold, gold_of(row, "gold", item.choices, {}, place));
   const size_t last_line = item.question.rfind('\n') + 1;
   if (item.question.compare(last_line, 9, "Question:") == 0) item.question += "\nAnswer:";
@@ -109,17 +109,18 @@ Result<TaskItem> read_mmlu(const Row& row, const std::string& place) {
   if (row.fields.contains("choices")) {
     TRY_ASSIGN(texts, texts_of(row.fields["choices"], "choices", place));
   }
-  for (int i = 0; std::cmp_less(i, kMaxChoices) && !row.fields.contains("choices"); ++i) {
-    const std::string name = "choice" + std::to_string(i);
-    if (!row.fields.contains(name)) break;
+  std::string name = "choice0";
+  // One more than may be is enough to see that they are too many.
+  while (!row.fields.contains("choices") && texts.size() <= kMaxChoices && row.fields.contains(name)) {
     TRY_ASSIGN(texts.emplace_back(), text_of(row, name.c_str(), place));
+    name = fmt::format("choice{}", texts.size());
   }
+  TRY(check_choices(texts, place));
   item.question = std::string(jinja::strip_space(question, true, true));
-  for (size_t i = 0; i < texts.size() && i < kMaxChoices; ++i) {
+  for (size_t i = 0; i < texts.size(); ++i) {
     item.choices.emplace_back(1, static_cast<char>('A' + i));
     item.question += fmt::format("\n{}. {}", item.choices.back(), texts[i]);
   }
-  TRY(check_choices(item, place));
   item.question += "\nAnswer:";
   TRY_ASSIGN(item.gold, gold_of(row, "answer", item.choices, {}, place));
   item.request = item.question;
@@ -140,7 +141,7 @@ Result<TaskItem> read_arc(const Row& row, const std::string& place) {
   if (!choices.is_object()) return invalid("\"choices\" must hold \"text\" and \"label\"", place);
   TRY_ASSIGN(item.choices, texts_of(choices.value("text", Json()), "choices.text", place));
   TRY_ASSIGN(const std::vector<std::string> labels, texts_of(choices.value("label", Json()), "choices.label", place));
-  TRY(check_choices(item, place));
+  TRY(check_choices(item.choices, place));
   if (labels.size() != item.choices.size()) return invalid("\"choices\" has not as many labels as texts", place);
   TRY_ASSIGN(item.gold, gold_of(row, "answerKey", item.choices, labels, place));
   item.question = "Question: " + question + "\nAnswer:";

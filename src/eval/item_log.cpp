@@ -1,7 +1,5 @@
 #include "eval/item_log.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <fmt/core.h>
 #include <set>
@@ -128,13 +126,15 @@ Status ItemLog::add(const ItemRecord& record) {
 
 Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::string& place) {
   std::vector<TaskLog> tasks;
+  std::set<std::string> names;
   std::set<int64_t> seen;
   int64_t number = 0;
   // A run that was killed may have left the beginning of a line.
   text = text.substr(0, text.rfind('\n') + 1);
-  for (; !text.empty(); text.remove_prefix(text.find('\n') + 1)) {
+  for (size_t length = 0; !text.empty(); text.remove_prefix(length + 1)) {
+    length = text.find('\n');
+    const std::string_view line = text.substr(0, length);
     const std::string here = fmt::format("{}, line {}", place, ++number);
-    const std::string_view line = text.substr(0, text.find('\n'));
     if (jinja::strip_space(line, true, true).empty()) continue;
     TRY_ASSIGN(const Json json, parse_json(line, here));
     TRY_ASSIGN(const JsonObject object, JsonObject::of(json, here));
@@ -143,8 +143,7 @@ Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::st
       TRY_ASSIGN(const std::string kind_name, object.string("kind"));
       const std::optional<TaskKind> kind = task_kind_of(kind_name);
       if (!kind) return invalid("\"kind\" is \"" + kind_name + "\", which is no kind of task", here);
-      const bool again = std::any_of(tasks.begin(), tasks.end(), [&](const TaskLog& t) { return t.task == task; });
-      if (again) return invalid("the task \"" + task + "\" begins twice", here);
+      if (!names.insert(task).second) return invalid("the task \"" + task + "\" begins twice", here);
       tasks.push_back({task, *kind, std::make_shared<const Json>(json["settings"]), {}});
       seen.clear();
       continue;

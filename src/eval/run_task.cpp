@@ -46,9 +46,14 @@ class Prompts {
     }
   }
 
+  // At least one token.
   Result<std::vector<int32_t>> tokens(const TaskItem& item) const {
-    if (chat_) return chat_(examples_, instruction_ + item.request);
-    return plain(prefix_ + item.question);
+    TRY_ASSIGN(std::vector<int32_t> prompt,
+               chat_ ? chat_(examples_, instruction_ + item.request) : plain(prefix_ + item.question));
+    if (prompt.empty()) {
+      TRY_ASSIGN(prompt.emplace_back(), start_token(item));
+    }
+    return prompt;
   }
 
   // Each choice after the item's prompt; cut together with it where the two are one text.
@@ -81,11 +86,17 @@ class Prompts {
     return tokenizer_.encode(text, {.add_special = true});
   }
 
+  // What stands before a text that nothing stands before.
+  Result<int32_t> start_token(const TaskItem& item) const {
+    const SpecialIds& ids = tokenizer_.special();
+    const int32_t start = ids.bos != kNoToken ? ids.bos : ids.eos;
+    if (start == kNoToken) return invalid("has no context, and the model no token to begin with", place_of(item));
+    return start;
+  }
+
   Status check(Continuation& text, const TaskItem& item) const {
     if (text.begin == 0) {
-      const SpecialIds& ids = tokenizer_.special();
-      const int32_t start = ids.bos != kNoToken ? ids.bos : ids.eos;
-      if (start == kNoToken) return invalid("has no context, and the model no token to begin with", place_of(item));
+      TRY_ASSIGN(const int32_t start, start_token(item));
       text.tokens.insert(text.tokens.begin(), start);
       text.begin = 1;
     }
@@ -119,8 +130,9 @@ class Run {
 
   // Whether likelihoods or text are asked for is the task's kind.
   Status go(const std::function<void(int64_t, int64_t)>& progress) {
-    if (!is_generated(task_.kind)) return score(progress);
-    return options_.reply ? ask(progress) : write(progress);
+    if (options_.reply) return ask(progress);
+    TRY(check_longest());
+    return is_generated(task_.kind) ? write(progress) : score(progress);
   }
   RunResult take() { return std::move(result_); }
 
@@ -146,11 +158,35 @@ class Run {
     if (tokens <= subject_.max_tokens) return true;
     if (!options_.skip_long) {
       Error error = too_long(tokens, subject_.max_tokens).at(fmt::format("{}, item {}", task_.path, item.number));
-      error.hint = "make room by --context, show fewer examples by --shots, or leave such items out by --skip-long";
+      error.hint = fmt::format("make room by --context, {}or leave such items out by --skip-long",
+                               task_.shots > 0 ? "show fewer examples by --shots, " : "");
       return error;
     }
     ++result_.skipped;
     return false;
+  }
+
+  // What does not fit shows before the first hour, and not after it. By bytes, so that each item that is run is looked
+  // at all the same.
+  Status check_longest() {
+    if (options_.skip_long || result_.planned == 0) return ok_status();
+    const auto bytes = [&](const TaskItem& item) { return (options_.chat ? item.request : item.question).size(); };
+    const auto longest = std::max_element(task_.items.begin(), task_.items.begin() + result_.planned,
+                                          [&](const TaskItem& a, const TaskItem& b) { return bytes(a) < bytes(b); });
+    if (is_generated(task_.kind)) {
+      TRY_ASSIGN(const std::vector<int32_t> prompt, prompts_.tokens(*longest));
+      TRY(fits(*longest, static_cast<int64_t>(prompt.size()) + task_.max_tokens));
+    } else {
+      TRY_ASSIGN(const ContinuationSet set, prompts_.continuations(*longest));
+      TRY(fits(*longest, longest_of(set)));
+    }
+    return ok_status();
+  }
+
+  static int64_t longest_of(const ContinuationSet& set) {
+    size_t longest = 0;
+    for (const Continuation& text : set) longest = std::max(longest, text.tokens.size());
+    return static_cast<int64_t>(longest);
   }
 
   int64_t done() const { return static_cast<int64_t>(result_.items.size()) + result_.skipped; }
@@ -165,9 +201,7 @@ class Run {
            i < std::min(end, static_cast<size_t>(result_.planned)); ++i) {
         const TaskItem& item = task_.items[i];
         TRY_ASSIGN(ContinuationSet set, prompts_.continuations(item));
-        size_t longest = 0;
-        for (const Continuation& text : set) longest = std::max(longest, text.tokens.size());
-        TRY_ASSIGN(const bool fit, fits(item, static_cast<int64_t>(longest)));
+        TRY_ASSIGN(const bool fit, fits(item, longest_of(set)));
         if (!fit) continue;
         sets.push_back(std::move(set));
         items.push_back(&item);

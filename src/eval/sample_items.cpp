@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/core.h>
 
+#include "eval/rouge.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {
@@ -57,14 +58,22 @@ void describe_translations(Task& task) {
 Status describe(DataForm form, bool pairs, Task& task) {
   switch (form) {
     case DataForm::kLabels:
-      return describe_labels(task), ok_status();
+      describe_labels(task);
+      return ok_status();
     case DataForm::kSummary:
-      return describe_summaries(task), ok_status();
+      describe_summaries(task);
+      return ok_status();
     case DataForm::kQuestionAnswer:
     case DataForm::kTestList:
-      return describe_answers(task), ok_status();
+      describe_answers(task);
+      return ok_status();
     case DataForm::kPromptCompletion:
-      return pairs || languages_of(task.name).known ? describe_translations(task) : describe_answers(task), ok_status();
+      if (pairs || languages_of(task.name).known) {
+        describe_translations(task);
+      } else {
+        describe_answers(task);
+      }
+      return ok_status();
     case DataForm::kText:
       return unsupported("holds texts, which are foreseen and not answered", task.path,
                          "linnet eval MODEL --text FILE, one text file at a time");
@@ -98,6 +107,10 @@ Result<TaskItem> read_item(const Sample& sample, const Task& task) {
   }
   item.references = {item.target};
   if (task.kind == TaskKind::kSummary) {
+    // What cannot be scored is said now, and not when the model has written for an hour.
+    if (Result<RougeScores> scored = rouge("", item.references, false); !scored.ok()) {
+      return std::move(scored).error().at(sample.place);
+    }
     item.question = item.request.substr(std::min(kSummaryRequest.size(), item.request.size())) + "\n\nSummary:";
   } else {
     const Languages languages = languages_of(task.name);

@@ -164,7 +164,8 @@ Status collect_labels(Task& task, bool says_labels) {
   }
   task.labels.assign(labels.begin(), labels.end());
   for (TaskItem& item : task.items) {
-    item.gold = static_cast<int32_t>(std::distance(labels.begin(), labels.find(item.target)));
+    const auto place = std::lower_bound(task.labels.begin(), task.labels.end(), item.target);
+    item.gold = static_cast<int32_t>(place - task.labels.begin());
   }
   if (!says_labels) return ok_status();
   task.instruction =
@@ -177,6 +178,11 @@ Status read_pool(Task& task, const TaskOptions& options) {
   if (task.pool_path.empty()) {
     return usage_error(fmt::format("{}: there is no file of examples beside it to take {} from", task.path, task.shots),
                        "name one by --shots-from, or do without: --shots 0");
+  }
+  std::error_code ignored;
+  if (fs::equivalent(task.pool_path, task.path, ignored)) {
+    return usage_error(task.pool_path + ": the examples would show the answers of the questions that follow",
+                       "name another file by --shots-from");
   }
   TRY_ASSIGN(Task pool, read_items({task.pool_path}, options));
   if (pool.form != task.form || pool.kind != task.kind) {
@@ -236,6 +242,10 @@ Result<std::vector<std::vector<std::string>>> find_task_files(const std::vector<
 }
 
 Result<Task> read_task(const std::vector<std::string>& files, const TaskOptions& options) {
+  if (!options.prompt_template.empty() && options.prompt_template.find('{') == std::string::npos) {
+    return usage_error("the template names no field of a row, so that all questions would be the same",
+                       "for example: --template \"Question: {question}\\nAnswer:\"");
+  }
   TRY_ASSIGN(Task task, read_items(files, options));
   if (options.shots >= 0) task.shots = options.shots;
   if (task.shots > 0) TRY(read_pool(task, options));

@@ -216,6 +216,35 @@ TEST_F(TaskTest, WhatIsWrongIsNamed) {
             std::string::npos);
 }
 
+TEST_F(TaskTest, ChoicesHaveLettersAndNoneIsLost) {
+  std::string names = "question", row = "Q";
+  for (int i = 0; i < 27; ++i) {
+    names += ",choice" + std::to_string(i);
+    row += "," + std::to_string(i);
+  }
+  EXPECT_NE(error("many.csv", names + ",answer\n" + row + ",0\n").find("has 27 choices: 2 to 26"), std::string::npos);
+}
+
+TEST_F(TaskTest, ExamplesAreNotTheQuestions) {
+  const std::string rows =
+      "{\"query\": \"x\", \"choices\": [\"a\", \"b\"], \"gold\": 0}\n"
+      "{\"query\": \"y\", \"choices\": [\"a\", \"b\"], \"gold\": 1}\n";
+  put("own.jsonl", rows);
+  EXPECT_NE(error("own.jsonl", rows, {.shots = 1, .shots_path = (folder_ / "." / "own.jsonl").string()})
+                .find("would show the answers"),
+            std::string::npos);
+}
+
+// Known before the model has written for an hour.
+TEST_F(TaskTest, ASummaryThatCannotBeScoredIsNamed) {
+  std::string words;
+  for (int i = 0; i < 6000; ++i) words += "word ";
+  EXPECT_NE(error("long.jsonl",
+                  "{\"document\": \"a\", \"summary\": \"b\"}\n{\"document\": \"a\", \"summary\": \"" + words + "\"}\n")
+                .find("long.jsonl, line 2"),
+            std::string::npos);
+}
+
 TEST_F(TaskTest, SquadMustBeAsSquadIs) {
   for (const char* bad :
        {R"({"data": [1]})", R"({"data": [{"paragraphs": [1]}]})", R"({"data": [{"paragraphs": [{}]}]})",
