@@ -48,8 +48,9 @@ void add_rows(std::vector<std::vector<std::string>>& rows, const std::string& na
   bool first = true;
   for (const Metric& metric : metrics) {
     const Estimate told = estimate(metric, seed);
+    const bool has_error = metric.size() > 1;
     rows.push_back({first ? name : "", metric.name(), std::to_string(metric.size()), number(metric.name(), told.value),
-                    number(metric.name(), told.standard_error)});
+                    has_error ? number(metric.name(), told.standard_error) : "-"});
     first = false;
   }
 }
@@ -104,7 +105,7 @@ Json scores_json(const std::vector<Metric>& metrics, uint64_t seed) {
   for (const Metric& metric : metrics) {
     const Estimate told = estimate(metric, seed);
     out[metric.name()] = {{"value", told.value},
-                          {"standard_error", told.standard_error},
+                          {"standard_error", metric.size() > 1 ? Json(told.standard_error) : Json()},
                           {"error", told.kind == ErrorKind::kMean ? "mean" : "bootstrap"},
                           {"items", metric.size()}};
   }

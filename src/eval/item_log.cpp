@@ -12,6 +12,8 @@ namespace linnet {
 
 namespace {
 
+constexpr const char* kNoLog = "this is not a log that linnet eval --log wrote";
+
 Result<std::vector<std::string>> read_texts(const Json* list, const char* what, const std::string& place) {
   std::vector<std::string> out;
   if (!list || !list->is_array()) return invalid(fmt::format("{} must be a list of texts", what), place);
@@ -138,6 +140,7 @@ Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::st
     if (jinja::strip_space(line, true, true).empty()) continue;
     TRY_ASSIGN(const Json json, parse_json(line, here));
     TRY_ASSIGN(const JsonObject object, JsonObject::of(json, here));
+    if (!object.has("task")) return invalid("has no \"task\"", here, kNoLog);
     TRY_ASSIGN(const std::string task, object.string("task"));
     if (object.has("settings")) {
       TRY_ASSIGN(const std::string kind_name, object.string("kind"));
@@ -149,8 +152,7 @@ Result<std::vector<TaskLog>> parse_item_log(std::string_view text, const std::st
       continue;
     }
     if (tasks.empty() || tasks.back().task != task) {
-      return invalid("an item of \"" + task + "\" comes before a line with the task's settings", here,
-                     "this is not a log that linnet eval --log wrote");
+      return invalid("an item of \"" + task + "\" comes before a line with the task's settings", here, kNoLog);
     }
     TRY_ASSIGN(ItemRecord record, read_record(object, tasks.back().kind));
     TaskLog& log = tasks.back();

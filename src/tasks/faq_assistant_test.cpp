@@ -125,7 +125,7 @@ TEST_F(FaqAssistantTest, ATestCountsWhatIsRightMissedAndDeclined) {
     return ok_status();
   };
   const FaqTestResult result = value(test_faq(*assistant, test, on_item, CancelToken()));
-  EXPECT_EQ(reasons, (std::vector<std::string>{"", "another question's answer", "declined", "", "there is no answer"}));
+  EXPECT_EQ(reasons, (std::vector<std::string>{"", "lacks \"At nine.\"", "declined", "", "there is no answer"}));
   EXPECT_EQ(result.answerable, 3);
   EXPECT_EQ(result.right, 1);
   EXPECT_EQ(result.missed, 1);
