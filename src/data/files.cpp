@@ -31,11 +31,6 @@ std::string ending(const fs::path& path) {
   return dotted.empty() ? dotted : dotted.substr(1);
 }
 
-bool is_table(const fs::path& path) {
-  static const std::set<std::string> endings = {"csv", "tsv", "tab", "json", "jsonl", "ndjson", "xlsx"};
-  return endings.contains(ending(path));
-}
-
 bool is_text(const fs::path& path) {
   static const std::set<std::string> endings = {"txt", "text", "md", "markdown", "rst"};
   return endings.contains(ending(path));
@@ -51,28 +46,21 @@ bool is_notice(const fs::path& path) {
   return false;
 }
 
-// Files of one name that differ in an ending that says nothing of their format: it is their label.
-bool is_label_family(const std::vector<std::string>& files) {
-  if (files.size() < 2) return false;
-  const fs::path first(files.front());
-  std::set<std::string> endings;
-  return std::ranges::all_of(files, [&](const std::string& file) {
-    const fs::path path(file);
-    return path.parent_path() == first.parent_path() && path.stem() == first.stem() && !ending(path).empty() &&
-           !is_table(path) && !is_text(path) && endings.insert(ending(path)).second;
-  });
-}
-
 enum class Part { kNone, kTrain, kHeldOut, kTest };
 
-Part part_of(const fs::path& path) {
-  static const std::map<std::string, Part> words = {
+const std::map<std::string, Part, std::less<>>& part_names() {
+  static const std::map<std::string, Part, std::less<>> names = {
       {"train", Part::kTrain}, {"training", Part::kTrain},     {"dev", Part::kHeldOut}, {"valid", Part::kHeldOut},
       {"val", Part::kHeldOut}, {"validation", Part::kHeldOut}, {"test", Part::kTest},   {"eval", Part::kTest}};
+  return names;
+}
+
+Part part_of(const fs::path& path) {
   const std::string name = lower_case(path.filename().string());
   for (size_t at = 0; at < name.size();) {
     const size_t end = std::min(name.find_first_of("._- ", at), name.size());
-    if (const auto word = words.find(name.substr(at, end - at)); word != words.end()) return word->second;
+    const auto word = part_names().find(std::string_view(name).substr(at, end - at));
+    if (word != part_names().end()) return word->second;
     at = end + 1;
   }
   return Part::kNone;
@@ -110,7 +98,7 @@ std::vector<fs::path> choose_data(const std::vector<fs::path>& all, DataFiles& o
   std::vector<fs::path> texts;
   std::vector<fs::path> unknown;
   for (const fs::path& path : all) {
-    if (is_table(path)) {
+    if (is_table_file(path.string())) {
       tables.push_back(path);
     } else if (!is_notice(path)) {
       (is_text(path) ? texts : unknown).push_back(path);
@@ -124,23 +112,6 @@ std::vector<fs::path> choose_data(const std::vector<fs::path>& all, DataFiles& o
   std::ranges::set_difference(all, chosen, std::back_inserter(left));
   if (!left.empty() && !chosen.empty()) out.said.push_back("left out: " + first_names(left));
   return chosen;
-}
-
-Result<Rows> read_rows(const std::string& file, const ReadSettings& settings, std::vector<std::string>& said) {
-  const std::string kind = ending(file);
-  std::vector<std::string> names;
-  for (const auto& [key, name] : settings.columns) names.push_back(name);
-  if (kind == "xlsx") {
-    TRY_ASSIGN(const std::string bytes, read_file(file));
-    std::string sheets;
-    TRY_ASSIGN(Table table, parse_xlsx(bytes, settings.sheet, file, sheets));
-    if (!sheets.empty()) said.push_back(std::move(sheets));
-    return name_columns(std::move(table), names);
-  }
-  TRY_ASSIGN(const std::string text, read_data_text(file));
-  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
-  TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
-  return name_columns(std::move(table), names);
 }
 
 Result<Samples> read_text_file(const std::string& file) {
@@ -159,9 +130,11 @@ Result<Samples> read_text_file(const std::string& file) {
 
 Result<Samples> read_one(const std::string& file, const ReadSettings& settings) {
   Samples out;
-  if (is_table(file)) {
+  if (is_table_file(file)) {
     std::vector<std::string> said;
-    TRY_ASSIGN(const Rows rows, read_rows(file, settings, said));
+    std::vector<std::string> names;
+    for (const auto& [use, name] : settings.columns) names.push_back(name);
+    TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said));
     if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
     TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns));
     TRY_ASSIGN(out, make_samples(rows, match));
@@ -203,6 +176,26 @@ Result<Samples> read_labelled_lines(const std::vector<std::string>& files) {
 
 }  // namespace
 
+bool is_table_file(const std::string& path) {
+  static const std::set<std::string> endings = {"csv", "tsv", "tab", "json", "jsonl", "ndjson", "xlsx"};
+  return endings.contains(ending(path));
+}
+
+bool is_label_family(const std::vector<std::string>& files) {
+  if (files.size() < 2) return false;
+  const fs::path first(files.front());
+  std::set<std::string> endings;
+  return std::ranges::all_of(files, [&](const std::string& file) {
+    const fs::path path(file);
+    return path.parent_path() == first.parent_path() && path.stem() == first.stem() && !ending(path).empty() &&
+           !is_table_file(file) && !is_text(path) && endings.insert(ending(path)).second;
+  });
+}
+
+bool is_part_name(std::string_view word) {
+  return part_names().contains(word);
+}
+
 Result<DataFiles> find_data_files(const std::string& path) {
   DataFiles out;
   std::error_code code;
@@ -216,10 +209,14 @@ Result<DataFiles> find_data_files(const std::string& path) {
   if (chosen.empty()) {
     return invalid("no file in the folder is read", path, "put CSV, TSV, xlsx, JSON, JSON Lines or text files there");
   }
-  const bool parts = std::ranges::any_of(chosen, [](const fs::path& one) { return part_of(one) == Part::kTrain; });
+  const auto any = [&](Part part) {
+    return std::ranges::any_of(chosen, [&](const fs::path& one) { return part_of(one) == part; });
+  };
+  const bool trains = any(Part::kTrain), parts = trains || any(Part::kTest);
   std::vector<fs::path> left;
   for (const fs::path& one : chosen) {
-    const Part part = parts ? part_of(one) : Part::kTrain;
+    Part part = parts ? part_of(one) : Part::kTrain;
+    if (part == Part::kNone && !trains) part = Part::kTrain;
     if (part == Part::kTrain) out.train.push_back(one.string());
     if (part == Part::kHeldOut) out.held_out.push_back(one.string());
     if (part == Part::kTest) out.test.push_back(one.string());
@@ -227,6 +224,22 @@ Result<DataFiles> find_data_files(const std::string& path) {
   }
   if (!left.empty()) out.said.push_back("left out, beside the files called train: " + first_names(left));
   return out;
+}
+
+Result<Rows> read_rows(const std::string& file, const std::string& sheet, const std::vector<std::string>& names,
+                       std::vector<std::string>& said) {
+  const std::string kind = ending(file);
+  if (kind == "xlsx") {
+    TRY_ASSIGN(const std::string bytes, read_file(file));
+    std::string sheets;
+    TRY_ASSIGN(Table table, parse_xlsx(bytes, sheet, file, sheets));
+    if (!sheets.empty()) said.push_back(std::move(sheets));
+    return name_columns(std::move(table), names);
+  }
+  TRY_ASSIGN(const std::string text, read_data_text(file));
+  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
+  TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
+  return name_columns(std::move(table), names);
 }
 
 Result<Samples> read_samples(const std::vector<std::string>& files, const ReadSettings& settings) {

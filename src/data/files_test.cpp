@@ -37,6 +37,16 @@ TEST_F(FilesTest, AFoldersFilesSayWhatTheyAreFor) {
   EXPECT_NE(set->said[1].find("other.csv"), std::string::npos);
 }
 
+// What is called test is never taught, whatever the rest is called.
+TEST_F(FilesTest, ATestBesideOtherFilesIsTheTest) {
+  write("faq.csv", "question,answer\na,b\n");
+  write("test.csv", "question,answer,facts\ne,f,f\n");
+  const auto set = load_dataset({.paths = {folder_.string()}});
+  ASSERT_TRUE(set.ok()) << set.error().to_string();
+  EXPECT_EQ(set->train.size(), 1U);
+  EXPECT_EQ(set->test.size(), 1U);
+}
+
 TEST_F(FilesTest, FilesThatDifferInTheirEndingAreLabelledByIt) {
   write("films.pos", "good\n\nfine \n");
   write("films.neg", "bad\n");

@@ -33,7 +33,7 @@ struct Sample {
 
 // The text that a person says to the model in `sample`: its first user message, or the text.
 std::string phrasing_of(const Sample& sample);
-// What the assistant says last in a sample of a kQuestionAnswer or kTestList; empty where there is no answer.
+// What the assistant says last; empty where it says nothing.
 std::string answer_of(const Sample& sample);
 
 struct Samples {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <fmt/format.h>
+#include <utility>
 
 #include "base/strings.hpp"
 #include "data/sample.hpp"
@@ -102,24 +103,34 @@ class SampleMaker {
     return finish(std::move(sample));
   }
 
-  // "noon / 12 | Sunday": `|` between facts, `/` between the spellings of one.
+  // "noon / 12 | Sunday": `|` between facts, `/` between the spellings of one; `\|` and `\/` are meant as they stand.
   static std::vector<Fact> read_facts(std::string_view written) {
     std::vector<Fact> facts;
-    const auto split = [](std::string_view all, char separator) {
-      std::vector<std::string_view> parts;
-      for (;;) {
-        const size_t at = std::min(all.find(separator), all.size());
-        const std::string_view part = jinja::strip_space(all.substr(0, at), true, true);
-        if (!part.empty()) parts.push_back(part);
-        if (at == all.size()) return parts;
-        all.remove_prefix(at + 1);
-      }
+    Fact fact;
+    std::string spelling;
+    const auto end_spelling = [&] {
+      const std::string_view bare = jinja::strip_space(spelling, true, true);
+      if (!bare.empty()) fact.emplace_back(bare);
+      spelling.clear();
     };
-    for (const std::string_view one : split(written, '|')) {
-      Fact fact;
-      for (const std::string_view spelling : split(one, '/')) fact.emplace_back(spelling);
-      if (!fact.empty()) facts.push_back(std::move(fact));
+    const auto end_fact = [&] {
+      end_spelling();
+      if (!fact.empty()) facts.push_back(std::exchange(fact, {}));
+    };
+    for (size_t i = 0; i < written.size(); ++i) {
+      const bool escaped =
+          written[i] == '\\' && i + 1 < written.size() && (written[i + 1] == '/' || written[i + 1] == '|');
+      if (escaped) {
+        spelling += written[++i];
+      } else if (written[i] == '|') {
+        end_fact();
+      } else if (written[i] == '/') {
+        end_spelling();
+      } else {
+        spelling += written[i];
+      }
     }
+    end_fact();
     return facts;
   }
 
@@ -302,7 +313,10 @@ std::string phrasing_of(const Sample& sample) {
 }
 
 std::string answer_of(const Sample& sample) {
-  return sample.has_answer ? sample.messages.back().at("content").get<std::string>() : "";
+  if (sample.messages.empty()) return {};
+  const Json& last = sample.messages.back();
+  const bool says = last.value("role", "") == "assistant" && last.contains("content") && last["content"].is_string();
+  return says ? last["content"].get<std::string>() : std::string();
 }
 
 Result<Samples> make_samples(const Rows& rows, const FormMatch& match) {

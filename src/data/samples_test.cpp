@@ -36,8 +36,13 @@ TEST(Samples, ATestListHasFactsAndQuestionsWithoutAnAnswer) {
   const Sample& first = samples->samples[0];
   EXPECT_EQ(first.facts, (std::vector<Fact>{{"noon", "12"}, {"Sunday"}}));
   EXPECT_EQ(first.messages, messages({{"user", "When?"}, {"assistant", "At noon."}}));
+  EXPECT_EQ(answer_of(first), "At noon.");
   EXPECT_FALSE(samples->samples[1].has_answer);
+  EXPECT_EQ(answer_of(samples->samples[1]), "");
   EXPECT_EQ(samples->samples[1].place, "t.csv, line 3");
+  const auto meant = samples_of("question,answer,facts\nWhen?,Always.,24\\/7 | a \\| b / c||/ |\n");
+  ASSERT_TRUE(meant.ok()) << meant.error().to_string();
+  EXPECT_EQ(meant->samples[0].facts, (std::vector<Fact>{{"24/7"}, {"a | b", "c"}}));
   EXPECT_NE(error_of("question,answer,facts\nWho?,,Ann\n").find("line 2: facts without an answer"), std::string::npos);
 }
 

@@ -31,10 +31,6 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-int64_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
-}
-
 GeneratedToken describe(int32_t id, std::span<const float> logits, std::optional<int32_t> top) {
   if (!top) return {{id, 0}, {}};
   return {{id, log_probability(logits, id)}, *top > 0 ? top_tokens(logits, *top) : std::vector<TokenChance>()};
@@ -60,7 +56,8 @@ Result<Generated> generate(Session& session, const Tokenizer& tokenizer, std::sp
   TRY(params.check(tokenizer));
   Generated result;
   result.prompt_tokens = static_cast<int64_t>(prompt.size());
-  result.reused_tokens = std::min(common_prefix(prompt, session.tokens()), result.prompt_tokens - 1);
+  result.reused_tokens =
+      std::min(static_cast<int64_t>(common_length(prompt, session.tokens())), result.prompt_tokens - 1);
   auto start = Clock::now();
   auto first = session.read(prompt, cancel);
   if (!first.ok() && first.error().code == ErrorCode::kCancelled) {

@@ -8,8 +8,6 @@
 
 namespace linnet {
 
-namespace {
-
 bool all_finite(std::span<const float> values) {
   // Without an early end the compiler makes vectors of it, and logits are many.
   constexpr uint32_t kExponent = 0x7f800000;
@@ -18,11 +16,17 @@ bool all_finite(std::span<const float> values) {
   return bad == 0;
 }
 
-}  // namespace
-
 Error too_long(int64_t tokens, int64_t limit) {
   return invalid(fmt::format("{} tokens do not fit: there is room for {}", tokens, limit), {},
                  "shorten the text, or use a model or a --context that holds more");
+}
+
+size_t common_length(std::span<const int32_t> a, std::span<const int32_t> b) {
+  return static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+int regime_of(const TransformerConfig& config, int64_t length) {
+  return config.ropes.empty() ? 0 : rope_regime(config.ropes[0], length);
 }
 
 Session::Session(const Transformer& model, Context& ctx, int64_t max_tokens, DType kv_dtype)
@@ -62,11 +66,9 @@ Result<std::span<const float>> Session::read(std::span<const int32_t> tokens, co
   CHECK(!tokens.empty());
   const auto length = static_cast<int64_t>(tokens.size());
   if (length > max_tokens_) return too_long(length, max_tokens_);
-  const std::vector<RopeSpec>& ropes = model_.config().ropes;
-  const int regime = ropes.empty() ? 0 : rope_regime(ropes[0], length);
-  const auto differ = std::mismatch(tokens.begin(), tokens.end(), tokens_.begin(), tokens_.end()).first;
+  const int regime = regime_of(model_.config(), length);
   // The last token is read again even if it is known: its logits are wanted.
-  int64_t done = std::min<int64_t>(differ - tokens.begin(), length - 1);
+  int64_t done = std::min(static_cast<int64_t>(common_length(tokens, tokens_)), length - 1);
   if (regime != regime_) done = 0;
   regime_ = regime;
   forget_from(done);
@@ -81,9 +83,8 @@ Result<std::span<const float>> Session::read(std::span<const int32_t> tokens, co
 }
 
 Result<std::span<const float>> Session::read_next(int32_t token) {
-  const std::vector<RopeSpec>& ropes = model_.config().ropes;
   const auto length = static_cast<int64_t>(tokens_.size()) + 1;
-  if (!ropes.empty() && rope_regime(ropes[0], length) != regime_) {
+  if (regime_of(model_.config(), length) != regime_) {
     std::vector<int32_t> all = tokens_;
     all.push_back(token);
     return read(all);

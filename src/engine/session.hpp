@@ -14,6 +14,14 @@ namespace linnet {
 // Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
 inline constexpr int64_t kPrefillRows = 256;
 
+// Whether no number is infinite or none at all: logits that are not finite come from damaged weights.
+bool all_finite(std::span<const float> values);
+// How many tokens two texts have in common at their beginning.
+size_t common_length(std::span<const int32_t> a, std::span<const int32_t> b);
+// Which rotary embeddings a text of `length` tokens has where they are stretched (0 or 1; nn/rope_table.hpp): texts of
+// different ones share nothing.
+int regime_of(const TransformerConfig& config, int64_t length);
+
 class Session {
  public:
   // Room for `max_tokens` positions.

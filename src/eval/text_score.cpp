@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/check.hpp"
+#include "eval/logit_row.hpp"
 
 namespace linnet {
 
@@ -30,22 +31,7 @@ WindowBatch window_batch(std::span<const int32_t> tokens, int64_t begin, int64_t
   return out;
 }
 
-// One row of logits as a distribution: p[i] = exp(logits[i] - normaliser).
-struct Row {
-  std::span<const float> logits;
-  double normaliser;
-
-  explicit Row(std::span<const float> all) : logits(all) {
-    const double largest = *std::max_element(all.begin(), all.end());
-    double sum = 0;
-    for (const float logit : all) sum += std::exp(logit - largest);
-    normaliser = largest + std::log(sum);
-  }
-  double log_of(size_t i) const { return logits[i] - normaliser; }
-  size_t top() const { return static_cast<size_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()); }
-};
-
-double divergence(const Row& from, const Row& to) {
+double divergence(const LogitRow& from, const LogitRow& to) {
   double sum = 0;
   for (size_t i = 0; i < from.logits.size(); ++i) {
     const double log_p = from.log_of(i);
@@ -63,14 +49,10 @@ struct TokenScore {
 
 // Row `r` of both models' logits (R, V); `theirs` may be undefined.
 TokenScore score_row(const Tensor& ours, const Tensor& theirs, int64_t r, int32_t target) {
-  const auto row_of = [&](const Tensor& logits) {
-    return Row(
-        logits.span<float>().subspan(static_cast<size_t>(r * logits.dim(1)), static_cast<size_t>(logits.dim(1))));
-  };
-  const Row first = row_of(ours);
+  const LogitRow first(ours, r);
   TokenScore score{.nats = -first.log_of(static_cast<size_t>(target))};
   if (!theirs.defined()) return score;
-  const Row second = row_of(theirs);
+  const LogitRow second(theirs, r);
   score.second_nats = -second.log_of(static_cast<size_t>(target));
   score.divergence = divergence(first, second);
   score.same_top = first.top() == second.top();

@@ -1,6 +1,7 @@
 #include "nn/kv_cache.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.hpp"
 #include "base/large_memory.hpp"
@@ -25,6 +26,17 @@ KvCache::Sequence& KvCache::sequence(SequenceId id) {
   return const_cast<Sequence&>(std::as_const(*this).sequence(id));
 }
 
+KvCache::SequenceId KvCache::branch(SequenceId id, int64_t length) {
+  CHECK(length >= 0 && length <= sequence(id).length);
+  const SequenceId made = add_sequence();
+  const Sequence& from = sequence(id);
+  Sequence& to = sequence(made);
+  const auto blocks = static_cast<size_t>((length + kBlockTokens - 1) / kBlockTokens);
+  for (size_t i = 0; i < blocks; ++i) to.take(from.blocks[i]);
+  to.length = length;
+  return made;
+}
+
 void KvCache::remove_sequence(SequenceId id) {
   truncate(id, 0);
   sequence(id).live = false;
@@ -40,31 +52,47 @@ void KvCache::truncate(SequenceId id, int64_t length) {
   s.length = length;
   const auto keep = static_cast<size_t>((length + kBlockTokens - 1) / kBlockTokens);
   while (s.blocks.size() > keep) {
-    free_.push_back(std::move(s.blocks.back()));
+    if (s.blocks.back().use_count() == 1) free_.push_back(std::move(s.blocks.back()));
     s.blocks.pop_back();
     s.begins.pop_back();
   }
 }
 
+Result<KvCache::Block> KvCache::take_block() {
+  if (!free_.empty()) {
+    Block block = std::move(free_.back());
+    free_.pop_back();
+    return block;
+  }
+  const int64_t wanted = (blocks_held_ + 1) * shape_.block_bytes();
+  if (wanted > max_bytes_) {
+    return Error{ErrorCode::kOutOfMemory,
+                 "the KV cache would take " + format_bytes(static_cast<uint64_t>(wanted)) + " but may take " +
+                     format_bytes(static_cast<uint64_t>(max_bytes_)),
+                 {},
+                 "use a shorter context"};
+  }
+  // A count of its own: large memory is cut into pieces that share one.
+  std::shared_ptr<std::byte> memory = allocate_large(shape_.block_bytes());
+  std::byte* begin = memory.get();
+  ++blocks_held_;
+  return Block(begin, [memory = std::move(memory)](std::byte*) {});
+}
+
 Status KvCache::reserve(SequenceId id, int64_t rows) {
   Sequence& s = sequence(id);
+  const auto last = static_cast<size_t>(s.length / kBlockTokens);
+  const bool writes_into_last = rows > 0 && s.length % kBlockTokens != 0;
+  if (writes_into_last && s.blocks[last].use_count() > 1) {
+    TRY_ASSIGN(Block own, take_block());
+    std::memcpy(own.get(), s.blocks[last].get(), static_cast<size_t>(shape_.block_bytes()));
+    s.begins[last] = own.get();
+    s.blocks[last] = std::move(own);
+  }
   const auto needed = static_cast<size_t>((s.length + rows + kBlockTokens - 1) / kBlockTokens);
   while (s.blocks.size() < needed) {
-    if (!free_.empty()) {
-      s.take(std::move(free_.back()));
-      free_.pop_back();
-      continue;
-    }
-    const int64_t wanted = (blocks_held_ + 1) * shape_.block_bytes();
-    if (wanted > max_bytes_) {
-      return Error{ErrorCode::kOutOfMemory,
-                   "the KV cache would take " + format_bytes(static_cast<uint64_t>(wanted)) + " but may take " +
-                       format_bytes(static_cast<uint64_t>(max_bytes_)),
-                   {},
-                   "use a shorter context"};
-    }
-    s.take(allocate_large(shape_.block_bytes()));
-    ++blocks_held_;
+    TRY_ASSIGN(Block block, take_block());
+    s.take(std::move(block));
   }
   return ok_status();
 }

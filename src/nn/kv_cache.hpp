@@ -33,12 +33,16 @@ class KvCache {
   KvCache(const KvShape& shape, int64_t max_bytes) : shape_(shape), max_bytes_(max_bytes) {}
 
   SequenceId add_sequence();
+  // A new sequence that begins with the first `length` positions of `id`. Blocks are shared until one of the two writes
+  // into them, so it costs nothing now and at most one block at the next reserve().
+  SequenceId branch(SequenceId id, int64_t length);
   void remove_sequence(SequenceId id);
   int64_t length(SequenceId id) const;
   // Forgets positions from `length` on.
   void truncate(SequenceId id, int64_t length);
 
-  // Makes room for `rows` more positions. Error kOutOfMemory with both sizes when max_bytes would be passed.
+  // Makes room for `rows` more positions, in blocks that no other sequence reads. Error kOutOfMemory with both sizes
+  // when max_bytes would be passed.
   Status reserve(SequenceId id, int64_t rows);
   // Stores k, v: rows [row_begin, row_begin + rows) of (N, K, D), at positions from length(id) on, for one layer.
   // Requires reserve() before. The length grows by commit() once every layer is stored.
@@ -69,6 +73,7 @@ class KvCache {
 
   const Sequence& sequence(SequenceId id) const;
   Sequence& sequence(SequenceId id);
+  Result<Block> take_block();
   // Bytes into a block.
   int64_t keys_at(int64_t layer) const { return layer * (shape_.block_bytes() / shape_.layers); }
   int64_t values_at(int64_t layer) const { return keys_at(layer) + shape_.block_bytes() / shape_.layers / 2; }

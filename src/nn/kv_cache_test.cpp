@@ -58,5 +58,66 @@ TEST(KvCache, RefusesBeyondItsBudgetAndReusesBlocks) {
   EXPECT_EQ(cache.bytes(), 2 * shape.block_bytes());
 }
 
+// Two continuations of one beginning, the second written after the first: neither sees the other.
+TEST(KvCache, ABranchSharesItsBeginningAndNothingElse) {
+  ThreadPool pool(2);
+  Context ctx(pool, reference_kernels());
+  const KvShape shape{.layers = 1, .kv_heads = 2, .head_dim = 8, .dtype = DType::kF32};
+  KvCache cache(shape, 1 << 20);
+  const int64_t begin = kBlockTokens + 20, more = 70;
+  const Tensor q = random_tensor({begin + more, 4, 8}, 1), v = random_tensor({begin + more, 2, 8}, 2);
+  const Tensor keys[2] = {random_tensor({begin + more, 2, 8}, 3), random_tensor({begin + more, 2, 8}, 4)};
+  const auto write = [&](KvCache::SequenceId id, const Tensor& k, int64_t at, int64_t rows) {
+    ASSERT_TRUE(cache.reserve(id, rows).ok());
+    cache.store(ctx.kernels(), id, 0, k, v, at, rows);
+    cache.commit(id, rows);
+  };
+  const auto first = cache.add_sequence();
+  write(first, keys[0], 0, begin + 5);
+  const int64_t shared_bytes = cache.bytes();
+  const auto second = cache.branch(first, begin);
+  EXPECT_EQ(cache.bytes(), shared_bytes);
+  EXPECT_EQ(cache.length(second), begin);
+  write(second, keys[1], begin, more);
+  write(first, keys[0], begin + 5, more - 5);
+  const AttentionParams params{.scale = 0.3f};
+  for (const auto& [id, k] : {std::pair{first, keys[0]}, std::pair{second, keys[1]}}) {
+    Tensor joined = k.clone();
+    std::copy_n(keys[0].data<float>(), begin * 16, joined.data<float>());
+    const std::vector<ops::Segment> segments{{0, begin + more}};
+    const Tensor whole = ops::attention(ctx, q, joined, v, segments, params);
+    cache.truncate(id, begin + more - 1);
+    cache.store(ctx.kernels(), id, 0, k, v, begin + more - 1, 1);
+    const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, 1)};
+    const Tensor last = ops::attention_over(ctx, q.rows(begin + more - 1, 1), 2, spans, params);
+    for (int64_t i = 0; i < 32; ++i) ASSERT_EQ(last.data<float>()[i], whole.rows(begin + more - 1, 1).data<float>()[i]);
+  }
+  cache.remove_sequence(first);
+  cache.remove_sequence(second);
+  const auto third = cache.add_sequence();
+  ASSERT_TRUE(cache.reserve(third, cache.bytes() / shape.block_bytes() * kBlockTokens).ok());  // every block came back
+}
+
+// Blocks of a real model's size are cut from larger memory, and are none the less counted one by one.
+TEST(KvCache, LargeBlocksComeBackToo) {
+  const KvShape shape{.layers = 8, .kv_heads = 4, .head_dim = 64, .dtype = DType::kF16};
+  KvCache cache(shape, 4 * shape.block_bytes());
+  const auto root = cache.add_sequence();
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(cache.reserve(root, 1).ok());
+    cache.commit(root, 1);
+  }
+  EXPECT_EQ(cache.bytes(), shape.block_bytes());  // nothing is shared, so nothing is copied
+  for (int round = 0; round < 5; ++round) {
+    const auto a = cache.branch(root, 10), b = cache.branch(root, 7);
+    ASSERT_TRUE(cache.reserve(a, 1).ok() && cache.reserve(b, 100).ok());
+    EXPECT_EQ(cache.bytes(), 4 * shape.block_bytes());
+    EXPECT_FALSE(cache.reserve(root, kBlockTokens).ok());
+    cache.remove_sequence(b);
+    cache.remove_sequence(a);
+  }
+  EXPECT_TRUE(cache.reserve(root, kBlockTokens).ok());
+}
+
 }  // namespace
 }  // namespace linnet

@@ -116,19 +116,41 @@ TEST_F(FaqAssistantTest, ATestCountsWhatIsRightMissedAndDeclined) {
   const std::vector<Sample> test{sample("where is shop", "At the station."), sample("sell bread", "At nine."),
                                  sample("wifi password", "At nine."), sample("on facebook", ""),
                                  sample("when open", "")};
-  size_t told = 0;
+  std::vector<std::string> reasons;
   const auto on_item = [&](const FaqTestItem& item) {
-    EXPECT_EQ(to_json(item)["right"], item.right);
-    ++told;
+    const Json line = to_json(item);
+    EXPECT_EQ(line["right"], item.score.right());
+    EXPECT_EQ(line["reason"].get<std::string>().empty(), item.score.right());
+    reasons.push_back(line["reason"]);
     return ok_status();
   };
   const FaqTestResult result = value(test_faq(*assistant, test, on_item, CancelToken()));
-  EXPECT_EQ(told, test.size());
+  EXPECT_EQ(reasons, (std::vector<std::string>{"", "lacks \"At nine.\"", "declined", "", "there is no answer"}));
   EXPECT_EQ(result.answerable, 3);
   EXPECT_EQ(result.right, 1);
   EXPECT_EQ(result.missed, 1);
   EXPECT_EQ(result.unanswerable, 2);
   EXPECT_EQ(result.declined, 1);
+}
+
+// The test list says the shop's answer in words of its own, and its key facts.
+TEST_F(FaqAssistantTest, FactsCountAndNotTheWording) {
+  const auto assistant = FaqAssistant::create(embedder(), index(), "no idea");
+  const auto sample = [](const std::string& question, const std::string& answer, std::vector<Fact> facts) {
+    Sample made{.place = question, .facts = std::move(facts)};
+    made.messages = {{{"role", "user"}, {"content", question}}, {{"role", "assistant"}, {"content", answer}}};
+    return made;
+  };
+  const std::vector<Sample> test{sample("where is shop", "You find us in the station.", {{"station", "terminus"}}),
+                                 sample("where is shop", "In the old station.", {{"station"}, {"old"}}),
+                                 sample("where is shop", "You find us in the station.", {})};
+  std::vector<std::string> reasons;
+  const auto on_item = [&](const FaqTestItem& item) {
+    reasons.push_back(item.score.reason());
+    return ok_status();
+  };
+  EXPECT_EQ(value(test_faq(*assistant, test, on_item, CancelToken())).right, 1);
+  EXPECT_EQ(reasons, (std::vector<std::string>{"", "lacks \"old\"", "lacks \"You find us in the station.\""}));
 }
 
 TEST_F(FaqAssistantTest, OnlyShortQuestionsAndAnswersAreAList) {

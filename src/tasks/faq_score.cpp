@@ -6,16 +6,11 @@ namespace linnet {
 
 namespace {
 
-bool is_right(const FaqReply& reply, const Sample& sample) {
-  if (reply.judgement.declined || !sample.has_answer) return reply.judgement.declined != sample.has_answer;
-  return reply.text == answer_of(sample);
-}
-
 void count(const FaqTestItem& item, FaqTestResult& result) {
   const bool declined = item.reply.judgement.declined;
   if (item.sample->has_answer) {
     ++result.answerable;
-    result.right += item.right ? 1 : 0;
+    result.right += item.score.right() ? 1 : 0;
     result.missed += declined ? 1 : 0;
   } else {
     ++result.unanswerable;
@@ -27,12 +22,17 @@ void count(const FaqTestItem& item, FaqTestResult& result) {
 
 Result<FaqTestResult> test_faq(const FaqAssistant& assistant, const std::vector<Sample>& test,
                                const std::function<Status(const FaqTestItem&)>& on_item, const CancelToken& cancel) {
+  std::vector<ListedAnswer> answers;
+  for (const Sample& sample : test) answers.push_back(listed_answer(sample));
+  const ReplyScorer scorer(answers);
   FaqTestResult result;
-  for (const Sample& sample : test) {
+  for (size_t i = 0; i < test.size(); ++i) {
     TRY(cancel.check());
-    FaqTestItem item{.sample = &sample, .reply = {}, .right = false};
-    TRY_ASSIGN(item.reply, assistant.reply(phrasing_of(sample)));
-    item.right = is_right(item.reply, sample);
+    FaqTestItem item{.sample = &test[i], .reply = {}, .score = {}};
+    TRY_ASSIGN(item.reply, assistant.reply(phrasing_of(test[i])));
+    item.score = scorer.score(item.reply.text, answers[i]);
+    // It knows whether it declined, in whatever words.
+    item.score.declined = item.reply.judgement.declined;
     count(item, result);
     TRY(on_item(item));
   }
@@ -51,7 +51,8 @@ Json to_json(const FaqTestItem& item) {
   return {{"question", phrasing_of(*item.sample)},
           {"expected", answer_of(*item.sample)},
           {"reply", item.reply.text},
-          {"right", item.right},
+          {"right", item.score.right()},
+          {"reason", item.score.reason()},
           {"declined", judgement.declined},
           {"confidence", judgement.confidence},
           {"nearest_other", judgement.nearest_other},

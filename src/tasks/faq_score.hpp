@@ -1,4 +1,4 @@
-// How well a taught list answers questions that it has not seen.
+// How well a taught list answers questions that it has not seen; what is right says eval/reply_score.hpp.
 // Thread safety: one thread at a time.
 #pragma once
 
@@ -7,6 +7,7 @@
 
 #include "base/cancel.hpp"
 #include "data/sample.hpp"
+#include "eval/reply_score.hpp"
 #include "tasks/faq_assistant.hpp"
 
 namespace linnet {
@@ -14,7 +15,7 @@ namespace linnet {
 struct FaqTestItem {
   const Sample* sample = nullptr;
   FaqReply reply;
-  bool right = false;
+  ReplyScore score;
 };
 
 struct FaqTestResult {
@@ -30,7 +31,7 @@ struct FaqTestResult {
 Result<FaqTestResult> test_faq(const FaqAssistant& assistant, const std::vector<Sample>& test,
                                const std::function<Status(const FaqTestItem&)>& on_item, const CancelToken& cancel);
 
-// A line for a log: question, reply, what was expected, what was thought.
+// A line for a log: question, reply, what was expected, why it is not right, what was thought.
 Json to_json(const FaqTestItem& item);
 
 }  // namespace linnet

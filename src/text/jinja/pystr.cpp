@@ -442,6 +442,21 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   return lines;
 }
 
+std::vector<std::string_view> split_words(std::string_view text) {
+  std::vector<std::string_view> words;
+  size_t start = 0;
+  for (size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text.substr(at));
+    const size_t end = at;
+    at += static_cast<size_t>(step.length);
+    if (!is_space(step.code_point)) continue;
+    if (end > start) words.push_back(text.substr(start, end - start));
+    start = at;
+  }
+  if (start < text.size()) words.push_back(text.substr(start));
+  return words;
+}
+
 std::string_view strip_space(std::string_view text, bool left, bool right) {
   while (left && !text.empty()) {
     const Utf8Step step = decode_utf8(text);

@@ -41,6 +41,8 @@ size_t find_text(std::string_view text, std::string_view needle, size_t from = 0
 
 // str.splitlines. The lines borrow `text`.
 std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends);
+// str.split() without a separator: what lies between runs of white space. The words borrow `text`.
+std::vector<std::string_view> split_words(std::string_view text);
 // str.strip, lstrip, rstrip of white space.
 std::string_view strip_space(std::string_view text, bool left, bool right);
 

@@ -1,0 +1,99 @@
+#include "eval/batch_writer.hpp"
+
+#include <gtest/gtest.h>
+
+#include "base/file.hpp"
+#include "base/random.hpp"
+#include "engine/generate.hpp"
+#include "models/model.hpp"
+#include "text/tokenizer_json.hpp"
+
+namespace linnet {
+namespace {
+
+class BatchWriterTest : public testing::Test {
+ protected:
+  static Tokenizer tokenizer() {
+    const std::string path = LINNET_SOURCE_DIR "/tests/golden/tiny_chat/tokenizer.json";
+    auto read = load_tokenizer_json(*read_file(path), "", path);
+    EXPECT_TRUE(read.ok()) << read.error().to_string();
+    return std::move(read).value();
+  }
+  static Transformer model() {
+    auto description = describe_model(LINNET_SOURCE_DIR "/tests/golden/tiny_chat");
+    EXPECT_TRUE(description.ok()) << description.error().to_string();
+    return std::move(load_transformer(*description)).value();
+  }
+
+  // Prompts of many lengths; most begin alike.
+  std::vector<std::vector<int32_t>> prompts(size_t count) {
+    const auto token = [&] { return static_cast<int32_t>(random_.below(400)); };
+    std::vector<int32_t> begin(70);
+    for (int32_t& t : begin) t = token();
+    std::vector<std::vector<int32_t>> out;
+    for (size_t i = 0; i < count; ++i) {
+      std::vector<int32_t> prompt = begin;
+      for (uint64_t more = 1 + random_.below(i % 9 == 0 ? 300 : 30); more > 0; --more) prompt.push_back(token());
+      out.push_back(std::move(prompt));
+    }
+    return out;
+  }
+
+  std::string alone(const std::vector<int32_t>& prompt, const WriteParams& params) {
+    Session session(model_, ctx_, 600, DType::kF32);
+    GenerateParams one;
+    one.max_tokens = params.max_tokens;
+    one.end_tokens = params.end_tokens;
+    one.stop_strings = params.stop_strings;
+    return generate(session, tokenizer_, prompt, one, {})->text;
+  }
+
+  Random random_{9};
+  ThreadPool pool_{2};
+  Context ctx_{pool_, reference_kernels()};
+  Tokenizer tokenizer_ = tokenizer();
+  Transformer model_ = model();
+  CancelToken cancel_;
+};
+
+TEST_F(BatchWriterTest, EachReplyIsWhatItWouldBeAlone) {
+  BatchWriter writer(model_, ctx_, tokenizer_, 600, DType::kF32);
+  const auto all = prompts(40);
+  // The end token is one that the model writes now and then, so that replies are of many lengths.
+  const std::string sample = alone(all[0], {.max_tokens = 30, .end_tokens = {}, .stop_strings = {}});
+  const auto some = tokenizer_.encode(sample);
+  ASSERT_TRUE(some.ok() && !some->empty());
+  const WriteParams params{.max_tokens = 30, .end_tokens = {some->at(some->size() / 2)}, .stop_strings = {"\n", "e "}};
+  std::vector<std::string> replies(all.size(), "?");
+  const auto keep = [&](size_t place, std::string text) -> Status {
+    EXPECT_EQ(replies.at(place), "?");
+    replies[place] = std::move(text);
+    return ok_status();
+  };
+  const Status written = writer.write(all, params, cancel_, keep);
+  ASSERT_TRUE(written.ok()) << written.error().to_string();
+  for (size_t i = 0; i < all.size(); ++i) EXPECT_EQ(replies[i], alone(all[i], params)) << i;
+  const std::vector<std::vector<int32_t>> one{{3}};
+  ASSERT_TRUE(writer
+                  .write(one, params, cancel_,
+                         [&](size_t, const std::string& text) -> Status {
+                           EXPECT_EQ(text, alone(one[0], params));
+                           return ok_status();
+                         })
+                  .ok());
+}
+
+TEST_F(BatchWriterTest, StopsWhenToldAndWithItsListener) {
+  BatchWriter writer(model_, ctx_, tokenizer_, 600, DType::kF32);
+  const auto all = prompts(3);
+  const WriteParams params{.max_tokens = 4, .end_tokens = {}, .stop_strings = {}};
+  const Status refused =
+      writer.write(all, params, cancel_, [](size_t, const std::string&) -> Status { return invalid("no"); });
+  EXPECT_EQ(refused.error().message, "no");
+  cancel_.cancel();
+  const Status stopped = writer.write(all, params, cancel_, [](size_t, const std::string&) { return ok_status(); });
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace linnet
