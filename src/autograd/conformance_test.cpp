@@ -6,6 +6,7 @@
 
 #include "autograd/tape.hpp"
 #include "base/random.hpp"
+#include "ops/dropout.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/kernel_table.hpp"
 #include "ops/linear.hpp"
@@ -49,10 +50,19 @@ double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
 }
 
+// What the weights of one row and head are multiplied by: the mask is (H, N, N), its rows rounded up to whole groups.
+std::vector<float> naive_mask(const DropoutMask& dropout, int64_t rows, int64_t head, int64_t row) {
+  std::vector<float> mask(static_cast<size_t>(rows), 1.0f);
+  const int64_t stride = (rows + 7) / 8 * 8;
+  if (dropout.drops()) dropout.fill(static_cast<uint64_t>((head * rows + row) * stride), rows, mask.data());
+  return mask;
+}
+
 // Softmax attention by its definition, with a window, a cap and sinks. q: (N, H, D), k, v: (N, K, D).
 Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t kv_heads, int64_t dim,
                         const std::vector<ops::Segment>& segments, const AttentionParams& params) {
   Numbers out(in[0].size());
+  const int64_t all_rows = static_cast<int64_t>(in[0].size()) / heads / dim;
   for (const auto& segment : segments) {
     for (int64_t h = 0; h < heads; ++h) {
       const int64_t kv = h / (heads / kv_heads);
@@ -71,10 +81,11 @@ Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t k
           weights.push_back(seen ? std::exp(dot) : 0);
           sum += weights.back();
         }
+        const std::vector<float> mask = naive_mask(params.dropout, all_rows, h, segment.row_begin + i);
         for (int64_t j = 0; j < segment.rows; ++j) {
           for (int64_t d = 0; d < dim; ++d) {
             out[((segment.row_begin + i) * heads + h) * dim + d] +=
-                weights[j] / sum * in[2][((segment.row_begin + j) * kv_heads + kv) * dim + d];
+                mask[j] * weights[j] / sum * in[2][((segment.row_begin + j) * kv_heads + kv) * dim + d];
           }
         }
       }
@@ -195,6 +206,20 @@ std::vector<Row> elementwise_rows() {
            }}};
 }
 
+Row dropout_row() {
+  const DropoutMask mask{.rate = 0.4f, .seed = 3, .draw = 1, .place = 6};
+  return {"dropout",
+          {{5, 7}},
+          [=](Context& ctx, const Inputs& in) { return ops::dropout(ctx, in[0], mask); },
+          [=](const std::vector<Numbers>& in) {
+            std::vector<float> factors(in[0].size());
+            mask.fill(0, static_cast<int64_t>(factors.size()), factors.data());
+            Numbers out = in[0];
+            for (size_t i = 0; i < out.size(); ++i) out[i] *= factors[i];
+            return out;
+          }};
+}
+
 Numbers naive_matmul(const Numbers& x, const Numbers& w, size_t rows, size_t outs, size_t cols) {
   Numbers out(rows * outs);
   for (size_t i = 0; i < out.size(); ++i) {
@@ -236,6 +261,20 @@ std::vector<Row> selection_rows() {
            [](const std::vector<Numbers>& in) {
              Numbers out(8);
              for (size_t i = 0; i < 6; ++i) out[static_cast<size_t>(ids[i / 2]) * 2 + i % 2] += in[0][i] * in[1][i / 2];
+             return out;
+           }},
+          {"split",
+           {{3, 9}},
+           [](Context& ctx, const Inputs& in) {  // the last part is of no use to anybody
+             const std::vector<Tensor> parts = ops::split(ctx, in[0], std::vector<int64_t>{4, 4, 1});
+             return ops::add(ctx, ops::scale(ctx, parts[0], 2.0f), parts[1]);
+           },
+           [](const std::vector<Numbers>& in) {
+             Numbers out;
+             for (size_t i = 0; i < 12; ++i) {
+               const size_t at = i / 4 * 9 + i % 4;
+               out.push_back(2 * in[0][at] + in[0][at + 4]);
+             }
              return out;
            }},
           {"columns",
@@ -368,6 +407,7 @@ std::vector<Row> pool_rows() {
 std::vector<Row> all_rows() {
   std::vector<Row> rows = elementwise_rows();
   for (auto part : {norm_rows(), selection_rows(), pool_rows()}) rows.insert(rows.end(), part.begin(), part.end());
+  rows.push_back(dropout_row());
   rows.push_back(rope_row());
   rows.push_back(router_row("route_all", ops::RouterWeights::kSoftmaxThenTop));
   rows.push_back(router_row("route_scaled", ops::RouterWeights::kSoftmaxThenTopScaled));
@@ -378,6 +418,12 @@ std::vector<Row> all_rows() {
   rows.push_back(attention_row("attention_sinks", {.scale = 0.4f, .window = 4}, true, {{0, 7}}, 7));
   rows.push_back(attention_row("attention_both_ways", {.scale = 0.4f, .causal = false}, false, {{0, 6}}, 6));
   rows.push_back(attention_row("attention_many_blocks", {.scale = 0.4f}, false, {{0, 150}}, 150));
+  const DropoutMask mask{.rate = 0.3f, .seed = 5, .draw = 2, .place = 9};
+  rows.push_back(attention_row("attention_dropout", {.scale = 0.4f, .dropout = mask}, false, {{0, 5}, {5, 3}}, 8));
+  rows.push_back(attention_row("attention_dropout_window_cap_sinks",
+                               {.scale = 0.9f, .softcap = 1.5f, .window = 13, .dropout = mask}, true, {{0, 30}}, 30));
+  rows.push_back(
+      attention_row("attention_dropout_many_blocks", {.scale = 0.4f, .dropout = mask}, false, {{0, 150}}, 150));
   return rows;
 }
 

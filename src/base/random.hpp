@@ -11,6 +11,9 @@ namespace linnet {
 // Four 32-bit numbers for one 128-bit counter under one 64-bit key.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, uint64_t key);
 
+// The same for `count` counters, of which each is one above the one before in its first 64 bits: out (count, 4).
+void philox4x32_run(std::array<uint32_t, 4> first, uint64_t key, int64_t count, uint32_t* out);
+
 // A stream of numbers: Random(seed, stream) is a value that can be saved as (seed, stream, position()).
 class Random {
  public:

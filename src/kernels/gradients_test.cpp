@@ -3,6 +3,7 @@
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
 #include "ops/loss.hpp"
+#include "ops/norm.hpp"
 
 namespace linnet {
 namespace {
@@ -107,6 +108,25 @@ TEST_P(GradientsTest, OfGates) {
        {ops::Activation::kSilu, ops::Activation::kGeluTanh, ops::Activation::kGelu, ops::Activation::kRelu}) {
     compare("gate", {{7, 37}, {7, 37}},
             [=](Context& ctx, const Inputs& in) { return ops::gated(ctx, activation, in[0], in[1]); });
+  }
+}
+
+TEST_P(GradientsTest, OfActivations) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const ops::Activation activation :
+       {ops::Activation::kSilu, ops::Activation::kGeluTanh, ops::Activation::kGelu, ops::Activation::kRelu}) {
+    compare("activation", {{70, 37}},
+            [=](Context& ctx, const Inputs& in) { return ops::activate(ctx, activation, in[0]); });
+  }
+}
+
+TEST_P(GradientsTest, OfNorms) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const int64_t dim : {1, 16, 37, 96}) {
+    compare("rms_norm", {{150, dim}, {dim}},
+            [](Context& ctx, const Inputs& in) { return ops::rms_norm(ctx, in[0], in[1], 1e-5f, 1.0f); });
+    compare("layer_norm", {{150, dim}, {dim}, {dim}},
+            [](Context& ctx, const Inputs& in) { return ops::layer_norm(ctx, in[0], in[1], in[2], 1e-2f); });
   }
 }
 

@@ -86,7 +86,7 @@ void matmul_f32(ThreadPool& pool, const MatmulCall& call) {
 
 template <const kernels::CpuKernels& kCpu>
 void matmul_bf16(ThreadPool& pool, const MatmulCall& call) {
-  kernels::matmul(*kCpu.matmul_bf16, pool, call);
+  kernels::matmul(kCpu.pairs->matmul, pool, call);
 }
 
 template <const kernels::CpuKernels& kCpu>
@@ -103,14 +103,19 @@ KernelTable table_for(Isa isa) {
                      .to_pairs = kCpu.attention->to_pairs};
   table.matmul = matmul_f32<kCpu>;
   table.matmul_workspace = kernels::matmul_workspace;
-  if constexpr (kCpu.matmul_bf16 != nullptr) table.matmul_bf16 = matmul_bf16<kCpu>;
+  if constexpr (kCpu.pairs != nullptr) table.matmul_bf16 = matmul_bf16<kCpu>;
   table.rms_norm = kCpu.floats->rms_norm;
+  table.layer_norm = kCpu.floats->layer_norm;
+  table.norm_vjp = kCpu.floats->norm_vjp;
   table.silu_mul = kCpu.floats->silu_mul;
   table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;
   table.silu_mul_vjp = kCpu.floats->silu_mul_vjp;
   table.gelu_tanh_mul_vjp = kCpu.floats->gelu_tanh_mul_vjp;
   table.exp_shifted = kCpu.floats->exp_shifted;
-  table.peaks = {kCpu.integers->multiply_int8, kCpu.floats->multiply_f32, kCpu.floats->read_lines};
+  table.peaks = {.multiply_int8 = kCpu.integers->multiply_int8,
+                 .multiply_f32 = kCpu.floats->multiply_f32,
+                 .read_lines = kCpu.floats->read_lines};
+  if constexpr (kCpu.pairs != nullptr) table.peaks.multiply_bf16 = kCpu.pairs->multiply_bf16;
   return table;
 }
 
@@ -122,7 +127,7 @@ constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx
                                       &kernels::avx512::kAttention, nullptr};
 constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr};
 constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
-                                          &kernels::avx512bf16::kMatmul};
+                                          &kernels::avx512bf16::kPairs};
 #endif
 
 }  // namespace

@@ -26,6 +26,32 @@ TEST_P(RowOpsTest, RmsNorm) {
   }
 }
 
+TEST_P(RowOpsTest, LayerNorm) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  for (const int64_t dim : {1, 5, 16, 31, 48, 64, 576, 1000}) {
+    std::vector<float> x = random_floats(3 * dim, 1);
+    for (float& number : x) number += 5;  // off the centre
+    const std::vector<float> w = random_floats(dim, 2);
+    const std::vector<float> b = random_floats(dim, 3);
+    std::vector<float> out(x.size());
+    for (const float* bias : {static_cast<const float*>(nullptr), b.data()}) {
+      table.layer_norm(x.data(), w.data(), bias, 1e-5f, 3, dim, out.data());
+      for (int64_t r = 0; r < 3; ++r) {
+        double mean = 0;
+        for (int64_t i = 0; i < dim; ++i) mean += x[r * dim + i] / static_cast<double>(dim);
+        double squares = 0;
+        for (int64_t i = 0; i < dim; ++i) squares += (x[r * dim + i] - mean) * (x[r * dim + i] - mean);
+        const double scale = 1 / std::sqrt(squares / static_cast<double>(dim) + 1e-5);
+        for (int64_t i = 0; i < dim; ++i) {
+          const double expected = (x[r * dim + i] - mean) * scale * w[i] + (bias ? bias[i] : 0);
+          ASSERT_NEAR(out[r * dim + i], expected, 2e-5 * (1 + std::abs(expected))) << dim;
+        }
+      }
+    }
+  }
+}
+
 using Gate = void (*)(const float*, const float*, int64_t, float*);
 
 // `error` is relative: an exponent near 100 is itself rounded to 2^-24 of that.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "nn/kv_cache.hpp"
+#include "ops/dropout.hpp"
 
 namespace linnet {
 
@@ -22,6 +23,7 @@ struct Batch {
   std::vector<int32_t> tokens;           // N
   std::vector<BatchSequence> sequences;  // cover all rows, in order
   std::vector<int32_t> logit_rows;       // rows whose logits are wanted
+  DropoutMask dropout = {};              // of training; `place` is the model's to choose
 
   int64_t rows() const { return static_cast<int64_t>(tokens.size()); }
 };

@@ -31,6 +31,15 @@ struct Transformer::Run {
   std::vector<int32_t> positions;  // of each row
   std::vector<RopeTables> ropes;   // one per config_.ropes
   std::vector<ops::Segment> segments;
+
+  // What GPT-2 drops numbers of: the embedding, attention's weights, and what each sublayer adds.
+  enum class Place : uint32_t { kEmbedding, kWeights, kAttention, kMlp };
+  DropoutMask mask(int64_t layer, Place place) const {
+    DropoutMask one = batch.dropout;
+    one.place = static_cast<uint32_t>(layer + 2) * 4 + static_cast<uint32_t>(place);
+    return one;
+  }
+  Tensor drop(const Tensor& x, int64_t layer, Place place) { return ops::dropout(ctx, x, mask(layer, place)); }
 };
 
 const Slot& Transformer::at(int64_t layer, Role role) const {
@@ -92,7 +101,8 @@ Tensor Transformer::embed(Run& run) const {
     const std::vector<int32_t> first(run.positions.size(), 0);  // one text: every token is of type 0
     x = ops::add(run.ctx, x, at(-1, Role::kTypeEmbedding).only().weight.gather(run.ctx, first));
   }
-  return config_.embedding_norm ? norm(run, -1, Role::kEmbeddingNorm, x) : x;
+  if (config_.embedding_norm) x = norm(run, -1, Role::kEmbeddingNorm, x);
+  return run.drop(x, -1, Run::Place::kEmbedding);
 }
 
 Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const {
@@ -100,7 +110,8 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
                                .softcap = config_.attention_softcap,
                                .window = config_.layers[static_cast<size_t>(layer)].window,
                                .causal = config_.causal,
-                               .sinks = at(layer, Role::kSinks).vector};
+                               .sinks = at(layer, Role::kSinks).vector,
+                               .dropout = run.mask(layer, Run::Place::kWeights)};
   if (!run.cache) return ops::attention(run.ctx, q, k, v, run.segments, params);
   std::vector<AttentionSpan> spans;
   {
@@ -131,12 +142,9 @@ struct Qkv {
 // GPT-NeoX: columns are (H, 3, D).
 Qkv split_per_head(Context& ctx, const Tensor& fused, int64_t heads, int64_t dim) {
   const int64_t rows = fused.dim(0);
-  const Tensor by_head = fused.reshape({rows * heads, 3 * dim});
-  const auto part = [&](int64_t i) {
-    Tensor piece = ops::columns(ctx, by_head, i * dim, dim);
-    return piece.reshape({rows, heads * dim});
-  };
-  return {part(0), part(1), part(2)};
+  const std::vector<Tensor> parts = ops::split(ctx, fused.reshape({rows * heads, 3 * dim}), std::array{dim, dim, dim});
+  const auto whole = [&](size_t i) { return parts[i].reshape({rows, heads * dim}); };
+  return {whole(0), whole(1), whole(2)};
 }
 
 }  // namespace
@@ -150,10 +158,12 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
   Qkv qkv;
   if (const Slot& fused = at(layer, Role::kQkv); fused.defined()) {
     const Tensor all = fused.only().forward(ctx, x);
-    qkv = c.qkv_layout == QkvLayout::kPerHead
-              ? split_per_head(ctx, all, c.num_heads, c.head_dim)
-              : Qkv{ops::columns(ctx, all, 0, q_size), ops::columns(ctx, all, q_size, kv_size),
-                    ops::columns(ctx, all, q_size + kv_size, kv_size)};
+    if (c.qkv_layout == QkvLayout::kPerHead) {
+      qkv = split_per_head(ctx, all, c.num_heads, c.head_dim);
+    } else {
+      const std::vector<Tensor> parts = ops::split(ctx, all, std::array{q_size, kv_size, kv_size});
+      qkv = {parts[0], parts[1], parts[2]};
+    }
   } else {
     const std::array parts{&at(layer, Role::kQuery).only(), &at(layer, Role::kKey).only(),
                            &at(layer, Role::kValue).only()};
@@ -178,28 +188,35 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
     k = ops::rope(ctx, k, tables.cos, tables.sin);
   }
   const Tensor out = attend(run, layer, q, k, v);
-  return at(layer, Role::kAttentionOutput).only().forward(ctx, out.reshape({rows, q_size}));
+  const Tensor mixed = at(layer, Role::kAttentionOutput).only().forward(ctx, out.reshape({rows, q_size}));
+  return run.drop(mixed, layer, Run::Place::kAttention);
 }
 
 Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
   const TransformerConfig& c = config_;
-  if (c.layers[static_cast<size_t>(layer)].experts) return experts(run, layer, x);
+  if (c.layers[static_cast<size_t>(layer)].experts) {
+    return run.drop(experts(run, layer, x), layer, Run::Place::kMlp);
+  }
   Context& ctx = run.ctx;
   const Linear& down = at(layer, Role::kDown).only();
-  if (!c.gated) return down.forward(ctx, ops::activate(ctx, c.activation, at(layer, Role::kUp).only().forward(ctx, x)));
+  if (!c.gated) {
+    const Tensor up = ops::activate(ctx, c.activation, at(layer, Role::kUp).only().forward(ctx, x));
+    return run.drop(down.forward(ctx, up), layer, Run::Place::kMlp);
+  }
   Tensor gate;
   Tensor up;
   if (const Slot& fused = at(layer, Role::kGateUp); fused.defined()) {
-    const Tensor both = fused.only().forward(ctx, x);
-    gate = ops::columns(ctx, both, 0, c.intermediate_size);
-    up = ops::columns(ctx, both, c.intermediate_size, c.intermediate_size);
+    const Tensor fused_both = fused.only().forward(ctx, x);
+    const std::vector<Tensor> both = ops::split(ctx, fused_both, std::array{c.intermediate_size, c.intermediate_size});
+    gate = both[0];
+    up = both[1];
   } else {
     const std::array parts{&at(layer, Role::kGate).only(), &at(layer, Role::kUp).only()};
     const std::vector<Tensor> both = forward_together(ctx, parts, x);
     gate = both[0];
     up = both[1];
   }
-  return down.forward(ctx, ops::gated(ctx, c.activation, gate, up));
+  return run.drop(down.forward(ctx, ops::gated(ctx, c.activation, gate, up)), layer, Run::Place::kMlp);
 }
 
 // Rows are grouped by expert, so that each expert's matrices are read once.
@@ -275,6 +292,7 @@ Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {
 
 Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden) const {
   TRY(check(batch, cache));
+  CHECK(!cache || !batch.dropout.drops());
   Run run{ctx, batch, cache, {}, {}, {}};
   for (const BatchSequence& s : batch.sequences) {
     if (cache) TRY(cache->reserve(s.cache_id, s.rows));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 
+#include "ops/attention_rows.hpp"
 #include "ops/attention_vjp.hpp"
 #include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
@@ -217,7 +218,9 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
                 "attention", "k must be (N, K, D) with K dividing H of q " + q.shape().to_string(), k.shape());
   require_shape(k.shape() == v.shape(), "attention", "v must be " + k.shape().to_string(), v.shape());
   Tensor out = ctx.empty(q.shape());
-  if (!ctx.meta()) {
+  if (!ctx.meta() && params.dropout.drops()) {
+    attention_by_rows(ctx, {q, k, v}, segments, params, out);
+  } else if (!ctx.meta()) {
     std::vector<BatchBlocks> blocks;  // spans point into them, wherever they are moved
     blocks.reserve(segments.size());
     for (const Segment& segment : segments) blocks.push_back(blocks_of_batch(k, v, segment));

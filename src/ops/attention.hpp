@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ops/context.hpp"
+#include "ops/dropout.hpp"
 
 namespace linnet {
 
@@ -22,7 +23,8 @@ struct AttentionParams {
   float softcap = 0.0f;  // cap * tanh(s / cap) on scores; 0 for none
   int64_t window = 0;    // a row sees itself and window - 1 rows before it; 0 for all
   bool causal = true;
-  Tensor sinks = {};  // (H) scores that take part in the softmax but carry no value (gpt-oss); or undefined
+  Tensor sinks = {};         // (H) scores that take part in the softmax but carry no value (gpt-oss); or undefined
+  DropoutMask dropout = {};  // of the weights, after the softmax; ops::attention alone
 };
 
 // Rows [row_begin, row_begin + rows) of q, which are the tokens at positions [position, position + rows) of one

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ops/elementwise.hpp"
+#include "ops/attention_rows.hpp"
 #include "ops/kernel_table.hpp"
 #include "ops/linear.hpp"
 #include "ops/op_clock.hpp"
@@ -18,56 +18,17 @@ struct Gradients {
   Tensor dq, dk, dv, dsinks;
 };
 
-// A row's weights and the gradients of its scores, in place: scores (before the cap) and dp of the keys that it sees.
-struct RowGrad {
-  const AttentionParams& params;
-  const KernelTable& kernels;
-  float sink;                 // -infinity where there is none
-  std::vector<float> slopes;  // of the cap
-
-  // scores becomes p, dp becomes ds. Returns d sink.
-  float run(float* scores, float* dp, int64_t n) {
-    float highest = sink;
-    for (int64_t j = 0; j < n; ++j) {
-      scores[j] *= params.scale;
-      if (params.softcap > 0) scores[j] = params.softcap * std::tanh(scores[j] / params.softcap);
-      highest = std::max(highest, scores[j]);
-    }
-    slopes.resize(params.softcap > 0 ? static_cast<size_t>(n) : 0);
-    for (size_t j = 0; j < slopes.size(); ++j) {
-      const float t = scores[j] / params.softcap;
-      slopes[j] = 1 - t * t;
-    }
-    const float sink_weight = std::exp(sink - highest);
-    const float sum = sink_weight + exp_shifted(kernels, scores, highest, n, scores);
-    float mean = 0;
-    for (int64_t j = 0; j < n; ++j) {
-      scores[j] /= sum;
-      mean += scores[j] * dp[j];
-    }
-    for (int64_t j = 0; j < n; ++j) dp[j] = scores[j] * (dp[j] - mean) * params.scale;
-    for (size_t j = 0; j < slopes.size(); ++j) dp[j] *= slopes[j];
-    return -sink_weight / sum * mean;
+// The gradients of a row's scores, in place of those of its weights. p: its weights; mask: their dropout, or null.
+// Returns Σ p dp.
+float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, float scale, int64_t n, float* dp) {
+  if (mask) {
+    for (int64_t j = 0; j < n; ++j) dp[j] *= mask[j];
   }
-};
-
-// Rows [begin, begin + count) of one head of a tensor (N, heads, D), contiguous.
-std::vector<float> rows_of_head(const Tensor& tensor, int64_t head, int64_t begin, int64_t count) {
-  const int64_t dim = tensor.dim(2);
-  std::vector<float> rows(static_cast<size_t>(count * dim));
-  for (int64_t r = 0; r < count; ++r) {
-    std::copy_n(tensor.data<float>() + ((begin + r) * tensor.dim(1) + head) * dim, dim, rows.data() + r * dim);
-  }
-  return rows;
-}
-
-// Adds rows of one head to where they belong in a tensor (N, heads, D).
-void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, int64_t head, Tensor& to) {
-  const int64_t dim = to.dim(2);
-  for (int64_t r = 0; r < count; ++r) {
-    float* out = to.data<float>() + ((begin + r) * to.dim(1) + head) * dim;
-    for (int64_t d = 0; d < dim; ++d) out[d] += rows[static_cast<size_t>(r * dim + d)];
-  }
+  float mean = 0;
+  for (int64_t j = 0; j < n; ++j) mean += p[j] * dp[j];
+  for (int64_t j = 0; j < n; ++j) dp[j] = p[j] * (dp[j] - mean) * scale;
+  for (size_t j = 0; j < row.slopes.size(); ++j) dp[j] *= row.slopes[j];
+  return mean;
 }
 
 // One segment's heads that share one key/value head.
@@ -137,15 +98,22 @@ class HeadGrad {
 
   // Scores and dp (rows, keys) to weights and gradients of scores, both zero where a row does not see a key.
   void soften(int64_t head, int64_t begin, int64_t end, int64_t first, int64_t keys, float* p, float* ds) {
-    RowGrad grad{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head] : -INFINITY, {}};
+    SoftmaxRow row{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head] : -INFINITY, {}};
+    std::vector<float> mask(params_.dropout.drops() ? static_cast<size_t>(keys) + kDropoutGroup : 0);
     for (int64_t r = begin; r < end; ++r, p += keys, ds += keys) {
       const int64_t from = first_visible_key(params_, r) - first;
       const int64_t to = (params_.causal ? r + 1 : segment_.rows) - first;
-      const float dsink = grad.run(p + from, ds + from, to - from);
-      if (dsinks_) dsinks_[head] += dsink;
-      for (float* row : {p, ds}) {
-        std::fill(row, row + from, 0.0f);
-        std::fill(row + to, row + keys, 0.0f);
+      const float sink_weight = row.run(p + from, to - from);
+      const float* drop = nullptr;
+      if (!mask.empty()) {
+        drop = attention_mask(params_.dropout, in_.q, segment_.row_begin + r, head, first + from, to - from, mask);
+      }
+      const float mean = through_softmax(row, p + from, drop, params_.scale, to - from, ds + from);
+      for (int64_t j = from; drop && j < to; ++j) p[j] *= drop[j - from];
+      if (dsinks_) dsinks_[head] -= sink_weight * mean;
+      for (float* numbers : {p, ds}) {
+        std::fill(numbers, numbers + from, 0.0f);
+        std::fill(numbers + to, numbers + keys, 0.0f);
       }
     }
   }

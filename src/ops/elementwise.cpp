@@ -1,8 +1,10 @@
 #include "ops/elementwise.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
@@ -30,14 +32,42 @@ Tensor map_numbers(Context& ctx, const Shape& shape, int64_t work, const F& f) {
   return out;
 }
 
-// Sums over all rows of (..., C) numbers, of which f(i) is number i -> (C).
+// out[r * dim + i] = f(r * dim + i, i) over all rows of (..., C) numbers, on the pool.
+template <class F>
+Tensor map_rows(Context& ctx, const Shape& shape, const F& f) {
+  Tensor out = ctx.empty(shape);
+  if (ctx.meta()) return out;
+  float* o = out.data<float>();
+  const int64_t dim = shape[-1];
+  ctx.for_rows(out.elements() / dim, dim, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      for (int64_t i = 0; i < dim; ++i) o[r * dim + i] = f(r * dim + i, i);
+    }
+  });
+  return out;
+}
+
+// Sums over all rows of (..., C) numbers, of which f(i) is number i -> (C). Some rows at a time, on the pool, and then
+// these sums in their order.
 template <class F>
 Tensor sum_rows(Context& ctx, int64_t elements, const Shape& shape, const F& f) {
+  constexpr int64_t kRows = 256;
   Tensor sum = ctx.zeros(shape);
   const int64_t dim = shape[-1];
+  const int64_t rows = elements / dim;
+  const int64_t blocks = (rows + kRows - 1) / kRows;
+  std::vector<float> parts(static_cast<size_t>(blocks * dim));
+  ctx.for_rows(blocks, kRows * dim, [&](int64_t first, int64_t last) {
+    for (int64_t block = first; block < last; ++block) {
+      float* part = parts.data() + block * dim;
+      for (int64_t r = block * kRows; r < std::min((block + 1) * kRows, rows); ++r) {
+        for (int64_t i = 0; i < dim; ++i) part[i] += f(r * dim + i);
+      }
+    }
+  });
   float* s = sum.data<float>();
-  for (int64_t begin = 0; begin < elements; begin += dim) {
-    for (int64_t i = 0; i < dim; ++i) s[i] += f(begin + i);
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t i = 0; i < dim; ++i) s[i] += parts[static_cast<size_t>(block * dim + i)];
   }
   return sum;
 }
@@ -52,10 +82,10 @@ Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
   const bool broadcast = x.shape() != y.shape();
   require_shape(!broadcast || y.shape() == Shape{x.dim(-1)}, "add",
                 "y must be " + x.shape().to_string() + " or a row of it", y.shape());
-  const int64_t dim = y.elements();
-  Tensor out = map_numbers(ctx, x.shape(), kCheap, [px = x.raw(), py = y.raw(), broadcast, dim](int64_t i) {
-    return reinterpret_cast<const float*>(px)[i] + reinterpret_cast<const float*>(py)[broadcast ? i % dim : i];
-  });
+  const auto* px = reinterpret_cast<const float*>(x.raw());
+  const auto* py = reinterpret_cast<const float*>(y.raw());
+  Tensor out = broadcast ? map_rows(ctx, x.shape(), [px, py](int64_t at, int64_t i) { return px[at] + py[i]; })
+                         : map_numbers(ctx, x.shape(), kCheap, [px, py](int64_t i) { return px[i] + py[i]; });
   ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
     const float* d = dy[0].data<float>();
     const auto sums = [&] { return sum_rows(back, dy[0].elements(), y.shape(), [d](int64_t i) { return d[i]; }); };
@@ -77,10 +107,9 @@ Tensor scale(Context& ctx, const Tensor& x, float factor) {
 namespace {
 
 Tensor multiply_columns(Context& ctx, const Tensor& x, const Tensor& factors) {
-  const int64_t dim = factors.elements();
-  return map_numbers(ctx, x.shape(), kCheap, [px = x.raw(), pf = factors.raw(), dim](int64_t i) {
-    return reinterpret_cast<const float*>(px)[i] * reinterpret_cast<const float*>(pf)[i % dim];
-  });
+  const auto* px = reinterpret_cast<const float*>(x.raw());
+  const auto* pf = reinterpret_cast<const float*>(factors.raw());
+  return map_rows(ctx, x.shape(), [px, pf](int64_t at, int64_t i) { return px[at] * pf[i]; });
 }
 
 }  // namespace
@@ -152,18 +181,6 @@ float activate_scalar_grad(Activation activation, float x) {
   return 0;
 }
 
-Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
-  const OpTimer timer(ctx, "activate");
-  Tensor out = map_numbers(ctx, x.shape(), kTranscendental,
-                           [&x, activation](int64_t i) { return activate_scalar(activation, x.data<float>()[i]); });
-  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-    return {map_numbers(back, x.shape(), kTranscendental, [&, g = dy[0]](int64_t i) {
-      return g.data<float>()[i] * activate_scalar_grad(activation, x.data<float>()[i]);
-    })};
-  });
-  return out;
-}
-
 float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out) {
   if (kernels.exp_shifted) return kernels.exp_shifted(x, shift, n, out);
   double sum = 0;
@@ -206,7 +223,55 @@ std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const Tensor&
   return {d_gate, d_up};
 }
 
+// An activation alone is a gate in front of ones: calls body(begin, count, ones) for pieces of [begin, end).
+constexpr int64_t kOnes = 512;
+using Ones = std::array<float, kOnes>;
+template <class Body>
+void by_ones(int64_t begin, int64_t end, const Body& body) {
+  Ones ones;
+  ones.fill(1.0f);
+  for (int64_t i = begin; i < end; i += kOnes) body(i, std::min(kOnes, end - i), ones);
+}
+
+Tensor activate_vjp(Context& ctx, Activation activation, const Tensor& x, const Tensor& dy) {
+  const OpTimer timer(ctx, "activate back");
+  Tensor dx = ctx.empty(x.shape());
+  const float* from = x.data<float>();
+  const float* d = dy.data<float>();
+  float* to = dx.data<float>();
+  const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
+  ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+    if (kernel)
+      return by_ones(begin, end, [&](int64_t i, int64_t n, const Ones& ones) {
+        Ones unused;  // the gradient of the ones
+        kernel(from + i, ones.data(), d + i, n, to + i, unused.data());
+      });
+    for (int64_t i = begin; i < end; ++i) to[i] = d[i] * activate_scalar_grad(activation, from[i]);
+  });
+  return dx;
+}
+
 }  // namespace
+
+Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
+  const OpTimer timer(ctx, "activate");
+  Tensor out = ctx.empty(x.shape());
+  if (!ctx.meta()) {
+    const auto kernel = gated_kernel(ctx.kernels(), activation);
+    const float* from = x.data<float>();
+    float* to = out.data<float>();
+    ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+      if (kernel)
+        return by_ones(begin, end,
+                       [&](int64_t i, int64_t n, const Ones& ones) { kernel(from + i, ones.data(), n, to + i); });
+      for (int64_t i = begin; i < end; ++i) to[i] = activate_scalar(activation, from[i]);
+    });
+  }
+  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    return {activate_vjp(back, activation, x, dy[0])};
+  });
+  return out;
+}
 
 Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up) {
   const OpTimer timer(ctx, "gate");

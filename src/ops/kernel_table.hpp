@@ -14,6 +14,7 @@
 
 #include "base/thread_pool.hpp"
 #include "ops/attention.hpp"
+#include "ops/norm_call.hpp"
 #include "ops/peak_loops.hpp"
 #include "quant/format.hpp"
 
@@ -85,6 +86,10 @@ struct KernelTable {
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
                    float* out) = nullptr;
+  // out (rows, dim) = (x - mean) / deviation * weight + bias, which may be null.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t rows, int64_t dim,
+                     float* out) = nullptr;
+  void (*norm_vjp)(const NormVjpCall& call) = nullptr;
   AttentionKernels attention{};
   // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;

@@ -50,42 +50,6 @@ class VectorGrad {
   std::vector<float> blocks_;
 };
 
-// Calls body(row, block) for all rows, those of a block in order on one thread.
-template <class Body>
-void for_blocks(Context& ctx, int64_t rows, int64_t work_per_row, const Body& body) {
-  ctx.for_rows((rows + kGradRows - 1) / kGradRows, kGradRows * work_per_row, [&](int64_t begin, int64_t end) {
-    for (int64_t block = begin; block < end; ++block) {
-      for (int64_t r = block * kGradRows; r < std::min(rows, (block + 1) * kGradRows); ++r) body(r, block);
-    }
-  });
-}
-
-// With n = x * s, s = 1 / rms:  dx = s * (g - n * mean(g * n)), g = dy * (w + offset);  dw = sum over rows of dy * n.
-std::vector<Tensor> rms_norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight, float eps, float offset,
-                                 const Tensor& dy) {
-  const OpTimer timer(ctx, "norm back");
-  const int64_t dim = x.dim(-1);
-  const int64_t rows = x.elements() / dim;
-  Tensor dx = wants_grad(x) ? ctx.empty(x.shape()) : Tensor();
-  VectorGrad dw(ctx, weight, rows);
-  const float* w = weight.data<float>();
-  for_blocks(ctx, rows, 8 * dim, [&](int64_t r, int64_t block) {
-    const float* xr = x.data<float>() + r * dim;
-    const float* dyr = dy.data<float>() + r * dim;
-    const float scale = inverse_rms(xr, dim, eps);
-    double dot = 0;
-    for (int64_t i = 0; i < dim; ++i) dot += double{dyr[i]} * (w[i] + offset) * (xr[i] * scale);
-    if (float* sum = dw.of_block(block)) {
-      for (int64_t i = 0; i < dim; ++i) sum[i] += dyr[i] * (xr[i] * scale);
-    }
-    if (!dx.defined()) return;
-    const auto mean = static_cast<float>(dot / static_cast<double>(dim));
-    float* dxr = dx.data<float>() + r * dim;
-    for (int64_t i = 0; i < dim; ++i) dxr[i] = scale * (dyr[i] * (w[i] + offset) - xr[i] * scale * mean);
-  });
-  return {dx, dw.total()};
-}
-
 struct Moments {
   float mean;
   float inverse_deviation;
@@ -100,42 +64,71 @@ Moments moments_of(const float* x, int64_t dim, float eps) {
   return {static_cast<float>(mean), static_cast<float>(1.0 / std::sqrt(squares / static_cast<double>(dim) + eps))};
 }
 
-// With n = (x - mean) * s, g = dy * w:  dx = s * (g - mean(g) - n * mean(g * n));  dw = Σ dy * n;  db = Σ dy.
-std::vector<Tensor> layer_norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias, float eps,
-                                   const Tensor& dy) {
+void layer_norm_reference(const float* x, const float* weight, const float* bias, float eps, int64_t rows, int64_t dim,
+                          float* out) {
+  for (int64_t r = 0; r < rows; ++r, x += dim, out += dim) {
+    const Moments m = moments_of(x, dim, eps);
+    for (int64_t i = 0; i < dim; ++i) {
+      out[i] = (x[i] - m.mean) * m.inverse_deviation * weight[i] + (bias ? bias[i] : 0.0f);
+    }
+  }
+}
+
+// With g = dy * (weight + offset):  dx = s * (g - mean(g) - n * mean(g * n)), s the inverse deviation, without mean(g)
+// where the norm does not centre;  dweight = sum over rows of dy * n;  dbias = sum of dy.
+void norm_vjp_reference(const NormVjpCall& call) {
+  const int64_t dim = call.dim;
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const float* x = call.x + r * dim;
+    const float* dy = call.dy + r * dim;
+    const Moments m = call.centred ? moments_of(x, dim, call.eps) : Moments{0, inverse_rms(x, dim, call.eps)};
+    double sum_g = 0;
+    double sum_gn = 0;
+    for (int64_t i = 0; i < dim; ++i) {
+      const float n = (x[i] - m.mean) * m.inverse_deviation;
+      const float g = dy[i] * (call.weight[i] + call.offset);
+      sum_g += g;
+      sum_gn += double{g} * n;
+      if (call.dweight) call.dweight[i] += dy[i] * n;
+      if (call.dbias) call.dbias[i] += dy[i];
+    }
+    if (!call.dx) continue;
+    const float mean_g = call.centred ? static_cast<float>(sum_g / static_cast<double>(dim)) : 0.0f;
+    const auto mean_gn = static_cast<float>(sum_gn / static_cast<double>(dim));
+    float* dx = call.dx + r * dim;
+    for (int64_t i = 0; i < dim; ++i) {
+      const float n = (x[i] - m.mean) * m.inverse_deviation;
+      dx[i] = m.inverse_deviation * (dy[i] * (call.weight[i] + call.offset) - mean_g - n * mean_gn);
+    }
+  }
+}
+
+// The gradients of x, weight and bias (undefined where nobody asks). `call`: what they have in common.
+std::vector<Tensor> norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& dy,
+                             const NormVjpCall& call) {
   const OpTimer timer(ctx, "norm back");
   const int64_t dim = x.dim(-1);
   const int64_t rows = x.elements() / dim;
   Tensor dx = wants_grad(x) ? ctx.empty(x.shape()) : Tensor();
-  VectorGrad dw(ctx, weight, rows);
-  VectorGrad db(ctx, bias, rows);
-  const float* w = weight.data<float>();
-  for_blocks(ctx, rows, 12 * dim, [&](int64_t r, int64_t block) {
-    const float* xr = x.data<float>() + r * dim;
-    const float* dyr = dy.data<float>() + r * dim;
-    const Moments m = moments_of(xr, dim, eps);
-    double sum_g = 0;
-    double sum_gn = 0;
-    float* weight_sum = dw.of_block(block);
-    float* bias_sum = db.of_block(block);
-    for (int64_t i = 0; i < dim; ++i) {
-      const float n = (xr[i] - m.mean) * m.inverse_deviation;
-      const float g = dyr[i] * w[i];
-      sum_g += g;
-      sum_gn += double{g} * n;
-      if (weight_sum) weight_sum[i] += dyr[i] * n;
-      if (bias_sum) bias_sum[i] += dyr[i];
-    }
-    if (!dx.defined()) return;
-    const auto mean_g = static_cast<float>(sum_g / static_cast<double>(dim));
-    const auto mean_gn = static_cast<float>(sum_gn / static_cast<double>(dim));
-    float* dxr = dx.data<float>() + r * dim;
-    for (int64_t i = 0; i < dim; ++i) {
-      const float n = (xr[i] - m.mean) * m.inverse_deviation;
-      dxr[i] = m.inverse_deviation * (dyr[i] * w[i] - mean_g - n * mean_gn);
+  VectorGrad dweight(ctx, weight, rows);
+  VectorGrad dbias(ctx, bias, rows);
+  const auto run = ctx.kernels().norm_vjp ? ctx.kernels().norm_vjp : norm_vjp_reference;
+  ctx.for_rows((rows + kGradRows - 1) / kGradRows, kGradRows * 12 * dim, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t at = block * kGradRows;
+      NormVjpCall part = call;
+      part.x = x.data<float>() + at * dim;
+      part.weight = weight.data<float>();
+      part.dy = dy.data<float>() + at * dim;
+      part.rows = std::min(kGradRows, rows - at);
+      part.dim = dim;
+      part.dx = dx.defined() ? dx.data<float>() + at * dim : nullptr;
+      part.dweight = dweight.of_block(block);
+      part.dbias = dbias.of_block(block);
+      run(part);
     }
   });
-  return {dx, dw.total(), db.total()};
+  return {dx, dweight.total(), dbias.total()};
 }
 
 }  // namespace
@@ -154,7 +147,9 @@ Tensor rms_norm(Context& ctx, const Tensor& x, const Tensor& weight, float eps, 
     });
   }
   ctx.record({x, weight}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
-    return rms_norm_vjp(back, x, weight, eps, weight_offset, dy[0]);
+    std::vector<Tensor> grads = norm_vjp(back, x, weight, Tensor(), dy[0], {.offset = weight_offset, .eps = eps});
+    grads.pop_back();
+    return grads;
   });
   return out;
 }
@@ -166,19 +161,14 @@ Tensor layer_norm(Context& ctx, const Tensor& x, const Tensor& weight, const Ten
                 weight.shape());
   Tensor out = ctx.empty(x.shape());
   if (!ctx.meta()) {
-    const float* w = weight.data<float>();
-    const float* b = bias.defined() ? bias.data<float>() : nullptr;
+    const auto run = ctx.kernels().layer_norm ? ctx.kernels().layer_norm : layer_norm_reference;
     ctx.for_rows(x.elements() / dim, 2 * dim, [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const float* xr = x.data<float>() + r * dim;
-        float* yr = out.data<float>() + r * dim;
-        const Moments m = moments_of(xr, dim, eps);
-        for (int64_t i = 0; i < dim; ++i) yr[i] = (xr[i] - m.mean) * m.inverse_deviation * w[i] + (b ? b[i] : 0.0f);
-      }
+      run(x.data<float>() + begin * dim, weight.data<float>(), bias.defined() ? bias.data<float>() : nullptr, eps,
+          end - begin, dim, out.data<float>() + begin * dim);
     });
   }
   ctx.record({x, weight, bias}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
-    return layer_norm_vjp(back, x, weight, bias, eps, dy[0]);
+    return norm_vjp(back, x, weight, bias, dy[0], {.eps = eps, .centred = true});
   });
   return out;
 }

@@ -1,6 +1,8 @@
 #include "ops/select.hpp"
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "ops/op_clock.hpp"
 
@@ -70,6 +72,59 @@ Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> 
     return std::vector<Tensor>{dx, dscales};
   });
   return out;
+}
+
+namespace {
+
+// The gradients of parts beside each other, zeros where one is undefined.
+Tensor join(Context& ctx, const Shape& shape, const std::vector<int64_t>& sizes, std::span<const Tensor> parts) {
+  const OpTimer timer(ctx, "columns back");
+  Tensor out = ctx.empty(shape);
+  const int64_t dim = shape[-1];
+  ctx.for_rows(shape[0], dim, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      float* to = out.data<float>() + r * dim;
+      for (size_t i = 0; i < sizes.size(); ++i) {
+        if (parts[i].defined()) {
+          std::copy_n(parts[i].data<float>() + r * sizes[i], sizes[i], to);
+        } else {
+          std::fill_n(to, sizes[i], 0.0f);
+        }
+        to += sizes[i];
+      }
+    }
+  });
+  return out;
+}
+
+}  // namespace
+
+std::vector<Tensor> split(Context& ctx, const Tensor& x, std::span<const int64_t> sizes) {
+  const OpTimer timer(ctx, "columns");
+  const int64_t dim = x.dim(-1);
+  require_shape(x.shape().rank() == 2 && std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) == dim, "split",
+                "x must be (N, the sum of its parts)", x.shape());
+  std::vector<Tensor> parts;
+  parts.reserve(sizes.size());
+  int64_t begin = 0;
+  for (const int64_t size : sizes) {
+    parts.push_back(ctx.empty({x.dim(0), size}));
+    if (!ctx.meta()) {
+      ctx.for_rows(x.dim(0), size, [&](int64_t first, int64_t last) {
+        for (int64_t r = first; r < last; ++r) {
+          std::copy_n(x.data<float>() + r * dim + begin, size, parts.back().data<float>() + r * size);
+        }
+      });
+    }
+    begin += size;
+  }
+  std::vector<Tensor*> outputs;
+  for (Tensor& part : parts) outputs.push_back(&part);
+  ctx.record(
+      std::span(&x, 1), outputs,
+      [shape = x.shape(), owned = std::vector<int64_t>(sizes.begin(), sizes.end())](
+          Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> { return {join(back, shape, owned, dy)}; });
+  return parts;
 }
 
 Tensor columns(Context& ctx, const Tensor& x, int64_t begin, int64_t count, int64_t stride) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "ops/context.hpp"
 
@@ -13,6 +14,9 @@ Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> i
 // x: (M, C); row i of x, times scales[i] where scales (M) is defined, is added to row ids[i] of zeros (rows, C).
 Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales,
                         int64_t rows);
+
+// x: (N, C) -> (N, sizes[i]) each: its columns, from the first on, in parts that are all of them.
+std::vector<Tensor> split(Context& ctx, const Tensor& x, std::span<const int64_t> sizes);
 
 // x: (N, C) -> (N, count): columns begin, begin + 1, ..., or with `stride` > 1 every stride-th.
 Tensor columns(Context& ctx, const Tensor& x, int64_t begin, int64_t count, int64_t stride = 1);

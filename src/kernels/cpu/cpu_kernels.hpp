@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernels/panel.hpp"
+#include "ops/norm_call.hpp"
 #include "ops/peak_loops.hpp"
 
 namespace linnet::kernels {
@@ -116,6 +117,9 @@ struct FloatKernels {
   void (*quantise[kMostTerms])(const float* x, int64_t groups, int offset, int scales, ActGroup* out);
 
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim, float* out);
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t rows, int64_t dim,
+                     float* out);
+  void (*norm_vjp)(const NormVjpCall& call);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
@@ -123,6 +127,12 @@ struct FloatKernels {
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out);
   int64_t (*multiply_f32)(int64_t rounds);  // for PeakLoops
   void (*read_lines)(const std::byte* lines, int64_t count);
+};
+
+// Of pairs of bfloat16.
+struct PairKernels {
+  MatmulKernels matmul;
+  int64_t (*multiply_bf16)(int64_t rounds);  // for PeakLoops
 };
 
 // An instruction set compiles only what its instructions do faster; the rest is that of the set below it.
@@ -144,14 +154,14 @@ extern const IntegerKernels kIntegers;
 }
 namespace avx512bf16 {
 extern const CpuAttention kAttention;
-extern const MatmulKernels kMatmul;
+extern const PairKernels kPairs;
 }  // namespace avx512bf16
 
 struct CpuKernels {
   const IntegerKernels* integers;
   const FloatKernels* floats;
   const CpuAttention* attention;
-  const MatmulKernels* matmul_bf16;  // null without such instructions
+  const PairKernels* pairs;  // null without such instructions
 };
 
 }  // namespace linnet::kernels

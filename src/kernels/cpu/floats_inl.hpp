@@ -7,6 +7,8 @@
 #include "kernels/cpu/matmul_inl.hpp"
 #include "kernels/cpu/quantise_inl.hpp"
 #include "kernels/cpu/row_ops_inl.hpp"
+// After the sums that it uses.
+#include "kernels/cpu/norm_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 
@@ -17,6 +19,8 @@ constexpr FloatKernels kFloats{
     .matmul = {kMatmulRows, kMatmulCols, pack_floats, multiply_tile<FloatOperand>},
     .quantise = {quantise<1>, quantise<2>},
     .rms_norm = rms_norm,
+    .layer_norm = layer_norm,
+    .norm_vjp = norm_vjp,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,
     .silu_mul_vjp = gate_vjp<Silu>,

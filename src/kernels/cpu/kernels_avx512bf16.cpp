@@ -4,10 +4,11 @@
 #include "kernels/cpu/math_inl.hpp"
 // After the maths that it uses.
 #include "kernels/cpu/attention_inl.hpp"
+#include "kernels/cpu/bf16_peak_inl.hpp"
 #include "kernels/cpu/matmul_pairs_inl.hpp"
 
 namespace linnet::kernels::avx512bf16 {
 
-constexpr MatmulKernels kMatmul{kMatmulRows, kMatmulCols, pack_pairs, multiply_tile<PairOperand>};
+constexpr PairKernels kPairs{{kMatmulRows, kMatmulCols, pack_pairs, multiply_tile<PairOperand>}, multiply_bf16};
 
 }  // namespace linnet::kernels::avx512bf16

@@ -22,18 +22,25 @@ void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t 
   }
 }
 
-// Rows of from hold neighbouring k: the pairs of one row, spread.
+// The pairs of `left` numbers, or of 32, with zeros behind them.
+LINNET_INLINE Bf16s pairs_from(const float* p, int64_t left) {
+  if (left >= 32) return neighbours(load(p), load(p + 16));
+  return neighbours(load_first(p, left < 16 ? left : 16), left > 16 ? load_first(p + 16, left - 16) : zero());
+}
+
+// Rows of from hold neighbouring k: sixteen rows of sixteen pairs at a time, turned.
 void pack_pairs_of_columns(const float* from, int64_t j_stride, int64_t k, int64_t count, int64_t width, uint32_t* to) {
-  if (count < width) std::memset(to, 0, static_cast<size_t>((k + 1) / 2 * width) * sizeof(uint32_t));
-  alignas(64) uint32_t pairs[16];
-  for (int64_t j = 0; j < count; ++j) {
-    const float* row = from + j * j_stride;
+  for (int64_t j = 0; j < width; j += 16) {
+    const int64_t lanes = width - j < 16 ? width - j : 16;
+    const int64_t inside = j >= count ? 0 : count - j < lanes ? count - j : lanes;
     for (int64_t i = 0; i < k; i += 32) {
-      const int64_t left = k - i < 32 ? k - i : 32;
-      store_bf16(pairs, load_first(row + i, left < 16 ? left : 16));
-      if (left > 16) store_bf16(pairs + 8, load_first(row + i + 16, left - 16));
-      uint32_t* out = to + i / 2 * width + j;
-      for (int64_t p = 0; p < (left + 1) / 2; ++p) out[p * width] = pairs[p];
+      Bf16s rows[16];
+      for (int64_t r = 0; r < 16; ++r) {
+        rows[r] = r < inside ? pairs_from(from + (j + r) * j_stride + i, k - i) : zero_pairs();
+      }
+      transpose(rows);
+      const int64_t pairs = k - i < 32 ? (k - i + 1) / 2 : 16;
+      for (int64_t p = 0; p < pairs; ++p) store_first(to + (i / 2 + p) * width + j, lanes, rows[p]);
     }
   }
 }

@@ -1,0 +1,115 @@
+#include "ops/attention_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/linear.hpp"
+
+namespace linnet::ops {
+
+float SoftmaxRow::run(float* scores, int64_t n) {
+  float highest = sink;
+  for (int64_t j = 0; j < n; ++j) {
+    scores[j] *= params.scale;
+    if (params.softcap > 0) scores[j] = params.softcap * std::tanh(scores[j] / params.softcap);
+    highest = std::max(highest, scores[j]);
+  }
+  slopes.resize(params.softcap > 0 ? static_cast<size_t>(n) : 0);
+  for (size_t j = 0; j < slopes.size(); ++j) {
+    const float t = scores[j] / params.softcap;
+    slopes[j] = 1 - t * t;
+  }
+  const float sink_weight = std::exp(sink - highest);
+  const float sum = sink_weight + exp_shifted(kernels, scores, highest, n, scores);
+  for (int64_t j = 0; j < n; ++j) scores[j] /= sum;
+  return sink_weight / sum;
+}
+
+std::vector<float> rows_of_head(const Tensor& tensor, int64_t head, int64_t begin, int64_t count) {
+  const int64_t dim = tensor.dim(2);
+  std::vector<float> rows(static_cast<size_t>(count * dim));
+  for (int64_t r = 0; r < count; ++r) {
+    std::copy_n(tensor.data<float>() + ((begin + r) * tensor.dim(1) + head) * dim, dim, rows.data() + r * dim);
+  }
+  return rows;
+}
+
+void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, int64_t head, Tensor& to) {
+  const int64_t dim = to.dim(2);
+  for (int64_t r = 0; r < count; ++r) {
+    float* out = to.data<float>() + ((begin + r) * to.dim(1) + head) * dim;
+    for (int64_t d = 0; d < dim; ++d) out[d] += rows[static_cast<size_t>(r * dim + d)];
+  }
+}
+
+const float* attention_mask(const DropoutMask& dropout, const Tensor& q, int64_t row, int64_t head, int64_t first,
+                            int64_t n, std::vector<float>& room) {
+  // The mask is (H, N, N) with rows of whole groups: no segment is longer than N.
+  const int64_t stride = (q.dim(0) + kDropoutGroup - 1) / kDropoutGroup * kDropoutGroup;
+  const int64_t group = first / kDropoutGroup * kDropoutGroup;
+  dropout.fill(static_cast<uint64_t>((head * q.dim(0) + row) * stride + group), first + n - group, room.data());
+  return room.data() + (first - group);
+}
+
+namespace {
+
+// Rows [begin, end) of a segment for one head. k, v: (segment rows, D) of its key/value head.
+void attend_block(Context& ctx, const AttentionInputs& in, const Segment& segment, const AttentionParams& params,
+                  int64_t head, int64_t begin, int64_t end, const float* k, const float* v, Tensor& out) {
+  const int64_t dim = in.q.dim(2);
+  const int64_t rows = end - begin;
+  const int64_t first = first_visible_key(params, begin);
+  const int64_t keys = (params.causal ? end : segment.rows) - first;
+  const std::vector<float> q = rows_of_head(in.q, head, segment.row_begin + begin, rows);
+  std::vector<float> p(static_cast<size_t>(rows * keys));
+  multiply(ctx,
+           {.m = rows, .n = keys, .k = dim, .a = q.data(), .b = k + first * dim, .b_transposed = true, .c = p.data()});
+  SoftmaxRow softmax{params, ctx.kernels(), params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY, {}};
+  std::vector<float> room(static_cast<size_t>(keys + kDropoutGroup));
+  for (int64_t r = begin; r < end; ++r) {
+    float* row = p.data() + (r - begin) * keys;
+    const int64_t from = first_visible_key(params, r) - first;
+    const int64_t to = (params.causal ? r + 1 : segment.rows) - first;
+    softmax.run(row + from, to - from);
+    const float* mask =
+        attention_mask(params.dropout, in.q, segment.row_begin + r, head, first + from, to - from, room);
+    for (int64_t j = from; j < to; ++j) row[j] *= mask[j - from];
+    std::fill(row, row + from, 0.0f);
+    std::fill(row + to, row + keys, 0.0f);
+  }
+  std::vector<float> result(static_cast<size_t>(rows * dim));
+  multiply(ctx, {.m = rows, .n = dim, .k = keys, .a = p.data(), .b = v + first * dim, .c = result.data()});
+  for (int64_t r = 0; r < rows; ++r) {
+    std::copy_n(result.data() + r * dim, dim,
+                out.data<float>() + ((segment.row_begin + begin + r) * in.q.dim(1) + head) * dim);
+  }
+}
+
+}  // namespace
+
+void attention_by_rows(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
+                       const AttentionParams& params, Tensor& out) {
+  constexpr int64_t kRows = 96;
+  const int64_t heads = in.q.dim(1);
+  const int64_t kv_heads = in.k.dim(1);
+  const int64_t group = heads / kv_heads;
+  const int64_t tasks = kv_heads * static_cast<int64_t>(segments.size());
+  const int64_t work = in.q.elements() * in.q.dim(0) / std::max<int64_t>(tasks, 1);
+  ctx.for_rows(tasks, work, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const Segment& segment = segments[static_cast<size_t>(task / kv_heads)];
+      const int64_t kv_head = task % kv_heads;
+      const std::vector<float> k = rows_of_head(in.k, kv_head, segment.row_begin, segment.rows);
+      const std::vector<float> v = rows_of_head(in.v, kv_head, segment.row_begin, segment.rows);
+      for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+        for (int64_t row = 0; row < segment.rows; row += kRows) {
+          attend_block(ctx, in, segment, params, head, row, std::min(row + kRows, segment.rows), k.data(), v.data(),
+                       out);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace linnet::ops
