@@ -47,9 +47,14 @@ Status PartFile::clear() {
   return ok_status();
 }
 
+Status PartFile::flush() {
+  if (::fsync(fd_.get()) != 0) return io_error("cannot flush", path_.string());
+  return ok_status();
+}
+
 Status PartFile::commit(const fs::path& target) {
   TRY(make_folders(target.parent_path()));
-  if (::fsync(fd_.get()) != 0) return io_error("cannot flush", path_.string());
+  TRY(flush());
   if (::rename(path_.c_str(), target.c_str()) != 0) return io_error("cannot rename", target.string());
   sync_folder(target.parent_path());
   return ok_status();

@@ -23,6 +23,8 @@ class PartFile {
   uint64_t size() const { return size_; }
   const std::filesystem::path& path() const { return path_; }
   Status append(std::span<const std::byte> bytes);
+  // fsync: what was appended outlives a power cut.
+  Status flush();
   // Back to nothing.
   Status clear();
   // fsync, rename to `target` (its folders are created), fsync of the folder.

@@ -48,6 +48,7 @@ std::string numbers(const Progress& progress) {
   if (progress.seconds_left >= 0 && progress.done < progress.total) {
     text += fmt::format("  {} left", format_duration(progress.seconds_left));
   }
+  if (!progress.detail.empty()) text += "  " + progress.detail;
   return text;
 }
 

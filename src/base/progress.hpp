@@ -23,6 +23,7 @@ struct Progress {
   double per_second = 0;     // 0 when nothing has been measured yet
   double seconds_left = -1;  // below 0 when nobody knows
   ProgressUnit unit = ProgressUnit::kBytes;
+  std::string detail = {};  // what else there is to say; unlike `item` it may be another every time
 };
 
 using ProgressCallback = std::function<void(const Progress&)>;

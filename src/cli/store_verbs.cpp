@@ -47,11 +47,18 @@ Json model_to_json(const StoredModel& model) {
 Json run_to_json(const RunVersion& run) {
   return {{"name", run.name},
           {"origin", "run"},
-          {"base", run.base()},
+          {"base", or_null(run.base())},
           {"version", run.number},
           {"path", run.folder.string()},
           {"bytes", run.bytes()},
           {"created", run.created()}};
+}
+
+Json finished_json(Json info, const RunVersion& version) {
+  info["name"] = version.name;
+  info["version"] = version.number;
+  info["folder"] = version.folder.string();
+  return info;
 }
 
 Result<StoredModel> pull_shown(const std::string& name, PullOptions options) {

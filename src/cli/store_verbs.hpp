@@ -16,6 +16,9 @@ Json model_to_json(const StoredModel& model);
 // {"name", "origin": "run", "base", "version", "path", "bytes", "created"}
 Json run_to_json(const RunVersion& run);
 
+// What --json says of a finished version: `info`, how it was made, and where it lies.
+Json finished_json(Json info, const RunVersion& version);
+
 // pull(), with a bar and notes on standard error, until Ctrl-C.
 Result<StoredModel> pull_shown(const std::string& name, PullOptions options = {});
 // Pulls `name`, which the person did not choose, where it is not on this machine yet.

@@ -1,10 +1,8 @@
-// What the ways of `linnet tune` share: its flags, versions, and the bar while it learns.
+// What the ways of `linnet tune` share.
 #pragma once
 
-#include <optional>
 #include <string>
 
-#include "base/progress.hpp"
 #include "tasks/faq_tune.hpp"
 #include "tasks/tune.hpp"
 
@@ -27,25 +25,6 @@ struct TuneFlags {
   bool preview = false;
   bool undo = false;
   bool json = false;
-};
-
-// Goes on with the newest version, which must be of the same data and choices, or begins a new one.
-Result<RunVersion> open_version(const RunStore& store, const TuneFlags& flags, const Json& info);
-
-// What --json says of a finished version: how it was made, and where it lies.
-Json finished_json(Json info, const RunVersion& version);
-
-// Bar and lines while it learns.
-class TuneScreen {
- public:
-  explicit TuneScreen(int64_t steps) : steps_(steps) {}
-  void show(const StepReport& step, std::optional<double> held_out);
-
- private:
-  int64_t steps_;
-  std::optional<double> loss_;
-  RateMeter meter_;
-  ProgressPrinter printer_ = ProgressPrinter::for_stderr();
 };
 
 // Questions that are looked up: tasks/faq_tune.hpp.

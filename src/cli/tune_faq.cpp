@@ -1,13 +1,16 @@
 // linnet tune on a list of questions.
+#include <algorithm>
 #include <fmt/core.h>
 #include <map>
 
 #include "base/cancel.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "base/progress.hpp"
 #include "base/strings.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
+#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "tasks/faq_score.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -156,10 +159,10 @@ Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tes
 
 // Teaches with a bar on the terminal.
 Status teach(FaqTuner& tuner, const RunVersion& version, bool resume) {
-  TuneScreen screen(tuner.steps());
+  TeachingScreen screen({.steps = tuner.steps()});
   FaqTuner::Hooks hooks;
   hooks.cancel = &interrupt_token();
-  hooks.report = [&](const StepReport& step) { screen.show(step, std::nullopt); };
+  hooks.report = [&](const StepReport& step) { screen.step(step, std::nullopt); };
   return tuner.run(version, resume, hooks);
 }
 
@@ -170,7 +173,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   if (flags.base.empty()) TRY(ensure_model(kFaqChooser));
   TRY_ASSIGN(const std::unique_ptr<FaqTuner> tuner, FaqTuner::prepare(flags.faq, dataset));
   const RunStore store = RunStore::standard();
-  TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
+  TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
   TRY(teach(*tuner, version, flags.resume));
   TRY_ASSIGN(const Tested tested, test_run(version, tuner->list(), flags.faq, dataset.test));

@@ -42,6 +42,7 @@ Job declare_show(Arguments& args);
 Job declare_template(Arguments& args);
 Job declare_tokenizer(Arguments& args);
 Job declare_tokens(Arguments& args);
+Job declare_train(Arguments& args);
 Job declare_tune(Arguments& args);
 Job declare_verify(Arguments& args);
 

@@ -61,7 +61,7 @@ Status check_adapters(const Flags& flags, const std::vector<ChosenAdapter>& adap
 
 // Beside what was exported of a run into a folder: how it came to be.
 Status write_card(const Flags& flags, const ModelHandle& model) {
-  if (flags.gguf() || model.adapters.empty()) return ok_status();
+  if (flags.gguf()) return ok_status();
   TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
   if (!version) return ok_status();
   TRY_ASSIGN(const std::string card, model_card(*version, model, flags.merge));

@@ -32,7 +32,8 @@ Status list_models(const Flags& flags, const std::vector<StoredModel>& models, c
   std::vector<std::vector<std::string>> rows = {{"NAME", "SIZE", "SINCE", "SOURCE"}};
   for (const RunVersion& run : runs) {
     rows.push_back({run.name, format_bytes(run.bytes()), run.created().substr(0, 10),
-                    fmt::format("taught from {}, version {}", run.base(), run.number)});
+                    run.base().empty() ? fmt::format("trained from nothing, version {}", run.number)
+                                       : fmt::format("taught from {}, version {}", run.base(), run.number)});
   }
   for (const StoredModel& model : models) {
     const std::string note = origin_note(model);

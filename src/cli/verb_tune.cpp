@@ -6,6 +6,8 @@
 #include "base/json.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
+#include "cli/store_verbs.hpp"
+#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
 
@@ -81,14 +83,14 @@ Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
   TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(flags.settings, std::move(dataset)));
   if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
   const RunStore store = RunStore::standard();
-  TRY_ASSIGN(const RunVersion version, open_version(store, flags, tuner->info()));
+  TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   Tuner::Taught taught;
   {
-    TuneScreen screen(tuner->plan().steps);
+    TeachingScreen screen({.steps = tuner->plan().steps});
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
-    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.show(step, held_out); };
+    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); };
     TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
   }
   TRY(store.set_current(version));

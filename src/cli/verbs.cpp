@@ -13,7 +13,7 @@ constexpr const char* kInside = "Looking inside";
 constexpr const char* kMeasuring = "Measuring";
 constexpr const char* kMachine = "The machine";
 
-constexpr std::array<Verb, 21> kVerbs{{
+constexpr std::array<Verb, 22> kVerbs{{
     {"chat", "Talk with a model", "linnet chat smollm2", kTalking, declare_chat},
     {"generate", "Continue a text, or answer a question", "linnet generate smollm2 --chat \"Why is the sky blue?\"",
      kTalking, declare_generate},
@@ -30,6 +30,8 @@ constexpr std::array<Verb, 21> kVerbs{{
      kModels, declare_quantize},
     {"push", "A run, a model or a folder to the Hugging Face hub", "linnet push shop hf:you/shop", kModels,
      declare_push},
+    {"train", "A model of your own, from nothing but text", "linnet train book.txt --name book --size 10m", kTeaching,
+     declare_train},
     {"tune", "Teach a model what your own data says", "linnet tune faq.csv --base smollm2 --name shop", kTeaching,
      declare_tune},
     {"tokenizer", "A tokenizer learned from a text",

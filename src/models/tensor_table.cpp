@@ -11,6 +11,13 @@ std::string name_of_expert(std::string pattern, int64_t expert) {
   return hole == std::string::npos ? pattern : pattern.replace(hole, 2, std::to_string(expert));
 }
 
+Shape stored_shape(const TensorSpec& spec) {
+  const Shape& s = spec.shape;
+  const Shape one = s.rank() == 2 && spec.transposed ? Shape{s[1], s[0]} : s;
+  if (!spec.stacked) return one;
+  return one.rank() == 2 ? Shape{spec.experts, one[0], one[1]} : Shape{spec.experts, one[0]};
+}
+
 std::vector<int64_t> gguf_row_order(const TensorSpec& spec) {
   std::vector<int64_t> order;
   const int64_t rows = spec.shape[0];

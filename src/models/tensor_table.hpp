@@ -73,6 +73,9 @@ struct TensorSpec {
 // The name of expert `expert`'s tensor: `pattern`, which is a spec's name or gguf, with its number for "{}".
 std::string name_of_expert(std::string pattern, int64_t expert);
 
+// How safetensors holds it: all experts where they are stacked, else one.
+Shape stored_shape(const TensorSpec& spec);
+
 // Row r of the GGUF matrix is row order[r] of ours; empty when they agree.
 std::vector<int64_t> gguf_row_order(const TensorSpec& spec);
 

@@ -56,16 +56,6 @@ Status check_finite(const StoredTensor& stored) {
   return ok_status();
 }
 
-Tensor transpose(const Tensor& in) {
-  const int64_t rows = in.dim(0);
-  const int64_t cols = in.dim(1);
-  Tensor out = Tensor::empty(DType::kF32, {cols, rows});
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) out.data<float>()[c * rows + r] = in.data<float>()[r * cols + c];
-  }
-  return out;
-}
-
 // The same blocks with their rows in our order.
 Weight reorder_rows(const MatrixView& view, const std::vector<int64_t>& order) {
   const auto row_bytes = static_cast<size_t>(view.row_bytes());

@@ -4,6 +4,7 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "tasks/faq_lessons.hpp"
+#include "tasks/run_log.hpp"
 #include "train/parameters.hpp"
 
 namespace linnet {
@@ -95,20 +96,24 @@ Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks)
                      .final_fraction = 0.1f};
   Trainer trainer(ctx, train_adapters(embedder.transformer()), config);
   const FaqLessons lessons(list_, others, settings_.seed);
+  RunLog log(version);
   LoopHooks loop;
   loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
+    log.begin_step();
     return std::vector<PartLoss>{[&, step] { return lessons.loss(ctx, embedder, step); }};
   };
-  loop.report = [&](const StepReport& step, std::optional<double>) {
+  loop.report = [&](const StepReport& step, std::optional<double>) -> Status {
+    TRY(log.step(step));
     if (hooks.report) hooks.report(step);
+    return ok_status();
   };
   loop.cancel = hooks.cancel;
   TRY(run_loop(trainer, {.folder = version.folder, .steps = steps_}, loop, resume));
   ctx.set_compute(DType::kF32);
   TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
   TRY(index.save(version.folder));
-  return write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
-                       version.folder / kFaqEncoderFolder);
+  TRY(write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION", version.folder / kFaqEncoderFolder));
+  return log.write_report();
 }
 
 }  // namespace linnet

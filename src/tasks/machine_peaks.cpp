@@ -72,7 +72,13 @@ MachinePeaks measure_peaks(Runtime& runtime) {
   const PeakLoops& loops = runtime.context().kernels().peaks;
   return {.read = read_rate(pool, loops),
           .int8 = multiply_rate(pool, loops.multiply_int8),
-          .f32 = multiply_rate(pool, loops.multiply_f32)};
+          .f32 = multiply_rate(pool, loops.multiply_f32),
+          .bf16 = multiply_rate(pool, loops.multiply_bf16)};
+}
+
+double product_peak(Runtime& runtime, bool bfloat16) {
+  const PeakLoops& loops = runtime.context().kernels().peaks;
+  return multiply_rate(runtime.context().pool(), bfloat16 ? loops.multiply_bf16 : loops.multiply_f32);
 }
 
 }  // namespace linnet

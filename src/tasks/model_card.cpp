@@ -4,17 +4,17 @@
 #include <array>
 #include <fmt/core.h>
 
-#include "base/file.hpp"
 #include "base/json.hpp"
-#include "base/strings.hpp"
+#include "train/step_log.hpp"
 
 namespace linnet {
 
 namespace {
 
 // Of run.json, what a section of its own says, and what is of this machine.
-constexpr std::array kNotRecipe{"kind", "base",    "base_file",        "created", "form",          "data_sha256",
-                                "name", "samples", "held_out_samples", "tokens",  "learned_tokens"};
+constexpr std::array kNotRecipe{"kind",           "base",       "base_file",  "created",         "form",
+                                "data_sha256",    "data_bytes", "name",       "samples",         "held_out_samples",
+                                "learned_tokens", "tokens",     "parameters", "held_out_tokens", "tokenizer"};
 
 // The base as others find it: a repository, else the name that its files give it.
 struct BaseName {
@@ -47,7 +47,7 @@ std::string cell(std::string text) {
 void add_rows(const Json& info, const std::string& before, std::string& table) {
   for (const auto& [key, value] : info.items()) {
     if (before.empty() && std::ranges::find(kNotRecipe, key) != kNotRecipe.end()) continue;
-    if (value.is_null() || value == "" || value == Json::array()) continue;
+    if (value.is_null() || value == Json("") || value == Json::array()) continue;
     if (value.is_object()) {
       add_rows(value, before + key + ".", table);
     } else {
@@ -56,8 +56,16 @@ void add_rows(const Json& info, const std::string& before, std::string& table) {
   }
 }
 
-std::string data_section(const Json& info) {
+std::string data_section(const RunVersion& version) {
+  const Json& info = version.info;
   const auto number = [&](const char* key) { return info.contains(key) ? dump_json(info[key]) : "0"; };
+  if (version.whole_model()) {
+    return fmt::format(
+        "## Data\n\n{} bytes of text: {} tokens to learn from, of the others {} were held out. SHA-256 of the text: "
+        "`{}`\n\n",
+        number("data_bytes"), number("tokens"), number("held_out_tokens"),
+        info.contains("data_sha256") ? text_of(info["data_sha256"]) : "");
+  }
   return fmt::format(
       "## Data\n\n{} samples of {} to learn from, {} held out; {} tokens, of which {} were learned. SHA-256 of the "
       "token "
@@ -68,15 +76,12 @@ std::string data_section(const Json& info) {
 
 // The first and the best held-out loss of a run.
 Result<std::string> scores_section(const RunVersion& version) {
-  const std::filesystem::path place = version.folder / "metrics.jsonl";
-  if (!std::filesystem::exists(place)) return std::string();
-  TRY_ASSIGN(const std::string text, read_file(place));
+  TRY_ASSIGN(const std::vector<Json> lines, read_step_log(version.folder / "metrics.jsonl"));
   std::optional<double> first, best;
-  for (const std::string_view line : lines_of(text)) {
-    TRY_ASSIGN(const Json json, parse_json(line, place.string()));
-    TRY_ASSIGN(const JsonObject object, JsonObject::of(json, place.string()));
-    if (!object.has("held_out")) continue;
-    TRY_ASSIGN(const double loss, object.number("held_out"));
+  for (const Json& line : lines) {
+    const auto held_out = line.find("held_out");
+    if (held_out == line.end() || !held_out->is_number()) continue;
+    const auto loss = held_out->get<double>();
     if (!first) first = loss;
     best = std::min(best.value_or(loss), loss);
   }
@@ -86,9 +91,8 @@ Result<std::string> scores_section(const RunVersion& version) {
       *first);
 }
 
-}  // namespace
-
-Result<std::string> model_card(const RunVersion& version, const ModelHandle& model, bool merged) {
+// Of what was learned on top of a base.
+std::string head_of_taught(const RunVersion& version, const ModelHandle& model, bool merged) {
   const BaseName base = base_name(model);
   const std::string license = license_of(model.stored, model.description.files);
   std::string card = "---\n";
@@ -98,10 +102,23 @@ Result<std::string> model_card(const RunVersion& version, const ModelHandle& mod
                       merged ? "transformers" : "peft", merged ? "" : "- lora\n", version.name);
   card += merged ? fmt::format("{}, taught with Linnet; what it learned is merged into the weights.\n", base.shown)
                  : fmt::format("A LoRA adapter for {}, taught with Linnet.\n", base.shown);
-  card += license.empty()
-              ? "\nThe licence of the base is not known.\n\n"
-              : fmt::format("\nThe base is under the licence {}, whose terms hold for this, too.\n\n", license);
-  card += data_section(version.info);
+  return card + (license.empty()
+                     ? "\nThe licence of the base is not known.\n\n"
+                     : fmt::format("\nThe base is under the licence {}, whose terms hold for this, too.\n\n", license));
+}
+
+std::string head_of_trained(const RunVersion& version) {
+  return fmt::format(
+      "---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- linnet\n---\n\n# {}\n\n"
+      "A language model of {} parameters, trained from random weights with Linnet.\n\n",
+      version.name, version.info.contains("parameters") ? dump_json(version.info["parameters"]) : "unknown");
+}
+
+}  // namespace
+
+Result<std::string> model_card(const RunVersion& version, const ModelHandle& model, bool merged) {
+  std::string card = version.whole_model() ? head_of_trained(version) : head_of_taught(version, model, merged);
+  card += data_section(version);
   card += "## Recipe\n\n| | |\n|---|---|\n";
   add_rows(version.info, "", card);
   TRY_ASSIGN(const std::string scores, scores_section(version));

@@ -14,13 +14,19 @@ Result<FoundFiles> find_files(std::string_view name) {
   FoundFiles found;
   TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
   if (run) {
-    TRY_ASSIGN(found, find_files(run->base()));
-    found.stored.short_name = run->name;
-    if (run->is_faq()) {
-      found.faq = run->folder;
+    if (run->whole_model()) {
+      const std::filesystem::path folder = run->folder / kModelFolder;
+      TRY_ASSIGN(found.stored, Store::standard().resolve(folder.string()));
+      TRY_ASSIGN(found.files, open_model_files(folder));
     } else {
-      found.adapters.push_back((run->folder / kAdapterFolder).string());
+      TRY_ASSIGN(found, find_files(run->base()));
+      if (run->is_faq()) {
+        found.faq = run->folder;
+      } else {
+        found.adapters.push_back((run->folder / kAdapterFolder).string());
+      }
     }
+    found.stored.short_name = run->name;
     return found;
   }
   TRY_ASSIGN(found.stored, Store::standard().resolve(name));

@@ -21,7 +21,8 @@ namespace linnet {
 struct ModelHandle {
   StoredModel stored;
   ModelDescription description;
-  // Of a run (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is the run's.
+  // Of a run of tune (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is
+  // the run's.
   std::vector<std::string> adapters = {};
   std::filesystem::path faq = {};  // the folder of a taught list of questions; empty: it is none
 
@@ -56,7 +57,7 @@ Result<FoundFiles> find_files(std::string_view name);
 Result<ModelHandle> describe_found(FoundFiles found);
 // Finds and describes `name`. Errors: not found, with the command that pulls it; it has no weights.
 Result<ModelHandle> find_model(std::string_view name);
-// The same, of a model to teach from. Error kUsage: a run.
+// The same, of a model to teach from. Error kUsage: a run of tune.
 Result<ModelHandle> find_base(std::string_view name);
 
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:

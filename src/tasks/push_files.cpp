@@ -42,7 +42,8 @@ Result<std::vector<PushFile>> files_of_run(const RunVersion& version) {
   }
   TRY_ASSIGN(const ModelHandle model, find_model(version.name));
   TRY_ASSIGN(std::string card, model_card(version, model, false));
-  TRY_ASSIGN(std::vector<PushFile> files, files_of_folder(version.folder / kAdapterFolder));
+  const char* folder = version.whole_model() ? kModelFolder : kAdapterFolder;
+  TRY_ASSIGN(std::vector<PushFile> files, files_of_folder(version.folder / folder));
   files.push_back({.name = kCard, .text = std::move(card)});
   return files;
 }

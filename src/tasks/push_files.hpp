@@ -1,4 +1,4 @@
-// What `linnet push` sends for a name: of a run its adapter with a model card, of a folder all that lies in it, of
+// What `linnet push` sends for a name: of a run its adapter or model with a model card, of a folder all that lies in it, of
 // anything else the model's own files. Thread safety: reads the disk.
 #pragma once
 

@@ -30,10 +30,6 @@ bool is_name_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-}  // namespace
-
-namespace {
-
 std::string text_in(const Json& info, const char* key) {
   const auto found = info.find(key);
   return found != info.end() && found->is_string() ? found->get<std::string>() : "";
@@ -53,8 +49,12 @@ bool RunVersion::is_faq() const {
   return text_in(info, "kind") == "faq";
 }
 
+bool RunVersion::whole_model() const {
+  return text_in(info, "kind") == "model";
+}
+
 bool RunVersion::finished() const {
-  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : kAdapterFolder));
+  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : whole_model() ? kModelFolder : kAdapterFolder));
 }
 
 uint64_t RunVersion::bytes() const {
@@ -86,7 +86,8 @@ Result<RunVersion> RunStore::version(std::string_view name, int64_t number) cons
     return not_found(fmt::format("there is no version {} of {}", number, name));
   }
   TRY_ASSIGN(version.info, read_json_file((version.folder / kInfoFile).string()));
-  if (version.base().empty()) return invalid("names no base", (version.folder / kInfoFile).string());
+  if (version.base().empty() && !version.whole_model())
+    return invalid("names no base", (version.folder / kInfoFile).string());
   return version;
 }
 
@@ -150,6 +151,25 @@ Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) cons
   }
   TRY(write_file(version.folder / kInfoFile, dump_json(version.info, 2) + "\n"));
   return version;
+}
+
+Result<RunVersion> RunStore::open(std::string_view name, const Json& info, bool resume) const {
+  if (!resume) return begin(name, info);
+  TRY(check_name(name));
+  const std::vector<int64_t> before = numbers(name);
+  if (before.empty()) return not_found(fmt::format("there is no run {} to go on with", name), {}, "leave --resume out");
+  TRY_ASSIGN(RunVersion newest, version(name, before.back()));
+  if (newest.finished()) {
+    return usage_error(fmt::format("version {} of {} is finished", newest.number, name), "leave --resume out");
+  }
+  for (const auto& [key, value] : info.items()) {
+    const auto found = newest.info.find(key);
+    if (found != newest.info.end() && *found == value) continue;
+    return usage_error(fmt::format("version {} of {} is another run: its {} is {}, not {}", newest.number, name, key,
+                                   found == newest.info.end() ? "unknown" : dump_json(*found), dump_json(value)),
+                       "begin anew without --resume, or give the flags and the data that it began with");
+  }
+  return newest;
 }
 
 Status RunStore::set_current(const RunVersion& version) const {

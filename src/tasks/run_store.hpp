@@ -1,4 +1,4 @@
-// Finished and unfinished runs of `linnet tune`, by name: each is a MODEL wherever one is asked for.
+// Finished and unfinished runs of `linnet tune` and `linnet train`, by name: each is a MODEL wherever one is asked for.
 //
 //   ROOT/<name>/current        the number of the version that the name means; written last
 //   ROOT/<name>/<number>/      one version: run.json, what it learned, and while it learns its checkpoint
@@ -21,18 +21,20 @@ namespace linnet {
 // What is written last in a version's folder, as a whole.
 inline constexpr const char* kAdapterFolder = "adapter";
 inline constexpr const char* kFaqEncoderFolder = "encoder";
+inline constexpr const char* kModelFolder = "model";
 
 // One version of a run.
 struct RunVersion {
   std::string name;  // of the run
   int64_t number = 0;
   std::filesystem::path folder;
-  Json info;  // run.json: "base", "created", and all that was chosen
+  Json info;  // run.json: "kind", "created", and all that was chosen
 
-  std::string base() const;     // the model that it was taught from
+  std::string base() const;     // the model that it was taught from; empty: from nothing
   std::string created() const;  // as utc_now() says it; may be empty
   uint64_t bytes() const;       // on disk
   bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
+  bool whole_model() const;     // of train, which learns every weight; it has no base
   bool finished() const;        // all of it is there
 };
 
@@ -58,6 +60,9 @@ class RunStore {
 
   // A new version's folder, with run.json in it.
   Result<RunVersion> begin(std::string_view name, const Json& info) const;
+  // begin(), or with `resume` the newest version, which must be unfinished and of the same data and choices. Error
+  // kUsage that names what differs.
+  Result<RunVersion> open(std::string_view name, const Json& info, bool resume) const;
   // Makes a whole version the one that its name means; also to go back to an older one.
   Status set_current(const RunVersion& version) const;
   // Deletes the run and all its versions. Error kNotFound.

@@ -33,6 +33,23 @@ TEST_F(RunStoreTest, AVersionIsFoundOnceItIsTheCurrentOne) {
   EXPECT_FALSE(store_.remove("shop").ok());
 }
 
+TEST_F(RunStoreTest, OnlyAnUnfinishedRunOfTheSameChoicesGoesOn) {
+  const Json info = {{"kind", "model"}, {"steps", 10}};
+  EXPECT_FALSE(store_.open("book", info, true).ok());  // there is none
+  const RunVersion first = *store_.open("book", info, false);
+  EXPECT_TRUE(first.whole_model());
+  EXPECT_EQ((*store_.open("book", info, true)).number, 1);
+  const auto other = store_.open("book", {{"kind", "model"}, {"steps", 20}}, true);
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().to_string().find("its steps is 10, not 20"), std::string::npos);
+  std::filesystem::create_directory(first.folder / kModelFolder);
+  EXPECT_TRUE(first.finished());
+  EXPECT_FALSE(store_.open("book", info, true).ok());
+  ASSERT_TRUE(store_.set_current(first).ok());
+  EXPECT_EQ((*store_.find("book"))->base(), "");  // a whole model has none
+  EXPECT_EQ((*store_.open("book", info, false)).number, 2);
+}
+
 TEST_F(RunStoreTest, NamesStayInTheStore) {
   for (const char* name : {"", ".", "..", "a/b", "/etc", "Shop", "-x", "x-", "hf:org", "a b"}) {
     EXPECT_FALSE(RunStore::check_name(name).ok()) << name;

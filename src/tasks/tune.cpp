@@ -8,6 +8,7 @@
 #include "data/preview.hpp"
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
+#include "tasks/run_log.hpp"
 #include "tasks/tokenizer_loader.hpp"
 #include "train/parameters.hpp"
 
@@ -223,13 +224,23 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
                      .warmup_steps = plan_.warmup_steps};
   Trainer trainer(ctx, train_adapters(transformer), config);
   TRY(lessons_->begin(ctx, transformer));
+  RunLog log(version);
   LoopHooks loop;
-  loop.parts = [&](int64_t step) { return lessons_->parts(ctx, transformer, step); };
+  loop.parts = [&](int64_t step) {
+    log.begin_step();
+    return lessons_->parts(ctx, transformer, step);
+  };
   loop.evaluate = [&]() -> Result<double> {
+    log.end_step();
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
     return held_out.loss;
   };
-  loop.report = hooks.report;
+  loop.report = [&](const StepReport& step, std::optional<double> held) -> Status {
+    TRY(log.step(step, held, token_count(lessons_->batches())));
+    if (hooks.report) hooks.report(step, held);
+    return held ? log.write_report() : ok_status();
+  };
+  loop.keep_batch = [&](const StepReport& step) { return log.keep_batch(step.step, lessons_->batches(), tokenizer_); };
   loop.cancel = hooks.cancel;
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
   constexpr int64_t kPatience = 4;
@@ -245,6 +256,7 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
     taught.right = held_out.right;
   }
   TRY(write_adapter(adapter, transformer.table(), "CAUSAL_LM", version.folder / kAdapterFolder));
+  TRY(log.write_report());
   return taught;
 }
 

@@ -167,6 +167,16 @@ Tensor to_dtype(const Tensor& tensor, DType dtype) {
   return out;
 }
 
+Tensor transpose(const Tensor& matrix) {
+  const int64_t rows = matrix.dim(0);
+  const int64_t cols = matrix.dim(1);
+  Tensor out = Tensor::empty(DType::kF32, {cols, rows});
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < cols; ++c) out.data<float>()[c * rows + r] = matrix.data<float>()[r * cols + c];
+  }
+  return out;
+}
+
 void require_shape(bool condition, const char* op, const std::string& what, const Shape& got) {
   if (!condition) throw ShapeError("[" + std::string(op) + "] " + what + ", got " + got.to_string());
 }

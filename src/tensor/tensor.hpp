@@ -111,6 +111,8 @@ class Tensor {
 Tensor to_f32(const Tensor& tensor);
 // Float32 as F32, F16 or BF16, rounded to nearest even.
 Tensor to_dtype(const Tensor& tensor, DType dtype);
+// (O, C) float32 -> (C, O), in memory of its own.
+Tensor transpose(const Tensor& matrix);
 
 // Throws ShapeError "[op] what must be expected, got shape" unless condition.
 void require_shape(bool condition, const char* op, const std::string& what, const Shape& got);

@@ -1,11 +1,11 @@
 #include "train/loop.hpp"
 
+#include <cmath>
 #include <fmt/core.h>
 #include <limits>
 
-#include "base/file.hpp"
-#include "base/json.hpp"
-#include "base/part_file.hpp"
+#include "train/loss_watch.hpp"
+#include "train/step_log.hpp"
 
 namespace linnet {
 
@@ -13,16 +13,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// The best evaluation so far, and how long ago it was.
-struct Best {
-  double held_out = std::numeric_limits<double>::infinity();
-  int64_t evaluations_since = 0;
+// The last evaluation, the best one, and how long ago that was.
+struct Evaluations {
+  std::optional<double> last;
+  double best = std::numeric_limits<double>::infinity();
+  int64_t since_best = 0;
 
   // Whether this one is the best.
   bool take(double value) {
-    const bool better = value < held_out;
-    if (better) held_out = value;
-    evaluations_since = better ? 0 : evaluations_since + 1;
+    const bool better = value < best;
+    if (better) best = value;
+    since_best = better ? 0 : since_best + 1;
+    last = value;
     return better;
   }
 };
@@ -31,49 +33,40 @@ struct Best {
 class Metrics {
  public:
   // The lines of `path` before step `steps`; the others are of steps that will be done again.
-  static Result<Metrics> open(const fs::path& path, int64_t steps) {
-    std::string kept;
-    Best best;
-    if (steps > 0 && fs::exists(path)) {
-      TRY_ASSIGN(const std::string text, read_file(path));
-      for (size_t at = 0; at < text.size();) {
-        const size_t end = text.find('\n', at);
-        if (end == std::string::npos) break;  // cut in the middle
-        const std::string line = text.substr(at, end - at);
-        TRY_ASSIGN(const Json json, parse_json(line, path.string()));
-        const auto step = json.find("step");
-        if (step == json.end() || !step->is_number_integer() || step->get<int64_t>() >= steps) break;
-        const auto held_out = json.find("held_out");
-        if (held_out != json.end() && held_out->is_number()) best.take(held_out->get<double>());
-        kept += line + '\n';
-        at = end + 1;
-      }
-    }
-    TRY(write_file(path, kept));
-    TRY_ASSIGN(PartFile file, PartFile::open(path));
-    return Metrics(std::move(file), best);
+  static Result<Metrics> open(const fs::path& path, int64_t steps, double spike) {
+    Evaluations evaluations;
+    LossWatch losses(spike);
+    TRY_ASSIGN(StepLog log, StepLog::open(path, steps, [&](const Json& line) {
+                 if (const auto held_out = line.find("held_out"); held_out != line.end() && held_out->is_number()) {
+                   evaluations.take(held_out->get<double>());
+                 }
+                 if (const auto loss = line.find("loss"); loss != line.end() && loss->is_number()) {
+                   losses.take(loss->get<double>());
+                 }
+               }));
+    return Metrics(std::move(log), evaluations, std::move(losses));
   }
 
   Status step(const StepReport& report) {
-    return write({{"step", report.step}, {"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
+    losses_.take(report.loss);
+    return log_.write({{"step", report.step}, {"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
   }
   // Whether it is the best so far.
   Result<bool> evaluation(int64_t step, double held_out) {
-    TRY(write({{"step", step}, {"held_out", held_out}}));
-    return best_.take(held_out);
+    TRY(log_.write({{"step", step}, {"held_out", held_out}}));
+    return evaluations_.take(held_out);
   }
-  int64_t evaluations_since_best() const { return best_.evaluations_since; }
+  Status flush() { return log_.flush(); }
+  const Evaluations& evaluations() const { return evaluations_; }
+  double most_loss() const { return losses_.most(); }
 
  private:
-  Metrics(PartFile file, const Best& best) : file_(std::move(file)), best_(best) {}
+  Metrics(StepLog log, const Evaluations& evaluations, LossWatch losses)
+      : log_(std::move(log)), evaluations_(evaluations), losses_(std::move(losses)) {}
 
-  Status write(const Json& json) {
-    const std::string line = dump_json(json) + '\n';
-    return file_.append(std::as_bytes(std::span(line)));
-  }
-
-  PartFile file_;
-  Best best_;
+  StepLog log_;
+  Evaluations evaluations_;
+  LossWatch losses_;
 };
 
 class Loop {
@@ -82,10 +75,9 @@ class Loop {
       : trainer_(trainer), config_(config), hooks_(hooks), metrics_(std::move(metrics)) {}
 
   Result<LoopResult> run() {
-    LoopResult result;
-    while (trainer_.steps() < config_.steps && !result.stopped_early) {
+    while (trainer_.steps() < config_.steps && !stopped_early()) {
       if (hooks_.cancel && hooks_.cancel->cancelled()) {
-        TRY(trainer_.save(checkpoint()));
+        TRY(save());
         return Error{ErrorCode::kCancelled,
                      fmt::format("stopped after {} of {} steps", trainer_.steps(), config_.steps),
                      {},
@@ -96,29 +88,52 @@ class Loop {
       if (config_.evaluate_every > 0 &&
           (trainer_.steps() % config_.evaluate_every == 0 || trainer_.steps() == config_.steps)) {
         TRY_ASSIGN(held_out, evaluate(report.step));
-        result.held_out = held_out;
-        result.stopped_early = config_.patience > 0 && metrics_.evaluations_since_best() >= config_.patience;
       }
-      if (hooks_.report) hooks_.report(report, held_out);
-      if (config_.checkpoint_every > 0 && trainer_.steps() % config_.checkpoint_every == 0) {
-        TRY(trainer_.save(checkpoint()));
-      }
+      if (hooks_.report) TRY(hooks_.report(report, held_out));
+      if (config_.checkpoint_every > 0 && trainer_.steps() % config_.checkpoint_every == 0) TRY(save());
     }
-    TRY(trainer_.save(checkpoint()));
+    TRY(save());
     if (fs::exists(best())) TRY(trainer_.restore(best()));
-    result.steps = trainer_.steps();
-    return result;
+    return LoopResult{
+        .steps = trainer_.steps(), .held_out = metrics_.evaluations().last, .stopped_early = stopped_early()};
   }
 
  private:
   fs::path checkpoint() const { return config_.folder / "checkpoint.safetensors"; }
   fs::path best() const { return config_.folder / "best.safetensors"; }
 
+  bool stopped_early() const { return config_.patience > 0 && metrics_.evaluations().since_best >= config_.patience; }
+
+  Status save() {
+    TRY(metrics_.flush());  // a checkpoint's steps are told of
+    return trainer_.save(checkpoint());
+  }
+
   Result<StepReport> one_step() {
     TRY_ASSIGN(const std::vector<PartLoss> parts, hooks_.parts(trainer_.steps()));
-    TRY_ASSIGN(const StepReport report, trainer_.step(parts));
+    const double most_loss = metrics_.most_loss();
+    TRY_ASSIGN(const StepReport report, trainer_.step(parts, most_loss));
+    if (report.diverged) return divergence(report, most_loss);
     TRY(metrics_.step(report));
     return report;
+  }
+
+  // The checkpoint stays that of some steps before: what led here may have gone wrong before it was seen.
+  Error divergence(const StepReport& report, double most_loss) const {
+    Error error{
+        ErrorCode::kInvalid,
+        fmt::format("step {} diverged: loss {:.4g}, gradient norm {:.4g}", report.step, report.loss, report.norm),
+        {},
+        "begin anew with a lower --rate"};
+    if (report.loss > most_loss && std::isfinite(report.loss)) {
+      error.message += fmt::format("; by the steps before, no more than {:.4g} was to be expected", most_loss);
+      error.hint += ", or go on over it: --resume --spike 0";
+    }
+    if (!hooks_.keep_batch) return error;
+    const auto kept = hooks_.keep_batch(report);
+    if (!kept.ok()) return kept.error();
+    error.message += "; what it was to learn from stands in " + kept->string();
+    return error;
   }
 
   // The best parameters are kept beside the last.
@@ -140,7 +155,7 @@ class Loop {
 Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, bool resume) {
   const fs::path checkpoint = config.folder / "checkpoint.safetensors";
   if (resume && fs::exists(checkpoint)) TRY(trainer.restore(checkpoint));
-  TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps()));
+  TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps(), config.spike));
   return Loop(trainer, config, hooks, std::move(metrics)).run();
 }
 

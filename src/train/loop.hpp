@@ -23,6 +23,9 @@ struct LoopConfig {
   // Evaluations in a row without a better one after which the run ends; 0: never. At the end the trainer holds the
   // parameters of the best evaluation, where there was one.
   int64_t patience = 0;
+  // A loss so many standard deviations above the last ones diverged (train/loss_watch.hpp); 0: only one that is not
+  // finite.
+  double spike = 0;
 };
 
 struct LoopHooks {
@@ -30,8 +33,10 @@ struct LoopHooks {
   std::function<Result<std::vector<PartLoss>>(int64_t step)> parts;
   // The held-out loss, or another score of which less is better.
   std::function<Result<double>()> evaluate = nullptr;
-  // Told of every step, and of every evaluation after it.
-  std::function<void(const StepReport& step, std::optional<double> held_out)> report = nullptr;
+  // Told of every step, and of every evaluation after it. An error ends the run.
+  std::function<Status(const StepReport& step, std::optional<double> held_out)> report = nullptr;
+  // Writes down what a step that diverged was to learn from, and returns where.
+  std::function<Result<std::filesystem::path>(const StepReport& step)> keep_batch = nullptr;
   const CancelToken* cancel = nullptr;
 };
 
@@ -42,8 +47,8 @@ struct LoopResult {
 };
 
 // From where `trainer` stands to the end. Goes on from the folder's checkpoint where `resume` says so and there is one.
-// Errors: kCancelled, after a checkpoint; those of the hooks; a diverging step, whose checkpoint is the one before it;
-// a full disk.
+// Errors: kCancelled, after a checkpoint; those of the hooks; a step that diverged, where the last checkpoint is that
+// of some steps before it; a full disk.
 Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, bool resume);
 
 }  // namespace linnet

@@ -1,5 +1,6 @@
 #include "train/loop.hpp"
 
+#include <cmath>
 #include <csignal>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -93,6 +94,7 @@ TEST_F(LoopTest, AStopSavesAndResumes) {
   hooks.cancel = &cancel;
   hooks.report = [&](const StepReport& report, std::optional<double>) {
     if (report.step == 22) cancel.cancel();
+    return ok_status();
   };
   const auto result = run_loop(stopped.trainer, config("stopped"), hooks, false);
   ASSERT_FALSE(result.ok());
@@ -114,6 +116,46 @@ TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
   EXPECT_TRUE(result.stopped_early);
   EXPECT_EQ(result.held_out, 3);
   EXPECT_EQ(result.steps, 5);  // of the first evaluation
+  Pupil again(1);
+  LoopHooks none = again.hooks();
+  none.evaluate = []() -> Result<double> { return invalid("it had ended"); };
+  const LoopResult same = value(run_loop(again.trainer, early, none, true));
+  EXPECT_TRUE(same.stopped_early);
+  EXPECT_EQ(same.held_out, 3);
+}
+
+// What is wrong with the loss of step 55: nothing, so much too high, or no number.
+Result<LoopResult> run_with_loss_of(Pupil& pupil, const LoopConfig& config, float wrong, bool resume) {
+  LoopHooks hooks = pupil.hooks();
+  const auto parts = hooks.parts;
+  hooks.parts = [&pupil, parts, wrong](int64_t step) -> Result<std::vector<PartLoss>> {
+    TRY_ASSIGN(const std::vector<PartLoss> right, parts(step));
+    return std::vector<PartLoss>{[&pupil, right, step, wrong]() -> Result<Tensor> {
+      TRY_ASSIGN(const Tensor loss, right[0]());
+      return step == 55 ? ops::scale(pupil.ctx, loss, wrong) : loss;
+    }};
+  };
+  hooks.keep_batch = [](const StepReport& step) { return fs::path("batch of " + std::to_string(step.step)); };
+  return run_loop(pupil.trainer, config, hooks, resume);
+}
+
+TEST_F(LoopTest, StopsAtAStepThatDivergesAndGoesOnOverASpikeWhereAsked) {
+  LoopConfig watched = config("watched");
+  watched.spike = 10;
+  fs::create_directories(watched.folder);
+  for (const float wrong : {NAN, 40.0f}) {
+    Pupil pupil(1);
+    const auto result = run_with_loss_of(pupil, watched, wrong, false);
+    ASSERT_FALSE(result.ok());
+    EXPECT_NE(result.error().to_string().find("step 55 diverged"), std::string::npos) << result.error().to_string();
+    EXPECT_NE(result.error().to_string().find("batch of 55"), std::string::npos);
+    EXPECT_EQ(result.error().to_string().find("--spike") != std::string::npos, wrong > 1);
+    EXPECT_EQ(pupil.trainer.steps(), 55);
+  }
+  watched.spike = 0;
+  Pupil over(1);
+  EXPECT_EQ(value(run_with_loss_of(over, watched, 40, true)).held_out.has_value(), true);
+  EXPECT_EQ(value(read_file(watched.folder / "metrics.jsonl")).find("\"step\":59") != std::string::npos, true);
 }
 
 }  // namespace

@@ -4,82 +4,36 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "train/adamw.hpp"
+#include "train/muon.hpp"
+#include "train/sgd.hpp"
 
 namespace linnet {
 
-namespace {
-
-constexpr int64_t kChunk = 1 << 14;  // numbers: a task, and a partial sum
-
-// The constants of one step.
-struct Step {
-  float beta1;
-  float beta2;
-  float keep;            // what weight decay leaves of a number
-  float rate;            // over the first moment's correction for its start at zero
-  float inverse_square;  // 1 / sqrt of the second moment's
-  float eps;
-  float grad_scale;
-};
-
-// grad: null for zero.
-void update(const Step& s, const float* grad, int64_t n, float* mean, float* square, float* x) {
-  for (int64_t i = 0; i < n; ++i) {
-    const float g = grad ? grad[i] * s.grad_scale : 0.0f;
-    mean[i] += (g - mean[i]) * (1 - s.beta1);
-    square[i] = square[i] * s.beta2 + g * g * (1 - s.beta2);
-    x[i] = x[i] * s.keep - s.rate * mean[i] / (std::sqrt(square[i]) * s.inverse_square + s.eps);
+std::unique_ptr<Optimizer> make_optimizer(std::vector<Parameter> parameters, const OptimizerConfig& config) {
+  switch (config.kind) {
+    case OptimizerKind::kMuon:
+      return std::make_unique<Muon>(std::move(parameters), config.muon, config.adamw);
+    case OptimizerKind::kSgd:
+      return std::make_unique<Sgd>(std::move(parameters), config.sgd);
+    case OptimizerKind::kAdamW:
+      break;
   }
-}
-
-}  // namespace
-
-AdamW::AdamW(std::vector<Parameter> parameters, const AdamWConfig& config)
-    : parameters_(std::move(parameters)), config_(config) {
-  CHECK(config.beta1 >= 0 && config.beta1 < 1 && config.beta2 >= 0 && config.beta2 < 1 && config.eps > 0);
-  for (const Parameter& parameter : parameters_) {
-    const Shape& shape = parameter.tensor->shape();
-    moments_.push_back({Tensor::zeros(DType::kF32, shape), Tensor::zeros(DType::kF32, shape)});
-  }
-}
-
-void AdamW::step(ThreadPool& pool, std::span<const Tensor> grads, float rate, float grad_scale) {
-  CHECK(grads.size() == parameters_.size());
-  ++steps_;
-  const auto t = static_cast<double>(steps_);
-  const double mean_correction = 1 - std::pow(double{config_.beta1}, t);
-  const double square_correction = 1 - std::pow(double{config_.beta2}, t);
-  for (size_t i = 0; i < parameters_.size(); ++i) {
-    Tensor& tensor = *parameters_[i].tensor;
-    CHECK(!grads[i].defined() || grads[i].shape() == tensor.shape());
-    const Step constants{.beta1 = config_.beta1,
-                         .beta2 = config_.beta2,
-                         .keep = 1 - (parameters_[i].decays ? rate * config_.weight_decay : 0.0f),
-                         .rate = static_cast<float>(rate / mean_correction),
-                         .inverse_square = static_cast<float>(1 / std::sqrt(square_correction)),
-                         .eps = config_.eps,
-                         .grad_scale = grad_scale};
-    const float* grad = grads[i].defined() ? grads[i].data<float>() : nullptr;
-    float* mean = moments_[i].mean.data<float>();
-    float* square = moments_[i].square.data<float>();
-    float* x = tensor.data<float>();
-    pool.parallel_for(tensor.elements(), kChunk, [&](int64_t begin, int64_t end, int) {
-      update(constants, grad ? grad + begin : nullptr, end - begin, mean + begin, square + begin, x + begin);
-    });
-  }
+  return std::make_unique<AdamW>(std::move(parameters), config.adamw);
 }
 
 double global_norm(ThreadPool& pool, std::span<const Tensor> grads) {
   double total = 0;
   for (const Tensor& grad : grads) {
     if (!grad.defined()) continue;
-    const int64_t chunks = (grad.elements() + kChunk - 1) / kChunk;
+    const int64_t chunks = (grad.elements() + kOptimizerChunk - 1) / kOptimizerChunk;
     std::vector<double> sums(static_cast<size_t>(chunks));
     pool.parallel_for(chunks, 1, [&](int64_t first, int64_t last, int) {
       for (int64_t c = first; c < last; ++c) {
-        const int64_t end = std::min((c + 1) * kChunk, grad.elements());
+        const int64_t end = std::min((c + 1) * kOptimizerChunk, grad.elements());
         double sum = 0;
-        for (int64_t i = c * kChunk; i < end; ++i) sum += double{grad.data<float>()[i]} * grad.data<float>()[i];
+        for (int64_t i = c * kOptimizerChunk; i < end; ++i)
+          sum += double{grad.data<float>()[i]} * grad.data<float>()[i];
         sums[static_cast<size_t>(c)] = sum;
       }
     });

@@ -1,13 +1,15 @@
-// AdamW with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101), as PyTorch computes it.
+// What makes steps of gradients. Each has a file of its own: adamw.cpp, muon.cpp, sgd.cpp.
 //
-// Every number is updated from itself alone, and sums run in an order that sizes alone decide: the same bits on any
-// number of threads. Thread safety: one step at a time.
+// A step's result hangs on parameters, gradients and settings alone: the same bits on any number of threads.
+// Thread safety: one step at a time.
 #pragma once
 
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
-#include "base/thread_pool.hpp"
+#include "ops/context.hpp"
 #include "train/parameters.hpp"
 
 namespace linnet {
@@ -19,30 +21,59 @@ struct AdamWConfig {
   float weight_decay = 0;
 };
 
-class AdamW {
+struct MuonConfig {
+  float momentum = 0.95f;  // in [0, 1); Nesterov's
+  float weight_decay = 0.1f;
+};
+
+struct SgdConfig {
+  float momentum = 0.9f;  // in [0, 1); 0: none is kept
+  bool nesterov = false;
+  float weight_decay = 0;  // coupled: added to the gradient, as PyTorch's SGD has it
+};
+
+inline constexpr int64_t kOptimizerChunk = 1 << 14;  // numbers of a task, or of a partial sum
+
+enum class OptimizerKind : uint8_t {
+  kAdamW,  // decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)
+  kMuon,   // of the matrices inside of layers; AdamW of everything else
+  kSgd,
+};
+
+struct OptimizerConfig {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  AdamWConfig adamw;
+  MuonConfig muon;
+  SgdConfig sgd;
+};
+
+class Optimizer {
  public:
-  // Takes two float32 numbers of memory for each number of `parameters`.
-  AdamW(std::vector<Parameter> parameters, const AdamWConfig& config);
+  explicit Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
 
   // One step at learning rate `rate`. grads: one for each parameter, times `grad_scale`; an undefined one is zero.
-  void step(ThreadPool& pool, std::span<const Tensor> grads, float rate, float grad_scale = 1);
+  virtual void step(Context& ctx, std::span<const Tensor> grads, float rate, float grad_scale = 1) = 0;
 
-  // What a checkpoint holds besides the parameters: steps(), and the two moments of each.
-  struct Moments {
-    Tensor mean;    // of the gradient, decayed by beta1
-    Tensor square;  // of its square, decayed by beta2
+  // What a checkpoint holds besides the parameters and steps(): tensors in use, named after their parameter.
+  struct State {
+    std::string name;
+    Tensor tensor;
   };
-  std::span<const Moments> moments() const { return moments_; }
-  void set_steps(int64_t steps) { steps_ = steps; }
+  virtual std::vector<State> state() const = 0;
+
+  virtual void set_steps(int64_t steps) { steps_ = steps; }
   int64_t steps() const { return steps_; }
   std::span<const Parameter> parameters() const { return parameters_; }
 
- private:
+ protected:
   std::vector<Parameter> parameters_;
-  std::vector<Moments> moments_;
-  AdamWConfig config_;
   int64_t steps_ = 0;
 };
+
+std::unique_ptr<Optimizer> make_optimizer(std::vector<Parameter> parameters, const OptimizerConfig& config);
 
 // The Euclidean norm of all gradients together; undefined ones are zero. NaN or infinite where one number is.
 double global_norm(ThreadPool& pool, std::span<const Tensor> grads);

@@ -13,7 +13,9 @@
 #include "models/adapter.hpp"
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
+#include "ops/kernel_table.hpp"
 #include "ops/loss.hpp"
+#include "train/adamw.hpp"
 #include "train/schedule.hpp"
 
 namespace linnet {
@@ -88,7 +90,7 @@ std::vector<std::string> differences(const std::string& model, const Json& want,
     const double norm = global_norm(lesson.pool, pass.grads);
     const auto right = want["norms"][at].get<double>();
     compare(fmt::format("norm of step {}", step), norm, right, 1e-3 * right);
-    optimizer.step(lesson.pool, pass.grads, rate_at(schedule, step), clip_scale(norm, 0.5));
+    optimizer.step(lesson.ctx, pass.grads, rate_at(schedule, step), clip_scale(norm, 0.5));
   }
   int compared = 0;
   for (const Json& row : want["sums"]) {
@@ -165,7 +167,7 @@ TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
       const Lesson::Pass pass = lesson.pass(optimizer.parameters());
       EXPECT_NEAR(pass.loss / want, 1, 1e-4);
       if (first.empty()) first = pass.grads;
-      optimizer.step(lesson.pool, pass.grads, 1e-3f);
+      optimizer.step(lesson.ctx, pass.grads, 1e-3f);
     }
     for (size_t i = 0; i < first.size(); ++i) {
       const Parameter& parameter = optimizer.parameters()[i];
@@ -190,9 +192,10 @@ TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
 TEST(AdamWTest, OneStepByHand) {
   Tensor x = Tensor::from(std::vector<float>{2.0f, 1.0f}, {1, 2});
   ThreadPool pool(1);
+  Context ctx(pool, reference_kernels());
   AdamW optimizer({{"x", &x, true}}, {.beta1 = 0.5f, .beta2 = 0.75f, .eps = 1e-8f, .weight_decay = 0.5f});
   const Tensor grad = Tensor::from(std::vector<float>{-3.0f, 0.0f}, {1, 2});
-  optimizer.step(pool, std::vector{grad}, 0.1f);
+  optimizer.step(ctx, std::vector{grad}, 0.1f);
   // Corrected moments are -3 and 9: a step of -rate * sign. Decay takes rate * 0.5 of the number first.
   EXPECT_NEAR(x.data<float>()[0], 2.0f * 0.95f + 0.1f, 1e-6f);
   EXPECT_NEAR(x.data<float>()[1], 0.95f, 1e-6f);
@@ -206,7 +209,7 @@ TEST(AdamWTest, ThreadsDoNotChangeABit) {
     for (int step = 0; step < 3; ++step) {
       const Lesson::Pass pass = lesson.pass(optimizer.parameters());
       losses.push_back(pass.loss);
-      optimizer.step(lesson.pool, pass.grads, 1e-2f, clip_scale(global_norm(lesson.pool, pass.grads), 1.0));
+      optimizer.step(lesson.ctx, pass.grads, 1e-2f, clip_scale(global_norm(lesson.pool, pass.grads), 1.0));
     }
     return losses;
   };
@@ -225,7 +228,7 @@ TEST(AdamWTest, OnlyTheAdapterLearns) {
   for (int step = 0; step < 10; ++step) {
     const Lesson::Pass pass = lesson.pass(optimizer.parameters());
     for (const Tensor& grad : pass.grads) ASSERT_TRUE(grad.defined());
-    optimizer.step(lesson.pool, pass.grads, 1e-2f);
+    optimizer.step(lesson.ctx, pass.grads, 1e-2f);
   }
   EXPECT_LT(lesson.pass(optimizer.parameters()).loss, before - 0.5f);
 }

@@ -40,7 +40,7 @@ std::vector<Parameter> train_all(Transformer& model) {
         parameters.push_back({part_name(spec, part), &linear.bias, decays});
       } else if (linear.defined()) {
         linear.weight = Weight::from_tensor(linear.weight.unpack());
-        parameters.push_back({part_name(spec, part), &linear.weight.tensor(), decays});
+        parameters.push_back({part_name(spec, part), &linear.weight.tensor(), decays, spec.layer >= 0});
       }
     }
   });

@@ -11,9 +11,10 @@
 namespace linnet {
 
 struct Parameter {
-  std::string name;  // in safetensors; of one expert, with its number where experts are stacked: NAME.3
-  Tensor* tensor;    // in the model: float32, in memory of its own
-  bool decays;       // takes part in weight decay: a matrix. Norms and biases do not
+  std::string name;     // in safetensors; of one expert, with its number where experts are stacked: NAME.3
+  Tensor* tensor;       // in the model: float32, in memory of its own
+  bool decays;          // takes part in weight decay: a matrix. Norms and biases do not
+  bool hidden = false;  // a matrix between hidden states: neither embedding nor head
 };
 
 // Gives every weight of `model` memory of its own, as float32, and lists them: full fine-tuning. A tied head is the

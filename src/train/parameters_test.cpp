@@ -5,7 +5,7 @@
 #include "models/adapter.hpp"
 #include "models/reference_testing.hpp"
 #include "ops/loss.hpp"
-#include "train/optimizer.hpp"
+#include "train/adamw.hpp"
 
 namespace linnet {
 namespace {
@@ -24,7 +24,7 @@ TEST(TrainAdapters, DoraLearnsIntoTheAdapterThatWasAttached) {
 
   ThreadPool pool(1);
   Context ctx(pool, reference_kernels());
-  AdamW optimizer(parameters, {});
+  AdamW optimizer(parameters, AdamWConfig{});
   const std::vector<int32_t> targets{4, 5, 6, 7, ops::kIgnoreTarget};
   std::vector<float> losses;
   for (int step = 0; step < 10; ++step) {
@@ -36,7 +36,7 @@ TEST(TrainAdapters, DoraLearnsIntoTheAdapterThatWasAttached) {
     tape.backward(ctx, loss);
     ctx.set_recorder(nullptr);
     losses.push_back(*loss.data<float>());
-    optimizer.step(pool, gradients(tape, parameters), 0.05f);
+    optimizer.step(ctx, gradients(tape, parameters), 0.05f);
   }
   EXPECT_LT(losses.back(), 0.7f * losses.front());
   EXPECT_GT(distance(adapter.parts[0].magnitude, magnitude), 1e-3);

@@ -8,6 +8,12 @@ int64_t trained_tokens(std::span<const TokenBatch> batches) {
   return count;
 }
 
+int64_t token_count(std::span<const TokenBatch> batches) {
+  int64_t count = 0;
+  for (const TokenBatch& batch : batches) count += batch.batch.rows();
+  return count;
+}
+
 std::vector<PartLoss> token_losses(Context& ctx, const Transformer& model, std::span<const TokenBatch> batches) {
   std::vector<PartLoss> parts;
   const int64_t count = trained_tokens(batches);

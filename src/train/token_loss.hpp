@@ -17,6 +17,9 @@ struct TokenBatch {
 // The rows of `batches` that learn.
 int64_t trained_tokens(std::span<const TokenBatch> batches);
 
+// Those that are read, whether they learn or not.
+int64_t token_count(std::span<const TokenBatch> batches);
+
 // A part for each of `batches` that has a token to learn; each such token of all of them weighs the same, as if they
 // were one batch. Borrows everything.
 std::vector<PartLoss> token_losses(Context& ctx, const Transformer& model, std::span<const TokenBatch> batches);

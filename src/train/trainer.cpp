@@ -28,54 +28,43 @@ void accumulate(Context& ctx, std::vector<Tensor>& sums, std::vector<Tensor> gra
   }
 }
 
-struct Named {
-  std::string name;
-  Tensor tensor;
-};
-
 // Everything that a checkpoint holds; the tensors are those in use.
-std::vector<Named> state_of(const AdamW& optimizer) {
-  std::vector<Named> all;
-  for (size_t i = 0; i < optimizer.parameters().size(); ++i) {
-    const Parameter& parameter = optimizer.parameters()[i];
-    all.push_back({parameter.name, *parameter.tensor});
-    all.push_back({parameter.name + ".mean", optimizer.moments()[i].mean});
-    all.push_back({parameter.name + ".square", optimizer.moments()[i].square});
-  }
+std::vector<Optimizer::State> state_of(const Optimizer& optimizer) {
+  std::vector<Optimizer::State> all = optimizer.state();
+  for (const Parameter& parameter : optimizer.parameters()) all.push_back({parameter.name, *parameter.tensor});
   return all;
 }
 
 }  // namespace
 
 Trainer::Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config)
-    : ctx_(ctx), optimizer_(std::move(parameters), config.optimizer), config_(config) {}
+    : ctx_(ctx), optimizer_(make_optimizer(std::move(parameters), config.optimizer)), config_(config) {}
 
-Result<StepReport> Trainer::step(std::span<const PartLoss> parts) {
+Result<StepReport> Trainer::step(std::span<const PartLoss> parts, double most_loss) {
   StepReport report{.step = steps(), .rate = rate_at(config_.schedule, steps())};
   std::vector<Tensor> grads;
   for (const PartLoss& part : parts) {
     Tape tape;
-    watch(tape, optimizer_.parameters());
+    watch(tape, optimizer_->parameters());
     const RecorderScope recording(ctx_, &tape);
     TRY_ASSIGN(const Tensor loss, part());
     report.loss += loss.data<float>()[0];
     if (!wants_grad(loss)) continue;
     tape.backward(ctx_, loss);
-    accumulate(ctx_, grads, gradients(tape, optimizer_.parameters()));
+    accumulate(ctx_, grads, gradients(tape, optimizer_->parameters()));
   }
   if (grads.empty()) return invalid(fmt::format("step {} has nothing to learn from", report.step));
   report.norm = global_norm(ctx_.pool(), grads);
-  if (!std::isfinite(report.loss) || !std::isfinite(report.norm)) {
-    return invalid(fmt::format("step {} diverged: loss {}, gradient norm {}", report.step, report.loss, report.norm),
-                   {}, "go on from the last checkpoint with a lower learning rate");
-  }
-  optimizer_.step(ctx_.pool(), grads, report.rate, clip_scale(report.norm, config_.clip_norm));
+  report.diverged = !std::isfinite(report.loss) || !std::isfinite(report.norm) || report.loss > most_loss;
+  if (report.diverged) return report;
+  optimizer_->step(ctx_, grads, report.rate, clip_scale(report.norm, config_.clip_norm));
   return report;
 }
 
 Status Trainer::save(const std::filesystem::path& file, const std::map<std::string, std::string>& notes) const {
   std::vector<TensorToWrite> tensors;
-  for (const Named& named : state_of(optimizer_)) tensors.push_back(TensorToWrite::of(named.name, named.tensor));
+  for (const Optimizer::State& named : state_of(*optimizer_))
+    tensors.push_back(TensorToWrite::of(named.name, named.tensor));
   SafetensorsOptions options;
   options.max_shard_bytes = UINT64_MAX;
   options.metadata = notes;
@@ -96,12 +85,12 @@ Result<std::map<std::string, std::string>> Trainer::restore(const std::filesyste
     return invalid(fmt::format("\"{}\" is not a step", step), file.string());
   }
   TRY_ASSIGN(const TensorSource source, TensorSource::of(std::move(stored.tensors)));
-  std::vector<Named> state = state_of(optimizer_);
+  std::vector<Optimizer::State> state = state_of(*optimizer_);
   if (source.all().size() != state.size()) {
     return invalid(fmt::format("holds {} tensors, where this run has {}", source.all().size(), state.size()),
                    file.string(), "it belongs to another run");
   }
-  for (const Named& named : state) {
+  for (const Optimizer::State& named : state) {
     TRY_ASSIGN(const StoredTensor* tensor, source.get(named.name));
     if (tensor->dtype != DType::kF32 || tensor->shape != named.tensor.shape()) {
       return invalid(fmt::format("{} is {}, where this run has {}", named.name, tensor->shape.to_string(),
@@ -109,11 +98,11 @@ Result<std::map<std::string, std::string>> Trainer::restore(const std::filesyste
                      tensor->place(), "it belongs to another run");
     }
   }
-  for (Named& named : state) {
+  for (Optimizer::State& named : state) {
     const Tensor from = to_f32(*source.find(named.name));
     std::copy_n(from.data<float>(), from.elements(), named.tensor.data<float>());
   }
-  optimizer_.set_steps(steps);
+  optimizer_->set_steps(steps);
   notes.erase(std::string(kStepNote));
   notes.erase(std::string(kFormatNote));
   return notes;

@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@ namespace linnet {
 using PartLoss = std::function<Result<Tensor>()>;
 
 struct TrainerConfig {
-  AdamWConfig optimizer;
+  OptimizerConfig optimizer;
   Schedule schedule;
   double clip_norm = 1;  // of all gradients together; > 0
 };
@@ -30,19 +31,21 @@ struct StepReport {
   double loss = 0;   // the sum of the parts, before the step
   double norm = 0;   // of the gradients, before clipping
   float rate = 0;
+  bool diverged = false;  // loss or norm is not finite, or the loss too high: no step was made
 };
 
 class Trainer {
  public:
   Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config);
 
-  // One optimiser step from the sum of all parts, whose graphs stand one after the other in memory. Errors: those of a
-  // part; a loss or gradient that is not finite. Nothing has changed then.
-  Result<StepReport> step(std::span<const PartLoss> parts);
+  // One optimiser step from the sum of all parts, whose graphs stand one after the other in memory; none, and nothing
+  // has changed, where the report says `diverged`. most_loss: what the loss may be. Errors: those of a part.
+  Result<StepReport> step(std::span<const PartLoss> parts, double most_loss = std::numeric_limits<double>::infinity());
 
-  int64_t steps() const { return optimizer_.steps(); }
+  int64_t steps() const { return optimizer_->steps(); }
 
-  // Writes parameters, moments and the step to one safetensors file, whole or not at all; `notes` are kept beside them.
+  // Writes parameters, the optimiser's state and the step to one safetensors file, whole or not at all; `notes` are
+  // kept beside them.
   Status save(const std::filesystem::path& file, const std::map<std::string, std::string>& notes = {}) const;
   // Goes on from such a file and returns its notes. Errors: not such a file, other parameters than these; nothing has
   // changed then.
@@ -50,7 +53,7 @@ class Trainer {
 
  private:
   Context& ctx_;
-  AdamW optimizer_;
+  std::unique_ptr<Optimizer> optimizer_;
   TrainerConfig config_;
 };
 

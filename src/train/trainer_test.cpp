@@ -122,9 +122,7 @@ TEST(TrainerTest, WhatIsNotFiniteStopsAndChangesNothing) {
   TokenBatch batch = pupil.batch(1);
   batch.batch.tokens[0] = 0;  // its embedding is not a number
   const std::vector<TokenBatch> batches{batch};
-  const auto result = pupil.step(batches);
-  ASSERT_FALSE(result.ok());
-  EXPECT_NE(result.error().to_string().find("step 0 diverged"), std::string::npos);
+  EXPECT_TRUE(value(pupil.step(batches)).diverged);
   EXPECT_EQ(pupil.trainer.steps(), 0);
   const std::vector<TokenBatch> none{TokenBatch{batch.batch, {}}};
   EXPECT_FALSE(pupil.step(none).ok());

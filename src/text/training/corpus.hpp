@@ -33,6 +33,11 @@ class TextCorpus {
   // Of the files, so that of JSON lines more than of their texts.
   uint64_t bytes() const;
   uint64_t part_bytes(size_t part) const { return parts_[part].end - parts_[part].begin; }
+  // Whether a text ends with what read() hands to its sink: always in JSON lines, else with the last part of a file.
+  bool ends_texts(size_t part) const {
+    const File& file = files_[parts_[part].file];
+    return file.json_lines || parts_[part].end == file.text.size();
+  }
 
   using Sink = std::function<Status(std::string_view text)>;
   // Hands the texts of one part to `sink`, in order; they are valid UTF-8. Errors: those of `sink`; invalid UTF-8, bad

@@ -1,0 +1,62 @@
+#include "cli/teaching_screen.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <fmt/core.h>
+
+#include "base/terminal.hpp"
+#include "cli/loss_chart.hpp"
+
+namespace linnet::cli {
+
+void TeachingScreen::step(const StepReport& step, std::optional<double> held_out) {
+  constexpr double kKeep = 0.9;
+  loss_ = loss_ ? kKeep * *loss_ + (1 - kKeep) * step.loss : step.loss;
+  losses_.push_back(*loss_);
+  Progress progress{.stage = work_.stage,
+                    .done = static_cast<uint64_t>(step.step + 1),
+                    .total = static_cast<uint64_t>(work_.steps),
+                    .unit = ProgressUnit::kCount};
+  const auto now = RateMeter::Clock::now();
+  meter_.add(progress.done, now);
+  meter_.fill(progress, now);
+  progress.detail = detail(progress.per_second);
+  if (work_.tokens_per_step > 0) progress.per_second = 0;  // tokens say more than steps
+  printer_.update(progress);
+  if (held_out) {
+    printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}", step.step + 1, *loss_, *held_out));
+  }
+}
+
+std::string TeachingScreen::detail(double steps_per_second) const {
+  constexpr size_t kSparks = 12;
+  std::string text = fmt::format("loss {:.3f} {}", *loss_, sparkline(losses_, kSparks));
+  const double tokens = steps_per_second * work_.tokens_per_step;
+  if (tokens > 0) text += fmt::format("  {:.0f} tokens/s", tokens);
+  if (tokens > 0 && work_.peak > 0) {
+    // Model FLOPs utilisation (Chowdhery et al. 2022, arXiv:2204.02311, appendix B).
+    text += fmt::format("  MFU {:.0f}%", 100 * tokens * work_.flops_per_token / work_.peak);
+  }
+  return text;
+}
+
+void TeachingScreen::sample(const std::string& text) {
+  std::string quoted = "  │ ";
+  std::string shown = without_controls(text);
+  while (!shown.empty() && shown.back() == '\n') shown.pop_back();
+  for (const char c : shown) quoted += c == '\n' ? std::string("\n  │ ") : std::string(1, c);
+  printer_.note(quoted);
+}
+
+void TeachingScreen::finish() {
+  printer_.finish();
+  if (!stderr_is_terminal()) return;
+  constexpr size_t kRows = 10;
+  constexpr int kLabel = 10;
+  constexpr int kMostColumns = 100;
+  const int columns = std::min(terminal_columns() - kLabel, kMostColumns);
+  if (columns < kLabel) return;
+  std::fputs(loss_chart(losses_, static_cast<size_t>(columns), kRows).c_str(), stderr);
+}
+
+}  // namespace linnet::cli

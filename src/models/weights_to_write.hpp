@@ -1,0 +1,15 @@
+// A model's weights on their way to safetensors, under Hugging Face's names and in its layout.
+// Ownership: borrows the weights. Thread safety: pure functions.
+#pragma once
+
+#include <vector>
+
+#include "formats/tensor_writer.hpp"
+#include "models/transformer.hpp"
+
+namespace linnet {
+
+// Every tensor of the table, adapters merged, as `dtype` (F32, F16 or BF16).
+std::vector<TensorToWrite> weights_to_write(const Transformer& weights, DType dtype);
+
+}  // namespace linnet

@@ -1,0 +1,45 @@
+#include "train/sgd.hpp"
+
+#include "base/check.hpp"
+
+namespace linnet {
+
+Sgd::Sgd(std::vector<Parameter> parameters, const SgdConfig& config)
+    : Optimizer(std::move(parameters)), config_(config) {
+  CHECK(config.momentum >= 0 && config.momentum < 1 && (!config.nesterov || config.momentum > 0));
+  if (config.momentum == 0) return;
+  for (const Parameter& parameter : parameters_) {
+    momentum_.push_back(Tensor::zeros(DType::kF32, parameter.tensor->shape()));
+  }
+}
+
+void Sgd::step(Context& ctx, std::span<const Tensor> grads, float rate, float grad_scale) {
+  CHECK(grads.size() == parameters_.size());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& tensor = *parameters_[i].tensor;
+    CHECK(!grads[i].defined() || grads[i].shape() == tensor.shape());
+    const float* grad = grads[i].defined() ? grads[i].data<float>() : nullptr;
+    float* momentum = momentum_.empty() ? nullptr : momentum_[i].data<float>();
+    float* x = tensor.data<float>();
+    const float decay = parameters_[i].decays ? config_.weight_decay : 0.0f;
+    ctx.pool().parallel_for(tensor.elements(), kOptimizerChunk, [&](int64_t begin, int64_t end, int) {
+      for (int64_t j = begin; j < end; ++j) {
+        float g = (grad ? grad[j] * grad_scale : 0.0f) + decay * x[j];
+        if (momentum) {
+          momentum[j] = config_.momentum * momentum[j] + g;
+          g = config_.nesterov ? g + config_.momentum * momentum[j] : momentum[j];
+        }
+        x[j] -= rate * g;
+      }
+    });
+  }
+  ++steps_;
+}
+
+std::vector<Optimizer::State> Sgd::state() const {
+  std::vector<State> all;
+  for (size_t i = 0; i < momentum_.size(); ++i) all.push_back({parameters_[i].name + ".momentum", momentum_[i]});
+  return all;
+}
+
+}  // namespace linnet
