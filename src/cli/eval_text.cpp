@@ -1,5 +1,6 @@
 #include "cli/eval_text.hpp"
 
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 #include <optional>
@@ -111,7 +112,8 @@ Json to_json(const TextFlags& flags, const Text& text, bool compared, const Text
 
 }  // namespace
 
-Status run_text_eval(const TextFlags& flags) {
+Status run_text_eval(TextFlags flags) {
+  if (flags.stride == 0) flags.stride = std::max<int64_t>(1, flags.window / 2);
   if (flags.stride > flags.window) return usage_error("--stride must be at most --window");
   CancelToken& cancel = interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_writing_model(flags.model.model));

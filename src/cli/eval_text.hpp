@@ -15,7 +15,7 @@ struct TextFlags {
   std::string kv;
   std::string against_kv;
   int64_t window = 512;
-  int64_t stride = 256;
+  int64_t stride = 0;  // 0: half of the window
   int64_t tokens = 0;  // 0: all
   bool no_bos = false;
   bool json = false;
@@ -23,6 +23,6 @@ struct TextFlags {
 
 // Prints what score_text() finds. Errors: kUsage for a stride or a window that has no meaning, an unreadable text, two
 // models with other tokens, kCancelled.
-Status run_text_eval(const TextFlags& flags);
+Status run_text_eval(TextFlags flags);
 
 }  // namespace linnet::cli

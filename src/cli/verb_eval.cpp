@@ -61,8 +61,8 @@ void declare_text(Arguments& args, TextFlags& flags) {
   args.add("--window", flags.window, "tokens that are seen at once; 512 where not given")
       .in_range(2, 1 << 24)
       .under(kHeading);
-  args.add("--stride", flags.stride, "tokens that the window moves on by; 256 where not given")
-      .in_range(1, 1 << 24)
+  args.add("--stride", flags.stride, "tokens that the window moves on by; half of it where not given")
+      .in_range(0, 1 << 24)
       .under(kHeading);
   args.add("--tokens", flags.tokens, "only so many of the text; 0: all").non_negative().under(kHeading);
   args.flag("--no-bos", flags.no_bos, "no BOS before the windows of a text, even where the tokenizer puts one");

@@ -56,8 +56,8 @@ struct TrainPlan {
   double rate = 0;             // the highest
   Schedule schedule;
   double dropout = 0;
-  TokenRange train;
-  TokenRange held_out;
+  WindowRange train;
+  WindowRange held_out;
   bool bfloat16 = false;
   double flops_per_token = 0;  // of a step, forward and back
 };

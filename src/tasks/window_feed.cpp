@@ -64,7 +64,7 @@ std::vector<TokenBatch> WindowFeed::batches(int64_t step) {
   return batches;
 }
 
-std::vector<TokenBatch> WindowFeed::all(const TokenStream& stream, const TokenRange& range, int64_t length,
+std::vector<TokenBatch> WindowFeed::all(const TokenStream& stream, const WindowRange& range, int64_t length,
                                         int64_t per_batch) {
   std::vector<TokenBatch> batches;
   for (int64_t begin = range.begin; begin + length + 1 <= range.end; begin += length) {

@@ -12,14 +12,14 @@
 namespace linnet {
 
 // Tokens [begin, end) of a stream.
-struct TokenRange {
+struct WindowRange {
   int64_t begin = 0;
   int64_t end = 0;
   int64_t size() const { return end - begin; }
 };
 
 struct WindowSettings {
-  TokenRange range;
+  WindowRange range;
   int64_t length = 0;            // tokens that a window predicts: it reads one more
   int64_t windows_per_step = 0;  // of the last step of an epoch, what is left
   int64_t windows_per_part = 0;  // that are computed together
@@ -37,7 +37,7 @@ class WindowFeed {
   std::vector<TokenBatch> batches(int64_t step);
 
   // Windows side by side over all of `range`, in batches of up to `per_batch`; a rest that fills none is left out.
-  static std::vector<TokenBatch> all(const TokenStream& stream, const TokenRange& range, int64_t length,
+  static std::vector<TokenBatch> all(const TokenStream& stream, const WindowRange& range, int64_t length,
                                      int64_t per_batch);
 
  private:

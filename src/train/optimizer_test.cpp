@@ -140,14 +140,6 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTraining, testing::Values("llama-tied", "
                            return name;
                          });
 
-Tensor transpose(const Tensor& matrix) {
-  Tensor turned = Tensor::empty(DType::kF32, {matrix.dim(1), matrix.dim(0)});
-  for (int64_t i = 0; i < matrix.elements(); ++i) {
-    turned.data<float>()[i % matrix.dim(1) * matrix.dim(0) + i / matrix.dim(1)] = matrix.data<float>()[i];
-  }
-  return turned;
-}
-
 TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
   if (!fs::is_directory(shared_reference_dir())) GTEST_SKIP() << "../shared absent";
   int families = 0;
