@@ -338,24 +338,33 @@ def long_scripts(log):
 # ---- The whole ----
 
 def steps(args):
-    """(name, function of a log, part of --quick)."""
-    yield "layers", layers, True
-    yield "formatting", formatting, True
-    yield "shell scripts", shell_scripts, False
-    yield "build release", build("release", ["all", "unit_tests", "peer_tools"]), True
-    yield "unit tests", unit_tests("release", args), True
-    yield "end to end", end_to_end(args), True
-    yield "suites", suites, False
-    yield "build asan", build("asan", ["unit_tests", "fuzzers"]), False
-    yield "clang-tidy", tidy(args), False
-    yield "asan tests", unit_tests("asan", args), False
-    yield "build tsan", build("tsan", ["threaded_tests"]), False
-    yield "tsan tests", unit_tests("tsan", args, "threads"), False
-    yield "fuzz", fuzzing(args), False
+    """(name, function of a log, part of --quick, the step that it needs)."""
+    release, asan, tsan = "build release", "build asan", "build tsan"
+    yield "layers", layers, True, None
+    yield "formatting", formatting, True, None
+    yield "shell scripts", shell_scripts, False, None
+    yield release, build("release", ["all", "unit_tests", "peer_tools"]), True, None
+    yield "unit tests", unit_tests("release", args), True, release
+    yield "end to end", end_to_end(args), True, release
+    yield "suites", suites, False, release
+    yield asan, build("asan", ["unit_tests", "fuzzers"]), False, None
+    yield "clang-tidy", tidy(args), False, asan
+    yield "asan tests", unit_tests("asan", args), False, asan
+    yield tsan, build("tsan", ["threaded_tests"]), False, None
+    yield "tsan tests", unit_tests("tsan", args, "threads"), False, tsan
+    yield "fuzz", fuzzing(args), False, asan
     if args.peers:
-        yield "peers", peers(args), False
+        yield "peers", peers(args), False, release
     if args.long:
-        yield "long", long_scripts, False
+        yield "long", long_scripts, False, release
+
+
+def chosen_steps(args):
+    """(name, function of a log) of what is asked for, and of what that needs."""
+    everything = [step for step in steps(args) if step[2] or not args.quick]
+    wanted = {name for name, _, _, _ in everything if not args.only or args.only in name}
+    wanted |= {need for name, _, _, need in everything if name in wanted and need}
+    return [(name, run) for name, run, _, _ in everything if name in wanted]
 
 
 def allowed_skips():
@@ -412,8 +421,7 @@ def main():
     parser.add_argument("--tidy-all", action="store_true", help="clang-tidy on every source, not what changed")
     parser.add_argument("--fuzz-seconds", type=int, default=20, metavar="S", help="for each target (20)")
     args = parser.parse_args()
-    chosen = [(name, function) for name, function, quick in steps(args)
-              if (quick or not args.quick) and (not args.only or args.only in name)]
+    chosen = chosen_steps(args)
     if args.list:
         print("\n".join(name for name, _ in chosen))
         return 0
