@@ -25,7 +25,6 @@ Status check_same_tokens(const TextFlags& flags, const ModelHandle& model, const
 }  // namespace
 
 Status run_text_eval(const TextFlags& flags) {
-  if (flags.stride > flags.window) return usage_error("--stride must be at most --window");
   CancelToken& cancel = interrupt_token();
   TRY_ASSIGN(const ModelHandle model, find_writing_model(flags.model.model));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
@@ -37,11 +36,9 @@ Status run_text_eval(const TextFlags& flags) {
     TRY_ASSIGN(other, find_writing_model(flags.against));
     TRY(check_same_tokens(flags, model, *other, words, text.tokens));
   }
+  const TextWindow window{flags.window, flags.stride, text.bos};
+  TRY(check_scores(window, model.config().max_positions));
   const int64_t positions = flags.window + (text.bos != kNoToken);
-  if (positions > model.config().max_positions) {
-    return usage_error(
-        fmt::format("--window {} is more than the model's {}", flags.window, model.config().max_positions));
-  }
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.model.threads));
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.model.adapters));
   TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, positions, adapters));
@@ -57,11 +54,8 @@ Status run_text_eval(const TextFlags& flags) {
     TRY_ASSIGN(const DType against_kv, choose_kv_dtype(flags.against_kv, other->description, kernels));
     against = {&*second, against_kv};
   }
-  TextMeasure measure{.model = model.name(),
-                      .other = other ? other->name() : "",
-                      .window = {flags.window, flags.stride, text.bos},
-                      .bytes = text.bytes,
-                      .result = {}};
+  TextMeasure measure{
+      .model = model.name(), .other = other ? other->name() : "", .window = window, .bytes = text.bytes, .result = {}};
   {
     ProgressPrinter printer = ProgressPrinter::for_stderr();
     TRY_ASSIGN(measure.result, score_text({&transformer, kv}, against, runtime->context(), text.tokens, measure.window,

@@ -51,6 +51,20 @@ Result<TextTokens> cut_text(const std::string& text, const Tokenizer& tokenizer,
   return out;
 }
 
+Status check_fits(const TextWindow& window, int64_t max_positions) {
+  if (window.window + (window.bos != kNoToken) <= max_positions) return ok_status();
+  return usage_error(fmt::format("--window {} is more than the model's {}", window.window, max_positions));
+}
+
+Status check_scores(const TextWindow& window, int64_t max_positions) {
+  if (window.stride > window.window) return usage_error("--stride must be at most --window");
+  if (window.stride == window.window && window.bos == kNoToken) {
+    return usage_error("--stride must be less than --window where no BOS stands before a window",
+                       "its first token would have nothing before it");
+  }
+  return check_fits(window, max_positions);
+}
+
 std::string describe_windows(const TextWindow& window) {
   return fmt::format("in windows of {} that move on by {}, {} BOS", window.window, window.stride,
                      window.bos == kNoToken ? "without" : "each after a");

@@ -24,6 +24,11 @@ struct TextTokens {
 // The first `limit` tokens of `text`; 0: all. with_bos: as the tokenizer has it, else none.
 Result<TextTokens> cut_text(const std::string& text, const Tokenizer& tokenizer, int64_t limit, bool with_bos);
 
+// Whether a model of `max_positions` can read windows like this. Error kUsage.
+Status check_fits(const TextWindow& window, int64_t max_positions);
+// Whether it can score by them: also, each token needs one before it. Error kUsage.
+Status check_scores(const TextWindow& window, int64_t max_positions);
+
 // "in windows of 512 that move on by 256, each after a BOS"
 std::string describe_windows(const TextWindow& window);
 

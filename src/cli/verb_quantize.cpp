@@ -157,11 +157,6 @@ Result<TextOfModel> read_for(const ModelHandle& model, const std::string& path, 
   TRY_ASSIGN(out.text, cut_text(words, tokenizer, tokens, true));
   if (out.text.tokens.size() < fewest) return invalid("has too little text", path, "give it some pages");
   out.window.bos = out.text.bos;
-  const int64_t positions = window.window + (out.text.bos != kNoToken);
-  if (positions > model.config().max_positions) {
-    return usage_error(
-        fmt::format("--window {} is more than the model's {}", window.window, model.config().max_positions));
-  }
   return out;
 }
 
@@ -214,7 +209,6 @@ Status run(const Flags& flags) {
   if (flags.calibrate == "-" && flags.measure == "-") {
     return usage_error("standard input can be --calibrate's or --measure's text, not both");
   }
-  if (!flags.measure.empty() && flags.stride > flags.window) return usage_error("--stride must be at most --window");
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
   if (!model.adapters.empty() || !model.faq.empty()) {
     return usage_error(model.name() + " is a run: what it learned would be left behind",
@@ -228,6 +222,9 @@ Status run(const Flags& flags) {
                                                       {.window = flags.window, .stride = flags.window}));
   TRY_ASSIGN(const TextOfModel to_measure,
              read_for(model, flags.measure, flags.measure_tokens, 2, {.window = flags.window, .stride = flags.stride}));
+  const int64_t max_positions = model.config().max_positions;
+  if (!flags.calibrate.empty()) TRY(check_fits(to_calibrate.window, max_positions));
+  if (!flags.measure.empty()) TRY(check_scores(to_measure.window, max_positions));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   Importance importance;
   if (!flags.calibrate.empty()) {
