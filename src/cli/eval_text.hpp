@@ -23,6 +23,6 @@ struct TextFlags {
 
 // Prints what score_text() finds. Errors: kUsage for a stride or a window that has no meaning, an unreadable text, two
 // models with other tokens, kCancelled.
-Status run_text_eval(TextFlags flags);
+Status run_text_eval(const TextFlags& flags);
 
 }  // namespace linnet::cli

@@ -106,6 +106,7 @@ Result<TextResult> score_text(const ScoredModel& first, const ScoredModel& secon
                               std::span<const int32_t> tokens, const TextWindow& window, const CancelToken& cancel,
                               const std::function<void(int64_t, int64_t)>& progress) {
   CHECK(tokens.size() >= 2 && window.stride >= 1 && window.stride <= window.window && window.window >= 2);
+  CHECK(window.bos >= 0 || window.stride < window.window);  // else a window's first token has nothing before it
   CHECK(first.model && (!second.model || second.model->config().vocab_size == first.model->config().vocab_size));
   const auto size = static_cast<int64_t>(tokens.size());
   TextResult result;

@@ -18,7 +18,7 @@ namespace linnet {
 // before it in its window: at least window - stride, but near the beginning of the text.
 struct TextWindow {
   int64_t window = 512;
-  int64_t stride = 256;  // 1 to window
+  int64_t stride = 256;  // 1 to window, less than it where there is no bos
   int32_t bos = -1;      // put before every window; below 0: nothing, and the text's first token is not scored
 };
 

@@ -72,7 +72,9 @@ QuantType for_ffn_down(const QuantMix& mix, const MixModel& model, int64_t layer
   }
   if (m == "Q5_K_M" && more) return QuantType::kQ6_K;
   const bool early = layer < model.layers / 8;
-  if (early && (m == "IQ4_NL" || m == "IQ4_XS")) return QuantType::kQ5_K;
+  if (early && !model.calibrated && (m == "IQ4_NL" || m == "IQ4_XS")) return QuantType::kQ5_K;
+  if (early && model.calibrated && m == "Q4_0") return QuantType::kQ4_1;
+  if (early && model.calibrated && m == "Q5_0") return QuantType::kQ5_1;
   if (early && m == "Q4_K_S" && !model.falcon) return QuantType::kQ5_K;
   return mix.base;
 }

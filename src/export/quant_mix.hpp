@@ -1,5 +1,5 @@
 // What each tensor of a quantised model becomes: llama.cpp's mixes ("Q4_K_M"), which give more bits to the tensors that
-// suffer most (llama-quant.cpp, without an importance matrix).
+// suffer most (llama-quant.cpp).
 // Thread safety: pure functions of constants.
 #pragma once
 
@@ -29,6 +29,7 @@ struct MixModel {
   int64_t queries_per_kv_head = 1;  // attention heads that share keys and values
   bool tied = false;                // the embedding is the head too
   bool falcon = false;
+  bool calibrated = false;  // what columns count is known: llama.cpp's "has_imatrix"
 };
 
 struct MixChoice {

@@ -1,12 +1,15 @@
 #include "export/quantise.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <fmt/core.h>
 #include <map>
 #include <optional>
+#include <utility>
 
+#include "base/check.hpp"
+#include "export/encode_rows.hpp"
 #include "export/gguf_out.hpp"
+#include "export/quant_budget.hpp"
 
 namespace linnet {
 
@@ -22,57 +25,40 @@ struct Matrix {
   std::function<Result<TensorBytes>()> produce;  // float32
 };
 
-// What the threads share while a matrix is encoded.
-struct Encoding {
-  const QuantFormat* format;
-  const float* values;
-  std::byte* out;
-  int64_t width;
-};
-
-struct Squares {
-  double of_numbers = 0;
-  double of_differences = 0;
-};
-
-Squares encode_row(const Encoding& e, int64_t row, std::vector<float>& again) {
-  const float* values = e.values + row * e.width;
-  std::byte* out = e.out + e.format->bytes_of(row * e.width);
-  e.format->encode(values, out, e.width);
-  e.format->decode(out, again.data(), e.width);
-  Squares sums;
-  for (int64_t i = 0; i < e.width; ++i) {
-    const double difference = double{again[static_cast<size_t>(i)]} - values[i];
-    sums.of_numbers += double{values[i]} * values[i];
-    sums.of_differences += difference * difference;
-  }
-  return sums;
-}
-
-// Encodes all rows; returns the relative error. Each row's sums are added in the order of the rows, whatever the
-// threads.
-double encode_rows(const Encoding& e, int64_t rows, ThreadPool& pool) {
-  std::vector<Squares> sums(static_cast<size_t>(rows));
-  constexpr int64_t kGrain = 8;
-  pool.parallel_for(rows, kGrain, [&](int64_t begin, int64_t end, int) {
-    std::vector<float> again(static_cast<size_t>(e.width));
-    for (int64_t row = begin; row < end; ++row) sums[static_cast<size_t>(row)] = encode_row(e, row, again);
-  });
-  Squares all;
-  for (const Squares& s : sums) {
-    all.of_numbers += s.of_numbers;
-    all.of_differences += s.of_differences;
-  }
-  return all.of_numbers > 0 ? std::sqrt(all.of_differences / all.of_numbers) : 0;
-}
-
 struct Work {
+  const ModelFiles* files;
   ThreadPool* pool;
   const CancelToken* cancel;
   const ProgressCallback* progress;
+  const Importance* importance = nullptr;
+  bool search = false;
   uint64_t done = 0;  // bytes of float32
   uint64_t total = 0;
 };
+
+RowEncoding encoding_of(const Matrix& matrix, const QuantFormat& format, const Work& work) {
+  const int64_t width = matrix.shape[-1];
+  const int64_t experts = matrix.shape.rank() == 3 ? matrix.shape[0] : 1;
+  RowEncoding encoding{&format, work.search, width, {}, matrix.shape.elements() / width / experts};
+  if (work.importance) encoding.importance = work.importance->of(matrix.name);
+  CHECK(encoding.importance.empty() || std::cmp_equal(encoding.importance.size(), experts * width));
+  return encoding;
+}
+
+// float32, all of it finite.
+Result<TensorBytes> numbers_of(const Matrix& matrix) {
+  TRY_ASSIGN(TensorBytes source, matrix.produce());
+  const auto* values = reinterpret_cast<const float*>(source.bytes.data());
+  const int64_t bad = quant_format(QuantType::kF32).first_not_finite(source.bytes.data(), matrix.shape.elements());
+  if (bad >= 0) return invalid(fmt::format("number {} is {}", bad, values[bad]), "tensor " + matrix.name);
+  return source;
+}
+
+// After a matrix: its pages of the file are given back, so that memory does not grow to all of it.
+void finish(const TensorBytes& source, Work& work) {
+  for (const auto& file : work.files->mapped) file->drop_pages(0, file->bytes().size());
+  work.done += source.bytes.size();
+}
 
 // `matrix` in `format`; writes its error into `result`, which must live as long as the writing.
 TensorToWrite quantised(const Matrix& matrix, const QuantFormat& format, QuantisedTensor& result, Work& work) {
@@ -82,27 +68,28 @@ TensorToWrite quantised(const Matrix& matrix, const QuantFormat& format, Quantis
     if (*work.progress) {
       (*work.progress)({.stage = "quantising", .item = matrix.name, .done = work.done, .total = work.total});
     }
-    TRY_ASSIGN(const TensorBytes source, matrix.produce());
+    TRY_ASSIGN(const TensorBytes source, numbers_of(matrix));
     const auto* values = reinterpret_cast<const float*>(source.bytes.data());
     const int64_t elements = matrix.shape.elements();
-    const int64_t bad = quant_format(QuantType::kF32).first_not_finite(source.bytes.data(), elements);
-    if (bad >= 0) return invalid(fmt::format("number {} is {}", bad, values[bad]), "tensor " + matrix.name);
     std::vector<std::byte> blocks(static_cast<size_t>(format.bytes_of(elements)));
-    const int64_t width = matrix.shape[-1];
-    result.error = encode_rows({&format, values, blocks.data(), width}, elements / width, *work.pool);
-    work.done += source.bytes.size();
+    const RowEncoding encoding = encoding_of(matrix, format, work);
+    const EncodingError error = encode_rows(encoding, values, elements / encoding.width, blocks.data(), *work.pool);
+    result.error = error.of_numbers;
+    if (!encoding.importance.empty()) result.output_error = error.of_outputs;
+    finish(source, work);
     return TensorBytes::of(std::move(blocks));
   };
   return out;
 }
 
-MixModel mix_model(const ModelDescription& model, bool tied) {
+MixModel mix_model(const ModelDescription& model, bool tied, bool calibrated) {
   const TransformerConfig& config = model.transformer;
   return {.layers = static_cast<int64_t>(config.layers.size()),
           .experts = config.moe.experts,
           .queries_per_kv_head = config.num_heads / config.num_kv_heads,
           .tied = tied,
-          .falcon = model.family->gguf_arch == "falcon"};
+          .falcon = model.family->gguf_arch == "falcon",
+          .calibrated = calibrated};
 }
 
 // What llama.cpp's loader takes in any format: matrices, but not routers and tables of positions.
@@ -166,6 +153,67 @@ Result<Source> source_of_folder(const ModelDescription& model, const Transformer
   return source;
 }
 
+// What a format costs a matrix's outputs, by the square of the relative error; matrices count alike, the head more.
+Result<BudgetMatrix> weigh_formats(const Matrix& matrix, bool is_head, Work& work) {
+  constexpr int64_t kSample = 64;  // rows
+  constexpr double kHead = 4;
+  TRY(work.cancel->check());
+  if (*work.progress) {
+    (*work.progress)({.stage = "weighing formats", .item = matrix.name, .done = work.done, .total = work.total});
+  }
+  TRY_ASSIGN(const TensorBytes source, numbers_of(matrix));
+  const auto* values = reinterpret_cast<const float*>(source.bytes.data());
+  BudgetMatrix out{matrix.shape.elements(), {}};
+  for (const QuantFormat* format : formats_for_width(matrix.shape[-1])) {
+    RowEncoding encoding = encoding_of(matrix, *format, work);
+    encoding.search = false;  // it helps all formats about alike
+    const double error = sample_error(encoding, values, out.elements / encoding.width, kSample, *work.pool).of_outputs;
+    out.options.push_back({format, error * error * (is_head ? kHead : 1)});
+  }
+  finish(source, work);
+  return out;
+}
+
+// For options.bits: a format for each matrix, in the order of the file.
+Result<std::vector<MixChoice>> choose_by_budget(const Source& source, double bits, Work& work) {
+  const bool tied = is_tied(source);
+  std::vector<BudgetMatrix> matrices;
+  uint64_t kept = 0;
+  int64_t elements = 0;
+  for (size_t i = 0; i < source.tensors.size(); ++i) {
+    elements += source.tensors[i].shape.elements();
+    const std::optional<Matrix>& matrix = source.matrices[i];
+    if (!matrix) {
+      kept += source.tensors[i].bytes();
+      continue;
+    }
+    const bool is_head = matrix->name == (tied ? "token_embd.weight" : "output.weight");
+    TRY_ASSIGN(matrices.emplace_back(), weigh_formats(*matrix, is_head, work));
+  }
+  work.done = 0;
+  const auto all = static_cast<uint64_t>(bits / 8 * static_cast<double>(elements));
+  auto chosen = spend(matrices, all > kept ? all - kept : 0);
+  if (!chosen.ok()) {
+    return invalid(fmt::format("{:g} bits per weight are too few: {}", bits, chosen.error().message), {},
+                   "rows that are no multiple of 256 take four and a half bits, others two and a half");
+  }
+  std::vector<MixChoice> out;
+  for (size_t i = 0; i < matrices.size(); ++i) out.push_back({matrices[i].options[chosen.value()[i]].format, nullptr});
+  return out;
+}
+
+// A format for each matrix, in the order of the file.
+Result<std::vector<MixChoice>> choose_formats(const ModelDescription& model, const Source& source,
+                                              const QuantiseOptions& options, Work& work) {
+  if (!options.mix) return choose_by_budget(source, options.bits, work);
+  const MixModel traits = mix_model(model, is_tied(source), options.importance != nullptr);
+  std::vector<MixChoice> out;
+  for (const std::optional<Matrix>& matrix : source.matrices) {
+    if (matrix) out.push_back(choose_format(*options.mix, traits, matrix->name, matrix->shape));
+  }
+  return out;
+}
+
 Status check_plain(const Matrix& matrix, const QuantiseOptions& options) {
   const QuantFormat* from = find_quant_by_name(matrix.from);
   if (options.again || !from || from->is_plain()) return ok_status();
@@ -184,23 +232,27 @@ Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer
   } else {
     TRY_ASSIGN(source, source_of_folder(model, *weights, tokenizer));
   }
-  source.writer.add("general.file_type", options.mix->file_type);
+  // Without a mix there is no number that would say what the matrices are; llama.cpp then looks at them.
+  if (options.mix) source.writer.add("general.file_type", options.mix->file_type);
   source.writer.add("general.quantization_version", kQuantisationVersion);
-  const MixModel traits = mix_model(model, is_tied(source));
 
   QuantiseReport report;
   report.warnings = std::move(source.warnings);
-  report.tensors.reserve(source.tensors.size());  // the producers keep references
-  Work work{&pool, &cancel, &progress};
+  Work work{&model.files, &pool, &cancel, &progress, options.importance, options.search};
+  for (const std::optional<Matrix>& matrix : source.matrices) {
+    if (!matrix) continue;
+    TRY(check_plain(*matrix, options));
+    work.total += static_cast<uint64_t>(matrix->shape.elements()) * sizeof(float);
+  }
+  TRY_ASSIGN(const std::vector<MixChoice> choices, choose_formats(model, source, options, work));
+  report.tensors.reserve(choices.size());  // the producers keep references
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     TensorToWrite& tensor = source.tensors[i];
     report.elements += tensor.shape.elements();
     if (const std::optional<Matrix>& matrix = source.matrices[i]) {
-      TRY(check_plain(*matrix, options));
-      const MixChoice choice = choose_format(*options.mix, traits, matrix->name, matrix->shape);
+      const MixChoice& choice = choices[report.tensors.size()];
       report.tensors.push_back({matrix->name, matrix->from, choice.format, choice.wanted, matrix->shape.elements()});
       tensor = quantised(*matrix, *choice.format, report.tensors.back(), work);
-      work.total += static_cast<uint64_t>(matrix->shape.elements()) * sizeof(float);
     }
     report.bytes += tensor.bytes();
   }
@@ -223,7 +275,7 @@ Result<QuantiseReport> merge_into_gguf(const ModelDescription& model, const Tran
   }
   QuantiseReport report;
   report.tensors.reserve(source.tensors.size());  // the producers keep references
-  Work work{&pool, &cancel, &progress};
+  Work work{&model.files, &pool, &cancel, &progress};
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     TensorToWrite& tensor = source.tensors[i];
     const StoredTensor& stored = gguf.tensors().all()[i];

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,14 +11,22 @@
 #include "base/progress.hpp"
 #include "base/thread_pool.hpp"
 #include "export/export.hpp"
+#include "export/importance.hpp"
 #include "export/quant_mix.hpp"
 
 namespace linnet {
 
 struct QuantiseOptions {
-  const QuantMix* mix = nullptr;
+  const QuantMix* mix = nullptr;  // null: `bits` decides
+  // At most so many bits per weight over all tensors of the file, each matrix in the format that costs the least error
+  // for them (quant_budget.hpp).
+  double bits = 0;
   // Matrices that are quantised already are quantised again, which adds the errors of both.
   bool again = false;
+  // What the columns of the matrices count; null: all alike.
+  const Importance* importance = nullptr;
+  // Look for the least error, instead of what llama.cpp's encoders write (quant/search.hpp).
+  bool search = false;
 };
 
 // What became of one matrix.
@@ -28,6 +37,8 @@ struct QuantisedTensor {
   const QuantFormat* wanted;  // what the mix wanted; null where that is `to`
   int64_t elements;
   double error = 0;  // root mean square of the differences, over that of the numbers
+  // The same with columns counted by their importance: what becomes of the matrix's products. Where that is known.
+  std::optional<double> output_error = {};
 };
 
 struct QuantiseReport {
@@ -41,8 +52,9 @@ struct QuantiseReport {
 
 // Writes the model as a GGUF file at `path`. A GGUF keeps its metadata and its names; a Hugging Face folder is exported
 // as export_gguf does. `weights` and `tokenizer` are needed of a folder only, else null.
-// Memory: two tensors. Errors: a matrix that is quantised already, unless `again`; a number that is not finite, with
-// its tensor's name; a full disk; cancellation. The file appears whole or not at all.
+// Memory: two tensors. Errors: bits that no format here is small enough for; a matrix that is quantised already, unless
+// `again`; a number that is not finite, with its tensor's name; a full disk; cancellation. The file appears whole or
+// not at all.
 Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer* weights, const Tokenizer* tokenizer,
                                 const std::filesystem::path& path, const QuantiseOptions& options, ThreadPool& pool,
                                 const CancelToken& cancel, const ProgressCallback& progress);

@@ -1,5 +1,6 @@
 #include "export/quantise.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -50,6 +51,18 @@ TEST(QuantMixTest, MoreBitsGoWhereTheyHelp) {
   EXPECT_EQ(chosen("MXFP4", mixtral, "blk.9.attn_q.weight"), "Q8_0");
 }
 
+// Where columns are known to count, IQ4_NL needs no help in the first layers, and Q4_0 gets some.
+TEST(QuantMixTest, ImportanceChangesTheFirstLayers) {
+  const MixModel plain{.layers = 32, .queries_per_kv_head = 3};
+  const MixModel calibrated{.layers = 32, .queries_per_kv_head = 3, .calibrated = true};
+  EXPECT_EQ(chosen("IQ4_NL", plain, "blk.0.ffn_down.weight"), "Q5_K");
+  EXPECT_EQ(chosen("IQ4_NL", calibrated, "blk.0.ffn_down.weight"), "IQ4_NL");
+  EXPECT_EQ(chosen("Q4_0", plain, "blk.0.ffn_down.weight"), "Q4_0");
+  EXPECT_EQ(chosen("Q4_0", calibrated, "blk.0.ffn_down.weight"), "Q4_1");
+  EXPECT_EQ(chosen("Q5_0", calibrated, "blk.3.ffn_down.weight"), "Q5_1");
+  EXPECT_EQ(chosen("Q4_0", calibrated, "blk.4.ffn_down.weight"), "Q4_0");
+}
+
 TEST(QuantMixTest, NarrowRowsTakeNoMoreBitsThanTheMixWanted) {
   const MixModel model{.layers = 30, .queries_per_kv_head = 3};
   const auto narrow = [&](const char* mix, int64_t width) {
@@ -78,8 +91,16 @@ class QuantiseTest : public FolderTest {
     std::optional<Transformer> weights;
     if (!description.files.gguf) weights.emplace(value(load_transformer(description)));
     ThreadPool pool(threads);
-    return quantise(description, weights ? &*weights : nullptr, nullptr, folder_ / out, {find_quant_mix(mix), again},
-                    pool, cancel_, {});
+    return quantise(description, weights ? &*weights : nullptr, nullptr, folder_ / out,
+                    {.mix = find_quant_mix(mix), .again = again}, pool, cancel_, {});
+  }
+
+  // The golden model's numbers as a GGUF, quantised with `options`.
+  Result<QuantiseReport> run_with(const std::string& out, const QuantiseOptions& options) {
+    if (!fs::exists(folder_ / "plain.gguf")) value(run(golden_, "plain.gguf", "F32"));
+    const ModelDescription description = value(describe_model(folder_ / "plain.gguf"));
+    ThreadPool pool(2);
+    return quantise(description, nullptr, nullptr, folder_ / out, options, pool, cancel_, {});
   }
 
   CancelToken cancel_;
@@ -111,6 +132,56 @@ TEST_F(QuantiseTest, TheReportIsTrue) {
   }
   EXPECT_GT(blocks, 0u);
   EXPECT_TRUE(load_transformer(value(describe_model(folder_ / "small.gguf"))).ok());
+}
+
+// Columns that count more lose less, and the report says so.
+TEST_F(QuantiseTest, ImportanceMovesTheError) {
+  Importance importance;
+  const auto weigh = [&](const char* name, int64_t width) {
+    std::vector<float> columns(static_cast<size_t>(width), 1.0f);
+    for (int64_t c = 0; c < width; c += 4) columns[static_cast<size_t>(c)] = 100;
+    importance.add(name, columns);
+  };
+  weigh("blk.0.attn_q.weight", 32);
+  const QuantMix* mix = find_quant_mix("Q4_0");
+  const auto error_of = [](const QuantiseReport& report, const char* name) {
+    const auto found = std::find_if(report.tensors.begin(), report.tensors.end(),
+                                    [&](const QuantisedTensor& t) { return t.name == name; });
+    return *found;
+  };
+  const QuantiseReport plain = value(run_with("a.gguf", {.mix = mix}));
+  const QuantiseReport weighed = value(run_with("b.gguf", {.mix = mix, .importance = &importance}));
+  const QuantiseReport searched = value(run_with("c.gguf", {.mix = mix, .importance = &importance, .search = true}));
+  const QuantisedTensor before = error_of(plain, "blk.0.attn_q.weight");
+  const QuantisedTensor after = error_of(weighed, "blk.0.attn_q.weight");
+  const QuantisedTensor best = error_of(searched, "blk.0.attn_q.weight");
+  EXPECT_FALSE(before.output_error);
+  ASSERT_TRUE(after.output_error && best.output_error);
+  EXPECT_LT(*after.output_error, after.error);
+  EXPECT_LT(*best.output_error, *after.output_error);
+  // Nothing is known of the others.
+  EXPECT_FALSE(error_of(weighed, "blk.1.attn_q.weight").output_error);
+  EXPECT_EQ(error_of(weighed, "blk.1.attn_q.weight").error, error_of(plain, "blk.1.attn_q.weight").error);
+  EXPECT_LT(error_of(searched, "blk.1.attn_q.weight").error, error_of(plain, "blk.1.attn_q.weight").error);
+}
+
+TEST_F(QuantiseTest, BitsAreMetAndSpent) {
+  double before = INFINITY;
+  for (const double bits : {9.0, 10.0, 12.0}) {
+    const QuantiseReport report = value(run_with("small.gguf", {.bits = bits}));
+    EXPECT_LE(report.bits_per_weight(), bits);
+    EXPECT_GT(report.bits_per_weight(), bits - 0.6);
+    double lost = 0;
+    for (const QuantisedTensor& t : report.tensors) lost += t.error * t.error;
+    EXPECT_LT(lost, before);
+    before = lost;
+    EXPECT_FALSE(value(Gguf::open(folder_ / "small.gguf"))->metadata().has("general.file_type"));
+  }
+  const auto too_few = run_with("none.gguf", {.bits = 2});
+  ASSERT_FALSE(too_few.ok());
+  EXPECT_NE(too_few.error().to_string().find("2 bits per weight are too few"), std::string::npos)
+      << too_few.error().to_string();
+  EXPECT_FALSE(fs::exists(folder_ / "none.gguf"));
 }
 
 TEST_F(QuantiseTest, ThreadsChangeNothing) {

@@ -40,6 +40,7 @@ std::span<const std::byte> Weight::unpacked_bytes() const {
 
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
   require_shape(x.dim(-1) == cols_, "product", "x must be (..., C=" + std::to_string(cols_) + ")", x.shape());
+  if (ctx.observer()) ctx.observer()->observe(*this, x);
   if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
   Tensor out = ctx.empty(x.shape().with_last(rows_));
   if (!ctx.meta()) {
@@ -69,6 +70,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const
   std::vector<const PackedMatrix*> matrices;
   std::vector<float*> outs;
   for (const Weight* weight : weights) {
+    if (ctx.observer()) ctx.observer()->observe(*weight, x);
     ys.push_back(ctx.empty(x.shape().with_last(weight->rows_)));
     matrices.push_back(weight->packed_.get());
     outs.push_back(ys.back().data<float>());

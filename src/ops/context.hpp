@@ -31,6 +31,17 @@ class GradRecorder {
   virtual void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) = 0;
 };
 
+class Weight;
+
+// Sees what goes into products with weight matrices (nn/weight.hpp): the statistics of activations. Ops only pass it
+// on.
+class ProductObserver {
+ public:
+  virtual ~ProductObserver() = default;
+  // x: (..., C) float32, about to be multiplied with `weight`.
+  virtual void observe(const Weight& weight, const Tensor& x) = 0;
+};
+
 class Context {
  public:
   Context(ThreadPool& pool, const KernelTable& kernels, Device device = Device::kCpu)
@@ -56,6 +67,10 @@ class Context {
   void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
   GradRecorder* recorder() const { return recorder_; }
 
+  // Null while nobody looks at activations.
+  void set_observer(ProductObserver* observer) { observer_ = observer; }
+  ProductObserver* observer() const { return observer_; }
+
   // Null while nobody asks where the time goes; see ops/op_clock.hpp.
   void set_clock(OpClock* clock) { clock_ = clock; }
   OpClock* clock() const { return clock_; }
@@ -78,6 +93,7 @@ class Context {
   const KernelTable* kernels_;
   std::shared_ptr<BufferPool> buffers_;
   GradRecorder* recorder_ = nullptr;
+  ProductObserver* observer_ = nullptr;
   OpClock* clock_ = nullptr;
   Device device_;
   DType compute_ = DType::kF32;

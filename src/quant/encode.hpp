@@ -1,5 +1,5 @@
-// From float32 into blocks: for each format, what ggml's ggml_quantize_chunk writes without an importance matrix, bit
-// for bit (llama.cpp's `llama-quantize` calls it). Every number must be finite.
+// From float32 into blocks: for each format, what ggml's ggml_quantize_chunk writes, bit for bit (llama.cpp's
+// `llama-quantize` calls it), without an importance matrix and with one. Every number must be finite.
 //
 // The order of each sum is ggml's: floating-point addition in another order gives other bits.
 // Thread safety: pure functions.
@@ -35,5 +35,34 @@ void encode_block(const float* x, BlockQ6_K& block);
 void encode_block(const float* x, BlockIQ4_NL& block);
 void encode_block(const float* x, BlockIQ4_XS& block);
 void encode_block(const float* x, BlockMXFP4& block);
+
+// Under a given exponent (BlockMXFP4::e).
+void encode_block_under(const float* x, uint8_t exponent, BlockMXFP4& block);
+
+// What the error of each number of a block counts.
+struct BlockImportance {
+  const float* columns;   // Block::kElements numbers, finite and at least 0
+  float row_mean_square;  // of all numbers of the block's row
+};
+
+// The same with importance.
+void encode_block(const float* x, const BlockImportance& importance, BlockQ4_0& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ4_1& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ5_0& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ5_1& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ2_K& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ3_K& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ4_K& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ5_K& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockQ6_K& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockIQ4_NL& block);
+void encode_block(const float* x, const BlockImportance& importance, BlockIQ4_XS& block);
+// Q8_0 and MXFP4 have nothing to weigh: one scale, given by the largest number.
+inline void encode_block(const float* x, const BlockImportance& /*importance*/, BlockQ8_0& block) {
+  encode_block(x, block);
+}
+inline void encode_block(const float* x, const BlockImportance& /*importance*/, BlockMXFP4& block) {
+  encode_block(x, block);
+}
 
 }  // namespace linnet

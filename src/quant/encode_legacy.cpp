@@ -1,11 +1,13 @@
-// The formats of 32 elements with one scale, and with a minimum beside it: each is the range of its block cut into
-// equal steps (ggml's quantize_row_q*_ref).
+// The formats of 32 elements with one scale, and with a minimum beside it. Without importance each is the range of its
+// block cut into equal steps (ggml's quantize_row_q*_ref), with it the scale is searched for (quantize_row_q*_impl).
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <limits>
 
 #include "quant/encode.hpp"
 #include "quant/encode_numbers.hpp"
+#include "quant/group_fit.hpp"
+#include "quant/pack_codes.hpp"
 
 namespace linnet {
 
@@ -41,14 +43,25 @@ void encode_range(const float* x, int most, Block& block, float (&scaled)[kBlock
   block.m = to_half(min);
 }
 
-void pack_nibbles(const uint8_t (&codes)[kBlock], uint8_t (&qs)[16]) {
-  for (int i = 0; i < 16; ++i) qs[i] = static_cast<uint8_t>((codes[i] & 15) | (codes[i + 16] & 15) << 4);
+void weigh(const float* x, const BlockImportance& importance, float (&weights)[kBlock]) {
+  for (int i = 0; i < kBlock; ++i) {
+    weights[i] = importance.columns[i] * std::sqrt(importance.row_mean_square + x[i] * x[i]);
+  }
 }
 
-void pack_fifth_bits(const uint8_t (&codes)[kBlock], uint8_t (&qh)[4]) {
-  uint32_t high = 0;
-  for (int i = 0; i < kBlock; ++i) high |= static_cast<uint32_t>(codes[i] >> 4 & 1) << i;
-  std::memcpy(qh, &high, sizeof qh);
+Half fitted_symmetric(const float* x, const BlockImportance& importance, int half, uint8_t (&codes)[kBlock]) {
+  float weights[kBlock];
+  weigh(x, importance, weights);
+  return to_half(search_symmetric(x, weights, kBlock, half, codes));
+}
+
+template <class Block>
+void fit_range(const float* x, const BlockImportance& importance, int most, Block& block, uint8_t (&codes)[kBlock]) {
+  float weights[kBlock];
+  weigh(x, importance, weights);
+  const Affine found = search_affine<kBlock>(x, weights, weighted_affine(most), codes);
+  block.d = to_half(found.scale);
+  block.m = to_half(found.min);
 }
 
 }  // namespace
@@ -59,9 +72,22 @@ void encode_block(const float* x, BlockQ4_0& block) {
   pack_nibbles(codes, block.qs);
 }
 
+void encode_block(const float* x, const BlockImportance& importance, BlockQ4_0& block) {
+  uint8_t codes[kBlock];
+  block.d = fitted_symmetric(x, importance, 8, codes);
+  pack_nibbles(codes, block.qs);
+}
+
 void encode_block(const float* x, BlockQ5_0& block) {
   uint8_t codes[kBlock];
   block.d = to_half(encode_symmetric(x, 16, codes));
+  pack_nibbles(codes, block.qs);
+  pack_fifth_bits(codes, block.qh);
+}
+
+void encode_block(const float* x, const BlockImportance& importance, BlockQ5_0& block) {
+  uint8_t codes[kBlock];
+  block.d = fitted_symmetric(x, importance, 16, codes);
   pack_nibbles(codes, block.qs);
   pack_fifth_bits(codes, block.qh);
 }
@@ -76,11 +102,24 @@ void encode_block(const float* x, BlockQ4_1& block) {
   pack_nibbles(codes, block.qs);
 }
 
+void encode_block(const float* x, const BlockImportance& importance, BlockQ4_1& block) {
+  uint8_t codes[kBlock];
+  fit_range(x, importance, 15, block, codes);
+  pack_nibbles(codes, block.qs);
+}
+
 void encode_block(const float* x, BlockQ5_1& block) {
   float scaled[kBlock];
   encode_range(x, 31, block, scaled);
   uint8_t codes[kBlock];
   for (int i = 0; i < kBlock; ++i) codes[i] = static_cast<uint8_t>(truncated(scaled[i]));
+  pack_nibbles(codes, block.qs);
+  pack_fifth_bits(codes, block.qh);
+}
+
+void encode_block(const float* x, const BlockImportance& importance, BlockQ5_1& block) {
+  uint8_t codes[kBlock];
+  fit_range(x, importance, 31, block, codes);
   pack_nibbles(codes, block.qs);
   pack_fifth_bits(codes, block.qh);
 }

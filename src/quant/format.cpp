@@ -6,6 +6,7 @@
 #include "base/check.hpp"
 #include "quant/encode.hpp"
 #include "quant/finite.hpp"
+#include "quant/search.hpp"
 
 namespace linnet {
 
@@ -21,11 +22,38 @@ void decode_blocks(const std::byte* blocks, float* out, int64_t elements) {
   }
 }
 
+// As ggml sums it.
+float mean_square_of(const float* row, int64_t elements) {
+  float sum = 0;
+  for (int64_t i = 0; i < elements; ++i) sum += row[i] * row[i];
+  return sum / static_cast<float>(elements);
+}
+
 template <class Block>
-void encode_blocks(const float* values, std::byte* out, int64_t elements) {
+void encode_blocks(const float* row, const float* importance, std::byte* out, int64_t elements) {
+  const float mean_square = importance ? mean_square_of(row, elements) : 0.0f;
   for (int64_t done = 0; done < elements; done += Block::kElements) {
     Block block;
-    encode_block(values + done, block);
+    if (importance) {
+      encode_block(row + done, {importance + done, mean_square}, block);
+    } else {
+      encode_block(row + done, block);
+    }
+    std::memcpy(out, &block, sizeof(Block));
+    out += sizeof(Block);
+  }
+}
+
+template <class Block>
+void search_blocks(const float* row, const float* importance, std::byte* out, int64_t elements) {
+  static constexpr auto kAlike = [] {
+    std::array<float, Block::kElements> ones{};
+    ones.fill(1);
+    return ones;
+  }();
+  for (int64_t done = 0; done < elements; done += Block::kElements) {
+    Block block;
+    search_block(row + done, importance ? importance + done : kAlike.data(), block);
     std::memcpy(out, &block, sizeof(Block));
     out += sizeof(Block);
   }
@@ -35,12 +63,12 @@ void decode_f32(const std::byte* from, float* out, int64_t elements) {
   std::memcpy(out, from, static_cast<size_t>(elements) * sizeof(float));
 }
 
-void encode_f32(const float* values, std::byte* out, int64_t elements) {
+void encode_f32(const float* values, const float* /*importance*/, std::byte* out, int64_t elements) {
   std::memcpy(out, values, static_cast<size_t>(elements) * sizeof(float));
 }
 
 template <class T, T (*FromFloat)(float)>
-void encode_16_bit(const float* values, std::byte* out, int64_t elements) {
+void encode_16_bit(const float* values, const float* /*importance*/, std::byte* out, int64_t elements) {
   for (int64_t i = 0; i < elements; ++i) {
     const T value = FromFloat(values[i]);
     std::memcpy(out + i * 2, &value, sizeof(value));
@@ -75,19 +103,20 @@ constexpr QuantFormat block_format(QuantType type, std::string_view name, int32_
           sizeof(Block),
           decode_blocks<Block>,
           encode_blocks<Block>,
+          search_blocks<Block>,
           first_not_finite_in_blocks<Block>};
 }
 
 constexpr std::array kFormats{
-    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32, encode_f32,
+    QuantFormat{QuantType::kF32, "F32", 0, 1, 4, decode_f32, encode_f32, encode_f32,
                 first_not_finite_in_floats<uint32_t, 0x7F800000>},
     QuantFormat{QuantType::kF16, "F16", 1, 1, 2, decode_16_bit<Half>, encode_16_bit<Half, to_half>,
-                first_not_finite_in_floats<uint16_t, 0x7C00>},
+                encode_16_bit<Half, to_half>, first_not_finite_in_floats<uint16_t, 0x7C00>},
     QuantFormat{QuantType::kBF16, "BF16", 30, 1, 2, decode_16_bit<BFloat16>, encode_16_bit<BFloat16, to_bfloat16>,
-                first_not_finite_in_floats<uint16_t, 0x7F80>},
-    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>, nullptr,
+                encode_16_bit<BFloat16, to_bfloat16>, first_not_finite_in_floats<uint16_t, 0x7F80>},
+    QuantFormat{QuantType::kF8E4M3, "F8_E4M3", -1, 1, 1, decode_8_bit<f8_e4m3_to_float>, nullptr, nullptr,
                 first_not_finite_in_floats<uint8_t, 0x7F>},
-    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>, nullptr,
+    QuantFormat{QuantType::kF8E5M2, "F8_E5M2", -1, 1, 1, decode_8_bit<f8_e5m2_to_float>, nullptr, nullptr,
                 first_not_finite_in_floats<uint8_t, 0x7C>},
     block_format<BlockQ4_0>(QuantType::kQ4_0, "Q4_0", 2),
     block_format<BlockQ4_1>(QuantType::kQ4_1, "Q4_1", 3),

@@ -1,7 +1,7 @@
 // The number formats that weights are stored in, and the way from each to float32 and back.
 //
 // A format is a name, a block size, a decoder and an encoder; the layouts are in one header each (q4_0.hpp, ...), the
-// encoders in encode.hpp. To add one: its header, a QuantType, a line in format.cpp, a golden vector.
+// encoders in encode.hpp and search.hpp. To add one: its header, a QuantType, a line in format.cpp, a golden vector.
 // Decoding equals ggml's dequantize_row_* bit for bit (NaN payloads aside), encoding its ggml_quantize_chunk.
 // Thread safety: all of it is constant.
 #pragma once
@@ -42,9 +42,12 @@ struct QuantFormat {
   int64_t block_bytes;
   // Decodes `elements` (a multiple of block_elements) to float32. The bytes need no alignment.
   void (*decode)(const std::byte* blocks, float* out, int64_t elements);
-  // Encodes `elements` (a multiple of block_elements) finite numbers; null where nobody writes the format (8-bit
+  // Encodes a row of `elements` (a multiple of block_elements) finite numbers. importance: what the squared error of
+  // each counts beside others, finite and at least 0; null: all alike. Null where nobody writes the format (8-bit
   // floats).
-  void (*encode)(const float* values, std::byte* out, int64_t elements);
+  void (*encode)(const float* row, const float* importance, std::byte* out, int64_t elements);
+  // The same, but for the least squared error that is found, and slower (quant/search.hpp).
+  void (*search)(const float* row, const float* importance, std::byte* out, int64_t elements);
   // Index of the first of `elements` that decodes to NaN or infinity; -1: none.
   int64_t (*first_not_finite)(const std::byte* blocks, int64_t elements);
 

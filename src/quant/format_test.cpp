@@ -100,14 +100,110 @@ TEST(QuantFormat, EncodesAsGgmlDoes) {
     ASSERT_FALSE(vector.values.empty()) << format.name << ": run tests/golden/make_quant.py";
     std::vector<std::byte> blocks(vector.blocks.size() + 1);
     const auto elements = static_cast<int64_t>(vector.values.size());
-    format.encode(vector.values.data(), blocks.data() + 1, elements);  // blocks need no alignment
+    format.encode(vector.values.data(), nullptr, blocks.data() + 1, elements);  // blocks need no alignment
     const auto differ = std::mismatch(vector.blocks.begin(), vector.blocks.end(), blocks.begin() + 1).first;
     EXPECT_EQ(differ, vector.blocks.end())
         << format.name << " block " << (differ - vector.blocks.begin()) / format.block_bytes;
     // Another number gives other blocks.
     vector.values[7] = vector.values[7] * -1.5f + 0.1f;
-    format.encode(vector.values.data(), blocks.data() + 1, elements);
+    format.encode(vector.values.data(), nullptr, blocks.data() + 1, elements);
     EXPECT_FALSE(std::equal(vector.blocks.begin(), vector.blocks.end(), blocks.begin() + 1)) << format.name;
+  }
+}
+
+struct WeightedRows {
+  int64_t width = 0;
+  std::vector<float> values;      // (R, width)
+  std::vector<float> importance;  // (width)
+};
+
+WeightedRows load_weighted_rows() {
+  const std::string text = golden("weighted_input");
+  uint32_t shape[2] = {};
+  if (text.size() < sizeof shape) return {};
+  std::memcpy(shape, text.data(), sizeof shape);
+  WeightedRows rows{shape[1], std::vector<float>(size_t{shape[0]} * shape[1]), std::vector<float>(shape[1])};
+  const size_t bytes = rows.values.size() * sizeof(float);
+  EXPECT_EQ(text.size(), sizeof shape + bytes + rows.importance.size() * sizeof(float));
+  if (testing::Test::HasFailure()) return {};
+  std::memcpy(rows.values.data(), text.data() + sizeof shape, bytes);
+  std::memcpy(rows.importance.data(), text.data() + sizeof shape + bytes, rows.importance.size() * sizeof(float));
+  return rows;
+}
+
+using EncodeRow = void (*)(const float* row, const float* importance, std::byte* out, int64_t elements);
+
+std::vector<std::byte> encode_all(const QuantFormat& format, EncodeRow encode, const WeightedRows& rows,
+                                  const float* importance) {
+  const auto elements = static_cast<int64_t>(rows.values.size());
+  std::vector<std::byte> blocks(static_cast<size_t>(format.bytes_of(elements)));
+  for (int64_t done = 0; done < elements; done += rows.width) {
+    encode(rows.values.data() + done, importance, blocks.data() + format.bytes_of(done), rows.width);
+  }
+  return blocks;
+}
+
+TEST(QuantFormat, EncodesWithImportanceAsGgmlDoes) {
+  const WeightedRows rows = load_weighted_rows();
+  ASSERT_FALSE(rows.values.empty()) << "run tests/golden/make_quant.py";
+  for (const QuantFormat& format : quant_formats()) {
+    if (format.ggml_type < 0 || format.is_plain()) continue;
+    const std::string recorded = golden(std::string(format.name) + "_weighted");
+    const auto* want = reinterpret_cast<const std::byte*>(recorded.data());
+    const std::vector<std::byte> got = encode_all(format, format.encode, rows, rows.importance.data());
+    ASSERT_EQ(got.size(), recorded.size()) << format.name;
+    const auto differ = std::mismatch(got.begin(), got.end(), want).first;
+    EXPECT_EQ(differ, got.end()) << format.name << " block " << (differ - got.begin()) / format.block_bytes;
+    const bool weighs = format.type != QuantType::kQ8_0 && format.type != QuantType::kMXFP4;
+    EXPECT_EQ(got != encode_all(format, format.encode, rows, nullptr), weighs) << format.name;
+  }
+}
+
+// Of columns that all count nothing, any blocks are right, if they are numbers.
+TEST(QuantFormat, NoImportanceAtAllGivesNumbers) {
+  WeightedRows rows = load_weighted_rows();
+  ASSERT_FALSE(rows.values.empty());
+  std::fill(rows.importance.begin(), rows.importance.end(), 0.0f);
+  for (float& x : rows.values) x *= 0.25f;  // so that the minimum of each block fits half precision
+  for (const QuantFormat& format : quant_formats()) {
+    if (!format.encode) continue;
+    for (const EncodeRow encode : {format.encode, format.search}) {
+      const std::vector<std::byte> blocks = encode_all(format, encode, rows, rows.importance.data());
+      EXPECT_EQ(format.first_not_finite(blocks.data(), static_cast<int64_t>(rows.values.size())), -1) << format.name;
+    }
+  }
+}
+
+// Σ importance · difference², of each block.
+std::vector<double> block_errors(const QuantFormat& format, const std::vector<std::byte>& blocks,
+                                 const WeightedRows& rows, const float* importance) {
+  const std::vector<float> decoded = decode(format, blocks);
+  std::vector<double> errors(decoded.size() / static_cast<size_t>(format.block_elements));
+  for (size_t i = 0; i < decoded.size(); ++i) {
+    const double weight = importance ? importance[i % static_cast<size_t>(rows.width)] : 1;
+    const double difference = double{decoded[i]} - rows.values[i];
+    errors[i / static_cast<size_t>(format.block_elements)] += weight * difference * difference;
+  }
+  return errors;
+}
+
+// Each block by itself, with and without importance: of weights as they are, and of rows that no weights are like.
+TEST(QuantFormat, TheSearchIsNeverWorseAndMostlyBetter) {
+  const WeightedRows rows = load_weighted_rows();
+  ASSERT_FALSE(rows.values.empty());
+  for (const QuantFormat& format : quant_formats()) {
+    if (!format.search || format.is_plain()) continue;
+    for (const float* importance : {static_cast<const float*>(nullptr), rows.importance.data()}) {
+      const auto plain = block_errors(format, encode_all(format, format.encode, rows, nullptr), rows, importance);
+      const auto found = block_errors(format, encode_all(format, format.search, rows, importance), rows, importance);
+      size_t better = 0;
+      for (size_t i = 0; i < plain.size(); ++i) {
+        EXPECT_LE(found[i], plain[i]) << format.name << " block " << i;
+        better += found[i] < 0.999 * plain[i];
+      }
+      // MXFP4 has three powers of two to choose from, and the first is mostly right.
+      EXPECT_GT(better, plain.size() / (format.type == QuantType::kMXFP4 ? 20 : 3)) << format.name;
+    }
   }
 }
 
@@ -117,7 +213,7 @@ TEST(QuantFormat, PlainNumbersComeBack) {
     const QuantFormat& format = quant_format(type);
     const std::vector<float> values{0, -0.0f, 1, -1.5f, 0x1p-14f, 240, 0.0078125f};
     std::vector<std::byte> bytes(static_cast<size_t>(format.bytes_of(static_cast<int64_t>(values.size()))));
-    format.encode(values.data(), bytes.data(), static_cast<int64_t>(values.size()));
+    format.encode(values.data(), nullptr, bytes.data(), static_cast<int64_t>(values.size()));
     EXPECT_EQ(first_difference(decode(format, bytes), values), -1) << format.name;
   }
 }

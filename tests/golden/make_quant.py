@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Records what ggml decodes from blocks of every quantised format, into tests/golden/quant/NAME.bin, and what it encodes
-numbers as, into NAME_encoded.bin.
+numbers as, into NAME_encoded.bin; and with an importance matrix, into NAME_weighted.bin (the blocks alone), of the
+numbers in weighted_input.bin: u32 rows, u32 width, the rows, the importance of their columns.
 
 A file is: u32 number of blocks, the blocks, their values as float32 (all little-endian).
 The values come from the Python package gguf; where llama_cpp is installed, ggml's own dequantize_row_* must agree.
@@ -82,6 +83,32 @@ def record_encoding(library, kind, rng):
     (OUT / f"{kind.name.lower()}_encoded.bin").write_bytes(data)
 
 
+def weighted_input():
+    rng = np.random.default_rng(2024)
+    rows = np.concatenate([make_values(rng), make_values(rng)]).reshape(-1, 512)
+    importance = (rng.normal(0, 1, rows.shape[1]) ** 2).astype(np.float32)
+    importance[::61] *= 300
+    importance[37:50] = 0
+    return rows, importance
+
+
+def record_weighted(library):
+    """Rows of two different blocks of 256, so that what a row shares shows."""
+    rows, importance = weighted_input()
+    (OUT / "weighted_input.bin").write_bytes(np.array(rows.shape, np.uint32).tobytes() + rows.tobytes()
+                                             + importance.tobytes())
+    for kind in HALVES:
+        if kind in (T.F32, T.F16, T.BF16):
+            continue
+        elements, size = GGML_QUANT_SIZES[kind]
+        blocks = np.zeros(rows.size // elements * size, np.uint8)
+        library.ggml_quantize_chunk(ctypes.c_int(int(kind)), ctypes.c_void_p(rows.ctypes.data),
+                                    ctypes.c_void_p(blocks.ctypes.data), ctypes.c_int64(0),
+                                    ctypes.c_int64(rows.shape[0]), ctypes.c_int64(rows.shape[1]),
+                                    ctypes.c_void_p(importance.ctypes.data))
+        (OUT / f"{kind.name.lower()}_weighted.bin").write_bytes(blocks.tobytes())
+
+
 def same(a, b):
     nan = np.isnan(a) & np.isnan(b)
     return bool(np.all(nan | (a.view(np.uint32) == b.view(np.uint32))))
@@ -103,6 +130,7 @@ def main():
             (OUT / f"{kind.name.lower()}.bin").write_bytes(data)
             print(kind.name, blocks.shape[0], "blocks, agreed by ggml")
             record_encoding(library, kind, rng)
+        record_weighted(library)
 
     import torch
     from transformers.integrations.mxfp4 import convert_moe_packed_tensors

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Holds `linnet quantize` against llama.cpp's llama_model_quantize: of a model whose rows are multiples of 256, every
-mix must give the same types and the same bytes, tensor by tensor.
+mix must give the same types and the same bytes, tensor by tensor, without an importance matrix and with one. What
+--search, --calibrate and --bits write, llama.cpp must load.
 
 usage: quantize.py [--program PROGRAM]
 Prints PASS and FAIL lines. Needs: numpy, gguf, llama_cpp, and the release build.
 """
 import argparse
+import ctypes
 import os
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import numpy as np
 from shared.closeness import verdict
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = f"{ROOT}/build/release/src/export/linnet_quantise_tool"
 WIDTH, HIDDEN, LAYERS, HEADS, KV_HEADS, VOCABULARY = 256, 768, 16, 8, 2, 512
 # The mixes whose general.file_type has another name in llama.cpp, or that it does not offer as a whole.
 MIXES = {"Q8_0": 7, "Q6_K": 18, "Q5_K_M": 17, "Q5_K_S": 16, "Q5_1": 9, "Q5_0": 8, "Q4_K_M": 15, "Q4_K_S": 14,
@@ -62,10 +65,38 @@ def write_model(path, tied):
     writer.close()
 
 
-def quantize_with_llama_cpp(source, out, file_type):
+def make_importance(source):
+    """What the columns count: a few a lot, as in real models."""
+    rng = np.random.default_rng(6)
+    out = {}
+    for tensor in gguf.GGUFReader(source).tensors:
+        if len(tensor.shape) == 2:
+            out[tensor.name] = (rng.normal(0, 1, int(tensor.shape[0])) ** 2).astype(np.float32)
+            out[tensor.name][rng.random(int(tensor.shape[0])) < 0.02] *= 200
+    return out
+
+
+def write_importance(path, importance):
+    writer = gguf.GGUFWriter(path, "imatrix")
+    for name, columns in importance.items():
+        writer.add_tensor(name, columns)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def quantize_with_llama_cpp(source, out, file_type, importance=None):
     params = llama_cpp.llama_model_quantize_default_params()
     params.ftype = file_type
     params.nthread = 2
+    if importance:
+        entries = (llama_cpp.llama_model_imatrix_data * (len(importance) + 1))()
+        for entry, (name, columns) in zip(entries, importance.items()):
+            entry.name = name.encode()
+            entry.data = columns.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+            entry.size = columns.size
+        params.imatrix = entries  # the last, without a name, ends them
     if llama_cpp.llama_model_quantize(source.encode(), out.encode(), params) != 0:
         raise RuntimeError("llama_model_quantize failed")
 
@@ -94,6 +125,41 @@ def changed_byte_differs(right):
     return not list(differences(right, right)) and len(list(differences(right | {name: (kind, changed)}, right))) == 1
 
 
+def check_loads(arguments, folder, source):
+    """What no mix of llama.cpp's is; returns whether something failed."""
+    out = f"{folder}/own.gguf"
+    failed = False
+    for flags in (["--to", "Q4_K_M", "--search"], ["--bits", "3.5"], ["--bits", "5", "--search"]):
+        subprocess.run([arguments.program, "quantize", source, *flags, "--out", out], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        params = llama_cpp.llama_model_default_params()
+        model = llama_cpp.llama_model_load_from_file(out.encode(), params)
+        failed |= verdict(f"llama.cpp loads {' '.join(flags)}", None if model else "it does not")
+        if model:
+            llama_cpp.llama_model_free(model)
+    return failed
+
+
+def check_mixes(arguments, folder, source, tied, importance):
+    """Returns whether all are equal."""
+    ours, theirs, given = f"{folder}/ours.gguf", f"{folder}/theirs.gguf", f"{folder}/importance.gguf"
+    if importance:
+        write_importance(given, importance)
+    equal = True
+    for mix, file_type in MIXES.items():
+        command = ([TOOL, source, mix, given, ours] if importance else
+                   [arguments.program, "quantize", source, "--to", mix, "--out", ours])
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quantize_with_llama_cpp(source, theirs, file_type, importance)
+        wrong = list(differences(tensors(ours), tensors(theirs)))
+        equal &= not wrong
+        name = (f"quantize {mix}{', the embedding is the head' if tied else ''}"
+                f"{', with importance' if importance else ''}")
+        print(f"FAIL {name}: {'; '.join(wrong[:4])} ({len(wrong)} in all)" if wrong else f"PASS {name}", flush=True)
+    wrong = None if changed_byte_differs(tensors(theirs)) else "it is not"
+    return verdict(f"quantize, {'tied' if tied else 'untied'}: one wrong byte is noticed", wrong) is False and equal
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--program", default=f"{ROOT}/build/release/linnet")
@@ -103,18 +169,9 @@ def main():
         for tied in (False, True):
             source = f"{folder}/{'tied' if tied else 'untied'}.gguf"
             write_model(source, tied)
-            for mix, file_type in MIXES.items():
-                ours, theirs = f"{folder}/ours.gguf", f"{folder}/theirs.gguf"
-                subprocess.run([arguments.program, "quantize", source, "--to", mix, "--out", ours], check=True,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-                quantize_with_llama_cpp(source, theirs, file_type)
-                wrong = list(differences(tensors(ours), tensors(theirs)))
-                failed |= bool(wrong)
-                name = f"quantize {mix}{', the embedding is the head' if tied else ''}"
-                print(f"FAIL {name}: {'; '.join(wrong[:4])} ({len(wrong)} in all)" if wrong else f"PASS {name}",
-                      flush=True)
-            failed |= verdict(f"quantize, {'tied' if tied else 'untied'}: one wrong byte is noticed",
-                              None if changed_byte_differs(tensors(theirs)) else "it is not")
+            for importance in (None, make_importance(source)):
+                failed |= not check_mixes(arguments, folder, source, tied, importance)
+            failed |= check_loads(arguments, folder, source)
     return 1 if failed else 0
 
 
