@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/progress.hpp"
+#include "tasks/classify_tune.hpp"
 #include "tasks/faq_tune.hpp"
 #include "tasks/tune.hpp"
 
@@ -14,6 +15,8 @@ struct TuneFlags {
   DatasetSettings data;
   TuneSettings settings;
   FaqSettings faq;
+  ClassifySettings classify;
+  std::string encoder = kFaqEncoder;
   std::string name;
   std::string method = "auto";
   std::string base;  // empty: what suits the method
@@ -22,6 +25,7 @@ struct TuneFlags {
   int64_t length = 0;
   int64_t batch = 0;
   bool allow_cuts = false;
+  bool leave_out_overlap = false;
   bool resume = false;
   bool preview = false;
   bool undo = false;
@@ -49,5 +53,7 @@ class TuneScreen {
 
 // Questions that are looked up: tasks/faq_tune.hpp.
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset);
+// Labelled texts: tasks/classify_tune.hpp.
+Status tune_classifier(const TuneFlags& flags, const Dataset& dataset);
 
 }  // namespace linnet::cli

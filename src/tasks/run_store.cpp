@@ -53,8 +53,16 @@ bool RunVersion::is_faq() const {
   return text_in(info, "kind") == "faq";
 }
 
+bool RunVersion::is_classifier() const {
+  return text_in(info, "kind") == "classifier";
+}
+
+bool RunVersion::has_model() const {
+  return !is_classifier() || text_in(info, "method") != "words";
+}
+
 bool RunVersion::finished() const {
-  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : kAdapterFolder));
+  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : is_classifier() ? kClassifierFile : kAdapterFolder));
 }
 
 uint64_t RunVersion::bytes() const {

@@ -21,6 +21,8 @@ namespace linnet {
 // What is written last in a version's folder, as a whole.
 inline constexpr const char* kAdapterFolder = "adapter";
 inline constexpr const char* kFaqEncoderFolder = "encoder";
+inline constexpr const char* kClassifierEncoderFolder = "encoder";
+inline constexpr const char* kClassifierFile = "classifier.json";
 
 // One version of a run.
 struct RunVersion {
@@ -33,6 +35,8 @@ struct RunVersion {
   std::string created() const;  // as utc_now() says it; may be empty
   uint64_t bytes() const;       // on disk
   bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
+  bool is_classifier() const;   // labelled texts (tasks/classifier.hpp)
+  bool has_model() const;       // there is a base to load: not where a classifier is weighted words alone
   bool finished() const;        // all of it is there
 };
 
