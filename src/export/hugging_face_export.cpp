@@ -4,6 +4,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "export/hugging_face_files.hpp"
+#include "export/hugging_face_out.hpp"
 #include "formats/safetensors_writer.hpp"
 
 namespace linnet {
@@ -59,7 +60,13 @@ TensorToWrite stacked(const TensorSpec& spec, const Slot& slot, DType dtype) {
   return tensor;
 }
 
-std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype) {
+const char* torch_name(DType dtype) {
+  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
+}
+
+}  // namespace
+
+std::vector<TensorToWrite> hugging_face_tensors(const Transformer& weights, DType dtype) {
   std::vector<TensorToWrite> out;
   for (const TensorSpec& spec : weights.table()) {
     const Slot& slot = weights.slot_of(spec);
@@ -75,12 +82,7 @@ std::vector<TensorToWrite> tensors_of(const Transformer& weights, DType dtype) {
   return out;
 }
 
-const char* torch_name(DType dtype) {
-  return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
-}
-
-// config.json, with what GGUF keeps in tensors put back into it.
-Result<Json> config_of(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype) {
+Result<Json> hugging_face_config(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype) {
   Json config = *model.config;
   config["torch_dtype"] = torch_name(dtype);
   config.erase("dtype");                // transformers 5's name of the same
@@ -96,15 +98,13 @@ Result<Json> config_of(const ModelDescription& model, const Tokenizer* tokenizer
   return config;
 }
 
-}  // namespace
-
 Result<ExportWarnings> export_hugging_face(const ModelDescription& model, const Transformer& weights,
                                            const Tokenizer* tokenizer, const std::filesystem::path& folder,
                                            const ExportOptions& options) {
   TRY(check_new_folder(folder));
   ExportWarnings warnings;
-  TRY_ASSIGN(const Json config, config_of(model, tokenizer, options.dtype));
-  TRY(write_safetensors(folder / "model.safetensors", tensors_of(weights, options.dtype)));
+  TRY_ASSIGN(const Json config, hugging_face_config(model, tokenizer, options.dtype));
+  TRY(write_safetensors(folder / "model.safetensors", hugging_face_tensors(weights, options.dtype)));
   TRY(write_companions(model, tokenizer, config, folder, warnings));
   // The config comes last: a folder that has one is whole.
   TRY(write_file(folder / "config.json", dump_json(config, 2) + "\n"));

@@ -1,0 +1,16 @@
+// What a Hugging Face folder will hold, before it is written.
+#pragma once
+
+#include "base/json_object.hpp"
+#include "export/export.hpp"
+#include "formats/tensor_writer.hpp"
+
+namespace linnet {
+
+// All tensors of `weights` under the names of its table, adapters folded in: matrices and vectors in `dtype`.
+std::vector<TensorToWrite> hugging_face_tensors(const Transformer& weights, DType dtype);
+
+// config.json, with what GGUF keeps in tensors put back into it. Errors: a rope scaling that config.json cannot say.
+Result<Json> hugging_face_config(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype);
+
+}  // namespace linnet
