@@ -7,6 +7,7 @@
 
 #include "base/file.hpp"
 #include "base/json.hpp"
+#include "tasks/run_store.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
@@ -90,11 +91,22 @@ Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model) {
 
 Result<ModelHandle> find_writing_model(const std::string& name) {
   TRY_ASSIGN(ModelHandle model, find_model(name));
+  if (!model.classifier.empty()) {
+    return unsupported("sorts texts by their labels, and does not write", model.name(),
+                       "use it with: linnet generate " + model.name() + " \"a text\"");
+  }
   if (!model.config().has_head) {
     return unsupported("this model makes embeddings, not text", model.name(),
                        "use it with: linnet embed " + model.name());
   }
   return model;
+}
+
+Result<std::unique_ptr<Classifier>> find_classifier(const ModelFlags& flags) {
+  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(flags.model));
+  if (!run || !run->is_classifier()) return std::unique_ptr<Classifier>();
+  if (!flags.adapters.empty()) return usage_error(flags.model + " is a classifier, which takes no --adapter");
+  return Classifier::open(run->folder, flags.threads);
 }
 
 Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {

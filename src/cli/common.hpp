@@ -8,6 +8,7 @@
 #include "base/json_object.hpp"
 #include "cli/arguments.hpp"
 #include "engine/generate.hpp"
+#include "tasks/classifier.hpp"
 #include "tasks/faq_assistant.hpp"
 #include "tasks/memory_plan.hpp"
 #include "tasks/model_handle.hpp"
@@ -60,6 +61,8 @@ Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model);
 // find_model(), where the model can write. Error: an encoder.
 Result<ModelHandle> find_writing_model(const std::string& name);
 Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags);
+// The run of that name, where it is a classifier; else null. Errors: those of Classifier::open.
+Result<std::unique_ptr<Classifier>> find_classifier(const ModelFlags& flags);
 
 // All of standard input, at most kMaxTextFile bytes.
 Result<std::string> read_stdin();

@@ -8,6 +8,7 @@
 #include "base/cancel.hpp"
 #include "base/json.hpp"
 #include "base/progress.hpp"
+#include "cli/eval_labels.hpp"
 #include "cli/eval_report.hpp"
 #include "eval/run_task.hpp"
 #include "tasks/chat_prompt.hpp"
@@ -218,6 +219,11 @@ Status run_task_eval(const TaskFlags& flags) {
   CancelToken& cancel = interrupt_token();
   if (flags.chat && flags.plain) return usage_error("--chat and --plain exclude each other");
   TRY_ASSIGN(const std::vector<Task> tasks, read_tasks(flags));
+  TRY_ASSIGN(const std::unique_ptr<Classifier> classifier, find_classifier(flags.model));
+  if (classifier) {
+    TRY_ASSIGN(const std::vector<TaskReport> labelled, run_label_eval(flags, *classifier, tasks));
+    return show(flags, labelled);
+  }
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   TaskEval eval(flags, *speaker, cancel);
   TRY_ASSIGN(const std::vector<RunOptions> options, eval.prepare(tasks));

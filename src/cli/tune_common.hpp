@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "tasks/classify_tune.hpp"
 #include "tasks/faq_tune.hpp"
 #include "tasks/tune.hpp"
 
@@ -12,6 +13,8 @@ struct TuneFlags {
   DatasetSettings data;
   TuneSettings settings;
   FaqSettings faq;
+  ClassifySettings classify;
+  std::string encoder = kFaqEncoder;
   std::string name;
   std::string method = "auto";
   std::string base;  // empty: what suits the method
@@ -21,6 +24,7 @@ struct TuneFlags {
   int64_t batch = 0;
   double beta = 0;
   bool allow_cuts = false;
+  bool leave_out_overlap = false;
   bool resume = false;
   bool preview = false;
   bool undo = false;
@@ -29,5 +33,7 @@ struct TuneFlags {
 
 // Questions that are looked up: tasks/faq_tune.hpp.
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset);
+// Labelled texts: tasks/classify_tune.hpp.
+Status tune_classifier(const TuneFlags& flags, const Dataset& dataset);
 
 }  // namespace linnet::cli

@@ -7,6 +7,7 @@
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
+#include "tasks/classifier.hpp"
 #include "tasks/embedder.hpp"
 #include "tasks/faq_assistant.hpp"
 
@@ -39,6 +40,9 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(ModelHandle model, find_model(flags.model));
   if (!model.faq.empty()) {
     TRY_ASSIGN(model, faq_encoder(model.faq));
+  }
+  if (!model.classifier.empty()) {
+    TRY_ASSIGN(model, classifier_encoder(model.classifier));
   }
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   TRY_ASSIGN(const Embedder embedder, Embedder::load(std::move(model), *runtime));

@@ -13,6 +13,7 @@
 #include "cli/common.hpp"
 #include "cli/merge_report.hpp"
 #include "cli/verb.hpp"
+#include "export/classifier_export.hpp"
 #include "export/export.hpp"
 #include "export/quantise.hpp"
 #include "tasks/model_card.hpp"
@@ -154,6 +155,25 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
   return finish(flags, json, describe(c));
 }
 
+// A classifier's encoder with its adapter folded in, and its head.
+Status export_labels(const Flags& flags, const ModelHandle& run) {
+  if (flags.gguf()) {
+    return unsupported("is a classifier, whose head a GGUF file does not hold", run.name(), "--out FOLDER");
+  }
+  if (!flags.adapters.empty()) return usage_error(run.name() + " is a classifier, which takes no --adapter");
+  TRY_ASSIGN(const ModelHandle encoder, classifier_encoder(run.classifier));
+  TRY_ASSIGN(Transformer weights, load_transformer(encoder.description));
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(encoder));
+  for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
+  TRY_ASSIGN(const LabelHead head, LabelHead::open(run.classifier / kHeadFile, weights.config().hidden_size));
+  TRY_ASSIGN(const std::optional<Tokenizer> tokenizer, find_tokenizer(encoder));
+  TRY_ASSIGN(const ExportWarnings warnings,
+             export_classifier(encoder.description, weights, {head.labels(), head.weight(), head.bias()},
+                               tokenizer ? &*tokenizer : nullptr, flags.out, {flags.type_or(DType::kF32)}));
+  for (const std::string& warning : warnings) log_warning("{}", warning);
+  return finish(flags, told(flags, warnings), "");
+}
+
 Status run(const Flags& flags) {
   TRY(check_flags(flags));
   interrupt_token();
@@ -163,6 +183,7 @@ Status run(const Flags& flags) {
         "is a list of questions, which no other program answers", model.name(),
         "what it learned is an adapter of its encoder in PEFT's form: " + (model.faq / kFaqEncoderFolder).string());
   }
+  if (!model.classifier.empty()) return export_labels(flags, model);
   TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
   TRY(check_adapters(flags, adapters));
   TRY(check_not_a_source(flags.out, source_files(model.description)));

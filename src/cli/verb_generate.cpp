@@ -1,6 +1,9 @@
 // linnet generate: continues a text, answers a question, or works through a file of them.
+#include <algorithm>
+#include <cmath>
 #include <fmt/core.h>
 #include <memory>
+#include <numeric>
 
 #include "base/cancel.hpp"
 #include "base/terminal.hpp"
@@ -123,13 +126,31 @@ Status ask_list(const Flags& flags, const FaqAssistant& faq, const std::string& 
   return flags.json ? print_json(to_json(reply)) : print(reply.text + "\n");
 }
 
+// A classifier's reply is the likeliest label; --logprobs N names the N likeliest.
+Json to_json(const LabelChances& chances, const std::vector<std::string>& labels, int32_t logprobs) {
+  const size_t best = likeliest(chances);
+  Json json = {{"text", labels[best]}, {"finish_reason", "stop"}, {"probability", std::exp(chances[best])}};
+  if (logprobs < 0) return json;
+  std::vector<size_t> order(labels.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t x, size_t y) { return chances[x] > chances[y]; });
+  order.resize(std::min(order.size(), static_cast<size_t>(logprobs)));
+  json["labels"] = Json::array();
+  for (const size_t i : order) json["labels"].push_back({{"label", labels[i]}, {"logprob", chances[i]}});
+  return json;
+}
+
+// The prompt; without one, standard input.
+Result<std::string> read_prompt(const Flags& flags) {
+  if (!flags.prompt.empty() || stdin_is_terminal()) return flags.prompt;
+  TRY_ASSIGN(std::string text, read_stdin());
+  // A pipe's last line break belongs to the pipe.
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
 Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
-  std::string text = flags.prompt;
-  if (text.empty() && !stdin_is_terminal()) {
-    TRY_ASSIGN(text, read_stdin());
-    // A pipe's last line break belongs to the pipe.
-    if (text.ends_with('\n')) text.pop_back();
-  }
+  TRY_ASSIGN(const std::string text, read_prompt(flags));
   if (speaker.faq) return ask_list(flags, *speaker.faq, text);
   Prompts prompts(flags, speaker);
   TRY_ASSIGN(const std::vector<int32_t> tokens, prompts.question(text));
@@ -193,6 +214,25 @@ Status run_lines(const Flags& flags, Speaker& speaker, const GenerateParams& par
   return run_batch(options, answer, cancel);
 }
 
+Status label_texts(const Flags& flags, const Classifier& classifier) {
+  const auto label = [&](const std::string& text) -> Result<Json> {
+    TRY_ASSIGN(const std::vector<LabelChances> chances, classifier.classify({&text, 1}));
+    return to_json(chances.front(), classifier.labels(), flags.logprobs);
+  };
+  if (!flags.batch.input.empty()) {
+    const auto answer = [&](const JsonObject& object) -> Result<Json> {
+      TRY_ASSIGN(const std::string text, batch_question(object));
+      return label(text);
+    };
+    BatchOptions options = flags.batch;
+    options.progress = !options.output.empty() || !stdout_is_terminal();
+    return run_batch(options, answer, interrupt_token());
+  }
+  TRY_ASSIGN(const std::string text, read_prompt(flags));
+  TRY_ASSIGN(const Json json, label(text));
+  return flags.json ? print_json(json) : print(json["text"].get<std::string>() + "\n");
+}
+
 // What would make no sense for any prompt.
 Status check_use(const Flags& flags) {
   if (flags.batch.input.empty()) {
@@ -225,6 +265,8 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(GenerateParams params, flags.sampling.read());
   TRY(check_choice(params.sampling));
   interrupt_token();
+  TRY_ASSIGN(const std::unique_ptr<Classifier> classifier, find_classifier(flags.model));
+  if (classifier) return label_texts(flags, *classifier);
   TRY_ASSIGN(const std::unique_ptr<Speaker> speaker, open_speaker(flags.model));
   params.end_tokens = speaker->end_tokens;
   if (flags.logprobs >= 0) params.top_logprobs = flags.logprobs;

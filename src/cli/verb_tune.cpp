@@ -10,13 +10,14 @@
 #include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
+#include "data/refuse.hpp"
 
 namespace linnet::cli {
 
 namespace {
 
 constexpr const char* kSmallBase = "smollm2";
-const std::vector<std::string> kMethods{"auto", "faq", "lora", "dpo", "orpo", "kto"};
+const std::vector<std::string> kMethods{"auto", "faq", "encoder", "words", "lora", "dpo", "orpo", "kto"};
 
 std::optional<PreferenceMethod> preference_of(const std::string& method) {
   for (const auto one : {PreferenceMethod::kDpo, PreferenceMethod::kOrpo, PreferenceMethod::kKto}) {
@@ -74,7 +75,13 @@ void fill_settings(TuneFlags& flags) {
   if (flags.allow_cuts) settings.allowed_cuts = 1;
   if (settings.adapter.alpha == 0) settings.adapter.alpha = 2 * static_cast<double>(settings.adapter.rank);
   settings.adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
-  flags.faq.threads = settings.threads;
+  flags.faq.threads = flags.classify.threads = settings.threads;
+  flags.faq.encoder = flags.classify.encoder = flags.encoder;
+  flags.classify.adapter = settings.adapter;
+  flags.classify.rate = settings.rate;
+  flags.classify.epochs = settings.epochs;
+  flags.classify.seed = flags.data.seed;
+  flags.classify.words_only = flags.method == "words";
   settings.base = flags.base.empty() ? kSmallBase : flags.base;
   if (!flags.base.empty()) flags.faq.base = flags.base;
 }
@@ -108,6 +115,26 @@ Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
                            taught.loop.steps, taught.loop.stopped_early ? ", stopped early" : "", version.name));
 }
 
+void leave_out_overlaps(Dataset& dataset) {
+  const size_t count =
+      leave_out_overlap(dataset.train, dataset.test) + leave_out_overlap(dataset.held_out, dataset.test);
+  if (count > 0) {
+    dataset.said.push_back(fmt::format("{} samples were left out of what is learned: the test holds them, too", count));
+  }
+}
+
+// What learns.
+enum class Kind { kFaq, kClassifier, kAdapter };
+
+Kind kind_of(const TuneFlags& flags, const Dataset& dataset) {
+  if (flags.method == "faq") return Kind::kFaq;
+  if (flags.method == "encoder" || flags.method == "words") return Kind::kClassifier;
+  if (flags.method != "auto" || flags.preview) return Kind::kAdapter;
+  if (is_faq(dataset)) return Kind::kFaq;
+  // Who names a language model wants it to write the labels.
+  return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kAdapter;
+}
+
 Status run(TuneFlags& flags) {
   TRY(RunStore::check_name(flags.name));
   if (flags.undo) return undo(flags);
@@ -115,8 +142,16 @@ Status run(TuneFlags& flags) {
   fill_settings(flags);
   interrupt_token();
   TRY_ASSIGN(Dataset dataset, load_dataset(flags.data));
-  const bool faq = flags.method == "faq" || (flags.method == "auto" && !flags.preview && is_faq(dataset));
-  return faq ? tune_faq(flags, dataset) : tune_adapter(flags, std::move(dataset));
+  if (flags.leave_out_overlap) leave_out_overlaps(dataset);
+  switch (kind_of(flags, dataset)) {
+    case Kind::kFaq:
+      return tune_faq(flags, dataset);
+    case Kind::kClassifier:
+      return tune_classifier(flags, dataset);
+    case Kind::kAdapter:
+      return tune_adapter(flags, std::move(dataset));
+  }
+  return ok_status();
 }
 
 }  // namespace
@@ -128,16 +163,18 @@ Job declare_tune(Arguments& args) {
   args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
   args.add("--name", flags->name, "what the result is called").required();
   args.add("--method", flags->method,
-           "faq: questions are looked up by their meaning; lora: a model learns to write the answers; dpo, orpo: it "
-           "learns "
-           "from pairs of replies; kto: from replies that were good or bad; auto: by the data")
+           "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
+           "words "
+           "alone, which is quick; lora: a model learns to write the answers; dpo, orpo: it learns from pairs of "
+           "replies; "
+           "kto: from replies that were good or bad; auto: by the data")
       .one_of(kMethods);
   args.add(
       "--base", flags->base,
       fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
   args.add("--test", flags->data.test, "questions that must not stand in the data");
   args.add("--system", settings.system, "system message of conversations that have none");
-  args.add("--encoder", flags->faq.encoder, "faq: the model that learns what questions mean");
+  args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", settings.adapter.rank, "of the adapter").in_range(1, 1024);
   args.add("--alpha", settings.adapter.alpha, "of the adapter; 0: twice the rank");
@@ -153,6 +190,8 @@ Job declare_tune(Arguments& args) {
   args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);
   args.flag("--allow-cuts", flags->allow_cuts, "learn although samples are cut by the length");
+  args.flag("--leave-out-overlap", flags->leave_out_overlap,
+            "what stands in the test, too, is left out of what is learned, instead of an error");
   args.flag("--preview", flags->preview, "show the first samples as the model reads them, and end");
   args.flag("--resume", flags->resume, "go on with the last run of this name");
   args.flag("--undo", flags->undo, "go back to the version before");

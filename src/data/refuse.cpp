@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fmt/format.h>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "text/jinja/pystr.hpp"
 #include "text/unicode.hpp"
@@ -124,6 +125,13 @@ std::vector<Overlap> find_overlaps(const std::vector<Sample>& train, const std::
   return out;
 }
 
+size_t leave_out_overlap(std::vector<Sample>& train, const std::vector<Sample>& test) {
+  std::unordered_set<std::string> asked;
+  for (const Sample& sample : test) asked.insert(normal_phrasing(phrasing_of(sample)));
+  return std::erase_if(train,
+                       [&](const Sample& sample) { return asked.contains(normal_phrasing(phrasing_of(sample))); });
+}
+
 Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample>& test) {
   const std::vector<Overlap> overlaps = find_overlaps(train, test);
   if (overlaps.empty()) return ok_status();
@@ -133,9 +141,11 @@ Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample
       shown.push_back(fmt::format("{} is also {}", test[one.test].place, train[one.train].place));
   }
   if (overlaps.size() > kShown) shown.push_back(fmt::format("and {} more", overlaps.size() - kShown));
-  return invalid(fmt::format("{} of {} test phrasings stand in the training data", overlaps.size(), test.size()),
-                 fmt::format("{}", fmt::join(shown, "; ")),
-                 "a test must ask what was not learned: take them out of one of the two");
+  return invalid(
+      fmt::format("{} of {} test phrasings stand in the training data", overlaps.size(), test.size()),
+      fmt::format("{}", fmt::join(shown, "; ")),
+      "a test must ask what was not learned: take them out of one of the two, or let --leave-out-overlap take them "
+      "out of the training data");
 }
 
 }  // namespace linnet

@@ -34,6 +34,8 @@ struct Overlap {
 };
 // The test samples whose phrasing stands among the training samples, too, in the order of the test.
 std::vector<Overlap> find_overlaps(const std::vector<Sample>& train, const std::vector<Sample>& test);
+// Takes every training sample whose phrasing stands in the test out, and returns how many they were.
+size_t leave_out_overlap(std::vector<Sample>& train, const std::vector<Sample>& test);
 Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample>& test);
 
 }  // namespace linnet

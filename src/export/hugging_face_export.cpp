@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "export/hugging_face_files.hpp"
+#include "export/hugging_face_out.hpp"
 #include "formats/safetensors_writer.hpp"
 #include "models/weights_to_write.hpp"
 
@@ -14,8 +15,9 @@ const char* torch_name(DType dtype) {
   return dtype == DType::kF32 ? "float32" : dtype == DType::kF16 ? "float16" : "bfloat16";
 }
 
-// config.json, with what GGUF keeps in tensors put back into it.
-Result<Json> config_of(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype) {
+}  // namespace
+
+Result<Json> hugging_face_config(const ModelDescription& model, const Tokenizer* tokenizer, DType dtype) {
   Json config = *model.config;
   config["torch_dtype"] = torch_name(dtype);
   config.erase("dtype");                // transformers 5's name of the same
@@ -31,14 +33,12 @@ Result<Json> config_of(const ModelDescription& model, const Tokenizer* tokenizer
   return config;
 }
 
-}  // namespace
-
 Result<ExportWarnings> export_hugging_face(const ModelDescription& model, const Transformer& weights,
                                            const Tokenizer* tokenizer, const std::filesystem::path& folder,
                                            const ExportOptions& options) {
   TRY(check_new_folder(folder));
   ExportWarnings warnings;
-  TRY_ASSIGN(const Json config, config_of(model, tokenizer, options.dtype));
+  TRY_ASSIGN(const Json config, hugging_face_config(model, tokenizer, options.dtype));
   TRY(write_safetensors(folder / "model.safetensors", weights_to_write(weights, options.dtype)));
   TRY(write_companions(model, tokenizer, config, folder, warnings));
   // The config comes last: a folder that has one is whole.

@@ -77,8 +77,8 @@ TEST_P(ImportanceTest, ThreadsChangeNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ImportanceTest, testing::Values("llama", "llama-tied", "gpt2", "phi3", "mixtral"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& row) {
+                           std::string name = row.param;
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

@@ -37,6 +37,7 @@ class Embedder {
   Result<Tensor> embed(std::span<const std::string> texts, TooLong too_long) const;
 
   Transformer& transformer() { return transformer_; }
+  const Transformer& transformer() const { return transformer_; }
 
  private:
   Embedder(ModelHandle model, Tokenizer tokenizer, Runtime& runtime, Transformer transformer,

@@ -10,9 +10,25 @@
 
 namespace linnet {
 
+namespace {
+
+Error sorts_by_words(const std::string& name) {
+  return unsupported("sorts texts by their words, and has no model in it", name,
+                     "use it with: linnet generate " + name + " \"a text\"");
+}
+
+}  // namespace
+
 Result<FoundFiles> find_files(std::string_view name) {
   FoundFiles found;
   TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
+  if (run && run->is_classifier()) {
+    if (!run->has_model()) return sorts_by_words(run->name);
+    TRY_ASSIGN(found, find_files(run->base()));
+    found.stored.short_name = run->name;
+    found.classifier = run->folder;
+    return found;
+  }
   if (run) {
     if (run->whole_model()) {
       const std::filesystem::path folder = run->folder / kModelFolder;
@@ -36,7 +52,8 @@ Result<FoundFiles> find_files(std::string_view name) {
 
 Result<ModelHandle> describe_found(FoundFiles found) {
   TRY_ASSIGN(ModelDescription description, describe_model(std::move(found.files)));
-  return ModelHandle{std::move(found.stored), std::move(description), std::move(found.adapters), std::move(found.faq)};
+  return ModelHandle{std::move(found.stored), std::move(description), std::move(found.adapters), std::move(found.faq),
+                     std::move(found.classifier)};
 }
 
 Result<ModelHandle> find_model(std::string_view name) {
@@ -46,7 +63,7 @@ Result<ModelHandle> find_model(std::string_view name) {
 
 Result<ModelHandle> find_base(std::string_view name) {
   TRY_ASSIGN(ModelHandle model, find_model(name));
-  if (model.adapters.empty() && model.faq.empty()) return model;
+  if (model.adapters.empty() && model.faq.empty() && model.classifier.empty()) return model;
   return usage_error(fmt::format("{} is itself a run", name), "teach from the model that it was taught from");
 }
 

@@ -24,7 +24,8 @@ struct ModelHandle {
   // Of a run of tune (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is
   // the run's.
   std::vector<std::string> adapters = {};
-  std::filesystem::path faq = {};  // the folder of a taught list of questions; empty: it is none
+  std::filesystem::path faq = {};         // the folder of a taught list of questions; empty: it is none
+  std::filesystem::path classifier = {};  // the folder of a taught classifier; empty: it is none
 
   // Its short name where it has one: what a person types.
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
@@ -47,6 +48,7 @@ struct FoundFiles {
   ModelFiles files;
   std::vector<std::string> adapters = {};  // as in ModelHandle
   std::filesystem::path faq = {};          // as there
+  std::filesystem::path classifier = {};   // as there
 
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
 };

@@ -1,5 +1,5 @@
-// What `linnet push` sends for a name: of a run its adapter or model with a model card, of a folder all that lies in it, of
-// anything else the model's own files. Thread safety: reads the disk.
+// What `linnet push` sends for a name: of a run its adapter or model with a model card, of a folder all that lies in
+// it, of anything else the model's own files. Thread safety: reads the disk.
 #pragma once
 
 #include <string>

@@ -53,8 +53,18 @@ bool RunVersion::whole_model() const {
   return text_in(info, "kind") == "model";
 }
 
+bool RunVersion::is_classifier() const {
+  return text_in(info, "kind") == "classifier";
+}
+
+bool RunVersion::has_model() const {
+  return !is_classifier() || text_in(info, "method") != "words";
+}
+
 bool RunVersion::finished() const {
-  return fs::exists(folder / (is_faq() ? kFaqEncoderFolder : whole_model() ? kModelFolder : kAdapterFolder));
+  if (is_faq()) return fs::exists(folder / kFaqEncoderFolder);
+  if (is_classifier()) return fs::exists(folder / kClassifierFile);
+  return fs::exists(folder / (whole_model() ? kModelFolder : kAdapterFolder));
 }
 
 uint64_t RunVersion::bytes() const {

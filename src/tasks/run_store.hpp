@@ -22,6 +22,8 @@ namespace linnet {
 inline constexpr const char* kAdapterFolder = "adapter";
 inline constexpr const char* kFaqEncoderFolder = "encoder";
 inline constexpr const char* kModelFolder = "model";
+inline constexpr const char* kClassifierEncoderFolder = "encoder";
+inline constexpr const char* kClassifierFile = "classifier.json";
 
 // One version of a run.
 struct RunVersion {
@@ -35,6 +37,8 @@ struct RunVersion {
   uint64_t bytes() const;       // on disk
   bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
   bool whole_model() const;     // of train, which learns every weight; it has no base
+  bool is_classifier() const;   // labelled texts (tasks/classifier.hpp)
+  bool has_model() const;       // there is a base to load: not where a classifier is weighted words alone
   bool finished() const;        // all of it is there
 };
 
