@@ -33,4 +33,31 @@ inline std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
+// `text` as it stands in HTML, between tags and in attributes, as Python's markupsafe.escape() writes it.
+inline std::string html_escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
 }  // namespace linnet

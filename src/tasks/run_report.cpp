@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 #include "train/step_log.hpp"
 
 namespace linnet {
@@ -12,29 +13,6 @@ namespace linnet {
 namespace {
 
 constexpr size_t kMostPoints = 400;
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 using Points = std::vector<std::pair<double, double>>;
 
@@ -162,7 +140,7 @@ void add_rows(const Json& object, const std::string& prefix, std::string& html) 
       continue;
     }
     const std::string text = value.is_string() ? value.get<std::string>() : dump_json(value);
-    html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", escaped(prefix + key), escaped(text));
+    html += fmt::format("<tr><th>{}</th><td>{}</td></tr>\n", html_escaped(prefix + key), html_escaped(text));
   }
 }
 
@@ -175,7 +153,7 @@ std::string samples_of(const std::vector<Json>& lines) {
     const auto text = line.find("text");
     if (text == line.end() || !text->is_string()) continue;
     html += fmt::format("<h3>after step {:.0f}</h3>\n<pre>{}</pre>\n", number_of(line, "step") + 1,
-                        escaped(text->get<std::string>()));
+                        html_escaped(text->get<std::string>()));
   }
   return html.empty() ? html : "<h2>What it writes</h2>\n" + html;
 }
@@ -210,9 +188,9 @@ std::string svg_chart(const std::string& title, const std::vector<Curve>& curves
     }
   }
   if (!(frame.x.low <= frame.x.high)) return "";
-  std::string svg =
-      fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\"><title>{}</title>", kWidth, kHeight, escaped(title));
-  svg += fmt::format("<text class=\"title\" x=\"{:.0f}\" y=\"18\">{}</text>", kLeft, escaped(title));
+  std::string svg = fmt::format("<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\"><title>{}</title>", kWidth, kHeight,
+                                html_escaped(title));
+  svg += fmt::format("<text class=\"title\" x=\"{:.0f}\" y=\"18\">{}</text>", kLeft, html_escaped(title));
   svg += grid(frame, digits);
   double legend = kWidth - kRight;
   for (const Curve& curve : curves) {
@@ -223,7 +201,7 @@ std::string svg_chart(const std::string& title, const std::vector<Curve>& curves
     svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"/>", path, curve.colour);
     if (curves.size() < 2) continue;
     svg += fmt::format("<text x=\"{:.0f}\" y=\"18\" text-anchor=\"end\" style=\"fill:{}\">{}</text>", legend,
-                       curve.colour, escaped(curve.name));
+                       curve.colour, html_escaped(curve.name));
     constexpr double kLetter = 7.5;
     legend -= kLetter * static_cast<double>(curve.name.size()) + 20;
   }
@@ -240,7 +218,7 @@ Result<std::string> run_report(const RunVersion& version) {
   std::string html = fmt::format(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\"><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>{2}</p>\n",
-      escaped(name), kStyle, summary_of(loss, held_out, times));
+      html_escaped(name), kStyle, summary_of(loss, held_out, times));
   html += svg_chart("Loss, in nats a token", {{"training", kBlue, loss}, {"held out", kOrange, held_out}}, 2);
   html += svg_chart("Tokens a second", {{"speed", kGreen, speeds_of(times)}}, 0);
   html += svg_chart("Learning rate", {{"rate", kGrey, points_of(metrics, "rate")}}, 6);

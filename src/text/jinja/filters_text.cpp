@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <span>
 
+#include "base/strings.hpp"
 #include "base/utf8.hpp"
 #include "text/jinja/interpreter.hpp"
 #include "text/jinja/pystr.hpp"
@@ -147,35 +148,9 @@ Value wordcount(Interpreter& in, const Value& value, const Args& args) {
   return Value::integer(words);
 }
 
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 Value escape(Interpreter& in, const Value& value, const Args& args) {
   const Bound bound("escape", args, {});
-  return in.text(escaped(in.str(value)));
+  return in.text(html_escaped(in.str(value)));
 }
 
 std::string percent_encoded(std::string_view text, bool query) {
@@ -230,7 +205,7 @@ Value xmlattr(Interpreter& in, const Value& value, const Args& args) {
       value_error(fmt::format("Invalid character in attribute name: {}", repr(key, in.budget())));
     }
     if (!out.empty()) out += ' ';
-    out += escaped(key.string()->bytes) + "=\"" + escaped(in.str(item)) + '"';
+    out += html_escaped(key.string()->bytes) + "=\"" + html_escaped(in.str(item)) + '"';
   }
   if (bound.boolean(0, true) && !out.empty()) out.insert(0, " ");
   return in.text(std::move(out));
