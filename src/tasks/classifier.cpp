@@ -4,6 +4,7 @@
 #include <cmath>
 #include <fmt/core.h>
 
+#include "base/check.hpp"
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "models/text_vectors.hpp"
@@ -107,10 +108,17 @@ Result<std::unique_ptr<Classifier>> Classifier::open(const std::filesystem::path
   const bool untaught = *kind == ClassifierKind::kUntaught;
   TRY_ASSIGN(classifier->runtime_, Runtime::create(threads));
   TRY_ASSIGN(ModelHandle model, classifier_encoder(folder, untaught));
-  TRY_ASSIGN(classifier->embedder_, Embedder::load(std::move(model), *classifier->runtime_, kClassifierTokens));
+  TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(model), *classifier->runtime_, kClassifierTokens));
   TRY_ASSIGN(classifier->head_, LabelHead::open(folder / (untaught ? kUntaughtFile : kHeadFile),
-                                                classifier->embedder_->transformer().config().hidden_size));
+                                                embedder.transformer().config().hidden_size));
+  classifier->embedder_ = std::move(embedder);
   return classifier;
+}
+
+const std::vector<std::string>& Classifier::labels() const {
+  if (words_) return words_->labels();
+  CHECK(head_.has_value());
+  return head_->labels();
 }
 
 Result<std::vector<LabelChances>> Classifier::classify(std::span<const std::string> texts, const CancelToken* cancel,

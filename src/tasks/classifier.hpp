@@ -58,7 +58,7 @@ class Classifier {
                                                   std::optional<ClassifierKind> kind = std::nullopt);
 
   ClassifierKind kind() const { return kind_; }
-  const std::vector<std::string>& labels() const { return words_ ? words_->labels() : head_->labels(); }
+  const std::vector<std::string>& labels() const;
   // A text's chances are the same whatever stands beside it. on_texts (may be empty) hears how many are done.
   // Errors: an empty text; kCancelled.
   Result<std::vector<LabelChances>> classify(std::span<const std::string> texts, const CancelToken* cancel = nullptr,

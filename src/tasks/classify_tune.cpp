@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 #include <set>
 
+#include "base/check.hpp"
 #include "base/json.hpp"
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
@@ -126,10 +127,11 @@ Result<std::unique_ptr<ClassifyTuner>> ClassifyTuner::prepare(const ClassifySett
   auto tuner = std::unique_ptr<ClassifyTuner>(new ClassifyTuner(settings, std::move(runtime)));
   TRY(tuner->read(dataset));
   if (!settings.words_only) {
-    TRY_ASSIGN(tuner->encoder_, find_base(settings.encoder));
-    if (tuner->encoder_->config().has_head) {
-      return unsupported("writes text, and does not encode it", tuner->encoder_->name(), "choose another --encoder");
+    TRY_ASSIGN(ModelHandle encoder, find_base(settings.encoder));
+    if (encoder.config().has_head) {
+      return unsupported("writes text, and does not encode it", encoder.name(), "choose another --encoder");
     }
+    tuner->encoder_ = std::move(encoder);
     tuner->choose();
   }
   return tuner;
@@ -205,6 +207,7 @@ Result<LoopResult> ClassifyTuner::run(const RunVersion& version, bool resume, co
 }
 
 Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool resume, const Hooks& hooks) {
+  CHECK(encoder_.has_value());
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Embedder embedder, Embedder::load(*encoder_, *runtime_, kClassifierTokens));
   TRY_ASSIGN(const Tensor vectors, label_vectors(ctx, embedder, train_.texts, hooks.cancel));

@@ -51,6 +51,7 @@ Result<std::vector<PushFile>> files_of_run(const RunVersion& version) {
 Result<std::vector<PushFile>> files_of_model(const std::string& name) {
   TRY_ASSIGN(const FoundFiles found, find_files(name));
   std::vector<PushFile> files;
+  files.reserve(found.stored.manifest.files.size());
   for (const ModelFile& file : found.stored.manifest.files) {
     files.push_back({.name = file.name, .path = found.stored.folder / file.name});
   }
@@ -58,19 +59,17 @@ Result<std::vector<PushFile>> files_of_model(const std::string& name) {
   return files;
 }
 
+Result<std::vector<PushFile>> find(const std::string& name) {
+  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
+  if (run) return files_of_run(*run);
+  std::error_code ignored;
+  return fs::is_directory(name, ignored) ? files_of_folder(name) : files_of_model(name);
+}
+
 }  // namespace
 
 Result<std::vector<PushFile>> files_to_push(const std::string& name) {
-  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(name));
-  std::error_code ignored;
-  std::vector<PushFile> files;
-  if (run) {
-    TRY_ASSIGN(files, files_of_run(*run));
-  } else if (fs::is_directory(name, ignored)) {
-    TRY_ASSIGN(files, files_of_folder(name));
-  } else {
-    TRY_ASSIGN(files, files_of_model(name));
-  }
+  TRY_ASSIGN(std::vector<PushFile> files, find(name));
   if (std::ranges::none_of(files, [](const PushFile& file) { return file.name == kCard; })) {
     log_warning("there is no {}: others will not know what this is and under which licence", kCard);
   }
