@@ -210,6 +210,10 @@ Status run(const Flags& flags) {
     return usage_error("standard input can be --calibrate's or --measure's text, not both");
   }
   TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  if (!model.classifier.empty()) {
+    return unsupported("is a classifier, whose head a GGUF file does not hold", model.name(),
+                       "quantise the encoder that it was taught from");
+  }
   if (!model.adapters.empty() || !model.faq.empty()) {
     return usage_error(model.name() + " is a run: what it learned would be left behind",
                        fmt::format("fold it in first: linnet export {} --merge --out FOLDER", model.name()));

@@ -26,7 +26,8 @@ constexpr int64_t kLeastEpochs = 3;
 constexpr int64_t kMostEpochs = 20;
 constexpr int64_t kWarmupPart = 10;  // of the steps
 constexpr int64_t kEvaluationsPerEpoch = 2;
-constexpr int64_t kPatience = 4;  // evaluations
+constexpr int64_t kPatience = 4;          // evaluations
+constexpr int64_t kLeastCheckpoint = 50;  // steps between two checkpoints, at least
 constexpr double kRate = 1e-3;
 constexpr float kFirstScale = 10;  // of the cosines to the centroids, which are the first logits
 
@@ -255,7 +256,7 @@ Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool 
   TRY_ASSIGN(const LoopResult result, run_loop(trainer,
                                                {.folder = version.folder,
                                                 .steps = plan_.steps,
-                                                .checkpoint_every = 10 * std::max<int64_t>(plan_.evaluate_every, 10),
+                                                .checkpoint_every = std::max(plan_.evaluate_every, kLeastCheckpoint),
                                                 .evaluate_every = plan_.evaluate_every,
                                                 .patience = kPatience},
                                                loop, resume));

@@ -40,6 +40,10 @@ Result<std::vector<PushFile>> files_of_run(const RunVersion& version) {
                        "what it learned is an adapter of its encoder: linnet push " +
                            (version.folder / kFaqEncoderFolder).string() + " hf:…");
   }
+  if (version.is_classifier()) {
+    return unsupported("is a classifier, whose parts no other program reads", version.name,
+                       "write what transformers loads, and push that: linnet export " + version.name + " --out FOLDER");
+  }
   TRY_ASSIGN(const ModelHandle model, find_model(version.name));
   TRY_ASSIGN(std::string card, model_card(version, model, false));
   const char* folder = version.whole_model() ? kModelFolder : kAdapterFolder;
