@@ -2,12 +2,18 @@
 # release, not optimised at all under a sanitizer. That takes half of the time, and nobody can measure it in a run. What
 # these folders name as COLD is compiled for size in a release, too.
 set(LINNET_COMPUTES base tensor quant ops autograd kernels nn text engine train)
+set(LINNET_COLD_OPTIONS "")
+if(LINNET_SANITIZE)
+  set(LINNET_COLD_OPTIONS -O0)
+elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(LINNET_COLD_OPTIONS -Os)
+endif()
 
 # linnet_precompile(TARGET KIND): TARGET reads the standard library's and fmt's headers from one precompiled file, which
 # every target of this KIND (speed, size, test) shares: they are most of what a source file includes, and reading them
-# anew took a tenth of a build. A release only: the other builds see that each file includes what it uses.
+# anew took a tenth of a build. Not where each file must show that it includes what it uses: for debugging and clang-tidy.
 function(linnet_precompile target kind)
-  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug")
     return()
   endif()
   set(shared linnet_precompiled_${kind})
@@ -19,7 +25,7 @@ function(linnet_precompile target kind)
         <sstream> <string> <string_view> <thread> <unordered_map> <unordered_set> <utility> <variant> <vector>
         <fmt/core.h> <fmt/format.h> <nlohmann/json.hpp>)
     if(kind STREQUAL "size")
-      target_compile_options(${shared} PRIVATE -Os)
+      target_compile_options(${shared} PRIVATE ${LINNET_COLD_OPTIONS})
     elseif(kind STREQUAL "test")
       target_compile_options(${shared} PRIVATE -O0)
       target_link_libraries(${shared} PRIVATE GTest::gtest)
@@ -41,17 +47,13 @@ endfunction()
 # TARGET is compiled fast instead of fast to run.
 function(linnet_compile_cold target)
   linnet_precompile(${target} size)
-  if(LINNET_SANITIZE)
-    target_compile_options(${target} PRIVATE -O0)
-  elseif(CMAKE_BUILD_TYPE STREQUAL "Release")
-    target_compile_options(${target} PRIVATE -Os)
-  endif()
+  target_compile_options(${target} PRIVATE ${LINNET_COLD_OPTIONS})
 endfunction()
 
 # The sources of TARGET are compiled several at a time, which saves reading headers and making templates anew for each:
-# half of a build. Not where each file must show that it includes what it uses: under AddressSanitizer, and for clang-tidy.
+# half of a build. Not where each file must show that it includes what it uses: for debugging and clang-tidy.
 function(linnet_compile_together target)
-  if(CMAKE_BUILD_TYPE STREQUAL "Release" OR LINNET_SANITIZE STREQUAL "thread")
+  if(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
   endif()
   set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)

@@ -11,6 +11,12 @@ namespace linnet {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kBeside = ".part-";  // between the target's name and random letters
+
+}  // namespace
+
 FileDescriptor::~FileDescriptor() {
   if (fd_ >= 0) ::close(fd_);
 }
@@ -102,11 +108,22 @@ Status write_all(int fd, std::span<const std::byte> bytes, const std::string& pl
   return ok_status();
 }
 
+void AtomicFile::remove_leftovers(const fs::path& target) {
+  const std::string prefix = target.filename().string() + kBeside;
+  std::error_code ignored;
+  std::vector<fs::path> leftovers;
+  for (fs::directory_iterator entry(target.parent_path(), ignored), end; !ignored && entry != end;
+       entry.increment(ignored)) {
+    if (entry->path().filename().string().starts_with(prefix)) leftovers.push_back(entry->path());
+  }
+  for (const fs::path& leftover : leftovers) fs::remove(leftover, ignored);
+}
+
 Result<AtomicFile> AtomicFile::create(const fs::path& target) {
   std::error_code code;
   if (target.has_parent_path()) fs::create_directories(target.parent_path(), code);
   if (code) return Error{ErrorCode::kIo, "cannot create folder: " + code.message(), target.parent_path().string(), {}};
-  std::string beside = target.string() + ".part-XXXXXX";
+  std::string beside = target.string() + kBeside + "XXXXXX";
   FileDescriptor fd(::mkostemp(beside.data(), O_CLOEXEC));
   if (!fd.valid()) return io_error("cannot create", beside);
   // mkstemp makes 0600; a model or a report is as readable as any other file the person makes.

@@ -53,6 +53,8 @@ class AtomicFile {
  public:
   // Creates missing parent folders.
   static Result<AtomicFile> create(const std::filesystem::path& target);
+  // Deletes what a process that was killed left beside `target`. Requires that no other writes it now.
+  static void remove_leftovers(const std::filesystem::path& target);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;

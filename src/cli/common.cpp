@@ -95,7 +95,7 @@ Result<ModelHandle> find_writing_model(const std::string& name) {
     return unsupported("sorts texts by their labels, and does not write", model.name(),
                        "use it with: linnet generate " + model.name() + " \"a text\"");
   }
-  if (!model.config().has_head) {
+  if (!model.config().has_head || model.embedding) {
     return unsupported("this model makes embeddings, not text", model.name(),
                        "use it with: linnet embed " + model.name());
   }

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tasks/classify_tune.hpp"
+#include "tasks/embedding_tune.hpp"
 #include "tasks/faq_tune.hpp"
 #include "tasks/tune.hpp"
 
@@ -14,6 +15,7 @@ struct TuneFlags {
   TuneSettings settings;
   FaqSettings faq;
   ClassifySettings classify;
+  EmbeddingSettings embedding;
   std::string encoder = kFaqEncoder;
   std::string name;
   std::string method = "auto";
@@ -35,5 +37,7 @@ struct TuneFlags {
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset);
 // Labelled texts: tasks/classify_tune.hpp.
 Status tune_classifier(const TuneFlags& flags, const Dataset& dataset);
+// Pairs of texts, for their vectors: tasks/embedding_tune.hpp.
+Status tune_embedding(const TuneFlags& flags, const Dataset& dataset);
 
 }  // namespace linnet::cli

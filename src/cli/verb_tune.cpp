@@ -17,7 +17,7 @@ namespace linnet::cli {
 namespace {
 
 constexpr const char* kSmallBase = "smollm2";
-const std::vector<std::string> kMethods{"auto", "faq", "encoder", "words", "lora", "dpo", "orpo", "kto"};
+const std::vector<std::string> kMethods{"auto", "faq", "encoder", "words", "lora", "contrastive", "dpo", "orpo", "kto"};
 
 std::optional<PreferenceMethod> preference_of(const std::string& method) {
   for (const auto one : {PreferenceMethod::kDpo, PreferenceMethod::kOrpo, PreferenceMethod::kKto}) {
@@ -82,6 +82,14 @@ void fill_settings(TuneFlags& flags) {
   flags.classify.epochs = settings.epochs;
   flags.classify.seed = flags.data.seed;
   flags.classify.words_only = flags.method == "words";
+  flags.embedding.adapter = settings.adapter;
+  flags.embedding.rate = settings.rate;
+  flags.embedding.epochs = settings.epochs;
+  flags.embedding.length = settings.length;
+  flags.embedding.pairs = settings.batch;
+  flags.embedding.seed = flags.data.seed;
+  flags.embedding.threads = settings.threads;
+  flags.embedding.base = flags.base.empty() ? flags.encoder : flags.base;
   settings.base = flags.base.empty() ? kSmallBase : flags.base;
   if (!flags.base.empty()) flags.faq.base = flags.base;
 }
@@ -124,11 +132,12 @@ void leave_out_overlaps(Dataset& dataset) {
 }
 
 // What learns.
-enum class Kind { kFaq, kClassifier, kAdapter };
+enum class Kind { kFaq, kClassifier, kEmbedding, kAdapter };
 
 Kind kind_of(const TuneFlags& flags, const Dataset& dataset) {
   if (flags.method == "faq") return Kind::kFaq;
   if (flags.method == "encoder" || flags.method == "words") return Kind::kClassifier;
+  if (flags.method == "contrastive") return Kind::kEmbedding;
   if (flags.method != "auto" || flags.preview) return Kind::kAdapter;
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
@@ -148,6 +157,8 @@ Status run(TuneFlags& flags) {
       return tune_faq(flags, dataset);
     case Kind::kClassifier:
       return tune_classifier(flags, dataset);
+    case Kind::kEmbedding:
+      return tune_embedding(flags, dataset);
     case Kind::kAdapter:
       return tune_adapter(flags, std::move(dataset));
   }
@@ -165,9 +176,10 @@ Job declare_tune(Arguments& args) {
   args.add("--method", flags->method,
            "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
            "words "
-           "alone, which is quick; lora: a model learns to write the answers; dpo, orpo: it learns from pairs of "
-           "replies; "
-           "kto: from replies that were good or bad; auto: by the data")
+           "alone, which is quick; lora: a model learns to write the answers; contrastive: pairs of texts come near "
+           "each "
+           "other, for embed; dpo, orpo: it learns from pairs of replies; kto: from replies that were good or bad; "
+           "auto: by the data")
       .one_of(kMethods);
   args.add(
       "--base", flags->base,
@@ -185,7 +197,8 @@ Job declare_tune(Arguments& args) {
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
-  args.add("--batch", flags->batch, "tokens of a step; 0: chosen from the data").in_range(0, 1 << 24);
+  args.add("--batch", flags->batch, "tokens of a step, with contrastive pairs; 0: chosen from the data")
+      .in_range(0, 1 << 24);
   args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
   args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);

@@ -101,15 +101,6 @@ class Lesson {
   const LabelHead& head_;
 };
 
-Result<std::vector<std::vector<int32_t>>> encode(const Embedder& embedder, const std::vector<std::string>& texts) {
-  std::vector<std::vector<int32_t>> tokens;
-  tokens.reserve(texts.size());
-  for (const std::string& text : texts) {
-    TRY_ASSIGN(tokens.emplace_back(), embedder.encode(text, TooLong::kCut));
-  }
-  return tokens;
-}
-
 }  // namespace
 
 bool is_classification(const Dataset& dataset) {
@@ -219,8 +210,8 @@ Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool 
   TRY(attach_adapter(embedder.transformer(), adapter));
   std::vector<Parameter> parameters = train_adapters(embedder.transformer());
   for (Parameter& parameter : head.parameters()) parameters.push_back(std::move(parameter));
-  TRY_ASSIGN(const auto tokens, encode(embedder, train_.texts));
-  TRY_ASSIGN(const auto held_out_tokens, encode(embedder, held_out_.texts));
+  TRY_ASSIGN(const auto tokens, embedder.encode(train_.texts, TooLong::kCut));
+  TRY_ASSIGN(const auto held_out_tokens, embedder.encode(held_out_.texts, TooLong::kCut));
   const Lesson lesson(ctx, embedder, head);
   TrainerConfig config;
   config.schedule = {.kind = ScheduleKind::kLinear,

@@ -102,6 +102,15 @@ Result<std::vector<int32_t>> Embedder::encode(const std::string& text, TooLong t
   return tokens;
 }
 
+Result<std::vector<std::vector<int32_t>>> Embedder::encode(std::span<const std::string> texts, TooLong too_long) const {
+  std::vector<std::vector<int32_t>> tokens;
+  tokens.reserve(texts.size());
+  for (const std::string& text : texts) {
+    TRY_ASSIGN(tokens.emplace_back(), encode(text, too_long));
+  }
+  return tokens;
+}
+
 Result<Tensor> Embedder::embed(std::span<const std::vector<int32_t>> texts) const {
   return text_vectors(runtime_->context(), transformer_, texts, pooling_.pooling, pooling_.normalise);
 }
@@ -111,10 +120,7 @@ Result<Tensor> Embedder::embed(std::span<const std::string> texts, TooLong too_l
   const int64_t width = transformer_.config().hidden_size;
   Tensor vectors = Tensor::empty(DType::kF32, {static_cast<int64_t>(texts.size()), width});
   for (size_t begin = 0; begin < texts.size(); begin += kTexts) {
-    std::vector<std::vector<int32_t>> tokens;
-    for (const std::string& text : texts.subspan(begin, std::min(kTexts, texts.size() - begin))) {
-      TRY_ASSIGN(tokens.emplace_back(), encode(text, too_long));
-    }
+    TRY_ASSIGN(const auto tokens, encode(texts.subspan(begin, std::min(kTexts, texts.size() - begin)), too_long));
     TRY_ASSIGN(const Tensor part, embed(tokens));
     std::copy_n(part.data<float>(), part.elements(), vectors.data<float>() + static_cast<int64_t>(begin) * width);
   }

@@ -31,6 +31,8 @@ class Embedder {
 
   // Special tokens included. Errors: an empty text; too many tokens (both numbers).
   Result<std::vector<int32_t>> encode(const std::string& text, TooLong too_long) const;
+  // Each of them. Errors: those of one.
+  Result<std::vector<std::vector<int32_t>>> encode(std::span<const std::string> texts, TooLong too_long) const;
   // (S, C): a row for each text, the same whatever stands beside it. Differentiable.
   Result<Tensor> embed(std::span<const std::vector<int32_t>> texts) const;
   // encode() and embed(), a few texts at a time.

@@ -31,15 +31,6 @@ struct Texts {
   std::vector<std::string> typed, written, answers, others;
 };
 
-Result<std::vector<std::vector<int32_t>>> encode(const Embedder& embedder, const std::vector<std::string>& texts) {
-  std::vector<std::vector<int32_t>> tokens;
-  tokens.reserve(texts.size());
-  for (const std::string& text : texts) {
-    TRY_ASSIGN(tokens.emplace_back(), embedder.encode(text, TooLong::kCut));
-  }
-  return tokens;
-}
-
 Tensor rows(Context& ctx, const Tensor& x, int64_t begin, int64_t end) {
   std::vector<int32_t> ids(static_cast<size_t>(end - begin));
   std::iota(ids.begin(), ids.end(), static_cast<int32_t>(begin));
@@ -88,8 +79,8 @@ Result<Tensor> FaqLessons::loss(Context& ctx, const Embedder& embedder, int64_t 
   std::vector<std::string> all = texts.typed;
   all.insert(all.end(), texts.written.begin(), texts.written.end());
   all.insert(all.end(), texts.others.begin(), texts.others.end());
-  TRY_ASSIGN(const auto question_tokens, encode(embedder, all));
-  TRY_ASSIGN(const auto answer_tokens, encode(embedder, texts.answers));
+  TRY_ASSIGN(const auto question_tokens, embedder.encode(all, TooLong::kCut));
+  TRY_ASSIGN(const auto answer_tokens, embedder.encode(texts.answers, TooLong::kCut));
   TRY_ASSIGN(const Tensor questions, embedder.embed(question_tokens));
   TRY_ASSIGN(const Tensor answers, embedder.embed(answer_tokens));
   const Tensor typed = rows(ctx, questions, 0, n);

@@ -40,6 +40,7 @@ Result<FoundFiles> find_files(std::string_view name) {
         found.faq = run->folder;
       } else {
         found.adapters.push_back((run->folder / kAdapterFolder).string());
+        found.embedding = run->is_embedding();
       }
     }
     found.stored.short_name = run->name;
@@ -52,8 +53,8 @@ Result<FoundFiles> find_files(std::string_view name) {
 
 Result<ModelHandle> describe_found(FoundFiles found) {
   TRY_ASSIGN(ModelDescription description, describe_model(std::move(found.files)));
-  return ModelHandle{std::move(found.stored), std::move(description), std::move(found.adapters), std::move(found.faq),
-                     std::move(found.classifier)};
+  return ModelHandle{std::move(found.stored), std::move(description),      std::move(found.adapters),
+                     std::move(found.faq),    std::move(found.classifier), found.embedding};
 }
 
 Result<ModelHandle> find_model(std::string_view name) {

@@ -26,6 +26,7 @@ struct ModelHandle {
   std::vector<std::string> adapters = {};
   std::filesystem::path faq = {};         // the folder of a taught list of questions; empty: it is none
   std::filesystem::path classifier = {};  // the folder of a taught classifier; empty: it is none
+  bool embedding = false;                 // its adapters were taught for vectors, and not to write
 
   // Its short name where it has one: what a person types.
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
@@ -49,6 +50,7 @@ struct FoundFiles {
   std::vector<std::string> adapters = {};  // as in ModelHandle
   std::filesystem::path faq = {};          // as there
   std::filesystem::path classifier = {};   // as there
+  bool embedding = false;                  // as there
 
   const std::string& name() const { return stored.short_name.empty() ? stored.name : stored.short_name; }
 };

@@ -53,6 +53,10 @@ bool RunVersion::whole_model() const {
   return text_in(info, "kind") == "model";
 }
 
+bool RunVersion::is_embedding() const {
+  return text_in(info, "kind") == "embedding";
+}
+
 bool RunVersion::is_classifier() const {
   return text_in(info, "kind") == "classifier";
 }

@@ -38,6 +38,7 @@ struct RunVersion {
   bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
   bool whole_model() const;     // of train, which learns every weight; it has no base
   bool is_classifier() const;   // labelled texts (tasks/classifier.hpp)
+  bool is_embedding() const;    // an adapter for vectors alone (tasks/embedding_tune.hpp)
   bool has_model() const;       // there is a base to load: not where a classifier is weighted words alone
   bool finished() const;        // all of it is there
 };

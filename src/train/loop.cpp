@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <limits>
 
+#include "base/file.hpp"
 #include "train/loss_watch.hpp"
 #include "train/step_log.hpp"
 
@@ -12,6 +13,9 @@ namespace linnet {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kCheckpoint = "checkpoint.safetensors";
+constexpr const char* kBest = "best.safetensors";
 
 // The last evaluation, the best one, and how long ago that was.
 struct Evaluations {
@@ -99,8 +103,8 @@ class Loop {
   }
 
  private:
-  fs::path checkpoint() const { return config_.folder / "checkpoint.safetensors"; }
-  fs::path best() const { return config_.folder / "best.safetensors"; }
+  fs::path checkpoint() const { return config_.folder / kCheckpoint; }
+  fs::path best() const { return config_.folder / kBest; }
 
   bool stopped_early() const { return config_.patience > 0 && metrics_.evaluations().since_best >= config_.patience; }
 
@@ -153,7 +157,8 @@ class Loop {
 }  // namespace
 
 Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, bool resume) {
-  const fs::path checkpoint = config.folder / "checkpoint.safetensors";
+  const fs::path checkpoint = config.folder / kCheckpoint;
+  for (const char* name : {kCheckpoint, kBest}) AtomicFile::remove_leftovers(config.folder / name);
   if (resume && fs::exists(checkpoint)) TRY(trainer.restore(checkpoint));
   TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps(), config.spike));
   return Loop(trainer, config, hooks, std::move(metrics)).run();

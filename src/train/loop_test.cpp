@@ -1,12 +1,17 @@
 #include "train/loop.hpp"
 
+#include <chrono>
 #include <cmath>
 #include <csignal>
+#include <set>
+#include <sstream>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/file.hpp"
 #include "base/folder_testing.hpp"
+#include "base/json.hpp"
 #include "base/random.hpp"
 #include "models/reference_testing.hpp"
 #include "ops/elementwise.hpp"
@@ -48,6 +53,52 @@ class LoopTest : public FolderTest {
   LoopConfig config(const std::string& run) const {
     return {.folder = folder_ / run, .steps = 60, .checkpoint_every = 7, .evaluate_every = 5, .patience = 0};
   }
+  // A run in a process of its own, killed after `microseconds` unless they are 0, whose files may have so many bytes.
+  // Returns the signal that ended it, else its exit status: 1 where the run failed.
+  int run_in_child(const std::string& run, useconds_t microseconds, uint64_t room = RLIM_INFINITY) {
+    fs::create_directories(folder_ / run);
+    const pid_t child = fork();
+    if (child == 0) {
+      std::signal(SIGXFSZ, SIG_IGN);  // writes beyond the limit fail instead
+      const rlimit limit{room, room};
+      setrlimit(RLIMIT_FSIZE, &limit);
+      Pupil pupil(1);
+      _exit(run_loop(pupil.trainer, config(run), pupil.hooks(), false).ok() ? 0 : 1);
+    }
+    if (microseconds > 0) {
+      usleep(microseconds);
+      kill(child, SIGKILL);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    return WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+  }
+  void go_on(const std::string& run) {
+    Pupil again(1);
+    (void)value(run_loop(again.trainer, config(run), again.hooks(), true));
+  }
+  // A power cut takes any part of what no checkpoint has made sure of.
+  void lose_what_was_not_flushed(const std::string& run, Random& random) {
+    const fs::path metrics = folder_ / run / "metrics.jsonl";
+    if (!fs::exists(metrics)) return;
+    uint64_t sure = 0;
+    if (fs::exists(folder_ / run / "checkpoint.safetensors")) {
+      Pupil pupil(1);
+      (void)value(pupil.trainer.restore(folder_ / run / "checkpoint.safetensors"));
+      for (std::istringstream lines(value(read_file(metrics))); !lines.eof();) {
+        std::string line;
+        std::getline(lines, line);
+        if (line.empty() || Json::parse(line)["step"].get<int64_t>() >= pupil.trainer.steps()) break;
+        sure += line.size() + 1;
+      }
+    }
+    fs::resize_file(metrics, sure + random.below(fs::file_size(metrics) - sure + 1));
+  }
+  std::set<std::string> names_in(const std::string& run) const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_ / run)) names.insert(entry.path().filename().string());
+    return names;
+  }
   // Everything that a run leaves.
   std::vector<std::string> left_by(const std::string& run) const {
     std::vector<std::string> files;
@@ -58,28 +109,36 @@ class LoopTest : public FolderTest {
   }
 };
 
-TEST_F(LoopTest, KilledAtAnyMomentItEndsWithTheSameBytes) {
-  Pupil straight(1);
-  fs::create_directories(folder_ / "straight");
-  const LoopResult result = value(run_loop(straight.trainer, config("straight"), straight.hooks(), false));
-  EXPECT_EQ(result.steps, straight.trainer.steps());
+TEST_F(LoopTest, KilledAtFiftyMomentsItEndsWithTheSameBytes) {
+  const auto began = std::chrono::steady_clock::now();
+  run_in_child("straight", 0);
+  const auto whole = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - began);
   Random random(1);
-  for (int trial = 0; trial < 10; ++trial) {
+  int stopped = 0;
+  for (int trial = 0; trial < 50; ++trial) {
     const std::string run = "killed" + std::to_string(trial);
-    fs::create_directories(folder_ / run);
-    const auto when = static_cast<useconds_t>(random.below(4000));
-    const pid_t child = fork();
-    if (child == 0) {
-      Pupil pupil(1);
-      (void)run_loop(pupil.trainer, config(run), pupil.hooks(), false);
-      _exit(0);
-    }
-    usleep(when);
-    kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-    Pupil again(1);
-    (void)value(run_loop(again.trainer, config(run), again.hooks(), true));
+    const auto when = static_cast<useconds_t>(random.below(static_cast<uint64_t>(whole.count())));
+    stopped += run_in_child(run, when) == SIGKILL ? 1 : 0;
+    lose_what_was_not_flushed(run, random);
+    go_on(run);
     EXPECT_EQ(left_by(run), left_by("straight")) << "killed after " << when << " us";
+    EXPECT_EQ(names_in(run), names_in("straight"));
+  }
+  EXPECT_GT(stopped, 25);
+}
+
+TEST_F(LoopTest, OfAFullDiskItSaysSoAndLaterGoesOnToTheSameBytes) {
+  run_in_child("straight", 0);
+  const uint64_t checkpoint = fs::file_size(folder_ / "straight/checkpoint.safetensors");
+  const uint64_t metrics = fs::file_size(folder_ / "straight/metrics.jsonl");
+  Random random(2);
+  for (int trial = 0; trial < 50; ++trial) {
+    const std::string run = "full" + std::to_string(trial);
+    const uint64_t room = random.below(std::max(checkpoint, metrics));  // no file grows beyond it
+    EXPECT_NE(run_in_child(run, 0, room), 0) << room;
+    go_on(run);
+    EXPECT_EQ(left_by(run), left_by("straight")) << "with room for " << room << " bytes";
+    EXPECT_EQ(names_in(run), names_in("straight"));
   }
 }
 

@@ -29,6 +29,7 @@ Status each_line(const fs::path& path, int64_t steps,
 }  // namespace
 
 Result<StepLog> StepLog::open(const fs::path& path, int64_t steps, const std::function<void(const Json&)>& kept) {
+  AtomicFile::remove_leftovers(path);
   std::string text;
   TRY(each_line(path, steps, [&](const std::string& line, const Json& json) {
     text += line + '\n';

@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+"""Teaches an adapter with PyTorch and PEFT, for bench/teach_compare.
+
+usage: peft_lora.py BASE ADAPTER DATA.jsonl --length N --steps N --rate R --threads N [--compile] [--f32]
+
+Goes on from ADAPTER on the folder BASE; each step learns the first --length tokens of every "text" in DATA. AdamW as
+`linnet tune` has it: no decay, the rate up over a twentieth of the steps and down to 0 by a cosine, gradients cut at norm
+1. Weights and products are in bfloat16 unless --f32 is given, the adapter in float32. Prints one line of JSON:
+{"seconds": of each step, "losses": of each step, "bytes": most memory resident}.
+"""
+import argparse
+import json
+import math
+import resource
+import time
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("base", "adapter", "data"):
+        parser.add_argument(name)
+    for name in ("--length", "--steps", "--threads"):
+        parser.add_argument(name, type=int, required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--f32", action="store_true")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    tokenizer = AutoTokenizer.from_pretrained(args.base)
+    with open(args.data, encoding="utf-8") as file:
+        texts = [json.loads(line)["text"] for line in file]
+    ids = torch.tensor([tokenizer(text).input_ids[:args.length] for text in texts])
+    model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32 if args.f32 else torch.bfloat16)
+    model = PeftModel.from_pretrained(model, args.adapter, is_trainable=True).train()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    forward = torch.compile(model) if args.compile else model
+    optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    warmup = max(1, args.steps // 20)
+    seconds, losses = [], []
+    for step in range(args.steps):
+        began = time.perf_counter()
+        if step < warmup:
+            part = (step + 1) / warmup
+        else:
+            part = (1 + math.cos(math.pi * (step - warmup) / max(args.steps - warmup, 1))) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = args.rate * part
+        loss = forward(input_ids=ids, labels=ids, use_cache=False).loss
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        losses.append(loss.item())
+        seconds.append(time.perf_counter() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": seconds, "losses": losses, "bytes": peak}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+// linnet tune --method contrastive: on pairs of texts.
+#include <fmt/core.h>
+
+#include "base/cancel.hpp"
+#include "base/json.hpp"
+#include "cli/common.hpp"
+#include "cli/store_verbs.hpp"
+#include "cli/teaching_screen.hpp"
+#include "cli/tune_common.hpp"
+
+namespace linnet::cli {
+
+namespace {
+
+std::string plan_sentence(const EmbeddingTuner& tuner, const Dataset& dataset, const EmbeddingSettings& settings) {
+  std::string text;
+  for (const std::string& said : dataset.said) text += said + "\n";
+  const EmbeddingPlan& plan = tuner.plan();
+  return text + fmt::format(
+                    "{} pairs to learn from, {} held out\n{} learns which texts belong together: {} steps in {} epochs "
+                    "of up to {} pairs each, {} tokens of a text at most, at a rate of {:.2g}\n",
+                    tuner.train().size(), tuner.held_out().size(), settings.base, plan.steps, plan.epochs,
+                    plan.pairs_per_step, plan.length, plan.rate);
+}
+
+std::string result_sentence(const EmbeddingTuner& tuner, const EmbeddingTuner::Taught& taught) {
+  const Retrieval& after = taught.after;
+  if (after.texts == 0) return {};
+  const auto shares = [](const Retrieval& one) {
+    return fmt::format("{:.1f}% first, {:.1f}% among the first ten, MRR {:.3f}", 100 * one.first, 100 * one.among_ten,
+                       one.reciprocal);
+  };
+  return fmt::format("partners found, of {} {} pairs: {} (untaught: {})\n", after.texts,
+                     tuner.test().size() > 0 ? "test" : "held out", shares(after), shares(taught.before));
+}
+
+Json to_json(const Retrieval& one) {
+  if (one.texts == 0) return nullptr;
+  return {{"texts", one.texts}, {"recall_at_1", one.first}, {"recall_at_10", one.among_ten}, {"mrr", one.reciprocal}};
+}
+
+}  // namespace
+
+Status tune_embedding(const TuneFlags& flags, const Dataset& dataset) {
+  const EmbeddingSettings& settings = flags.embedding;
+  if (settings.base == kFaqEncoder) TRY(ensure_model(kFaqEncoder));
+  TRY_ASSIGN(const std::unique_ptr<EmbeddingTuner> tuner, EmbeddingTuner::prepare(settings, dataset));
+  const RunStore store = RunStore::standard();
+  TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
+  if (!flags.json) TRY(print(plan_sentence(*tuner, dataset, settings)));
+  EmbeddingTuner::Taught taught;
+  {
+    TeachingScreen screen({.steps = tuner->plan().steps});
+    EmbeddingTuner::Hooks hooks;
+    hooks.cancel = &interrupt_token();
+    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); };
+    TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
+  }
+  TRY(store.set_current(version));
+  if (flags.json) {
+    Json json = finished_json(tuner->info(), version);
+    json["steps_done"] = taught.loop.steps;
+    json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
+    json["retrieval"] = to_json(taught.after);
+    json["untaught"] = to_json(taught.before);
+    return print_json(json);
+  }
+  return print(fmt::format("{}{} is ready (version {}, {} steps{}): linnet embed {} \"a text\"\n",
+                           result_sentence(*tuner, taught), version.name, version.number, taught.loop.steps,
+                           taught.loop.stopped_early ? ", stopped early" : "", version.name));
+}
+
+}  // namespace linnet::cli
