@@ -151,7 +151,7 @@ TEST_F(PretrainTest, ChoosesWhatIsNotGivenAndRefusesWhatDoesNotFit) {
   chosen.dropout.reset();
   const std::unique_ptr<Pretrainer> pretrainer = prepare(chosen);
   const TrainPlan& plan = pretrainer->plan();
-  EXPECT_EQ(plan.steps, 8 * plan.steps_per_epoch);  // a small text, as often as it teaches
+  EXPECT_EQ(plan.steps, 4 * plan.steps_per_epoch);  // a small text, as often as it teaches
   EXPECT_GT(plan.dropout, 0);
   EXPECT_NEAR(static_cast<double>(plan.held_out.size()) / static_cast<double>(pretrainer->text().train.size()), 0.1,
               0.01);
