@@ -3,7 +3,8 @@
 
 usage: peft_lora.py BASE ADAPTER DATA.jsonl --length N --steps N --rate R --threads N [--compile] [--f32]
 
-Goes on from ADAPTER on the folder BASE; each step learns the first --length tokens of every "text" in DATA. AdamW as
+Goes on from ADAPTER on the folder BASE; each step learns every "text" in DATA, which has --length - 1
+tokens, and the end behind it. AdamW as
 `linnet tune` has it: no decay, the rate up over a twentieth of the steps and down to 0 by a cosine, gradients cut at norm
 1. Weights and products are in bfloat16 unless --f32 is given, the adapter in float32. Prints one line of JSON:
 {"seconds": of each step, "losses": of each step, "bytes": most memory resident}.
@@ -33,7 +34,8 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(args.base)
     with open(args.data, encoding="utf-8") as file:
         texts = [json.loads(line)["text"] for line in file]
-    ids = torch.tensor([tokenizer(text).input_ids[:args.length] for text in texts])
+    ids = torch.tensor([tokenizer(text).input_ids + [tokenizer.eos_token_id] for text in texts])
+    assert ids.shape[1] == args.length
     model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32 if args.f32 else torch.bfloat16)
     model = PeftModel.from_pretrained(model, args.adapter, is_trainable=True).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]

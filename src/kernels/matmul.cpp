@@ -8,9 +8,6 @@ namespace linnet::kernels {
 
 namespace {
 
-// Sums over k are cut here, whatever the sizes: a panel of b stays in the first cache, and the bits of a row of c hang
-// on its own row of a alone.
-constexpr int64_t kDepth = 256;
 // Rows of a that are packed at once: 3 MB, which the last cache holds. A multiple of every tile's height.
 constexpr int64_t kRowsAtOnce = 3072;
 
@@ -23,13 +20,29 @@ constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 // Of the rows of a that are packed at once.
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kMostRowsOfATile = 12;
-  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * kDepth * kFloatBytes;
+  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * kPanelDepthBytes;
 }
 
-// One block of k and of rows: c[begin, begin + rows) (+)= a · b over [k_begin, k_begin + depth).
+// Columns of b that are decoded at once where its transpose is decoded row by row: 8 MB.
+int64_t columns_at_once(const MatmulCall& call) {
+  constexpr int64_t kNumbers = int64_t{1} << 21;
+  constexpr int64_t kUnit = 64;  // whole panels, whatever their width
+  if (call.b || !call.b_transposed) return call.n;
+  return std::min(call.n, std::max(kNumbers / std::max<int64_t>(call.k, 1) / kUnit, int64_t{1}) * kUnit);
+}
+
+// Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
+int64_t depth_of_a_part(int64_t k, int64_t most) {
+  const int64_t part = whole(k, whole(k, most));
+  return part + part % 2;  // pairs are whole
+}
+
+// c[row.., col..] (+)= a · b over depth numbers from k on.
 struct Block {
   int64_t row;
   int64_t rows;
+  int64_t col;
+  int64_t cols;
   int64_t k;
   int64_t depth;
   bool add;
@@ -41,24 +54,32 @@ class Product {
       : kernels_(kernels),
         pool_(pool),
         call_(call),
-        panels_(whole(call.n, kernels.cols)),
-        a_panel_bytes_(kDepth * kernels.rows * kFloatBytes),
+        a_panel_bytes_(kPanelDepthBytes * kernels.rows),
         a_(call.workspace),
         decoded_(reinterpret_cast<float*>(call.workspace + packed_bytes(call))) {}
 
+  // Fetches columns [col, col + cols) of a b whose transpose is decoded row by row.
+  void decode_columns(int64_t col, int64_t cols) {
+    constexpr int64_t kRowsWorthAThread = 16;
+    pool_.parallel_for(cols, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
+      for (int64_t j = begin; j < end; ++j) call_.b_row(col + j, decoded_ + j * call_.k);
+    });
+  }
+
   void run(const Block& block) {
     pack_a(block);
-    if (!call_.b) decode_b(block);
+    if (!call_.b && !call_.b_transposed) decode_b(block);
+    const int64_t panels = whole(block.cols, kernels_.cols);
     const int64_t tiles = whole(block.rows, kernels_.rows);
     // Few panels, as with the low rank of an adapter: rows are shared out, too.
     constexpr int64_t kTasksPerThread = 4;
-    const int64_t parts = std::clamp<int64_t>(whole(kTasksPerThread * pool_.size(), panels_), 1, tiles);
+    const int64_t parts = std::clamp<int64_t>(whole(kTasksPerThread * pool_.size(), panels), 1, tiles);
     const int64_t run = whole(tiles, parts);
     constexpr int64_t kWorthAThread = 1 << 16;  // multiply-adds
     const int64_t work = run * kernels_.rows * kernels_.cols * block.depth;
-    pool_.parallel_for(panels_ * parts, std::max<int64_t>(1, kWorthAThread / work),
+    pool_.parallel_for(panels * parts, std::max<int64_t>(1, kWorthAThread / work),
                        [&](int64_t begin, int64_t end, int) {
-                         LineBuffer b(kDepth * kernels_.cols * kFloatBytes);
+                         LineBuffer b(kPanelDepthBytes * kernels_.cols);
                          for (int64_t task = begin; task < end; ++task) {
                            const int64_t first = task % parts * run;
                            multiply(block, task / parts, first, std::min(first + run, tiles), b.data());
@@ -87,14 +108,18 @@ class Product {
     });
   }
 
-  // Panel p of b with tiles [first, last) of a.
+  // Panel p of the block's part of b with tiles [first, last) of a.
   void multiply(const Block& block, int64_t p, int64_t first, int64_t last, std::byte* b) const {
-    const int64_t col = p * kernels_.cols;
-    const int64_t cols = std::min<int64_t>(kernels_.cols, call_.n - col);
-    const int64_t k_stride = call_.b && call_.b_transposed ? 1 : call_.n;
-    const int64_t col_stride = call_.b && call_.b_transposed ? call_.k : 1;
-    const float* from = call_.b ? call_.b + block.k * k_stride : decoded_;
-    kernels_.pack(from + col * col_stride, k_stride, col_stride, block.depth, cols, kernels_.cols, b);
+    const int64_t in_block = p * kernels_.cols;
+    const int64_t col = block.col + in_block;
+    const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - in_block);
+    const int64_t k_stride = call_.b_transposed ? 1 : call_.n;
+    const int64_t col_stride = call_.b_transposed ? call_.k : 1;
+    // Decoded are the block's k of all columns, or all k of the block's columns.
+    const float* from = call_.b              ? call_.b + block.k * k_stride + col * col_stride
+                        : call_.b_transposed ? decoded_ + block.k + in_block * call_.k
+                                             : decoded_ + col;
+    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b);
     for (int64_t t = first; t < last; ++t) {
       const std::byte* a = a_ + t * a_panel_bytes_;
       float* c = call_.c + (block.row + t * kernels_.rows) * call_.n + col;
@@ -119,7 +144,6 @@ class Product {
   const MatmulKernels& kernels_;
   ThreadPool& pool_;
   const MatmulCall& call_;
-  int64_t panels_;  // of b
   int64_t a_panel_bytes_;
   std::byte* a_;    // packed
   float* decoded_;  // rows of b, where they must be fetched
@@ -128,7 +152,9 @@ class Product {
 }  // namespace
 
 int64_t matmul_workspace(const MatmulCall& call) {
-  return packed_bytes(call) + (call.b ? 0 : std::min(call.k, kDepth) * call.n * kFloatBytes);
+  if (call.b) return packed_bytes(call);
+  const int64_t decoded = call.b_transposed ? columns_at_once(call) * call.k : std::min(call.k, kMostDepth) * call.n;
+  return packed_bytes(call) + decoded * kFloatBytes;
 }
 
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
@@ -138,9 +164,16 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
     return;
   }
   Product product(kernels, pool, call);
-  for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
-    for (int64_t k = 0; k < call.k; k += kDepth) {
-      product.run({row, std::min(kRowsAtOnce, call.m - row), k, std::min(kDepth, call.k - k), call.add || k > 0});
+  const int64_t columns = columns_at_once(call);
+  const int64_t depth = depth_of_a_part(call.k, kernels.depth);
+  for (int64_t col = 0; col < call.n; col += columns) {
+    const int64_t cols = std::min(columns, call.n - col);
+    if (!call.b && call.b_transposed) product.decode_columns(col, cols);
+    for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
+      const int64_t rows = std::min(kRowsAtOnce, call.m - row);
+      for (int64_t k = 0; k < call.k; k += depth) {
+        product.run({row, rows, col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
+      }
     }
   }
 }

@@ -11,8 +11,9 @@ struct Sizes {
 };
 
 // Below, at and above tiles, panels and blocks of k and of rows.
-const std::vector<Sizes> kSizes = {{1, 1, 1},   {5, 3, 7},      {12, 32, 256}, {13, 33, 257}, {6, 16, 2},
-                                   {64, 9, 65}, {25, 100, 600}, {3100, 8, 33}, {0, 4, 4},     {4, 5, 0}};
+const std::vector<Sizes> kSizes = {{1, 1, 1},  {5, 3, 7},   {12, 32, 256},  {13, 33, 257},
+                                   {6, 16, 2}, {64, 9, 65}, {25, 100, 600}, {3100, 8, 33},
+                                   {0, 4, 4},  {4, 5, 0},   {2, 700, 4000}};
 
 std::vector<float> transposed(const std::vector<float>& x, int64_t rows, int64_t cols) {
   std::vector<float> out(x.size());
@@ -85,7 +86,10 @@ TEST_P(MatmulTest, IsTheSumOfProducts) {
         call.add = (way & 4) != 0;
         if ((way & 8) != 0) {
           call.b = nullptr;
-          call.b_row = [&](int64_t k, float* out) { std::copy_n(data.b.data() + k * s.n, s.n, out); };
+          call.b_row = [&](int64_t row, float* out) {
+            const int64_t length = call.b_transposed ? s.k : s.n;
+            std::copy_n((call.b_transposed ? bt : data.b).data() + row * length, length, out);
+          };
         }
         run(product, pool, call);
         data.expect_near(c, call.add, product.tolerance);

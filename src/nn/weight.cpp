@@ -38,6 +38,13 @@ std::span<const std::byte> Weight::unpacked_bytes() const {
   return {tensor_.defined() ? tensor_.raw() : blocks_.bytes, static_cast<size_t>(bytes())};
 }
 
+bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
+  // Fewer rows are not worth packing; blocks of integers are multiplied faster as they are.
+  constexpr int64_t kLeastRows = 32;
+  const bool floats = format_ == QuantType::kF32 || format_ == QuantType::kF16 || format_ == QuantType::kBF16;
+  return floats && rows >= kLeastRows && ctx.compute() == DType::kBF16 && ctx.kernels().matmul_bf16;
+}
+
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
   require_shape(x.dim(-1) == cols_, "product", "x must be (..., C=" + std::to_string(cols_) + ")", x.shape());
   if (ctx.observer()) ctx.observer()->observe(*this, x);
@@ -46,7 +53,15 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
   if (!ctx.meta()) {
     const OpTimer timer(ctx, "product");
     const int64_t n = x.elements() / cols_;
-    if (packed_) {
+    if (is_multiplied_in_pairs(ctx, n)) {
+      ops::multiply(ctx, {.m = n,
+                          .n = rows_,
+                          .k = cols_,
+                          .a = x.data<float>(),
+                          .b_transposed = true,
+                          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+                          .c = out.data<float>()});
+    } else if (packed_) {
       packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
     } else {
       ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
@@ -62,7 +77,9 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const
   std::vector<Tensor> ys;
   const bool together =
       ctx.kernels().product_together && !ctx.meta() && !ctx.recorder() &&
-      std::all_of(weights.begin(), weights.end(), [&](const Weight* w) { return w->packed_ && w->cols_ == x.dim(-1); });
+      std::all_of(weights.begin(), weights.end(), [&](const Weight* w) {
+        return w->packed_ && w->cols_ == x.dim(-1) && !w->is_multiplied_in_pairs(ctx, x.elements() / w->cols_);
+      });
   if (!together) {
     for (const Weight* weight : weights) ys.push_back(weight->product(ctx, x));
     return ys;

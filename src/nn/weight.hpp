@@ -53,6 +53,8 @@ class Weight {
   const Tensor& tensor() const { return tensor_; }
 
  private:
+  // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.
+  bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
   void decode_row(int64_t row, float* out) const;
 
   int64_t rows_ = 0;

@@ -56,9 +56,9 @@ struct MatmulCall {
   int64_t k = 0;
   const float* a = nullptr;  // (M, K)
   bool a_transposed = false;
-  const float* b = nullptr;  // (K, N); null: b_row writes row k of it
+  const float* b = nullptr;  // (K, N); null: b_row writes a row of it as it is stored
   bool b_transposed = false;
-  std::function<void(int64_t k, float* out)> b_row = nullptr;  // called from several threads
+  std::function<void(int64_t row, float* out)> b_row = nullptr;  // called from several threads
   float* c = nullptr;
   bool add = false;
   std::byte* workspace = nullptr;  // matmul_workspace(call) bytes, on a cache line

@@ -28,13 +28,19 @@ float dot(const float* a, const float* b, int64_t n) {
 void multiply_reference(Context& ctx, const MatmulCall& call) {
   ctx.for_rows(call.m, call.n * call.k, [&](int64_t begin, int64_t end) {
     std::vector<float> row(static_cast<size_t>(call.n));
+    std::vector<float> stored;  // bᵀ, where it must be fetched row by row
+    if (!call.b && call.b_transposed) {
+      stored.resize(static_cast<size_t>(call.n * call.k));
+      for (int64_t j = 0; j < call.n; ++j) call.b_row(j, stored.data() + j * call.k);
+    }
+    const float* b = stored.empty() ? call.b : stored.data();
     if (!call.add) std::fill(call.c + begin * call.n, call.c + end * call.n, 0.0f);
     for (int64_t k = 0; k < call.k; ++k) {
-      if (!call.b) {
+      if (!b) {
         call.b_row(k, row.data());
       } else {
         for (int64_t j = 0; j < call.n; ++j) {
-          row[static_cast<size_t>(j)] = call.b[call.b_transposed ? j * call.k + k : k * call.n + j];
+          row[static_cast<size_t>(j)] = b[call.b_transposed ? j * call.k + k : k * call.n + j];
         }
       }
       for (int64_t i = begin; i < end; ++i) {

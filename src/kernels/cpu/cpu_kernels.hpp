@@ -91,13 +91,16 @@ struct CpuAttention {
 struct MatmulKernels {
   int rows;
   int cols;
+  int depth;  // of k, in one product at most: a panel of b stays in the first cache
   // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride, one of which is 1;
-  // columns from `count` on become zero. Takes at most 4 k * width bytes.
+  // columns from `count` on become zero. Takes at most kPanelDepthBytes * width bytes where k is at most `depth`.
   void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                std::byte* out);
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
   void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
 };
+inline constexpr int64_t kPanelDepthBytes = 1024;             // of one row or column, in a panel of any MatmulKernels
+inline constexpr int64_t kMostDepth = 384;                    // of any MatmulKernels
 inline constexpr int64_t kMostTileFloats = int64_t{12} * 32;  // rows * cols of any MatmulKernels
 
 // Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.

@@ -26,6 +26,8 @@ void pack_floats(const float* from, int64_t k_stride, int64_t j_stride, int64_t 
   }
 }
 
+constexpr int kFloatDepth = 256;
+
 struct FloatOperand {
   using Number = float;
   using Vector = F32;

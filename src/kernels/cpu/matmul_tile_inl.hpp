@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/unroll_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -16,12 +17,12 @@ constexpr int64_t kMatmulCols = kLanes * kMatmulVecs;
 
 template <bool kAdd>
 LINNET_INLINE void store_tile(const F32 (&acc)[kMatmulRows][kMatmulVecs], float* c, int64_t c_stride) {
-  for (int r = 0; r < kMatmulRows; ++r) {
-    for (int v = 0; v < kMatmulVecs; ++v) {
-      float* to = c + r * c_stride + v * kLanes;
-      store(to, kAdd ? add(acc[r][v], load(to)) : acc[r][v]);
-    }
-  }
+  unroll<0, kMatmulRows * kMatmulVecs>([&]<int kIndex>() __attribute__((always_inline)) {
+    constexpr int r = kIndex / kMatmulVecs;
+    constexpr int v = kIndex % kMatmulVecs;
+    float* to = c + r * c_stride + v * kLanes;
+    store(to, kAdd ? add(acc[r][v], load(to)) : acc[r][v]);
+  });
 }
 
 // c (kMatmulRows, kMatmulCols) = a · b, or added to it. Operand: what a panel is made of, and how two are multiplied.
@@ -31,9 +32,9 @@ void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k
   const auto* a = reinterpret_cast<const typename Operand::Number*>(a_panel);
   const auto* b = reinterpret_cast<const typename Operand::Number*>(b_panel);
   F32 acc[kMatmulRows][kMatmulVecs];
-  for (auto& row : acc) {
-    for (F32& sum : row) sum = zero();
-  }
+  unroll<0, kMatmulRows * kMatmulVecs>([&]<int kIndex>() __attribute__((always_inline)) {
+    acc[kIndex / kMatmulVecs][kIndex % kMatmulVecs] = zero();
+  });
   for (int64_t i = 0; i < k; i += Operand::kDepth, a += kMatmulRows, b += kMatmulCols) {
     typename Operand::Vector w[kMatmulVecs];
     for (int v = 0; v < kMatmulVecs; ++v) w[v] = Operand::load_all(b + v * kLanes);

@@ -6,21 +6,14 @@
 // Activations in two terms give two dot products, joined as integers: 32 products of 255 * 32640 stay below 2^28.
 #pragma once
 
+#include "kernels/cpu/unroll_inl.hpp"
+
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
 #endif
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
-
-// Calls f.template operator()<I>() for I in [kBegin, kEnd).
-template <int kBegin, int kEnd, class F>
-LINNET_INLINE void unroll(const F& f) {
-  if constexpr (kBegin < kEnd) {
-    f.template operator()<kBegin>();
-    unroll<kBegin + 1, kEnd>(f);
-  }
-}
 
 // Codes as they are packed, and as spread() left them.
 template <PanelFormat F>
