@@ -27,7 +27,7 @@ int64_t packed_bytes(const MatmulCall& call) {
 int64_t columns_at_once(const MatmulCall& call) {
   constexpr int64_t kNumbers = int64_t{1} << 21;
   constexpr int64_t kUnit = 64;  // whole panels, whatever their width
-  if (call.b || !call.b_transposed) return call.n;
+  if (call.packed || call.b || !call.b_transposed) return call.n;
   return std::min(call.n, std::max(kNumbers / std::max<int64_t>(call.k, 1) / kUnit, int64_t{1}) * kUnit);
 }
 
@@ -68,7 +68,7 @@ class Product {
 
   void run(const Block& block) {
     pack_a(block);
-    if (!call_.b && !call_.b_transposed) decode_b(block);
+    fetch(block);
     const int64_t panels = whole(block.cols, kernels_.cols);
     const int64_t tiles = whole(block.rows, kernels_.rows);
     // Few panels, as with the low rank of an adapter: rows are shared out, too.
@@ -87,7 +87,22 @@ class Product {
                        });
   }
 
+  // The block's part of b, packed into `out`, where pack_operand() has all of it.
+  void pack_b(const Block& block, std::byte* out) {
+    fetch(block);
+    pool_.parallel_for(whole(block.cols, kernels_.cols), 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t p = begin; p < end; ++p) pack_panel(block, p, out + place_of(block, p));
+    });
+  }
+
  private:
+  // Of panel p of a block in what pack_operand() makes: all panels of the first k, then those of the next.
+  int64_t place_of(const Block& block, int64_t p) const {
+    const int64_t panels = whole(call_.n, kernels_.cols);
+    const int64_t number = block.col / kernels_.cols + p;
+    return kernels_.number_bytes * kernels_.cols * (block.k * panels + number * (block.depth + block.depth % 2));
+  }
+
   void pack_a(const Block& block) {
     const int64_t k_stride = call_.a_transposed ? call_.m : 1;
     const int64_t row_stride = call_.a_transposed ? 1 : call_.k;
@@ -101,15 +116,16 @@ class Product {
     });
   }
 
-  void decode_b(const Block& block) {
+  // Decodes the block's rows of a b that is decoded row by row.
+  void fetch(const Block& block) {
+    if (call_.packed || call_.b || call_.b_transposed) return;
     constexpr int64_t kRowsWorthAThread = 16;
     pool_.parallel_for(block.depth, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) call_.b_row(block.k + i, decoded_ + i * call_.n);
     });
   }
 
-  // Panel p of the block's part of b with tiles [first, last) of a.
-  void multiply(const Block& block, int64_t p, int64_t first, int64_t last, std::byte* b) const {
+  void pack_panel(const Block& block, int64_t p, std::byte* to) const {
     const int64_t in_block = p * kernels_.cols;
     const int64_t col = block.col + in_block;
     const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - in_block);
@@ -119,7 +135,19 @@ class Product {
     const float* from = call_.b              ? call_.b + block.k * k_stride + col * col_stride
                         : call_.b_transposed ? decoded_ + block.k + in_block * call_.k
                                              : decoded_ + col;
-    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b);
+    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, to);
+  }
+
+  // Panel p of the block's part of b with tiles [first, last) of a. scratch: room for a panel.
+  void multiply(const Block& block, int64_t p, int64_t first, int64_t last, std::byte* scratch) const {
+    const int64_t col = block.col + p * kernels_.cols;
+    const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - p * kernels_.cols);
+    const std::byte* b = scratch;
+    if (call_.packed) {
+      b = call_.packed->bytes.raw() + place_of(block, p);
+    } else {
+      pack_panel(block, p, scratch);
+    }
     for (int64_t t = first; t < last; ++t) {
       const std::byte* a = a_ + t * a_panel_bytes_;
       float* c = call_.c + (block.row + t * kernels_.rows) * call_.n + col;
@@ -151,8 +179,16 @@ class Product {
 
 }  // namespace
 
+namespace {
+
+bool decodes_columns(const MatmulCall& call) {
+  return !call.packed && !call.b && call.b_transposed;
+}
+
+}  // namespace
+
 int64_t matmul_workspace(const MatmulCall& call) {
-  if (call.b) return packed_bytes(call);
+  if (call.packed || call.b) return packed_bytes(call);
   const int64_t decoded = call.b_transposed ? columns_at_once(call) * call.k : std::min(call.k, kMostDepth) * call.n;
   return packed_bytes(call) + decoded * kFloatBytes;
 }
@@ -168,7 +204,7 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
   const int64_t depth = depth_of_a_part(call.k, kernels.depth);
   for (int64_t col = 0; col < call.n; col += columns) {
     const int64_t cols = std::min(columns, call.n - col);
-    if (!call.b && call.b_transposed) product.decode_columns(col, cols);
+    if (decodes_columns(call)) product.decode_columns(col, cols);
     for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
       const int64_t rows = std::min(kRowsAtOnce, call.m - row);
       for (int64_t k = 0; k < call.k; k += depth) {
@@ -176,6 +212,29 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
       }
     }
   }
+}
+
+PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
+  PackedOperand operand{.k = call.k, .n = call.n, .bytes = {}};
+  const int64_t columns_in_all = whole(call.n, kernels.cols) * kernels.cols;
+  operand.bytes = Tensor::empty(DType::kU8, {columns_in_all * (call.k + call.k % 2) * kernels.number_bytes});
+  if (call.k == 0) return operand;
+  MatmulCall with = call;
+  Tensor workspace = Tensor::empty(DType::kU8, {matmul_workspace(call)});
+  with.workspace = workspace.raw();
+  Product product(kernels, pool, with);
+  const int64_t columns = columns_at_once(call);
+  const int64_t depth = depth_of_a_part(call.k, kernels.depth);
+  for (int64_t col = 0; col < call.n; col += columns) {
+    const int64_t cols = std::min(columns, call.n - col);
+    if (decodes_columns(call)) product.decode_columns(col, cols);
+    for (int64_t k = 0; k < call.k; k += depth) {
+      product.pack_b(
+          {.row = 0, .rows = 0, .col = col, .cols = cols, .k = k, .depth = std::min(depth, call.k - k), .add = false},
+          operand.bytes.raw());
+    }
+  }
+  return operand;
 }
 
 }  // namespace linnet::kernels

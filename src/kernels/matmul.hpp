@@ -9,5 +9,7 @@ namespace linnet::kernels {
 // See KernelTable::matmul.
 int64_t matmul_workspace(const MatmulCall& call);
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
+// See KernelTable::pack_operand.
+PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
 
 }  // namespace linnet::kernels

@@ -99,6 +99,35 @@ TEST_P(MatmulTest, IsTheSumOfProducts) {
   }
 }
 
+TEST_P(MatmulTest, APackedOperandGivesTheSameBits) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ASSERT_EQ(table.pack_operand == nullptr, table.matmul_bf16 == nullptr);
+  if (!table.pack_operand) return;
+  ThreadPool pool(2);
+  for (const Sizes& s : kSizes) {
+    const Case data(s);
+    const std::vector<float> bt = transposed(data.b, s.k, s.n);
+    for (const bool turned : {false, true}) {
+      SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k << (turned ? ", turned" : ""));
+      std::vector<float> want = data.c;
+      MatmulCall call{.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b_transposed = turned, .c = want.data()};
+      call.b_row = [&](int64_t row, float* out) {
+        const int64_t length = turned ? s.k : s.n;
+        std::copy_n((turned ? bt : data.b).data() + row * length, length, out);
+      };
+      run({"bf16", table.matmul_bf16, 0}, pool, call);
+      const PackedOperand packed = table.pack_operand(pool, call);
+      std::vector<float> got = data.c;
+      call.packed = &packed;
+      call.b_row = nullptr;
+      call.c = got.data();
+      run({"bf16", table.matmul_bf16, 0}, pool, call);
+      EXPECT_TRUE(same_bits(got, want));
+    }
+  }
+}
+
 TEST_P(MatmulTest, ARowHasTheSameBitsBesideAnyOthersOnAnyThreads) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const Sizes s{50, 70, 530};

@@ -90,6 +90,11 @@ void matmul_bf16(ThreadPool& pool, const MatmulCall& call) {
 }
 
 template <const kernels::CpuKernels& kCpu>
+PackedOperand pack_operand(ThreadPool& pool, const MatmulCall& call) {
+  return kernels::pack_operand(kCpu.pairs->matmul, pool, call);
+}
+
+template <const kernels::CpuKernels& kCpu>
 KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
@@ -103,7 +108,10 @@ KernelTable table_for(Isa isa) {
                      .to_pairs = kCpu.attention->to_pairs};
   table.matmul = matmul_f32<kCpu>;
   table.matmul_workspace = kernels::matmul_workspace;
-  if constexpr (kCpu.pairs != nullptr) table.matmul_bf16 = matmul_bf16<kCpu>;
+  if constexpr (kCpu.pairs != nullptr) {
+    table.matmul_bf16 = matmul_bf16<kCpu>;
+    table.pack_operand = pack_operand<kCpu>;
+  }
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;
   table.norm_vjp = kCpu.floats->norm_vjp;

@@ -52,6 +52,10 @@ class Transformer {
   // Repacks every matrix for the kernels of `ctx` and gives back all pages of `files` that no weight reads any more.
   void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
 
+  // Readies every matrix that is not taught for many steps of teaching (Weight::prepack), or none where that takes more
+  // than `most_bytes`.
+  void prepack(Context& ctx, int64_t most_bytes);
+
   // Calls visit(spec, slot) for every line of the table.
   void for_each(const std::function<void(const TensorSpec&, Slot&)>& visit);
 

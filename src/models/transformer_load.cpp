@@ -195,6 +195,16 @@ void drop_unread_pages(const MappedFile& file, const std::vector<std::span<const
 
 }  // namespace
 
+namespace {
+
+// Not only looked up.
+bool is_multiplied(Role role, const TransformerConfig& config) {
+  if (role == Role::kEmbedding) return config.has_head && config.tied_head;
+  return role != Role::kPositionEmbedding && role != Role::kTypeEmbedding;
+}
+
+}  // namespace
+
 Result<Transformer> Transformer::load(TransformerConfig config, std::vector<TensorSpec> table,
                                       const TensorSource& source, bool gguf_names) {
   Transformer model;
@@ -234,6 +244,20 @@ void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const Mappe
     }
   });
   for (const auto& file : files) drop_unread_pages(*file, read);
+}
+
+void Transformer::prepack(Context& ctx, int64_t most_bytes) {
+  std::vector<Weight*> weights;
+  int64_t bytes = 0;
+  for_each([&](const TensorSpec& spec, Slot& slot) {
+    if (spec.shape.rank() != 2 || !is_multiplied(spec.role, config_)) return;
+    for (Linear& part : slot.parts) {
+      weights.push_back(&part.weight);
+      bytes += part.weight.prepacked_bytes(ctx);
+    }
+  });
+  if (bytes > most_bytes) return;
+  for (Weight* weight : weights) weight->prepack(ctx);
 }
 
 }  // namespace linnet

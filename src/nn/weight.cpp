@@ -38,11 +38,14 @@ std::span<const std::byte> Weight::unpacked_bytes() const {
   return {tensor_.defined() ? tensor_.raw() : blocks_.bytes, static_cast<size_t>(bytes())};
 }
 
+bool Weight::has_floats() const {
+  return format_ == QuantType::kF32 || format_ == QuantType::kF16 || format_ == QuantType::kBF16;
+}
+
 bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
   // Fewer rows are not worth packing; blocks of integers are multiplied faster as they are.
   constexpr int64_t kLeastRows = 32;
-  const bool floats = format_ == QuantType::kF32 || format_ == QuantType::kF16 || format_ == QuantType::kBF16;
-  return floats && rows >= kLeastRows && ctx.compute() == DType::kBF16 && ctx.kernels().matmul_bf16;
+  return has_floats() && rows >= kLeastRows && ctx.compute() == DType::kBF16 && ctx.kernels().matmul_bf16;
 }
 
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
@@ -60,6 +63,7 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
                           .a = x.data<float>(),
                           .b_transposed = true,
                           .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+                          .packed = forth_.get(),
                           .c = out.data<float>()});
     } else if (packed_) {
       packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
@@ -109,6 +113,7 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
                       .k = rows_,
                       .a = y.data<float>(),
                       .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+                      .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr,
                       .c = out.data<float>()});
   return out;
 }
@@ -151,6 +156,25 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
   tensor_ = Tensor();
   blocks_ = MatrixView();
   owner_.reset();
+}
+
+void Weight::prepack(Context& ctx) {
+  if (prepacked_bytes(ctx) == 0) return;
+  const auto packed = [&](bool transposed) {
+    return std::make_shared<const PackedOperand>(
+        ctx.kernels().pack_operand(ctx.pool(), {.n = transposed ? rows_ : cols_,
+                                                .k = transposed ? cols_ : rows_,
+                                                .b_transposed = transposed,
+                                                .b_row = [this](int64_t row, float* to) { decode_row(row, to); }}));
+  };
+  back_ = packed(false);
+  if (has_floats()) forth_ = packed(true);
+}
+
+int64_t Weight::prepacked_bytes(const Context& ctx) const {
+  constexpr int64_t kBytes = 2;
+  if (!defined() || tensor_.defined() || !ctx.kernels().pack_operand) return 0;
+  return (has_floats() ? 2 : 1) * kBytes * rows_ * cols_;
 }
 
 }  // namespace linnet

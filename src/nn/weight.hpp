@@ -48,6 +48,13 @@ class Weight {
   // activations in its products.
   void pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release);
 
+  // Keeps both sides of what teaching multiplies with, rounded to bfloat16: the same bits of every product, without
+  // decoding and packing the weight for each. Nothing where the weight itself is taught, or the kernels have no use of
+  // it.
+  void prepack(Context& ctx);
+  // What that would take.
+  int64_t prepacked_bytes(const Context& ctx) const;
+
   // The float32 tensor to train; undefined when the weight is held in another way.
   Tensor& tensor() { return tensor_; }
   const Tensor& tensor() const { return tensor_; }
@@ -55,6 +62,7 @@ class Weight {
  private:
   // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.
   bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
+  bool has_floats() const;
   void decode_row(int64_t row, float* out) const;
 
   int64_t rows_ = 0;
@@ -64,6 +72,8 @@ class Weight {
   MatrixView blocks_;
   std::shared_ptr<const void> owner_;
   std::shared_ptr<const PackedMatrix> packed_;
+  std::shared_ptr<const PackedOperand> forth_;  // Wᵀ, of product()
+  std::shared_ptr<const PackedOperand> back_;   // W, of transposed_product()
 };
 
 }  // namespace linnet

@@ -48,6 +48,13 @@ class PackedMatrix {
 // Told of bytes that nothing reads any more.
 using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
 
+// The b of many products, packed once by the pack_operand of one table, for the same table's matmul_bf16.
+struct PackedOperand {
+  int64_t k = 0;
+  int64_t n = 0;
+  Tensor bytes;
+};
+
 // A product of float32 matrices, row-major: c (M, N) = a · b, or that added to c. `transposed`: stored as the
 // transpose.
 struct MatmulCall {
@@ -59,6 +66,7 @@ struct MatmulCall {
   const float* b = nullptr;  // (K, N); null: b_row writes a row of it as it is stored
   bool b_transposed = false;
   std::function<void(int64_t row, float* out)> b_row = nullptr;  // called from several threads
+  const PackedOperand* packed = nullptr;  // b, which is then not looked at; the bits of c are the same
   float* c = nullptr;
   bool add = false;
   std::byte* workspace = nullptr;  // matmul_workspace(call) bytes, on a cache line
@@ -82,6 +90,8 @@ struct KernelTable {
   void (*matmul)(ThreadPool& pool, const MatmulCall& call) = nullptr;
   void (*matmul_bf16)(ThreadPool& pool, const MatmulCall& call) = nullptr;
   int64_t (*matmul_workspace)(const MatmulCall& call) = nullptr;
+  // The b, n and k of `call` alone, for matmul_bf16; null where that is.
+  PackedOperand (*pack_operand)(ThreadPool& pool, const MatmulCall& call) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,

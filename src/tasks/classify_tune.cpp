@@ -12,6 +12,7 @@
 #include "hub/digest.hpp"
 #include "ops/loss.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/teaching.hpp"
 #include "text/jinja/pystr.hpp"
 #include "train/parameters.hpp"
 
@@ -243,7 +244,7 @@ Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool 
     return ok_status();
   };
   loop.cancel = hooks.cancel;
-  ctx.set_compute(bfloat16_ ? DType::kBF16 : DType::kF32);
+  begin_teaching(ctx, embedder.transformer(), bfloat16_);
   TRY_ASSIGN(const LoopResult result, run_loop(trainer,
                                                {.folder = version.folder,
                                                 .steps = plan_.steps,

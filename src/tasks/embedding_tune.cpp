@@ -9,6 +9,7 @@
 #include "hub/digest.hpp"
 #include "tasks/pair_lessons.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/teaching.hpp"
 #include "text/jinja/pystr.hpp"
 #include "train/parameters.hpp"
 
@@ -214,7 +215,7 @@ Result<LoopResult> EmbeddingTuner::teach(Embedder& embedder, const RunVersion& v
     return ok_status();
   };
   loop.cancel = hooks.cancel;
-  ctx.set_compute(bfloat16_ ? DType::kBF16 : DType::kF32);
+  begin_teaching(ctx, embedder.transformer(), bfloat16_);
   TRY_ASSIGN(const LoopResult result, run_loop(trainer,
                                                {.folder = version.folder,
                                                 .steps = plan_.steps,

@@ -5,6 +5,7 @@
 #include "hub/digest.hpp"
 #include "tasks/faq_lessons.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/teaching.hpp"
 #include "train/parameters.hpp"
 
 namespace linnet {
@@ -86,7 +87,7 @@ Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks)
              new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
   adapter.base = encoder_.name();
   TRY(attach_adapter(embedder.transformer(), adapter));
-  ctx.set_compute(bfloat16_ ? DType::kBF16 : DType::kF32);
+  begin_teaching(ctx, embedder.transformer(), bfloat16_);
   constexpr int64_t kWarmupPart = 10;
   TrainerConfig config;
   config.schedule = {.kind = ScheduleKind::kLinear,

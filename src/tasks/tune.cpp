@@ -9,6 +9,7 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/teaching.hpp"
 #include "tasks/tokenizer_loader.hpp"
 #include "train/parameters.hpp"
 
@@ -216,7 +217,7 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
   TRY_ASSIGN(Adapter adapter, new_adapter(transformer, settings_.adapter));
   adapter.base = model_.name();
   TRY(attach_adapter(transformer, adapter));
-  ctx.set_compute(plan_.bfloat16 ? DType::kBF16 : DType::kF32);
+  begin_teaching(ctx, transformer, plan_.bfloat16);
   TrainerConfig config;
   config.schedule = {.kind = ScheduleKind::kCosine,
                      .rate = static_cast<float>(plan_.rate),

@@ -91,9 +91,10 @@ struct CpuAttention {
 struct MatmulKernels {
   int rows;
   int cols;
-  int depth;  // of k, in one product at most: a panel of b stays in the first cache
+  int depth;         // of k, in one product at most: a panel of b stays in the first cache
+  int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
   // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride, one of which is 1;
-  // columns from `count` on become zero. Takes at most kPanelDepthBytes * width bytes where k is at most `depth`.
+  // columns from `count` on become zero. Takes k * width * number_bytes bytes, of an odd k those of k + 1.
   void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                std::byte* out);
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.

@@ -16,7 +16,7 @@ constexpr FloatKernels kFloats{
     .f32 = float_product<FloatFormat::kF32>,
     .f16 = float_product<FloatFormat::kF16>,
     .bf16 = float_product<FloatFormat::kBF16>,
-    .matmul = {kMatmulRows, kMatmulCols, kFloatDepth, pack_floats, multiply_tile<FloatOperand>},
+    .matmul = {kMatmulRows, kMatmulCols, kFloatDepth, sizeof(float), pack_floats, multiply_tile<FloatOperand>},
     .quantise = {quantise<1>, quantise<2>},
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,

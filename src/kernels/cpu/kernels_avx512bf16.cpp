@@ -10,8 +10,9 @@
 namespace linnet::kernels::avx512bf16 {
 
 constexpr int kPairDepth = 384;
+constexpr int kPairBytes = sizeof(PairOperand::Number);
 
-constexpr PairKernels kPairs{{kMatmulRows, kMatmulCols, kPairDepth, pack_pairs, multiply_tile<PairOperand>},
-                             multiply_bf16};
+constexpr PairKernels kPairs{
+    {kMatmulRows, kMatmulCols, kPairDepth, kPairBytes / 2, pack_pairs, multiply_tile<PairOperand>}, multiply_bf16};
 
 }  // namespace linnet::kernels::avx512bf16
