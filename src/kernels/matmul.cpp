@@ -100,7 +100,8 @@ class Product {
   int64_t place_of(const Block& block, int64_t p) const {
     const int64_t panels = whole(call_.n, kernels_.cols);
     const int64_t number = block.col / kernels_.cols + p;
-    return kernels_.number_bytes * kernels_.cols * (block.k * panels + number * (block.depth + block.depth % 2));
+    return int64_t{kernels_.number_bytes} * kernels_.cols *
+           (block.k * panels + number * (block.depth + block.depth % 2));
   }
 
   void pack_a(const Block& block) {

@@ -55,10 +55,10 @@ Sample pair(const std::string& question, const std::string& answer) {
               {Json{{"role", "user"}, {"content", question}}, Json{{"role", "assistant"}, {"content", answer}}})};
 }
 
-Dataset pairs_of(std::vector<Sample> samples) {
+Dataset pairs_of(const std::vector<Sample>& samples) {
   return {.form = DataForm::kQuestionAnswer,
           .train = samples,
-          .held_out = std::move(samples),
+          .held_out = samples,
           .test_form = DataForm::kTestList,
           .test = {},
           .said = {}};
@@ -88,6 +88,7 @@ double naive_info_nce(const Tensor& queries, const Tensor& candidates) {
   return sum / static_cast<double>(count);
 }
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): made by gtest's own factory
 class EmbeddingTuneTest : public testing::TestWithParam<std::string> {
  protected:
   EmbeddingTuneTest() {

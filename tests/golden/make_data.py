@@ -11,12 +11,14 @@ import csv
 import datetime
 import io
 import json
+import os
 import random
 import re
 import zipfile
 from pathlib import Path
 
-import openpyxl
+os.environ["OPENPYXL_LXML"] = "False"  # which writes other bytes, where another package brings it
+import openpyxl  # noqa: E402
 from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from tokenizers import Tokenizer

@@ -10,7 +10,6 @@ Prints PASS, FAIL and SKIP lines. Needs the release build, and the models' packa
 """
 import argparse
 import json
-import os
 import pathlib
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from importlib.util import find_spec
 from shared.closeness import verdict
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+PEAK = ROOT / "tests" / "peers" / "shared" / "peak.py"
 WORD, ANSWER = " bird", 8
 
 
@@ -53,12 +53,11 @@ def prompt_of(program, model, tokens):
 def peak(program, model, context, prompt):
     """Bytes of the process's own high-water mark."""
     prompt.seek(0)
-    child = subprocess.Popen([program, "generate", str(model), "--context", str(context), "--max-tokens", str(ANSWER),
-                              "--temperature", "0"], stdin=prompt, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0, f"exit status {child.returncode}"
-    return usage.ru_maxrss * 1024
+    command = [sys.executable, "-S", PEAK, program, "generate", model, "--context", context, "--max-tokens", ANSWER,
+               "--temperature", 0]
+    done = subprocess.run([str(word) for word in command], check=True, text=True, stdin=prompt,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    return int(done.stderr.split()[-1])
 
 
 def promised(program, model, contexts):

@@ -231,7 +231,7 @@ LINNET_INLINE void transpose(Bf16s (&rows)[16]) {
   constexpr int kOdd = 0xdd;   // lanes 1 and 3
   __m512i quads[4][4];         // of four rows each: [c] has columns c, 4 + c, 8 + c, 12 + c
   for (int g = 0; g < 4; ++g) {
-    const Bf16s* r = rows + g * 4;
+    const Bf16s* r = rows + int64_t{g} * 4;
     const __m512i low01 = _mm512_unpacklo_epi32(r[0].v, r[1].v);
     const __m512i high01 = _mm512_unpackhi_epi32(r[0].v, r[1].v);
     const __m512i low23 = _mm512_unpacklo_epi32(r[2].v, r[3].v);
