@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
 #include "kernels/line_buffer.hpp"
 
 namespace linnet::kernels {
@@ -23,11 +24,16 @@ int64_t packed_bytes(const MatmulCall& call) {
   return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * kPanelDepthBytes;
 }
 
+// Whether b's transpose is decoded row by row.
+bool decodes_columns(const MatmulCall& call) {
+  return !call.packed && !call.b && call.b_transposed;
+}
+
 // Columns of b that are decoded at once where its transpose is decoded row by row: 8 MB.
 int64_t columns_at_once(const MatmulCall& call) {
   constexpr int64_t kNumbers = int64_t{1} << 21;
   constexpr int64_t kUnit = 64;  // whole panels, whatever their width
-  if (call.packed || call.b || !call.b_transposed) return call.n;
+  if (!decodes_columns(call)) return call.n;
   return std::min(call.n, std::max(kNumbers / std::max<int64_t>(call.k, 1) / kUnit, int64_t{1}) * kUnit);
 }
 
@@ -178,12 +184,15 @@ class Product {
   float* decoded_;  // rows of b, where they must be fetched
 };
 
-}  // namespace
-
-namespace {
-
-bool decodes_columns(const MatmulCall& call) {
-  return !call.packed && !call.b && call.b_transposed;
+// Visits the columns of b, as many as are decoded at once, with those decoded.
+template <class Visit>
+void each_columns(Product& product, const MatmulCall& call, const Visit& visit) {
+  const int64_t columns = columns_at_once(call);
+  for (int64_t col = 0; col < call.n; col += columns) {
+    const int64_t cols = std::min(columns, call.n - col);
+    if (decodes_columns(call)) product.decode_columns(col, cols);
+    visit(col, cols);
+  }
 }
 
 }  // namespace
@@ -200,19 +209,17 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
     if (!call.add) std::fill_n(call.c, call.m * call.n, 0.0f);
     return;
   }
+  CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
   Product product(kernels, pool, call);
-  const int64_t columns = columns_at_once(call);
   const int64_t depth = depth_of_a_part(call.k, kernels.depth);
-  for (int64_t col = 0; col < call.n; col += columns) {
-    const int64_t cols = std::min(columns, call.n - col);
-    if (decodes_columns(call)) product.decode_columns(col, cols);
+  each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
       const int64_t rows = std::min(kRowsAtOnce, call.m - row);
       for (int64_t k = 0; k < call.k; k += depth) {
         product.run({row, rows, col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
       }
     }
-  }
+  });
 }
 
 PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
@@ -224,17 +231,14 @@ PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const
   Tensor workspace = Tensor::empty(DType::kU8, {matmul_workspace(call)});
   with.workspace = workspace.raw();
   Product product(kernels, pool, with);
-  const int64_t columns = columns_at_once(call);
   const int64_t depth = depth_of_a_part(call.k, kernels.depth);
-  for (int64_t col = 0; col < call.n; col += columns) {
-    const int64_t cols = std::min(columns, call.n - col);
-    if (decodes_columns(call)) product.decode_columns(col, cols);
+  each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t k = 0; k < call.k; k += depth) {
       product.pack_b(
           {.row = 0, .rows = 0, .col = col, .cols = cols, .k = k, .depth = std::min(depth, call.k - k), .add = false},
           operand.bytes.raw());
     }
-  }
+  });
   return operand;
 }
 
