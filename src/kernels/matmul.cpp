@@ -128,7 +128,7 @@ class Product {
 }  // namespace
 
 int64_t matmul_workspace(const MatmulCall& call) {
-  return packed_bytes(call) + (call.b ? 0 : std::min(call.k, kDepth) * call.n * kFloatBytes);
+  return packed_bytes(call) + (call.b_row ? std::min(call.k, kDepth) * call.n * kFloatBytes : 0);
 }
 
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {

@@ -213,9 +213,34 @@ Result<Transformer> Transformer::load(TransformerConfig config, std::vector<Tens
   return model;
 }
 
-void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files) {
+Transformer Transformer::hollow(TransformerConfig config, std::vector<TensorSpec> table) {
+  Transformer model;
+  model.layers_.resize(config.layers.size());
+  model.config_ = std::move(config);
+  model.table_ = std::move(table);
+  model.for_each([](const TensorSpec& spec, Slot& slot) {
+    const auto parts = static_cast<size_t>(std::max<int64_t>(spec.experts, 1));
+    if (spec.shape.rank() == 2 || spec.bias) slot.parts.resize(parts);
+    if (spec.optional) return;
+    if (spec.shape.rank() == 1 && !spec.bias) {
+      slot.vector = Tensor::empty(DType::kF32, spec.shape, Device::kMeta);
+      return;
+    }
+    for (Linear& part : slot.parts) {
+      if (spec.bias) {
+        part.bias = Tensor::empty(DType::kF32, spec.shape, Device::kMeta);
+      } else {
+        part.weight = Weight::hollow(spec.shape[0], spec.shape[1]);
+      }
+    }
+  });
+  return model;
+}
+
+void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files,
+                       const std::function<bool(const TensorSpec&)>& stays) {
   for_each([&](const TensorSpec& spec, Slot& slot) {
-    if (spec.shape.rank() != 2) return;
+    if (spec.shape.rank() != 2 || (stays && stays(spec))) return;
     for (Linear& part : slot.parts) {
       part.weight.pack(ctx, activation_bits(spec, config_), [&](std::span<const std::byte> original) {
         for (const auto& file : files) file->drop_pages_of(original);

@@ -18,6 +18,13 @@ Weight Weight::from_tensor(Tensor tensor) {
   return weight;
 }
 
+Weight Weight::hollow(int64_t rows, int64_t cols) {
+  Weight weight;
+  weight.rows_ = rows;
+  weight.cols_ = cols;
+  return weight;
+}
+
 Weight Weight::from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner) {
   Weight weight;
   weight.rows_ = matrix.rows;
@@ -85,7 +92,6 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
                 y.shape());
   Tensor out = ctx.empty(y.shape().with_last(cols_));
-  if (ctx.meta()) return out;
   const OpTimer timer(ctx, "product back");
   ops::multiply(ctx, {.m = y.elements() / rows_,
                       .n = cols_,
@@ -120,6 +126,8 @@ Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
 }
 
 Tensor Weight::unpack() const {
+  const bool hollow = !packed_ && !tensor_.raw() && !blocks_.bytes;
+  if (hollow) return Tensor::empty(DType::kF32, {rows_, cols_}, Device::kMeta);
   Tensor out = Tensor::empty(DType::kF32, {rows_, cols_});
   for (int64_t row = 0; row < rows_; ++row) decode_row(row, out.data<float>() + row * cols_);
   return out;

@@ -21,6 +21,8 @@ class Weight {
 
   // tensor: (O, C) float32.
   static Weight from_tensor(Tensor tensor);
+  // Without numbers, for Device::kMeta: frozen, until it is unpacked to a tensor (which has none either).
+  static Weight hollow(int64_t rows, int64_t cols);
   // Blocks that `owner` keeps alive.
   static Weight from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner);
 
