@@ -127,8 +127,9 @@ class Writing {
       return ok_status();
     };
     std::vector<std::vector<int32_t>> asked;
+    asked.reserve(missing.size());
     for (const size_t n : missing) asked.push_back(prompts[n]);
-    const Status written = writer.write(asked, params, cancel_ ? *cancel_ : never, keep);
+    Status written = writer.write(asked, params, cancel_ ? *cancel_ : never, keep);
     TRY(file.flush());
     return written;
   }
@@ -164,14 +165,15 @@ Result<LeftOut> let_teacher_write(const Teacher& teacher, Runtime& runtime, cons
   TRY_ASSIGN(const Answers answers, Writing(teacher, runtime, settings, cancel, progress).run(prompts));
   std::vector<Sample> taught;
   for (size_t i = 0; i < samples.size(); ++i) {
-    if (!answers[i]) {
+    const std::optional<Answer>& answer = answers[i];
+    if (!answer) {
       ++left_out.too_long;
-    } else if (!answers[i]->whole) {
+    } else if (!answer->whole) {
       ++left_out.unfinished;
-    } else if (answers[i]->text.empty()) {
+    } else if (answer->text.empty()) {
       ++left_out.empty;
     } else {
-      put_answer(samples[i], answers[i]->text);
+      put_answer(samples[i], answer->text);
       taught.push_back(std::move(samples[i]));
     }
   }
