@@ -231,6 +231,8 @@ Numbers naive_matmul(const Numbers& x, const Numbers& w, size_t rows, size_t out
 std::vector<Row> selection_rows() {
   static const std::vector<int32_t> ids{2, 0, 2};
   static const std::vector<int32_t> targets{1, ops::kIgnoreTarget, 3};
+  static const std::vector<int32_t> teacher_ids{4, 1, 0, 1, 3, 0};
+  static const std::vector<float> teacher_probabilities{0.5f, 0.3f, 0.2f, 0.1f, 0.6f, 0.35f};
   return {{"matmul_transposed",
            {{3, 37}, {4, 37}},
            [](Context& ctx, const Inputs& in) { return ops::matmul_transposed(ctx, in[0], in[1]); },
@@ -294,6 +296,32 @@ std::vector<Row> selection_rows() {
                double z = 0;
                for (size_t v = 0; v < 5; ++v) z += std::exp(in[0][r * 5 + v]);
                sum += std::log(z) - in[0][r * 5 + targets[r]];
+             }
+             return Numbers{sum / 2};
+           }},
+          {"cross_entropy_beside_a_teacher",
+           {{3, 5}},
+           [](Context& ctx, const Inputs& in) {
+             return ops::cross_entropy(ctx, in[0], targets, 0, {2, teacher_ids, teacher_probabilities, 0.7f});
+           },
+           [](const std::vector<Numbers>& in) {
+             double sum = 0;
+             for (const size_t r : {0, 2}) {
+               Numbers q(5);
+               double z = 0;
+               for (size_t v = 0; v < 5; ++v) z += std::exp(in[0][r * 5 + v]);
+               for (size_t v = 0; v < 5; ++v) q[v] = std::exp(in[0][r * 5 + v]) / z;
+               double kl = 0;
+               double p_rest = 1;
+               double q_rest = 1;
+               for (size_t i = 2 * r; i < 2 * r + 2; ++i) {
+                 const double p = teacher_probabilities[i];
+                 kl += p * std::log(p / q[teacher_ids[i]]);
+                 p_rest -= p;
+                 q_rest -= q[teacher_ids[i]];
+               }
+               kl += p_rest * std::log(p_rest / q_rest);
+               sum += 0.7 * kl - 0.3 * std::log(q[targets[r]]);
              }
              return Numbers{sum / 2};
            }},
@@ -454,6 +482,18 @@ TEST_P(Conformance, MetaDeviceGivesTheSameShape) {
   Inputs hollow;
   for (const Tensor& input : inputs_) hollow.push_back(Tensor::empty(DType::kF32, input.shape(), Device::kMeta));
   EXPECT_EQ(GetParam().op(meta, hollow).shape(), GetParam().op(ctx_, inputs_).shape());
+}
+
+TEST_P(Conformance, MetaDeviceGivesGradientsOfTheSameShape) {
+  Context meta(pool_, reference_kernels(), Device::kMeta);
+  Inputs hollow;
+  for (const Tensor& input : inputs_) hollow.push_back(Tensor::empty(DType::kF32, input.shape(), Device::kMeta));
+  Tape tape;
+  const RecorderScope recording(meta, &tape);
+  for (Tensor& input : hollow) tape.watch(input);
+  const Tensor out = GetParam().op(meta, hollow);
+  tape.backward(meta, out, Tensor::empty(DType::kF32, out.shape(), Device::kMeta));
+  for (const Tensor& input : hollow) EXPECT_EQ(tape.grad(input).shape(), input.shape());
 }
 
 // Σ out * direction, in double.

@@ -28,6 +28,14 @@ void Tape::record(std::span<const Tensor> inputs, std::span<Tensor* const> outpu
   calls_.push_back(std::move(call));
 }
 
+void Tape::record_again(Tensor& output, GraphPiece piece) {
+  Call call;
+  output.set_grad_id(next_id(output.shape()));
+  call.outputs.push_back(output.grad_id());
+  call.piece = std::move(piece);
+  calls_.push_back(std::move(call));
+}
+
 void Tape::accumulate(Context& ctx, int32_t id, const Tensor& grad) {
   Tensor& sum = grads_[static_cast<size_t>(id)];
   const Tensor shaped = grad.reshape(shapes_[static_cast<size_t>(id)]);
@@ -43,8 +51,13 @@ void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_outpu
   CHECK(wants_grad(output));
   const RecorderScope first_derivatives_only(ctx, nullptr);
   accumulate(ctx, output.grad_id(), grad_output);
-  for (size_t c = calls_.size(); c-- > 0;) {
-    const Call& call = calls_[c];
+  walk_back(ctx, 0);
+}
+
+void Tape::walk_back(Context& ctx, size_t count) {
+  while (calls_.size() > count) {
+    const Call call = std::move(calls_.back());
+    calls_.pop_back();
     std::vector<Tensor> outgoing;
     bool reached = false;
     for (const int32_t id : call.outputs) {
@@ -54,12 +67,32 @@ void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_outpu
       if (!watched_[static_cast<size_t>(id)]) grad = Tensor();  // nothing earlier needs it any more
     }
     if (!reached) continue;
+    if (call.piece) {
+      walk_through(ctx, call.piece, outgoing[0]);
+      continue;
+    }
     const std::vector<Tensor> incoming = call.vjp(ctx, outgoing);
     CHECK(incoming.size() == call.inputs.size());
     for (size_t i = 0; i < incoming.size(); ++i) {
       if (call.inputs[i] != Tensor::kNoGrad && incoming[i].defined()) accumulate(ctx, call.inputs[i], incoming[i]);
     }
   }
+}
+
+void Tape::walk_through(Context& ctx, const GraphPiece& piece, const Tensor& grad_output) {
+  const size_t count = calls_.size();
+  const size_t ids = grads_.size();
+  {
+    const RecorderScope recording(ctx, this);
+    const Tensor output = piece(ctx);
+    CHECK(wants_grad(output));
+    accumulate(ctx, output.grad_id(), grad_output);
+  }
+  walk_back(ctx, count);
+  // Of what was computed inside nobody asks any more.
+  grads_.resize(ids);
+  shapes_.resize(ids);
+  watched_.resize(ids);
 }
 
 Tensor Tape::grad(const Tensor& tensor) const {

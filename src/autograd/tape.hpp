@@ -1,6 +1,6 @@
 // Reverse-mode differentiation: remembers op calls in order and walks them back.
 //
-// Ownership: the tape keeps every recorded call's saved tensors until it is destroyed or cleared.
+// Ownership: the tape keeps every recorded call's saved tensors until it has walked back over it, or is destroyed.
 // Thread safety: one thread at a time, the one that runs the forward.
 #pragma once
 
@@ -16,9 +16,10 @@ class Tape : public GradRecorder {
   void watch(Tensor& tensor);
 
   void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) override;
+  void record_again(Tensor& output, GraphPiece piece) override;
 
-  // Walks back from `loss` (one number), with d loss / d loss = 1. Gradients of watched tensors are summed in the
-  // order in which they arrive, which is the same every time.
+  // Walks back from `loss` (one number), with d loss / d loss = 1, over all that was recorded; once. Gradients of
+  // watched tensors are summed in the order in which they arrive, which is the same every time.
   void backward(Context& ctx, const Tensor& loss);
   // The same from any tensor, given the gradient with respect to it.
   void backward(Context& ctx, const Tensor& output, const Tensor& grad_output);
@@ -30,11 +31,15 @@ class Tape : public GradRecorder {
   struct Call {
     std::vector<int32_t> inputs;  // identities; Tensor::kNoGrad for inputs that ask for nothing
     std::vector<int32_t> outputs;
-    Vjp vjp;
+    Vjp vjp;           // null: of a piece
+    GraphPiece piece;  // null: of an op
   };
 
   int32_t next_id(const Shape& shape);
   void accumulate(Context& ctx, int32_t id, const Tensor& grad);
+  // Over all calls but the first `count`.
+  void walk_back(Context& ctx, size_t count);
+  void walk_through(Context& ctx, const GraphPiece& piece, const Tensor& grad_output);
 
   std::vector<Call> calls_;
   std::vector<Tensor> grads_;  // by identity

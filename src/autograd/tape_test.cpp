@@ -48,5 +48,36 @@ TEST_F(TapeTest, WhatTheLossDoesNotDependOnHasNoGradient) {
   EXPECT_FALSE(tape_.grad(b).defined());
 }
 
+// A piece is computed once for its value and once for the way back; what is inside of it is gone in between.
+TEST_F(TapeTest, PieceIsComputedAgainOnTheWayBack) {
+  ctx_.set_recorder(&tape_);
+  Tensor x = Tensor::from(std::vector<float>{3}, {1});
+  Tensor w = Tensor::from(std::vector<float>{5}, {1});
+  tape_.watch(x);
+  tape_.watch(w);
+  int runs = 0;
+  const auto square_and_w = [&](Context& ctx, const Tensor& in) {  // in² + in * relu(w)
+    ++runs;
+    return ops::add(ctx, ops::gated(ctx, ops::Activation::kRelu, in, in),
+                    ops::gated(ctx, ops::Activation::kRelu, w, in));
+  };
+  const Tensor y = ctx_.recomputed([&](Context& ctx) { return square_and_w(ctx, x); });
+  const Tensor z = ctx_.recomputed([&](Context& ctx) { return square_and_w(ctx, y); });
+  EXPECT_EQ(runs, 2);
+  EXPECT_FLOAT_EQ(y.data<float>()[0], 24);
+  EXPECT_FLOAT_EQ(z.data<float>()[0], 24 * 24 + 24 * 5);
+  tape_.backward(ctx_, z);
+  EXPECT_EQ(runs, 4);
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[0], (2 * 24 + 5) * (2 * 3 + 5));
+  EXPECT_FLOAT_EQ(tape_.grad(w).data<float>()[0], 24 + (2 * 24 + 5) * 3);
+}
+
+TEST_F(TapeTest, PieceThatAsksForNothingIsNotComputedAgain) {
+  ctx_.set_recorder(&tape_);
+  const Tensor frozen = Tensor::from(std::vector<float>{3}, {1});
+  const Tensor y = ctx_.recomputed([&](Context& ctx) { return ops::scale(ctx, frozen, 2); });
+  EXPECT_FALSE(wants_grad(y));
+}
+
 }  // namespace
 }  // namespace linnet

@@ -55,6 +55,16 @@ class Chunk {
 
 }  // namespace
 
+std::byte* map_pages(size_t bytes) {
+  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (at == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<std::byte*>(at);
+}
+
+void unmap_pages(std::byte* pages, size_t bytes) {
+  ::munmap(pages, bytes);
+}
+
 std::shared_ptr<std::byte> allocate_large(int64_t bytes) {
   // Small pieces gain nothing, and from the heap their bounds are watched by a sanitizer.
   constexpr int64_t kWorthAChunk = 1 << 16;

@@ -19,7 +19,10 @@ struct TuneFlags {
   std::string encoder = kFaqEncoder;
   std::string name;
   std::string method = "auto";
-  std::string base;  // empty: what suits the method
+  std::string distil = "logits";
+  int64_t memory = 0;    // MB; 0: what is free
+  double lora_plus = 0;  // 0: not asked for
+  std::string base;      // empty: what suits the method
   double rate = 0;
   int64_t epochs = 0;
   int64_t length = 0;

@@ -4,6 +4,7 @@
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
+#include "base/system.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
@@ -17,7 +18,8 @@ namespace linnet::cli {
 namespace {
 
 constexpr const char* kSmallBase = "smollm2";
-const std::vector<std::string> kMethods{"auto", "faq", "encoder", "words", "lora", "contrastive", "dpo", "orpo", "kto"};
+const std::vector<std::string> kMethods{"auto", "faq",         "encoder", "words", "lora", "last",
+                                        "full", "contrastive", "dpo",     "orpo",  "kto"};
 
 std::optional<PreferenceMethod> preference_of(const std::string& method) {
   for (const auto one : {PreferenceMethod::kDpo, PreferenceMethod::kOrpo, PreferenceMethod::kKto}) {
@@ -33,6 +35,7 @@ std::string sentence(const Tuner& tuner) {
   text += fmt::format("{} samples to learn from, {} held out; {} tokens, of which {} are learned\n",
                       tuner.dataset().train.size(), tuner.dataset().held_out.size(), tuner.train_set().tokens(),
                       tuner.train_set().learned());
+  text += fmt::format("memory: {}, {} are free\n", plan.memory.to_string(), format_bytes(memory_info().available));
   const std::string numbers =
       fmt::format("at a rate of {:.2g}, products in {}\n", plan.rate, plan.bfloat16 ? "bfloat16" : "float32");
   if (plan.method) {
@@ -60,6 +63,26 @@ Status undo(const TuneFlags& flags) {
   return usage_error(fmt::format("{} has no version before {}", flags.name, current->number));
 }
 
+// Flags of methods that are not asked for.
+Status check_flags(const TuneFlags& flags) {
+  const PupilSettings& pupil = flags.settings.pupil;
+  const bool weights = flags.method == "last" || flags.method == "full";
+  if (!flags.settings.teacher.name.empty() && !weights && flags.method != "lora" && flags.method != "auto") {
+    return usage_error("--teacher is of --method lora, last and full");
+  }
+  if (pupil.layers > 0 && flags.method != "last") return usage_error("--layers is of --method last");
+  if (!weights) return ok_status();
+  const NewAdapter& adapter = pupil.adapter;
+  if (adapter.dora || adapter.rank_stabilised || !adapter.targets.empty() || flags.lora_plus > 0) {
+    return usage_error("--dora, --rslora, --target and --lora-plus are of adapters",
+                       "leave them out, or take --method lora");
+  }
+  if (flags.method == "last" && pupil.layers == 0) {
+    return usage_error("--method last does not say how many layers", "--layers 4");
+  }
+  return ok_status();
+}
+
 // What no flag said is left to the data.
 void fill_settings(TuneFlags& flags) {
   TuneSettings& settings = flags.settings;
@@ -71,18 +94,25 @@ void fill_settings(TuneFlags& flags) {
   choose(flags.length, settings.length);
   choose(flags.batch, settings.batch);
   choose(flags.beta, settings.beta);
+  constexpr uint64_t kMegabyte = 1'000'000;
+  settings.memory = static_cast<uint64_t>(flags.memory) * kMegabyte;
   settings.preference = preference_of(flags.method);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
-  if (settings.adapter.alpha == 0) settings.adapter.alpha = 2 * static_cast<double>(settings.adapter.rank);
-  settings.adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
+  NewAdapter& adapter = settings.pupil.adapter;
+  if (adapter.alpha == 0) adapter.alpha = 2 * static_cast<double>(adapter.rank);
+  if (flags.lora_plus > 0) settings.pupil.b_rate = flags.lora_plus;
+  settings.teacher.from = flags.distil == "text" ? DistilFrom::kText : DistilFrom::kLogits;
+  if (flags.method == "last") settings.pupil.learns = Learns::kLastLayers;
+  if (flags.method == "full") settings.pupil.learns = Learns::kEverything;
+  adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
   flags.faq.threads = flags.classify.threads = settings.threads;
   flags.faq.encoder = flags.classify.encoder = flags.encoder;
-  flags.classify.adapter = settings.adapter;
+  flags.classify.adapter = adapter;
   flags.classify.rate = settings.rate;
   flags.classify.epochs = settings.epochs;
   flags.classify.seed = flags.data.seed;
   flags.classify.words_only = flags.method == "words";
-  flags.embedding.adapter = settings.adapter;
+  flags.embedding.adapter = settings.pupil.adapter;
   flags.embedding.rate = settings.rate;
   flags.embedding.epochs = settings.epochs;
   flags.embedding.length = settings.length;
@@ -94,10 +124,26 @@ void fill_settings(TuneFlags& flags) {
   if (!flags.base.empty()) flags.faq.base = flags.base;
 }
 
-Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
-  TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(flags.settings, std::move(dataset)));
-  if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
+// What the last run chose by the memory that there was then.
+std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name) {
+  const std::vector<int64_t> numbers = store.numbers(name);
+  if (numbers.empty()) return std::nullopt;
+  const auto last = store.version(name, numbers.back());
+  if (!last.ok()) return std::nullopt;
+  const auto length = last->info.find("row_length");
+  if (length == last->info.end() || !length->is_number_integer() || *length < 1) return std::nullopt;
+  return length->get<int64_t>();
+}
+
+Status tune_model(TuneFlags& flags, Dataset dataset) {
   const RunStore store = RunStore::standard();
+  if (flags.resume) flags.settings.row_length = row_length_of_last(store, flags.name);
+  ProgressPrinter printer = ProgressPrinter::for_stderr();
+  const auto show = [&](const Progress& progress) { printer.update(progress); };
+  TRY_ASSIGN(const std::unique_ptr<Tuner> tuner,
+             Tuner::prepare(flags.settings, std::move(dataset), &interrupt_token(), show));
+  printer.finish();
+  if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   Tuner::Taught taught;
@@ -105,13 +151,18 @@ Status tune_adapter(const TuneFlags& flags, Dataset dataset) {
     TeachingScreen screen({.steps = tuner->plan().steps});
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
-    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); };
+    hooks.before = show;
+    hooks.report = [&](const StepReport& step, std::optional<double> held_out) {
+      printer.finish();
+      screen.step(step, held_out);
+    };
     TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
   }
   TRY(store.set_current(version));
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
     json["steps_done"] = taught.loop.steps;
+    json["memory"] = tuner->plan().memory.total();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
@@ -132,22 +183,23 @@ void leave_out_overlaps(Dataset& dataset) {
 }
 
 // What learns.
-enum class Kind { kFaq, kClassifier, kEmbedding, kAdapter };
+enum class Kind { kFaq, kClassifier, kEmbedding, kModel };
 
 Kind kind_of(const TuneFlags& flags, const Dataset& dataset) {
   if (flags.method == "faq") return Kind::kFaq;
   if (flags.method == "encoder" || flags.method == "words") return Kind::kClassifier;
   if (flags.method == "contrastive") return Kind::kEmbedding;
-  if (flags.method != "auto" || flags.preview) return Kind::kAdapter;
+  if (flags.method != "auto" || flags.preview || !flags.settings.teacher.name.empty()) return Kind::kModel;
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
-  return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kAdapter;
+  return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
 }
 
 Status run(TuneFlags& flags) {
   TRY(RunStore::check_name(flags.name));
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
+  TRY(check_flags(flags));
   fill_settings(flags);
   interrupt_token();
   TRY_ASSIGN(Dataset dataset, load_dataset(flags.data));
@@ -159,10 +211,28 @@ Status run(TuneFlags& flags) {
       return tune_classifier(flags, dataset);
     case Kind::kEmbedding:
       return tune_embedding(flags, dataset);
-    case Kind::kAdapter:
-      return tune_adapter(flags, std::move(dataset));
+    case Kind::kModel:
+      return tune_model(flags, std::move(dataset));
   }
   return ok_status();
+}
+
+void declare_teacher(Arguments& args, TuneFlags& flags) {
+  TeacherSettings& teacher = flags.settings.teacher;
+  const char* heading = "Learning from a larger model";
+  args.add("--teacher", teacher.name, "a model that it learns from, beside the data").under(heading);
+  args.add("--distil", flags.distil,
+           "logits: how likely the teacher finds each token (both must have the same vocabulary); text: what the "
+           "teacher writes, instead of the data's own answers")
+      .one_of({"logits", "text"})
+      .under(heading);
+  args.add("--teacher-top", teacher.top, "logits: so many of its likeliest tokens count, all others as one")
+      .in_range(1, 65536)
+      .under(heading);
+  args.add("--teacher-weight", teacher.weight, "logits: of the teacher, the rest is the data's own tokens'")
+      .in_range(0.0, 1.0)
+      .under(heading);
+  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers").under(heading);
 }
 
 }  // namespace
@@ -170,16 +240,16 @@ Status run(TuneFlags& flags) {
 Job declare_tune(Arguments& args) {
   auto flags = std::make_shared<TuneFlags>();
   TuneSettings& settings = flags->settings;
-  settings.adapter.alpha = 0;
+  NewAdapter& adapter = settings.pupil.adapter;
+  adapter.alpha = 0;
   args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
   args.add("--name", flags->name, "what the result is called").required();
   args.add("--method", flags->method,
            "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
            "words "
-           "alone, which is quick; lora: a model learns to write the answers; contrastive: pairs of texts come near "
-           "each "
-           "other, for embed; dpo, orpo: it learns from pairs of replies; kto: from replies that were good or bad; "
-           "auto: by the data")
+           "alone, which is quick; lora: a model learns to write the answers, by an adapter; last, full: by its own "
+           "last layers, or all of its weights; contrastive: pairs of texts come near each other, for embed; dpo, "
+           "orpo: it learns from pairs of replies; kto: from replies that were good or bad; auto: by the data")
       .one_of(kMethods);
   args.add(
       "--base", flags->base,
@@ -188,17 +258,26 @@ Job declare_tune(Arguments& args) {
   args.add("--system", settings.system, "system message of conversations that have none");
   args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
-  args.add("--rank", settings.adapter.rank, "of the adapter").in_range(1, 1024);
-  args.add("--alpha", settings.adapter.alpha, "of the adapter; 0: twice the rank");
-  args.flag("--rslora", settings.adapter.rank_stabilised, "scale by the root of the rank");
-  args.flag("--dora", settings.adapter.dora, "learn magnitudes, too (slower)");
-  args.add("--target", settings.adapter.targets, "layers that are taught, by their names; without: every linear one");
+  args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
+  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank");
+  args.flag("--rslora", adapter.rank_stabilised, "scale by the root of the rank");
+  args.flag("--dora", adapter.dora, "learn magnitudes, too (slower)");
+  args.add("--target", adapter.targets, "layers that are taught, by their names; without: every linear one");
+  args.add("--lora-plus", flags->lora_plus,
+           "how many times as fast as A the adapter's B learns (LoRA+: 16); 0: as fast")
+      .in_range(0.0, 1000.0);
+  args.add("--layers", settings.pupil.layers, "last: how many of the last layers learn, with the final norm and head")
+      .non_negative();
+  declare_teacher(args, *flags);
   args.add("--rate", flags->rate, "learning rate; 0: chosen from the model");
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
   args.add("--batch", flags->batch, "tokens of a step, with contrastive pairs; 0: chosen from the data")
       .in_range(0, 1 << 24);
+  args.flag("--recompute", settings.recompute,
+            "what a layer computes inside is dropped and computed again on the way back: less memory, more time");
+  args.add("--memory", flags->memory, "most memory to take, in MB; 0: what is free").in_range(0, 1 << 30);
   args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
   args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);

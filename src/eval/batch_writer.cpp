@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/random.hpp"
 #include "engine/session.hpp"
 #include "engine/stop_strings.hpp"
 
@@ -12,16 +13,21 @@ namespace {
 
 constexpr size_t kAtOnce = 16;
 
-// The likeliest token of a row of logits (R, V), of equals the first; below 0 where a number is not finite.
-int32_t likeliest(const Tensor& logits, int64_t row) {
-  const auto all =
-      logits.span<float>().subspan(static_cast<size_t>(row * logits.dim(1)), static_cast<size_t>(logits.dim(1)));
-  if (!all_finite(all)) return -1;
-  return static_cast<int32_t>(std::max_element(all.begin(), all.end()) - all.begin());
+// Row `row` of logits (R, V).
+std::span<const float> row_of(const Tensor& logits, int64_t row) {
+  return logits.span<float>().subspan(static_cast<size_t>(row * logits.dim(1)), static_cast<size_t>(logits.dim(1)));
 }
 
 Error not_finite() {
   return invalid("the model's logits are not finite");
+}
+
+Sampler sampler_for(const SamplingParams& params, std::span<const int32_t> prompt) {
+  SamplingParams own = params;
+  for (const int32_t token : prompt) own.seed = Random(own.seed, static_cast<uint64_t>(token)).below(UINT64_MAX);
+  Sampler sampler(own);
+  sampler.add_prompt(prompt);
+  return sampler;
 }
 
 }  // namespace
@@ -32,23 +38,31 @@ struct BatchWriter::Reply {
   KvCache::SequenceId id;  // in the cache, which holds all but the last token
   int64_t total_length;    // of prompt and reply, at most
   const WriteParams* params;
+  Sampler sampler;
   Detokenizer detokenizer;
   StopStrings stops;
   std::string text = {};
   int64_t tokens = 0;
   int32_t last = 0;
   bool done = false;
+  bool whole = false;
 
-  void take(int32_t token) {
+  // Goes on by what these logits say.
+  Status take(std::span<const float> logits) {
+    if (!all_finite(logits)) return not_finite();
+    const int32_t token = sampler.sample(logits);
     const std::vector<int32_t>& ends = params->end_tokens;
     if (std::find(ends.begin(), ends.end(), token) != ends.end()) {
+      whole = true;
       end();
-      return;
+      return ok_status();
     }
     last = token;
     ++tokens;
     text += stops.push(detokenizer.push(token));
-    if (stops.stopped() || tokens == params->max_tokens) end();
+    whole = stops.stopped();
+    if (whole || tokens == params->max_tokens) end();
+    return ok_status();
   }
   void end() {
     done = true;
@@ -85,9 +99,7 @@ Status BatchWriter::start(Reply& reply, std::span<const int32_t> prompt, int64_t
     TRY_ASSIGN(const ForwardOutput out, model_.forward(ctx_, batch, &cache_));
     begin = end;
     if (begin < length) continue;
-    const int32_t token = likeliest(out.logits, 0);
-    if (token < 0) return not_finite();
-    reply.take(token);
+    TRY(reply.take(row_of(out.logits, 0)));
   }
   return ok_status();
 }
@@ -110,16 +122,15 @@ Status BatchWriter::step(std::vector<Reply>& replies) {
   if (live.empty()) return ok_status();
   TRY_ASSIGN(const ForwardOutput out, model_.forward(ctx_, batch, &cache_));
   for (size_t i = 0; i < live.size(); ++i) {
-    const int32_t token = likeliest(out.logits, static_cast<int64_t>(i));
-    if (token < 0) return not_finite();
-    live[i]->take(token);
+    TRY(live[i]->take(row_of(out.logits, static_cast<int64_t>(i))));
   }
   return ok_status();
 }
 
 Status BatchWriter::write(std::span<const std::vector<int32_t>> prompts, const WriteParams& params,
-                          const CancelToken& cancel, const std::function<Status(size_t, std::string)>& on_text) {
+                          const CancelToken& cancel, const std::function<Status(size_t, Written)>& on_text) {
   if (prompts.empty()) return ok_status();
+  TRY(params.sampling.check());
   const auto length_of = [&](size_t i) { return static_cast<int64_t>(prompts[i].size()) + params.max_tokens; };
   size_t common = prompts[0].size();
   int64_t longest = 0;
@@ -140,7 +151,8 @@ Status BatchWriter::write(std::span<const std::vector<int32_t>> prompts, const W
            (replies.empty() || held + own_length(next) <= max_tokens_)) {
       held += own_length(next);
       replies.push_back({next, branches.add(root_.id(), static_cast<int64_t>(common)), longest, &params,
-                         Detokenizer(tokenizer_), StopStrings(params.stop_strings)});
+                         sampler_for(params.sampling, prompts[next]), Detokenizer(tokenizer_),
+                         StopStrings(params.stop_strings)});
       TRY(start(replies.back(), prompts[next], static_cast<int64_t>(common), cancel));
       ++next;
     }
@@ -148,7 +160,7 @@ Status BatchWriter::write(std::span<const std::vector<int32_t>> prompts, const W
     TRY(step(replies));
     for (Reply& reply : replies) {
       if (!reply.done) continue;
-      TRY(on_text(reply.place, std::move(reply.text)));
+      TRY(on_text(reply.place, {std::move(reply.text), reply.whole}));
       branches.remove(reply.id);
       held -= own_length(reply.place);
     }

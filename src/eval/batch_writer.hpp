@@ -1,6 +1,5 @@
-// Many prompts answered at once, each by the likeliest token after the other: what generate() (engine/generate.hpp)
-// gives for each at temperature 0, several times as fast, since a weight that is read serves all. Ownership: borrows
-// all. Thread safety: one thread at a time.
+// Many prompts answered at once: what generate() (engine/generate.hpp) gives for each, several times as fast, since a
+// weight that is read serves all. Ownership: borrows all. Thread safety: one thread at a time.
 #pragma once
 
 #include <functional>
@@ -8,15 +7,22 @@
 #include <string>
 #include <vector>
 
+#include "engine/sampler.hpp"
 #include "eval/shared_beginning.hpp"
 #include "text/tokenizer.hpp"
 
 namespace linnet {
 
 struct WriteParams {
-  int64_t max_tokens = 256;               // of each reply
-  std::vector<int32_t> end_tokens;        // end a reply and are not shown
+  SamplingParams sampling;          // the likeliest tokens, unless told otherwise; each reply has a seed of its own
+  int64_t max_tokens = 256;         // of each reply
+  std::vector<int32_t> end_tokens;  // end a reply and are not shown
   std::vector<std::string> stop_strings;  // likewise
+};
+
+struct Written {
+  std::string text;
+  bool whole = false;  // ended by an end token or a stop string, not by max_tokens
 };
 
 class BatchWriter {
@@ -25,11 +31,12 @@ class BatchWriter {
   // much.
   BatchWriter(const Transformer& model, Context& ctx, const Tokenizer& tokenizer, int64_t max_tokens, DType kv_dtype);
 
-  // Calls on_text(place of the prompt, reply) for each, in the order in which they end; its error ends the call. What
-  // the prompts begin with in common is read once, also from call to call. Requires: each prompt has a token, and fits
-  // with params.max_tokens. Errors: cancelled, logits that are not finite.
+  // Calls on_text(place of the prompt, reply) for each, in the order in which they end; its error ends the call. Where
+  // tokens are drawn, the seed of a prompt is params.sampling.seed and its tokens: the same in any company. What the
+  // prompts begin with in common is read once, also from call to call. Requires: each prompt has a token, and fits
+  // with params.max_tokens. Errors: cancelled, logits that are not finite; params.sampling out of its range.
   Status write(std::span<const std::vector<int32_t>> prompts, const WriteParams& params, const CancelToken& cancel,
-               const std::function<Status(size_t, std::string)>& on_text);
+               const std::function<Status(size_t, Written)>& on_text);
 
  private:
   struct Reply;

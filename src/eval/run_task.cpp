@@ -235,7 +235,8 @@ class Run {
 
   Status write(const std::function<void(int64_t, int64_t)>& progress) {
     BatchWriter writer(subject_.model, subject_.ctx, subject_.tokenizer, subject_.max_tokens, subject_.kv_dtype);
-    WriteParams params{.max_tokens = task_.max_tokens, .end_tokens = subject_.end_tokens, .stop_strings = {}};
+    WriteParams params{
+        .sampling = {}, .max_tokens = task_.max_tokens, .end_tokens = subject_.end_tokens, .stop_strings = {}};
     if (!options_.chat) params.stop_strings = task_.stops;
     while (done() < result_.planned) {
       std::vector<std::vector<int32_t>> prompts;
@@ -249,9 +250,9 @@ class Run {
         prompts.push_back(std::move(tokens));
         items.push_back(&task_.items[i]);
       }
-      const auto keep_text = [&](size_t place, const std::string& text) -> Status {
+      const auto keep_text = [&](size_t place, const Written& written) -> Status {
         ItemRecord record = record_of(*items[place]);
-        record.output = std::string(jinja::strip_space(text, true, true));
+        record.output = std::string(jinja::strip_space(written.text, true, true));
         TRY(keep(std::move(record)));
         progress(done(), result_.planned);
         return ok_status();

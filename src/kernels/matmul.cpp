@@ -198,7 +198,7 @@ void each_columns(Product& product, const MatmulCall& call, const Visit& visit) 
 }  // namespace
 
 int64_t matmul_workspace(const MatmulCall& call) {
-  if (call.packed || call.b) return packed_bytes(call);
+  if (call.packed || !call.b_row) return packed_bytes(call);
   const int64_t decoded = call.b_transposed ? columns_at_once(call) * call.k : std::min(call.k, kMostDepth) * call.n;
   return packed_bytes(call) + decoded * kFloatBytes;
 }

@@ -7,7 +7,6 @@
 
 #include "base/check.hpp"
 #include "nn/head_loss.hpp"
-#include "ops/loss.hpp"
 #include "ops/norm.hpp"
 #include "ops/op_clock.hpp"
 #include "ops/rope.hpp"
@@ -27,6 +26,7 @@ Batch whole_sequence(std::vector<int32_t> tokens) {
 struct Transformer::Run {
   Context& ctx;
   const Batch& batch;
+  std::shared_ptr<const Batch> owned;  // that one, where layers run once more after the forward; else null
   KvCache* cache;
   std::vector<int32_t> positions;  // of each row
   std::vector<RopeTables> ropes;   // one per config_.ropes
@@ -293,7 +293,10 @@ Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {
 Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden) const {
   TRY(check(batch, cache));
   CHECK(!cache || !batch.dropout.drops());
-  Run run{ctx, batch, cache, {}, {}, {}};
+  const bool again = ctx.recompute() && ctx.recorder() && !cache;
+  const auto owned = again ? std::make_shared<const Batch>(batch) : nullptr;
+  const auto shared = std::make_shared<Run>(Run{ctx, owned ? *owned : batch, owned, cache, {}, {}, {}});
+  Run& run = *shared;
   for (const BatchSequence& s : batch.sequences) {
     if (cache) TRY(cache->reserve(s.cache_id, s.rows));
     run.segments.push_back({s.row_begin, s.rows});
@@ -312,7 +315,11 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   Tensor x = embed(run);
   for (int64_t l = 0; l < config_.num_layers(); ++l) {
     if (want_hidden) output.hidden.push_back(x);
-    x = layer(run, l, x);
+    if (again) {
+      x = ctx.recomputed([this, shared, l, x](Context&) { return layer(*shared, l, x); });
+    } else {
+      x = layer(run, l, x);
+    }
   }
   if (config_.final_norm) x = norm(run, -1, Role::kFinalNorm, x);
   output.last_hidden = x;
@@ -339,11 +346,21 @@ bool Transformer::head_learns_beside_its_weight() const {
   return !head().adapters.empty() || wants_grad(head().bias);
 }
 
-Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
-                                 int64_t divisor) const {
+Result<Tensor> Transformer::loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets, int64_t divisor,
+                                 const ops::TeacherTargets& teacher) const {
   TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch));
-  if (head_learns_beside_its_weight()) return ops::cross_entropy(ctx, logits(ctx, x), targets, divisor);
-  return head_loss(ctx, head(), x, config_.final_softcap, targets, divisor);
+  if (head_learns_beside_its_weight()) return ops::cross_entropy(ctx, logits(ctx, x), targets, divisor, teacher);
+  return head_loss(ctx, head(), x, config_.final_softcap, targets, divisor, teacher);
+}
+
+Status Transformer::visit_logits(Context& ctx, const Batch& batch,
+                                 const std::function<void(int64_t first, const Tensor& logits)>& visit) const {
+  TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch));
+  const int64_t step = head_rows_at_once(config_.vocab_size);
+  for (int64_t first = 0; first < x.dim(0); first += step) {
+    visit(first, logits(ctx, x.rows(first, std::min(step, x.dim(0) - first))));
+  }
+  return ok_status();
 }
 
 Result<Tensor> Transformer::log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const {

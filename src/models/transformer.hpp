@@ -15,6 +15,7 @@
 #include "models/config.hpp"
 #include "models/tensor_table.hpp"
 #include "nn/linear.hpp"
+#include "ops/loss.hpp"
 
 namespace linnet {
 
@@ -36,25 +37,38 @@ class Transformer {
   static Result<Transformer> load(TransformerConfig config, std::vector<TensorSpec> table, const TensorSource& source,
                                   bool gguf_names);
 
+  // The same without numbers, for Device::kMeta: what it would take. Optional tensors are absent.
+  static Transformer hollow(TransformerConfig config, std::vector<TensorSpec> table, const TensorSource& source,
+                            bool gguf_names);
+
   // No cache: every sequence starts at position 0 and sees only itself (training, scoring). With a cache: rows follow
   // what it holds, their keys and values are added and committed.
   // Errors: a token outside the vocabulary, positions beyond the context, no room in the cache.
   Result<ForwardOutput> forward(Context& ctx, const Batch& batch, KvCache* cache, bool want_hidden = false) const;
 
   // The cross-entropy of the rows batch.logit_rows against a target each (ops/loss.hpp), without a cache and without
-  // all logits in memory. divisor > 0 replaces the count of rows that count. Requires a model with a head. Errors: as
-  // forward's without a cache.
-  Result<Tensor> loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets, int64_t divisor = 0) const;
+  // all logits in memory; beside a teacher, where there is one. divisor > 0 replaces the count of rows that count.
+  // Requires a model with a head. Errors: as forward's without a cache.
+  Result<Tensor> loss(Context& ctx, const Batch& batch, std::span<const int32_t> targets, int64_t divisor = 0,
+                      const ops::TeacherTargets& teacher = {}) const;
+
+  // Calls visit(first, logits) for pieces of batch.logit_rows: logits (n, V) of its rows first to first + n. Otherwise
+  // as loss().
+  Status visit_logits(Context& ctx, const Batch& batch,
+                      const std::function<void(int64_t first, const Tensor& logits)>& visit) const;
 
   // What the model gives to those targets: (N), log probabilities. Otherwise as loss().
   Result<Tensor> log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const;
 
-  // Repacks every matrix for the kernels of `ctx` and gives back all pages of `files` that no weight reads any more.
-  void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files);
+  // Repacks every matrix for the kernels of `ctx`, but for those of lines that `stays` names (such as are trained), and
+  // gives back all pages of `files` that no weight reads any more.
+  void pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files,
+            const std::function<bool(const TensorSpec&)>& stays = {});
 
-  // Readies every matrix that is not taught for many steps of teaching (Weight::prepack), or none where that takes more
-  // than `most_bytes`.
-  void prepack(Context& ctx, int64_t most_bytes);
+  // Readies every matrix that is not taught for many steps of teaching (Weight::prepack).
+  void prepack(Context& ctx);
+  // What that takes.
+  int64_t prepacked_bytes(const Context& ctx) const;
 
   // Calls visit(spec, slot) for every line of the table.
   void for_each(const std::function<void(const TensorSpec&, Slot&)>& visit);

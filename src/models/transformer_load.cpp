@@ -197,10 +197,19 @@ void drop_unread_pages(const MappedFile& file, const std::vector<std::span<const
 
 namespace {
 
-// Not only looked up.
-bool is_multiplied(Role role, const TransformerConfig& config) {
-  if (role == Role::kEmbedding) return config.has_head && config.tied_head;
-  return role != Role::kPositionEmbedding && role != Role::kTypeEmbedding;
+// A matrix that is not only looked up in.
+bool is_multiplied(const TensorSpec& spec, const TransformerConfig& config) {
+  if (spec.role == Role::kEmbedding) return config.has_head && config.tied_head;
+  return spec.shape.rank() == 2 && spec.role != Role::kPositionEmbedding && spec.role != Role::kTypeEmbedding;
+}
+
+// As load_matrix() holds it.
+QuantType held_format(const TensorSpec& spec, const TensorSource& source, bool gguf) {
+  std::string name = name_of_expert(gguf ? spec.gguf : spec.name, 0);
+  if (gguf && spec.interleaved) name.replace(name.find("{}"), 2, "gate");
+  const StoredTensor* stored = source.find(name);
+  if (!stored || !stored->format || stored->scale || lies_transposed(spec, stored, gguf)) return QuantType::kF32;
+  return stored->format->type;
 }
 
 }  // namespace
@@ -223,9 +232,35 @@ Result<Transformer> Transformer::load(TransformerConfig config, std::vector<Tens
   return model;
 }
 
-void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files) {
+Transformer Transformer::hollow(TransformerConfig config, std::vector<TensorSpec> table, const TensorSource& source,
+                                bool gguf_names) {
+  Transformer model;
+  model.layers_.resize(config.layers.size());
+  model.config_ = std::move(config);
+  model.table_ = std::move(table);
+  model.for_each([&](const TensorSpec& spec, Slot& slot) {
+    const auto parts = static_cast<size_t>(std::max<int64_t>(spec.experts, 1));
+    if (spec.shape.rank() == 2 || spec.bias) slot.parts.resize(parts);
+    if (spec.optional) return;
+    if (spec.shape.rank() == 1 && !spec.bias) {
+      slot.vector = Tensor::empty(DType::kF32, spec.shape, Device::kMeta);
+      return;
+    }
+    for (Linear& part : slot.parts) {
+      if (spec.bias) {
+        part.bias = Tensor::empty(DType::kF32, spec.shape, Device::kMeta);
+      } else {
+        part.weight = Weight::hollow(spec.shape[0], spec.shape[1], held_format(spec, source, gguf_names));
+      }
+    }
+  });
+  return model;
+}
+
+void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const MappedFile>> files,
+                       const std::function<bool(const TensorSpec&)>& stays) {
   for_each([&](const TensorSpec& spec, Slot& slot) {
-    if (spec.shape.rank() != 2) return;
+    if (spec.shape.rank() != 2 || (stays && stays(spec))) return;
     for (Linear& part : slot.parts) {
       part.weight.pack(ctx, activation_bits(spec, config_), [&](std::span<const std::byte> original) {
         for (const auto& file : files) file->drop_pages_of(original);
@@ -246,18 +281,20 @@ void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const Mappe
   for (const auto& file : files) drop_unread_pages(*file, read);
 }
 
-void Transformer::prepack(Context& ctx, int64_t most_bytes) {
-  std::vector<Weight*> weights;
-  int64_t bytes = 0;
+void Transformer::prepack(Context& ctx) {
   for_each([&](const TensorSpec& spec, Slot& slot) {
-    if (spec.shape.rank() != 2 || !is_multiplied(spec.role, config_)) return;
-    for (Linear& part : slot.parts) {
-      weights.push_back(&part.weight);
-      bytes += part.weight.prepacked_bytes(ctx);
-    }
+    if (!is_multiplied(spec, config_)) return;
+    for (Linear& part : slot.parts) part.weight.prepack(ctx);
   });
-  if (bytes > most_bytes) return;
-  for (Weight* weight : weights) weight->prepack(ctx);
+}
+
+int64_t Transformer::prepacked_bytes(const Context& ctx) const {
+  int64_t bytes = 0;
+  for (const TensorSpec& spec : table_) {
+    if (!is_multiplied(spec, config_)) continue;
+    for (const Linear& part : slot_of(spec).parts) bytes += part.weight.prepacked_bytes(ctx);
+  }
+  return bytes;
 }
 
 }  // namespace linnet

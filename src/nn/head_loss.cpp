@@ -7,19 +7,17 @@
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
-#include "ops/loss.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet {
 
-namespace {
-
-// Rows whose logits take about 64 MB.
-int64_t rows_at_once(int64_t vocab) {
+int64_t head_rows_at_once(int64_t vocab) {
   constexpr int64_t kNumbers = 1 << 24;
   constexpr int64_t kLeast = 48;
   return std::max(kLeast, kNumbers / std::max<int64_t>(vocab, 1));
 }
+
+namespace {
 
 // The rows of a head, a few at a time.
 class HeadRows {
@@ -38,30 +36,31 @@ class HeadRows {
   Tensor dw;
 
   // The loss of each row, whose gradient is taken scales[row] times. All spans: N.
-  void run(std::span<const int32_t> targets, std::span<const float> scales, std::span<double> losses) {
+  void run(std::span<const int32_t> targets, std::span<const float> scales, std::span<double> losses,
+           const ops::TeacherTargets& teacher = {}) {
     const RecorderScope computed_here(ctx_, nullptr);
-    const auto step = static_cast<size_t>(rows_at_once(head_.weight.rows()));
+    const auto step = static_cast<size_t>(head_rows_at_once(head_.weight.rows()));
     for (size_t begin = 0; begin < targets.size(); begin += step) {
       const size_t rows = std::min(step, targets.size() - begin);
       run_some(static_cast<int64_t>(begin), targets.subspan(begin, rows), scales.subspan(begin, rows),
-               losses.subspan(begin, rows));
+               losses.subspan(begin, rows), teacher.rows(begin, rows));
     }
   }
 
  private:
   void run_some(int64_t begin, std::span<const int32_t> targets, std::span<const float> scales,
-                std::span<double> losses) {
+                std::span<double> losses, const ops::TeacherTargets& teacher) {
     const auto rows = static_cast<int64_t>(targets.size());
     const Tensor x = x_.rows(begin, rows);
     Tensor logits = head_.forward(ctx_, x);
     if (softcap_ > 0) logits = ops::softcap(ctx_, logits, softcap_);
-    {
+    if (!ctx_.meta()) {
       const OpTimer timer(ctx_, "loss");
-      ops::cross_entropy_in_place(ctx_, logits, targets, scales, softcap_, losses);
+      ops::cross_entropy_in_place(ctx_, logits, targets, scales, softcap_, losses, teacher);
     }
     if (dx.defined()) {
       const Tensor part = head_.weight.transposed_product(ctx_, logits);
-      std::copy_n(part.data<float>(), part.elements(), dx.data<float>() + begin * x_.dim(1));
+      if (!ctx_.meta()) std::copy_n(part.data<float>(), part.elements(), dx.data<float>() + begin * x_.dim(1));
     }
     if (dw.defined()) {
       ops::multiply(ctx_, {.m = dw.dim(0),
@@ -91,19 +90,19 @@ double check_head(const char* op, const Linear& head, const Tensor& x, std::span
 }  // namespace
 
 Tensor head_loss(Context& ctx, const Linear& head, const Tensor& x, float softcap, std::span<const int32_t> targets,
-                 int64_t divisor) {
+                 int64_t divisor, const ops::TeacherTargets& teacher) {
   const double count = check_head("head_loss", head, x, targets, divisor);
   Tensor loss = ctx.zeros({1});
   HeadRows run(ctx, head, x, softcap);
   run.want_gradients();
+  std::vector<double> losses(targets.size());
+  run.run(targets, std::vector<float>(targets.size(), static_cast<float>(1 / count)), losses, teacher);
   if (!ctx.meta()) {
-    std::vector<double> losses(targets.size());
-    run.run(targets, std::vector<float>(targets.size(), static_cast<float>(1 / count)), losses);
     loss.data<float>()[0] = static_cast<float>(std::accumulate(losses.begin(), losses.end(), 0.0) / count);
   }
   ctx.record({x, head.weight.tensor()}, {&loss},
              [dx = run.dx, dw = run.dw](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-               const float g = dy[0].data<float>()[0];
+               const float g = back.meta() ? 1 : dy[0].data<float>()[0];
                const auto scaled = [&](const Tensor& grad) {
                  return grad.defined() && g != 1 ? ops::scale(back, grad, g) : grad;
                };
@@ -116,9 +115,9 @@ Tensor head_log_probs(Context& ctx, const Linear& head, const Tensor& x, float s
                       std::span<const int32_t> targets) {
   check_head("head_log_probs", head, x, targets, 1);
   Tensor out = ctx.empty({x.dim(0)});
+  std::vector<double> losses(targets.size());
+  HeadRows(ctx, head, x, softcap).run(targets, std::vector<float>(targets.size()), losses);
   if (!ctx.meta()) {
-    std::vector<double> losses(targets.size());
-    HeadRows(ctx, head, x, softcap).run(targets, std::vector<float>(targets.size()), losses);
     std::ranges::transform(losses, out.data<float>(), [](double loss) { return static_cast<float>(-loss); });
   }
   ctx.record({x, head.weight.tensor()}, {&out},
@@ -126,12 +125,10 @@ Tensor head_log_probs(Context& ctx, const Linear& head, const Tensor& x, float s
                  Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
                HeadRows run(back, head, x, softcap);
                run.want_gradients();
-               if (!back.meta()) {
-                 std::vector<float> scales(wanted.size());
-                 std::ranges::transform(dy[0].span<float>(), scales.begin(), std::negate());
-                 std::vector<double> losses(wanted.size());
-                 run.run(wanted, scales, losses);
-               }
+               std::vector<float> scales(wanted.size());
+               if (!back.meta()) std::ranges::transform(dy[0].span<float>(), scales.begin(), std::negate());
+               std::vector<double> unused(wanted.size());
+               run.run(wanted, scales, unused);
                return {run.dx, run.dw};
              });
   return out;

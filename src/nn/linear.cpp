@@ -120,6 +120,7 @@ std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const
 
 Tensor row_squares(const Weight& weight) {
   const Tensor all = weight.unpack();
+  if (!all.raw()) return Tensor::zeros(DType::kF32, {weight.rows()});  // of the meta device
   Tensor out = Tensor::empty(DType::kF32, {weight.rows()});
   for (int64_t o = 0; o < weight.rows(); ++o) {
     out.data<float>()[o] = static_cast<float>(square_of(all.data<float>() + o * weight.cols(), weight.cols()));

@@ -18,6 +18,14 @@ Weight Weight::from_tensor(Tensor tensor) {
   return weight;
 }
 
+Weight Weight::hollow(int64_t rows, int64_t cols, QuantType format) {
+  Weight weight;
+  weight.format_ = format;
+  weight.rows_ = rows;
+  weight.cols_ = cols;
+  return weight;
+}
+
 Weight Weight::from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner) {
   Weight weight;
   weight.rows_ = matrix.rows;
@@ -53,7 +61,7 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
   if (ctx.observer()) ctx.observer()->observe(*this, x);
   if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
   Tensor out = ctx.empty(x.shape().with_last(rows_));
-  if (!ctx.meta()) {
+  {
     const OpTimer timer(ctx, "product");
     const int64_t n = x.elements() / cols_;
     if (is_multiplied_in_pairs(ctx, n)) {
@@ -67,7 +75,7 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
                           .c = out.data<float>()});
     } else if (packed_) {
       packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
-    } else {
+    } else if (!ctx.meta()) {
       ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
     }
   }
@@ -106,7 +114,6 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
                 y.shape());
   Tensor out = ctx.empty(y.shape().with_last(cols_));
-  if (ctx.meta()) return out;
   const OpTimer timer(ctx, "product back");
   ops::multiply(ctx, {.m = y.elements() / rows_,
                       .n = cols_,
@@ -142,6 +149,8 @@ Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
 }
 
 Tensor Weight::unpack() const {
+  const bool hollow = !packed_ && !tensor_.raw() && !blocks_.bytes;
+  if (hollow) return Tensor::empty(DType::kF32, {rows_, cols_}, Device::kMeta);
   Tensor out = Tensor::empty(DType::kF32, {rows_, cols_});
   for (int64_t row = 0; row < rows_; ++row) decode_row(row, out.data<float>() + row * cols_);
   return out;

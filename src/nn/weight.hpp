@@ -21,6 +21,9 @@ class Weight {
 
   // tensor: (O, C) float32.
   static Weight from_tensor(Tensor tensor);
+  // Without numbers, for Device::kMeta: frozen, until it is unpacked to a tensor (which has none either). format: that
+  // it would be held in.
+  static Weight hollow(int64_t rows, int64_t cols, QuantType format);
   // Blocks that `owner` keeps alive.
   static Weight from_blocks(const MatrixView& matrix, std::shared_ptr<const void> owner);
 

@@ -31,6 +31,23 @@ float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, 
   return mean;
 }
 
+constexpr int64_t kRowsAtOnce = 96;  // of queries
+
+// On the meta device: what the products of HeadGrad::block take, on every thread at once.
+void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments) {
+  if (!ctx.kernels().matmul) return;
+  for (const Segment& segment : segments) {
+    for (int64_t end = std::min(kRowsAtOnce, segment.rows);; end = std::min(end + kRowsAtOnce, segment.rows)) {
+      std::vector<Tensor> taken;
+      for (int thread = 0; thread < ctx.pool().size(); ++thread) {
+        const int64_t bytes = ctx.kernels().matmul_workspace({.m = end, .n = in.q.dim(2), .k = kRowsAtOnce});
+        taken.push_back(ctx.empty(DType::kU8, {bytes}));
+      }
+      if (end == segment.rows) break;
+    }
+  }
+}
+
 // One segment's heads that share one key/value head.
 class HeadGrad {
  public:
@@ -51,10 +68,11 @@ class HeadGrad {
         dv_(v_.size()) {}
 
   void run() {
-    constexpr int64_t kRows = 96;
     const int64_t group = in_.q.dim(1) / in_.k.dim(1);
     for (int64_t head = kv_head_ * group; head < (kv_head_ + 1) * group; ++head) {
-      for (int64_t row = 0; row < segment_.rows; row += kRows) block(head, row, std::min(row + kRows, segment_.rows));
+      for (int64_t row = 0; row < segment_.rows; row += kRowsAtOnce) {
+        block(head, row, std::min(row + kRowsAtOnce, segment_.rows));
+      }
     }
     scatter_add(dk_, segment_.row_begin, segment_.rows, kv_head_, grads_.dk);
     scatter_add(dv_, segment_.row_begin, segment_.rows, kv_head_, grads_.dv);
@@ -140,6 +158,10 @@ std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::
   const OpTimer timer(ctx, "attention back");
   Gradients grads{ctx.zeros(in.q.shape()), ctx.zeros(in.k.shape()), ctx.zeros(in.v.shape()),
                   params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor()};
+  if (ctx.meta()) {
+    take_workspaces(ctx, in, segments);
+    return {grads.dq, grads.dk, grads.dv, grads.dsinks};
+  }
   const int64_t kv_heads = in.k.dim(1);
   const auto count = static_cast<int64_t>(segments.size());
   int64_t work = 1;

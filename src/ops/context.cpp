@@ -6,14 +6,42 @@
 namespace linnet {
 
 Tensor Context::empty(DType dtype, Shape shape) {
-  if (meta()) return Tensor::empty(dtype, shape, Device::kMeta);
-  return buffers_->empty(dtype, shape);
+  return buffers_->empty(dtype, shape, device_);
 }
 
 Tensor Context::zeros(Shape shape) {
   Tensor tensor = empty(DType::kF32, shape);
   if (!meta()) std::memset(tensor.raw(), 0, static_cast<size_t>(tensor.bytes()));
   return tensor;
+}
+
+namespace {
+
+// Lets ops do what they do while they are recorded, and keeps nothing of it.
+class Forgetful : public GradRecorder {
+ public:
+  void record(std::span<const Tensor>, std::span<Tensor* const> outputs, Vjp) override {
+    for (Tensor* output : outputs) output->set_grad_id(kSome);
+  }
+  void record_again(Tensor& output, GraphPiece) override { output.set_grad_id(kSome); }
+
+ private:
+  static constexpr int32_t kSome = 0;  // only whether there is one is looked at
+};
+
+}  // namespace
+
+Tensor Context::recomputed(GraphPiece piece) {
+  if (!recorder_) return piece(*this);
+  GradRecorder* const recorder = recorder_;
+  Forgetful forgetful;
+  Tensor output;
+  {
+    const RecorderScope nothing_kept(*this, &forgetful);
+    output = piece(*this);
+  }
+  if (wants_grad(output)) recorder->record_again(output, std::move(piece));
+  return output;
 }
 
 void Context::record(std::initializer_list<Tensor> inputs, std::initializer_list<Tensor*> outputs, Vjp vjp) {

@@ -23,12 +23,17 @@ class OpClock;
 // one gradient per recorded input (undefined where that input asks for none).
 using Vjp = std::function<std::vector<Tensor>(Context&, std::span<const Tensor> grad_outputs)>;
 
+// Computes a piece of a graph, on a Context that records or does not.
+using GraphPiece = std::function<Tensor(Context&)>;
+
 // Implemented by autograd's tape; ops only know this much of it.
 class GradRecorder {
  public:
   virtual ~GradRecorder() = default;
   // Gives each output an identity and remembers how to go back from it to the inputs.
   virtual void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) = 0;
+  // The same of a whole piece, which is computed once more, and recorded then, on the way back.
+  virtual void record_again(Tensor& output, GraphPiece piece) = 0;
 };
 
 class Weight;
@@ -50,6 +55,7 @@ class Context {
   ThreadPool& pool() { return *pool_; }
   const KernelTable& kernels() const { return *kernels_; }
   BufferPool& buffers() { return *buffers_; }
+  // On kMeta forward and backward run without numbers: what buffers() then counts is what they would take.
   Device device() const { return device_; }
   bool meta() const { return device_ == Device::kMeta; }
 
@@ -66,6 +72,14 @@ class Context {
   // Null while nothing is to be differentiated.
   void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
   GradRecorder* recorder() const { return recorder_; }
+
+  // Whether models drop what they compute inside of a layer, and compute it again on the way back: a third more
+  // arithmetic for a fraction of the memory (T. Chen et al. 2016, arXiv:1604.06174). The same bits.
+  void set_recompute(bool recompute) { recompute_ = recompute; }
+  bool recompute() const { return recompute_; }
+  // What `piece` gives, with nothing kept of what it computes inside. While somebody records, `piece` is called again
+  // with this context on the way back, and must do the same then.
+  Tensor recomputed(GraphPiece piece);
 
   // Null while nobody looks at activations.
   void set_observer(ProductObserver* observer) { observer_ = observer; }
@@ -97,6 +111,7 @@ class Context {
   OpClock* clock_ = nullptr;
   Device device_;
   DType compute_ = DType::kF32;
+  bool recompute_ = false;
 };
 
 // While it lives, `recorder` records what the ops of `ctx` do; null: nobody does. Then the one before goes on.

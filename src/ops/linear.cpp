@@ -87,8 +87,9 @@ void product_reference(Context& ctx, const MatrixView& matrix, const float* x, i
 
 void multiply(Context& ctx, const MatmulCall& call) {
   const KernelTable& kernels = ctx.kernels();
-  if (!kernels.matmul) return multiply_reference(ctx, call);
+  if (!kernels.matmul) return ctx.meta() ? void() : multiply_reference(ctx, call);
   Tensor workspace = ctx.empty(DType::kU8, {kernels.matmul_workspace(call)});
+  if (ctx.meta()) return;
   MatmulCall with = call;
   with.workspace = workspace.raw();
   const bool brief = ctx.compute() == DType::kBF16 && kernels.matmul_bf16;
@@ -99,15 +100,13 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(0) == x.dim(-1), "matmul",
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
-  if (!ctx.meta()) {
-    const OpTimer timer(ctx, "product back");
-    multiply(ctx, {.m = x.elements() / weight.dim(0),
-                   .n = weight.dim(1),
-                   .k = weight.dim(0),
-                   .a = x.data<float>(),
-                   .b = weight.data<float>(),
-                   .c = out.data<float>()});
-  }
+  const OpTimer timer(ctx, "product back");
+  multiply(ctx, {.m = x.elements() / weight.dim(0),
+                 .n = weight.dim(1),
+                 .k = weight.dim(0),
+                 .a = x.data<float>(),
+                 .b = weight.data<float>(),
+                 .c = out.data<float>()});
   return out;
 }
 
@@ -136,7 +135,7 @@ Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tens
       weight.shape().rank() == 2 && weight.dim(1) == x.dim(-1) && y.shape() == x.shape().with_last(weight.dim(0)),
       "add_matmul_transposed", "y must be " + x.shape().with_last(weight.dim(0)).to_string(), y.shape());
   const Tensor before = y;
-  if (!ctx.meta()) {
+  {
     const OpTimer timer(ctx, "product");
     MatmulCall call = forward_call(x, weight, y.data<float>());
     call.add = true;
@@ -154,11 +153,11 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(1) == x.dim(-1), "matmul_transposed",
                 "weight must be (O, C=" + std::to_string(x.dim(-1)) + ")", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(0)));
-  if (!ctx.meta()) {
+  {
     const OpTimer timer(ctx, "product");
     if (ctx.kernels().matmul) {
       multiply(ctx, forward_call(x, weight, out.data<float>()));
-    } else {
+    } else if (!ctx.meta()) {
       product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
     }
   }

@@ -1,10 +1,14 @@
 #include "ops/loss.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <numeric>
+#include <utility>
+#include <vector>
 
+#include "base/check.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/kernel_table.hpp"
 
@@ -27,7 +31,58 @@ double row_in_place(const KernelTable& kernels, float* logits, int64_t vocab, in
   return std::log(double{sum}) + below;
 }
 
+double sum_of(const float* x, int64_t n) {
+  constexpr int64_t kLanes = 8;
+  std::array<double, kLanes> sums{};
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int64_t lane = 0; lane < kLanes; ++lane) sums[static_cast<size_t>(lane)] += x[i + lane];
+  }
+  double total = std::accumulate(sums.begin(), sums.end(), 0.0);
+  for (; i < n; ++i) total += x[i];
+  return total;
+}
+
+// A target that counts, beside a teacher's one row. With q the softmax, p the teacher and r all that is not among its
+// tokens, the slope of KL(p || q) in logit v is q[v] - p[v], and outside q[v] - p[r] * q[v] / q[r].
+double row_beside_teacher(const KernelTable& kernels, float* logits, int64_t vocab, int32_t target, float scale,
+                          const TeacherTargets& teacher) {
+  const float highest = *std::max_element(logits, logits + vocab);
+  const double below = double{highest} - logits[target];
+  const auto top = static_cast<size_t>(teacher.top);
+  std::vector<double> shifted(top);
+  for (size_t i = 0; i < top; ++i) shifted[i] = double{logits[teacher.ids[i]]} - highest;
+  exp_shifted(kernels, logits, highest, vocab, logits);
+  std::vector<float> inside(top);
+  for (size_t i = 0; i < top; ++i) inside[i] = std::exchange(logits[teacher.ids[i]], 0.0f);
+  const double outside = sum_of(logits, vocab);
+  const double sum = outside + std::accumulate(inside.begin(), inside.end(), 0.0);
+  const double log_sum = std::log(sum);
+  double divergence = 0;
+  double rest = 1;  // of the teacher
+  for (size_t i = 0; i < top; ++i) {
+    const double p = teacher.probabilities[i];
+    rest -= p;
+    if (p > 0) divergence += p * (std::log(p) - (shifted[i] - log_sum));
+  }
+  rest = outside > 0 ? std::max(rest, 0.0) : 0.0;
+  if (rest > 0) divergence += rest * (std::log(rest) - (std::log(outside) - log_sum));
+  const double weight = teacher.weight;
+  const auto each = static_cast<float>(scale / sum * (rest > 0 ? 1 - weight * rest * sum / outside : 1.0));
+  for (int64_t v = 0; v < vocab; ++v) logits[v] *= each;
+  for (size_t i = 0; i < top; ++i) {
+    logits[teacher.ids[i]] = static_cast<float>(scale * (inside[i] / sum - weight * teacher.probabilities[i]));
+  }
+  logits[target] -= static_cast<float>(scale * (1 - weight));
+  return weight * divergence + (1 - weight) * (log_sum + below);
+}
+
 }  // namespace
+
+TeacherTargets TeacherTargets::rows(size_t begin, size_t count) const {
+  const auto k = static_cast<size_t>(top);
+  return {top, ids.subspan(begin * k, count * k), probabilities.subspan(begin * k, count * k), weight};
+}
 
 double cross_entropy_divisor(const char* op, std::span<const int32_t> targets, int64_t vocab, int64_t divisor) {
   int64_t counted = 0;
@@ -41,21 +96,27 @@ double cross_entropy_divisor(const char* op, std::span<const int32_t> targets, i
 }
 
 void cross_entropy_in_place(Context& ctx, Tensor& logits, std::span<const int32_t> targets,
-                            std::span<const float> scales, float cap, std::span<double> losses) {
+                            std::span<const float> scales, float cap, std::span<double> losses,
+                            const TeacherTargets& teacher) {
   const int64_t vocab = logits.dim(1);
+  CHECK(teacher.ids.size() == teacher.probabilities.size() &&
+        teacher.ids.size() >= targets.size() * static_cast<size_t>(teacher.top));
   ctx.for_rows(logits.dim(0), 16 * vocab, [&](int64_t first, int64_t last) {
     std::vector<float> slopes(cap > 0 ? static_cast<size_t>(vocab) : 0);
     for (int64_t r = first; r < last; ++r) {
       float* row = logits.data<float>() + r * vocab;
       for (size_t v = 0; v < slopes.size(); ++v) slopes[v] = 1 - row[v] / cap * (row[v] / cap);
       const auto at = static_cast<size_t>(r);
-      losses[at] = row_in_place(ctx.kernels(), row, vocab, targets[at], scales[at]);
+      losses[at] = teacher.top > 0 && targets[at] != kIgnoreTarget
+                       ? row_beside_teacher(ctx.kernels(), row, vocab, targets[at], scales[at], teacher.rows(at, 1))
+                       : row_in_place(ctx.kernels(), row, vocab, targets[at], scales[at]);
       for (size_t v = 0; v < slopes.size(); ++v) row[v] *= slopes[v];
     }
   });
 }
 
-Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor) {
+Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t> targets, int64_t divisor,
+                     const TeacherTargets& teacher) {
   require_shape(logits.dim(0) == static_cast<int64_t>(targets.size()), "cross_entropy",
                 "logits must have a row a target", logits.shape());
   const double count = cross_entropy_divisor("cross_entropy", targets, logits.dim(1), divisor);
@@ -64,7 +125,7 @@ Tensor cross_entropy(Context& ctx, const Tensor& logits, std::span<const int32_t
   if (!ctx.meta()) {
     std::vector<double> losses(targets.size());
     cross_entropy_in_place(ctx, grad, targets, std::vector<float>(targets.size(), static_cast<float>(1 / count)), 0,
-                           losses);
+                           losses, teacher);
     loss.data<float>()[0] = static_cast<float>(std::accumulate(losses.begin(), losses.end(), 0.0) / count);
   }
   ctx.record({logits}, {&loss}, [=](Context& back, std::span<const Tensor> dy) {

@@ -39,7 +39,8 @@ class VectorGrad {
   // Null where nobody asks.
   float* of_block(int64_t block) { return blocks_.empty() ? nullptr : blocks_.data() + block * dim_; }
   Tensor total() {
-    float* sum = sum_.defined() ? sum_.data<float>() : nullptr;
+    if (!sum_.raw()) return sum_;
+    float* sum = sum_.data<float>();
     for (size_t at = 0; at < blocks_.size(); ++at) sum[static_cast<int64_t>(at) % dim_] += blocks_[at];
     return sum_;
   }
@@ -112,6 +113,7 @@ std::vector<Tensor> norm_vjp(Context& ctx, const Tensor& x, const Tensor& weight
   Tensor dx = wants_grad(x) ? ctx.empty(x.shape()) : Tensor();
   VectorGrad dweight(ctx, weight, rows);
   VectorGrad dbias(ctx, bias, rows);
+  if (ctx.meta()) return {dx, dweight.total(), dbias.total()};
   const auto run = ctx.kernels().norm_vjp ? ctx.kernels().norm_vjp : norm_vjp_reference;
   ctx.for_rows((rows + kGradRows - 1) / kGradRows, kGradRows * 12 * dim, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {

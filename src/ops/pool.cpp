@@ -83,7 +83,7 @@ Tensor pool(Context& ctx, const Tensor& x, std::span<const Segment> segments, Po
       {x}, {&out},
       [=, owned = std::vector<Segment>(segments.begin(), segments.end())](Context& back, std::span<const Tensor> dy) {
         Tensor dx = back.zeros(x.shape());
-        for (size_t s = 0; s < owned.size(); ++s) {
+        for (size_t s = 0; s < owned.size() && !back.meta(); ++s) {
           for (int64_t d = 0; d < dim; ++d) {
             const float g = dy[0].data<float>()[static_cast<int64_t>(s) * dim + d];
             spread(x, owned[s], pooling, d, g, dx.data<float>() + d);
@@ -106,7 +106,7 @@ Tensor unit_rows(Context& ctx, const Tensor& x) {
   const Tensor unit = out;
   ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
     Tensor dx = back.empty(x.shape());
-    for (int64_t r = 0; r < x.dim(0); ++r) {
+    for (int64_t r = 0; r < x.dim(0) && !back.meta(); ++r) {
       const float* u = unit.data<float>() + r * dim;
       const float* g = dy[0].data<float>() + r * dim;
       double dot = 0;

@@ -40,8 +40,11 @@ Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode)
   const int64_t experts = logits.dim(1);
   require_shape(k >= 1 && k <= experts, "route", "logits must be (N, E >= " + std::to_string(k) + ")", logits.shape());
   Routing routing{std::vector<int32_t>(static_cast<size_t>(rows * k)), ctx.empty({rows, k})};
-  if (ctx.meta()) return routing;
-  for (int64_t r = 0; r < rows; ++r) {
+  // Without numbers, all experts have as much to do.
+  for (int64_t i = 0; i < rows * k && ctx.meta(); ++i) {
+    routing.experts[static_cast<size_t>(i)] = static_cast<int32_t>(i % experts);
+  }
+  for (int64_t r = 0; r < rows && !ctx.meta(); ++r) {
     const float* row = logits.data<float>() + r * experts;
     std::vector<int32_t> order = all_experts(experts);
     std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return row[a] > row[b]; });
@@ -58,7 +61,7 @@ Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode)
   const Tensor weights = routing.weights;
   ctx.record({logits}, {&routing.weights}, [=, chosen = routing.experts](Context& back, std::span<const Tensor> dy) {
     Tensor dx = back.zeros(logits.shape());
-    for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t r = 0; r < rows && !back.meta(); ++r) {
       const std::span<const int32_t> top(chosen.data() + r * k, static_cast<size_t>(k));
       const std::vector<int32_t> support =
           over_chosen(mode) ? std::vector<int32_t>(top.begin(), top.end()) : all_experts(experts);

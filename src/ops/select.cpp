@@ -60,6 +60,7 @@ Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> 
   ctx.record({x, scales}, {&out}, [=, ids = Ids(ids.begin(), ids.end())](Context& back, std::span<const Tensor> dy) {
     Tensor dx = gather(back, dy[0], ids);
     Tensor dscales = wants_grad(scales) ? back.zeros(scales.shape()) : Tensor();
+    if (back.meta()) return std::vector<Tensor>{dx, dscales};
     const int64_t dim = x.dim(1);
     for (size_t i = 0; i < ids.size(); ++i) {
       float* g = dx.data<float>() + static_cast<int64_t>(i) * dim;
@@ -80,6 +81,7 @@ namespace {
 Tensor join(Context& ctx, const Shape& shape, const std::vector<int64_t>& sizes, std::span<const Tensor> parts) {
   const OpTimer timer(ctx, "columns back");
   Tensor out = ctx.empty(shape);
+  if (ctx.meta()) return out;
   const int64_t dim = shape[-1];
   ctx.for_rows(shape[0], dim, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
@@ -144,7 +146,7 @@ Tensor columns(Context& ctx, const Tensor& x, int64_t begin, int64_t count, int6
   }
   ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
     Tensor dx = back.zeros(x.shape());
-    for (int64_t r = 0; r < x.dim(0); ++r) {
+    for (int64_t r = 0; r < x.dim(0) && !back.meta(); ++r) {
       for (int64_t c = 0; c < count; ++c) {
         dx.data<float>()[r * dim + begin + c * stride] = dy[0].data<float>()[r * count + c];
       }

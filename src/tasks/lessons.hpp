@@ -1,11 +1,16 @@
-// What a run of `tune` learns from, step by step: tokens that an assistant says (TokenLessons), or replies that people
-// preferred (tasks/preference_lessons.hpp). Thread safety: one thread at a time.
+// What a run of `tune` learns from, step by step: tokens that an assistant says (TokenLessons), the same beside a
+// teacher (tasks/distil_lessons.hpp), or replies that people preferred (tasks/preference_lessons.hpp). Thread safety:
+// one thread at a time.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "base/cancel.hpp"
+#include "base/progress.hpp"
+#include "tasks/runtime.hpp"
 #include "tasks/token_feed.hpp"
 
 namespace linnet {
@@ -19,6 +24,12 @@ class Lessons {
   // Every sequence that is learned from.
   virtual const TokenSet& set() const = 0;
 
+  // Once, before the model is loaded. `folder`: of the run, for what is computed once.
+  virtual Status before_loading(Runtime&, const std::filesystem::path& folder, const CancelToken* cancel,
+                                const ProgressCallback& progress) {
+    (void)folder, (void)cancel, (void)progress;
+    return ok_status();
+  }
   // Once, with the model as it was before the first step.
   virtual Status begin(Context& ctx, const Transformer& model) = 0;
   // The step's losses. Borrows everything until the next call.

@@ -29,27 +29,47 @@ struct Special {
   std::set<std::string> biases;      // vectors, though those of stacked experts look like a matrix
   std::set<std::string> transposed;  // stored the other way round: held as float32
   std::set<std::string> reordered;   // rows in llama.cpp's order, or halves that are woven: copied
+  std::set<std::string> learning;
 };
 
-Special special_tensors(const ModelDescription& model) {
+// Those of one line of the table, in a file of this kind.
+std::vector<std::string> names_of(const TensorSpec& spec, bool gguf) {
+  std::vector<std::string> names;
+  for (int64_t expert = 0; expert < std::max<int64_t>(spec.experts, 1); ++expert) {
+    if (!gguf || !spec.interleaved) {
+      names.push_back(name_of_expert(gguf ? spec.gguf : spec.name, expert));
+      continue;
+    }
+    for (const char* half : {"gate", "up"}) {
+      std::string name = spec.gguf;
+      names.push_back(name.replace(name.find("{}"), 2, half));
+    }
+  }
+  return names;
+}
+
+Special special_tensors(const ModelDescription& model, const std::function<bool(const TensorSpec&)>& learns) {
   const bool gguf = model.files.gguf != nullptr;
   Special special;
   for (const TensorSpec& spec : model.family->tensors(model.transformer)) {
+    if (learns && learns(spec)) {
+      for (std::string& name : names_of(spec, gguf)) special.learning.insert(std::move(name));
+    }
     if (spec.bias) special.biases.insert(gguf ? spec.gguf : spec.name);
     if (spec.shape.rank() != 2) continue;
     if (!gguf && spec.transposed) special.transposed.insert(spec.name);
     if (gguf && spec.gguf_rows != GgufRows::kSame) special.reordered.insert(spec.gguf);
     if (!gguf || !spec.interleaved) continue;
-    for (const char* half : {"gate", "up"}) {
-      std::string name = spec.gguf;
-      special.reordered.insert(name.replace(name.find("{}"), 2, half));
-    }
+    for (std::string& name : names_of(spec, gguf)) special.reordered.insert(std::move(name));
   }
   return special;
 }
 
 Held held(const StoredTensor& tensor, const Special& special, bool packs) {
   const Shape& shape = tensor.shape;
+  if (special.learning.contains(tensor.name)) {
+    return {static_cast<uint64_t>(shape.elements()) * sizeof(float), 0};
+  }
   if (shape.rank() < 2 || !tensor.format || special.biases.contains(tensor.name)) return {tensor.stored_bytes(), 0};
   const bool split = !tensor.split_scales.empty();
   const bool as_floats = tensor.scale || (special.transposed.contains(tensor.name) && !split);
@@ -166,9 +186,10 @@ DType kv_dtype(const ModelDescription& model, const KernelTable& kernels) {
   return kernels.attention.to_pairs && model.transformer.head_dim % 16 == 0 ? DType::kBF16 : DType::kF16;
 }
 
-MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context) {
+MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
+                       const std::function<bool(const TensorSpec&)>& learns) {
   const TransformerConfig& c = model.transformer;
-  const Special special = special_tensors(model);
+  const Special special = special_tensors(model, learns);
   MemoryPlan plan;
   uint64_t at_first = 0;
   for (const StoredTensor& tensor : model.files.tensors->all()) {

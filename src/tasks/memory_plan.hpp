@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 
 #include "models/model.hpp"
 
@@ -30,8 +31,10 @@ struct MemoryPlan {
 // multiply it, F16 elsewhere.
 DType kv_dtype(const ModelDescription& model, const KernelTable& kernels);
 
-// `context` tokens of one sequence, read and written by these kernels.
-MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context);
+// `context` tokens of one sequence, read and written by these kernels. learns: which tensors are held as float32, to be
+// trained, whatever the file holds; empty: none.
+MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
+                       const std::function<bool(const TensorSpec&)>& learns = {});
 
 // Error kOutOfMemory with both numbers, and what would fit, when the plan is more than this process may take.
 Status check_memory(const MemoryPlan& plan, int64_t context);

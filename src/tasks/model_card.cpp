@@ -22,14 +22,14 @@ struct BaseName {
   std::string repository;  // on the hub; empty: not known
 };
 
-BaseName base_name(const ModelHandle& model) {
-  const Manifest& manifest = model.stored.manifest;
+BaseName base_name(const StoredModel& stored) {
+  const Manifest& manifest = stored.manifest;
   if (const auto source = parse_source(manifest.source); source.ok() && source->kind == Source::Kind::kHuggingFace) {
     const std::string repository = source->owner + "/" + source->repo;
     return {repository, repository};
   }
-  if (model.stored.origin != StoredModel::Origin::kPath) return {model.stored.name, ""};
-  return {model.stored.path.stem().string(), ""};
+  if (stored.origin != StoredModel::Origin::kPath) return {stored.name, ""};
+  return {stored.path.stem().string(), ""};
 }
 
 std::string text_of(const Json& value) {
@@ -59,7 +59,7 @@ void add_rows(const Json& info, const std::string& before, std::string& table) {
 std::string data_section(const RunVersion& version) {
   const Json& info = version.info;
   const auto number = [&](const char* key) { return info.contains(key) ? dump_json(info[key]) : "0"; };
-  if (version.whole_model()) {
+  if (version.base().empty()) {
     return fmt::format(
         "## Data\n\n{} bytes of text: {} tokens to learn from, of the others {} were held out. SHA-256 of the text: "
         "`{}`\n\n",
@@ -91,17 +91,16 @@ Result<std::string> scores_section(const RunVersion& version) {
       *first);
 }
 
-// Of what was learned on top of a base.
-std::string head_of_taught(const RunVersion& version, const ModelHandle& model, bool merged) {
-  const BaseName base = base_name(model);
-  const std::string license = license_of(model.stored, model.description.files);
+// Of what was learned on top of a base. merged: into a model of its own.
+std::string head_of_taught(const RunVersion& version, const BaseName& base, const std::string& license, bool merged) {
   std::string card = "---\n";
   if (!license.empty()) card += "license: " + dump_json(license) + "\n";
   if (!base.repository.empty()) card += "base_model: " + base.repository + "\n";
   card += fmt::format("library_name: {}\npipeline_tag: text-generation\ntags:\n- linnet\n{}---\n\n# {}\n\n",
                       merged ? "transformers" : "peft", merged ? "" : "- lora\n", version.name);
-  card += merged ? fmt::format("{}, taught with Linnet; what it learned is merged into the weights.\n", base.shown)
-                 : fmt::format("A LoRA adapter for {}, taught with Linnet.\n", base.shown);
+  card += version.whole_model() ? fmt::format("{}, taught with Linnet: its own weights learned.\n", base.shown)
+          : merged ? fmt::format("{}, taught with Linnet; what it learned is merged into the weights.\n", base.shown)
+                   : fmt::format("A LoRA adapter for {}, taught with Linnet.\n", base.shown);
   return card + (license.empty()
                      ? "\nThe licence of the base is not known.\n\n"
                      : fmt::format("\nThe base is under the licence {}, whose terms hold for this, too.\n\n", license));
@@ -114,10 +113,21 @@ std::string head_of_trained(const RunVersion& version) {
       version.name, version.info.contains("parameters") ? dump_json(version.info["parameters"]) : "unknown");
 }
 
+std::string head_of(const RunVersion& version, const ModelHandle& model, bool merged) {
+  if (version.base().empty()) return head_of_trained(version);
+  if (!version.whole_model()) {
+    return head_of_taught(version, base_name(model.stored), license_of(model.stored, model.description.files), merged);
+  }
+  // The model is what came out; what it was taught from may be gone by now.
+  const auto base = find_files(version.base());
+  if (!base.ok()) return head_of_taught(version, {std::filesystem::path(version.base()).stem().string(), ""}, "", true);
+  return head_of_taught(version, base_name(base->stored), license_of(base->stored, base->files), true);
+}
+
 }  // namespace
 
 Result<std::string> model_card(const RunVersion& version, const ModelHandle& model, bool merged) {
-  std::string card = version.whole_model() ? head_of_trained(version) : head_of_taught(version, model, merged);
+  std::string card = head_of(version, model, merged);
   card += data_section(version);
   card += "## Recipe\n\n| | |\n|---|---|\n";
   add_rows(version.info, "", card);

@@ -36,7 +36,7 @@ struct RunVersion {
   std::string created() const;  // as utc_now() says it; may be empty
   uint64_t bytes() const;       // on disk
   bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
-  bool whole_model() const;     // of train, which learns every weight; it has no base
+  bool whole_model() const;     // a model of its own: of train, or of tune where its own weights learn
   bool is_classifier() const;   // labelled texts (tasks/classifier.hpp)
   bool is_embedding() const;    // an adapter for vectors alone (tasks/embedding_tune.hpp)
   bool has_model() const;       // there is a base to load: not where a classifier is weighted words alone

@@ -4,9 +4,13 @@
 
 namespace linnet {
 
-void begin_teaching(Context& ctx, Transformer& model, bool bfloat16) {
+uint64_t usual_room_for_prepacking() {
+  return memory_info().available / 4;
+}
+
+void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, uint64_t room) {
   ctx.set_compute(bfloat16 ? DType::kBF16 : DType::kF32);
-  if (bfloat16) model.prepack(ctx, static_cast<int64_t>(memory_info().available / 4));
+  if (bfloat16 && static_cast<uint64_t>(model.prepacked_bytes(ctx)) <= room) model.prepack(ctx);
 }
 
 }  // namespace linnet

@@ -5,8 +5,11 @@
 
 namespace linnet {
 
+// What frozen matrices may take at most to be ready for many products, in bytes.
+uint64_t usual_room_for_prepacking();
+
 // From now on products are computed in bfloat16, or in float32, and the frozen matrices of `model` are ready for many
-// of them, where a quarter of the free memory holds that. The numbers do not hang on whether it does.
-void begin_teaching(Context& ctx, Transformer& model, bool bfloat16);
+// of them, where that takes `room` bytes at most. The numbers do not hang on whether it does.
+void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, uint64_t room = usual_room_for_prepacking());
 
 }  // namespace linnet

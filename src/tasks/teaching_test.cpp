@@ -1,5 +1,5 @@
-// Whole models on the kernels of this machine, packed as `tune` packs them: losses and gradients of adapters are the
-// reference's.
+// Whole models on the kernels of this machine, packed as `tune` packs them: losses and gradients of adapters, and of
+// their own last layers, are the reference's.
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
@@ -33,8 +33,30 @@ TokenBatch two_texts(int64_t vocab) {
   return batch;
 }
 
+Pass teach(Context& ctx, const Transformer& model, std::span<const Parameter> parameters) {
+  Tape tape;
+  watch(tape, parameters);
+  const RecorderScope recording(ctx, &tape);
+  const TokenBatch batch = two_texts(model.config().vocab_size);
+  const Tensor loss = value(model.loss(ctx, batch.batch, batch.targets));
+  tape.backward(ctx, loss);
+  return {loss.data<float>()[0], gradients(tape, parameters)};
+}
+
+// The last layer, beside others that are packed.
+Pass teach_last(const ModelDescription& description, const KernelTable& kernels, DType compute) {
+  ThreadPool pool(2);
+  Context ctx(pool, kernels);
+  Transformer model = value(load_transformer(description));
+  const int64_t first = model.config().num_layers() - 1;
+  const std::vector<Parameter> parameters = train_from(model, first);
+  model.pack(ctx, description.files.mapped, [&](const TensorSpec& spec) { return is_from_layer(spec, first); });
+  ctx.set_compute(compute);
+  return teach(ctx, model, parameters);
+}
+
 // An adapter in training, with numbers that are not zero in both of its matrices.
-Pass teach(const ModelDescription& description, const KernelTable& kernels, DType compute) {
+Pass teach_adapter(const ModelDescription& description, const KernelTable& kernels, DType compute) {
   ThreadPool pool(2);
   Context ctx(pool, kernels);
   Transformer model = value(load_transformer(description));
@@ -46,15 +68,7 @@ Pass teach(const ModelDescription& description, const KernelTable& kernels, DTyp
   }
   EXPECT_TRUE(attach_adapter(model, adapter).ok());
   ctx.set_compute(compute);
-  const std::vector<Parameter> parameters = train_adapters(model);
-  Tape tape;
-  watch(tape, parameters);
-  ctx.set_recorder(&tape);
-  const TokenBatch batch = two_texts(model.config().vocab_size);
-  const Tensor loss = value(model.loss(ctx, batch.batch, batch.targets));
-  tape.backward(ctx, loss);
-  ctx.set_recorder(nullptr);
-  return {loss.data<float>()[0], gradients(tape, parameters)};
+  return teach(ctx, model, train_adapters(model));
 }
 
 void expect_near(const Pass& got, const Pass& want, double tolerance) {
@@ -69,15 +83,23 @@ void expect_near(const Pass& got, const Pass& want, double tolerance) {
 
 class TeachingTest : public testing::TestWithParam<std::string> {};
 
-TEST_P(TeachingTest, AdaptersHaveTheGradientsOfTheReference) {
-  const ModelDescription description = value(describe_model(golden_dir() / "models" / GetParam()));
-  const Pass want = teach(description, reference_kernels(), DType::kF32);
+void expect_the_reference(const std::string& name, const decltype(&teach_adapter)& run) {
+  const ModelDescription description = value(describe_model(golden_dir() / "models" / name));
+  const Pass want = run(description, reference_kernels(), DType::kF32);
   for (const Isa isa : {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16}) {
     if (!machine_has(isa)) continue;  // the kernels' own tests say which are skipped
     SCOPED_TRACE(isa_name(isa));
-    expect_near(teach(description, kernel_table(isa), DType::kF32), want, 1e-4);
-    if (kernel_table(isa).matmul_bf16) expect_near(teach(description, kernel_table(isa), DType::kBF16), want, 6e-2);
+    expect_near(run(description, kernel_table(isa), DType::kF32), want, 1e-4);
+    if (kernel_table(isa).matmul_bf16) expect_near(run(description, kernel_table(isa), DType::kBF16), want, 6e-2);
   }
+}
+
+TEST_P(TeachingTest, AdaptersHaveTheGradientsOfTheReference) {
+  expect_the_reference(GetParam(), teach_adapter);
+}
+
+TEST_P(TeachingTest, LastLayersHaveTheGradientsOfTheReference) {
+  expect_the_reference(GetParam(), teach_last);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TeachingTest,

@@ -37,17 +37,18 @@ const std::vector<PackedRow>& TokenFeed::rows_of(int64_t epoch) {
   return rows_;
 }
 
-std::vector<TokenBatch> TokenFeed::batches(int64_t step) {
+std::span<const PackedRow> TokenFeed::rows(int64_t step) {
   CHECK(step >= 0 && step < steps());
   const auto after = std::upper_bound(first_step_.begin(), first_step_.end(), step);
   const int64_t epoch = after - first_step_.begin() - 1;
   const std::vector<PackedRow>& rows = rows_of(epoch);
-  const auto count = static_cast<int64_t>(rows.size());
-  const int64_t begin = (step - first_step_[static_cast<size_t>(epoch)]) * rows_per_step_;
+  const auto begin = static_cast<size_t>((step - first_step_[static_cast<size_t>(epoch)]) * rows_per_step_);
+  return std::span(rows).subspan(begin, std::min(static_cast<size_t>(rows_per_step_), rows.size() - begin));
+}
+
+std::vector<TokenBatch> TokenFeed::batches(int64_t step) {
   std::vector<TokenBatch> batches;
-  for (int64_t row = begin; row < std::min(begin + rows_per_step_, count); ++row) {
-    batches.push_back(batch_of(set_, rows[static_cast<size_t>(row)]));
-  }
+  for (const PackedRow& row : rows(step)) batches.push_back(batch_of(set_, row));
   return batches;
 }
 

@@ -2,6 +2,7 @@
 // Thread safety: one thread at a time.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "data/pack.hpp"
@@ -20,7 +21,10 @@ class TokenFeed {
 
   int64_t steps() const { return first_step_.back(); }
   int64_t steps_of_first_epoch() const { return first_step_[1]; }
-  // A batch for each row. Requires 0 <= step < steps(). Steps in their order pack each epoch once.
+  // The step's rows. Requires 0 <= step < steps(). Steps in their order pack each epoch once. Valid until the next
+  // call.
+  std::span<const PackedRow> rows(int64_t step);
+  // A batch for each of them.
   std::vector<TokenBatch> batches(int64_t step);
   // All sequences once, in rows of `row_length` tokens.
   static std::vector<TokenBatch> all(const TokenSet& set, int64_t row_length);

@@ -4,37 +4,53 @@
 #include <cmath>
 #include <fmt/core.h>
 
-#include "base/file.hpp"
+#include "base/log.hpp"
+#include "base/paths.hpp"
+#include "base/system.hpp"
 #include "data/preview.hpp"
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
+#include "tasks/distil_lessons.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/teacher_writer.hpp"
 #include "tasks/teaching.hpp"
 #include "tasks/tokenizer_loader.hpp"
-#include "train/parameters.hpp"
 
 namespace linnet {
 
 namespace {
 
 constexpr int64_t kLongest = 2048;  // tokens of a sequence, unless told otherwise
-constexpr int64_t kLeastRow = 512;  // tokens that make a product worth its threads; memory grows with them
 
-// Few tokens are seen often, many once: about this many in all.
-constexpr double kTokensOfARun = 150'000;
-constexpr int64_t kMostEpochs = 6;
-// The rate that suits adapters of a small model falls with the root of its width.
-constexpr double kWidth = 576;
-constexpr double kRateAtWidth = 1e-3;
+// The rate that suits an adapter of a model of usual width (tune_plan.cpp).
+constexpr double kAdapterRate = 1e-3;
 // Preferences pull at whole replies: far smaller steps go as far. ORPO learns the chosen reply besides.
-constexpr double kPreferenceRateAtWidth = 1e-4;
-constexpr double kOrpoRateAtWidth = 3e-4;
+constexpr double kPreferenceRate = 1e-4;
+constexpr double kOrpoRate = 3e-4;
+// So do a model's own weights, all of which move a little.
+constexpr double kWeightsRate = 1e-4;
 constexpr double kBeta = 0.1;
 
 int64_t longest_of(const TokenSet& set) {
   size_t longest = 1;
   for (const TokenSequence& sequence : set.sequences) longest = std::max(longest, sequence.tokens.size());
   return static_cast<int64_t>(longest);
+}
+
+// The most that a row holds.
+StepShape shape_of(const TokenSet& set, std::span<const PackedRow> rows, bool several_rows) {
+  StepShape shape{.several_rows = several_rows};
+  for (const PackedRow& row : rows) {
+    int64_t tokens = 0;
+    int64_t learned = 0;
+    for (const uint32_t i : row) {
+      tokens += static_cast<int64_t>(set.sequences[i].tokens.size());
+      learned += std::ranges::count(set.sequences[i].learned, 1);
+    }
+    shape.tokens = std::max(shape.tokens, tokens);
+    shape.learned = std::max(shape.learned, learned);
+  }
+  return shape;
 }
 
 std::string digest_of(const TokenSet& set) {
@@ -46,9 +62,17 @@ std::string digest_of(const TokenSet& set) {
   return digest.hex();
 }
 
-Json info_of(const NewAdapter& adapter) {
-  return {{"rank", adapter.rank}, {"alpha", adapter.alpha},     {"rank_stabilised", adapter.rank_stabilised},
-          {"dora", adapter.dora}, {"targets", adapter.targets}, {"seed", adapter.seed}};
+// Of LoRA+ the geometric mean of both rates is what plain LoRA has.
+double usual_rate(const PupilSettings& pupil) {
+  return pupil.learns == Learns::kAdapter ? kAdapterRate / std::sqrt(pupil.b_rate) : kWeightsRate;
+}
+
+// What a model cannot do as it is asked to.
+Status check_pupil(const ModelHandle& model, const PupilSettings& pupil) {
+  const int64_t layers = model.config().num_layers();
+  if (pupil.learns != Learns::kLastLayers || (pupil.layers >= 1 && pupil.layers <= layers)) return ok_status();
+  return usage_error(fmt::format("{} has {} layers, of which {} cannot learn", model.name(), layers, pupil.layers),
+                     fmt::format("--layers from 1 to {}", layers));
 }
 
 Result<PreferenceMethod> method_for(DataForm form, std::optional<PreferenceMethod> wanted) {
@@ -61,27 +85,67 @@ Result<PreferenceMethod> method_for(DataForm form, std::optional<PreferenceMetho
 
 }  // namespace
 
-Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Dataset dataset) {
+Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Dataset dataset, const CancelToken* cancel,
+                                              const ProgressCallback& progress) {
   TRY_ASSIGN(ModelHandle model, find_base(settings.base));
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
+  TRY(check_pupil(model, settings.pupil));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
+  TRY(check_writable(model, tokenizer, settings.pupil.learns));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(
       new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
   TRY_ASSIGN(const Renderer renderer, tuner->renderer());
   const DataForm form = tuner->dataset_.form;
   if (form == DataForm::kPreference || form == DataForm::kUnpairedPreference) {
+    if (settings.pupil.learns != Learns::kAdapter) {
+      return usage_error("preferences are learned by an adapter only", "--method dpo, orpo or kto");
+    }
+    if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
     TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
     TRY(tuner->prepare_preferences(renderer, method));
   } else {
     if (settings.preference) {
       return usage_error(fmt::format("{} data holds no preferences", form_name(form)), "leave out --method");
     }
+    TRY(tuner->ask_teacher(cancel, progress));
     TRY(tuner->prepare_tokens(renderer));
   }
   return tuner;
+}
+
+Status Tuner::ask_teacher(const CancelToken* cancel, const ProgressCallback& progress) {
+  const TeacherSettings& settings = settings_.teacher;
+  if (settings.name.empty()) return ok_status();
+  TRY_ASSIGN(Teacher teacher, Teacher::find(settings.name, cancel));
+  teacher_ = std::make_shared<const Teacher>(std::move(teacher));
+  if (settings.from == DistilFrom::kLogits) return teacher_->check_vocabulary(tokenizer_, model_.name());
+  if (dataset_.form == DataForm::kText) {
+    return usage_error("plain text asks nothing that a teacher could answer", "leave out --distil text");
+  }
+  const TeacherWriting writing{.temperature = settings.temperature,
+                               .seed = settings_.seed,
+                               .system = settings_.system,
+                               .cache = cache_dir() / "teacher"};
+  const size_t before = dataset_.train.size() + dataset_.held_out.size();
+  LeftOut all;
+  for (std::vector<Sample>* samples : {&dataset_.train, &dataset_.held_out}) {
+    TRY_ASSIGN(const LeftOut some, let_teacher_write(*teacher_, *runtime_, writing, *samples, cancel, progress));
+    all.unfinished += some.unfinished;
+    all.empty += some.empty;
+    all.too_long += some.too_long;
+  }
+  const size_t left = dataset_.train.size() + dataset_.held_out.size();
+  dataset_.said.push_back(fmt::format("{} wrote the answers to {} of {} prompts", settings.name, left, before));
+  if (left < before) {
+    dataset_.said.back() +=
+        fmt::format(" (left out: {} without an end after {} tokens, {} empty, {} whose prompt is too long for it)",
+                    all.unfinished, writing.most_tokens, all.empty, all.too_long);
+  }
+  if (!dataset_.train.empty()) return ok_status();
+  return invalid(dataset_.said.back(), settings.name, "take another --teacher");
 }
 
 Result<Renderer> Tuner::renderer() {
@@ -113,14 +177,35 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   TRY_ASSIGN(const TokenSet held_out, renderer.render_all(dataset_.held_out, dataset_.form, pool));
   TRY(refuse(rendered, renderer));
   const auto tokens = static_cast<double>(rendered.tokens());
-  choose(tokens, kRateAtWidth);
+  choose(tokens, usual_rate(settings_.pupil));
   plan_.length = std::max(longest_of(rendered), longest_of(held_out));
-  plan_.row_length = std::max(plan_.length, kLeastRow);
-  plan_.rows_per_step =
-      std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(plan_.row_length)));
-  lessons_ = std::make_unique<TokenLessons>(
-      TokenFeed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed), held_out,
-      plan_.row_length);
+  const auto rows_of = [&](int64_t length) {
+    return std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(length)));
+  };
+  const auto shape = [&](int64_t length) {
+    const auto rows = pack_epoch(rendered, static_cast<uint32_t>(length), settings_.seed, 0);
+    return shape_of(rendered, rows, rows_of(length) > 1);
+  };
+  constexpr uint64_t kEntry = sizeof(int32_t) + sizeof(float);
+  const uint64_t said = teacher_ && settings_.teacher.from == DistilFrom::kLogits
+                            ? (rendered.learned() + held_out.learned()) * settings_.teacher.top * kEntry
+                            : 0;
+  TRY(choose_rows(plan_.length, shape, said));
+  plan_.rows_per_step = rows_of(plan_.row_length);
+  data_digest_ = digest_of(rendered);
+  const std::string both = data_digest_ + digest_of(held_out);
+  TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed);
+  if (teacher_ && settings_.teacher.from == DistilFrom::kLogits) {
+    const int64_t vocab = model_.config().vocab_size;
+    lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, teacher_,
+                                               DistilLessons::Settings{.row_length = plan_.row_length,
+                                                                       .top = std::min(settings_.teacher.top, vocab),
+                                                                       .vocab = vocab,
+                                                                       .weight = settings_.teacher.weight,
+                                                                       .data = both});
+  } else {
+    lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, plan_.row_length);
+  }
   choose_schedule();
   return ok_status();
 }
@@ -131,13 +216,18 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   TRY_ASSIGN(Preferences held_out, render_preferences(dataset_.held_out, method, renderer, pool));
   TRY(refuse(train.replies, renderer));
   const auto tokens = static_cast<double>(train.replies.tokens());
-  choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRateAtWidth : kPreferenceRateAtWidth);
+  choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRate : kPreferenceRate);
+  data_digest_ = digest_of(train.replies);
   plan_.method = method;
   plan_.beta = settings_.beta.value_or(kBeta);
   plan_.length = std::max(longest_of(train.replies), longest_of(held_out.replies));
-  plan_.row_length = std::max(2 * plan_.length, kLeastRow);
   const double tokens_of_a_pair = tokens / static_cast<double>(train.pairs());
   plan_.pairs_per_step = std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / tokens_of_a_pair));
+  const auto shape = [&](int64_t length) {
+    const std::vector<PackedRow> rows = PreferenceFeed::all(train.replies, length);
+    return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
+  };
+  TRY(choose_rows(2 * plan_.length, shape, 0));
   lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out),
                                                  PreferenceLessons::Settings{.method = method,
                                                                              .beta = plan_.beta,
@@ -147,58 +237,6 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
                                                                              .seed = settings_.seed});
   choose_schedule();
   return ok_status();
-}
-
-double Tuner::tokens_of_a_step(double tokens) const {
-  // About a twentieth of an epoch, up to 4096 tokens.
-  constexpr double kStepsOfAnEpoch = 20;
-  constexpr double kMostTokensOfAStep = 4096;
-  return settings_.batch ? static_cast<double>(*settings_.batch)
-                         : std::min(tokens / kStepsOfAnEpoch, kMostTokensOfAStep);
-}
-
-void Tuner::choose(double tokens, double usual_rate) {
-  const double width = static_cast<double>(model_.config().hidden_size);
-  plan_.rate = settings_.rate.value_or(usual_rate * std::sqrt(kWidth / width));
-  plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
-  plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
-}
-
-void Tuner::choose_schedule() {
-  plan_.steps = lessons_->steps();
-  constexpr int64_t kWarmupPart = 20;
-  plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
-  if (lessons_->holds_out()) plan_.evaluate_every = std::max<int64_t>(1, (lessons_->steps_of_first_epoch() + 1) / 2);
-}
-
-Json Tuner::info() const {
-  Json info = {{"kind", "adapter"},
-               {"base", lasting_name(model_)},
-               {"base_file", model_.stored.path.string()},
-               {"form", form_name(dataset_.form)},
-               {"samples", dataset_.train.size()},
-               {"held_out_samples", dataset_.held_out.size()},
-               {"tokens", train_set().tokens()},
-               {"learned_tokens", train_set().learned()},
-               {"data_sha256", digest_of(train_set())},
-               {"system", settings_.system},
-               {"adapter", info_of(settings_.adapter)},
-               {"rate", plan_.rate},
-               {"epochs", plan_.epochs},
-               {"row_length", plan_.row_length},
-               {"rows_per_step", plan_.rows_per_step},
-               {"steps", plan_.steps},
-               {"warmup_steps", plan_.warmup_steps},
-               {"evaluate_every", plan_.evaluate_every},
-               {"seed", settings_.seed},
-               {"instruction_set", std::string(runtime_->isa())},
-               {"products", plan_.bfloat16 ? "bfloat16" : "float32"}};
-  if (plan_.method) {
-    info["preference"] = preference_method_name(*plan_.method);
-    info["pairs_per_step"] = plan_.pairs_per_step;
-    info["beta"] = plan_.beta;
-  }
-  return info;
 }
 
 std::string Tuner::preview(size_t count, bool colour) const {
@@ -213,17 +251,17 @@ std::string Tuner::preview(size_t count, bool colour) const {
 
 Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   Context& ctx = runtime_->context();
-  TRY_ASSIGN(Transformer transformer, load_weights(model_, *runtime_, plan_.row_length));
-  TRY_ASSIGN(Adapter adapter, new_adapter(transformer, settings_.adapter));
-  adapter.base = model_.name();
-  TRY(attach_adapter(transformer, adapter));
-  begin_teaching(ctx, transformer, plan_.bfloat16);
+  TRY(lessons_->before_loading(*runtime_, version.folder, hooks.cancel, hooks.before));
+  TRY_ASSIGN(const std::unique_ptr<Pupil> pupil, Pupil::load(model_, *runtime_, settings_.pupil));
+  const Transformer& transformer = pupil->transformer();
+  begin_teaching(ctx, pupil->transformer(), plan_.bfloat16, plan_.memory.prepacked);
+  ctx.set_recompute(plan_.recompute);
   TrainerConfig config;
   config.schedule = {.kind = ScheduleKind::kCosine,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
                      .warmup_steps = plan_.warmup_steps};
-  Trainer trainer(ctx, train_adapters(transformer), config);
+  Trainer trainer(ctx, pupil->parameters(), config);
   TRY(lessons_->begin(ctx, transformer));
   RunLog log(version);
   LoopHooks loop;
@@ -256,7 +294,11 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
     taught.right = held_out.right;
   }
-  TRY(write_adapter(adapter, transformer.table(), "CAUSAL_LM", version.folder / kAdapterFolder));
+  log_debug("{} in buffers ({} of them touched), {} resident at most, {} foreseen",
+            format_bytes(ctx.buffers().bytes_peak()), format_bytes(ctx.buffers().touched_peak()),
+            format_bytes(peak_resident_bytes()), format_bytes(plan_.memory.total()));
+  ctx.buffers().release_free();
+  TRY(pupil->write(model_, tokenizer_, version));
   TRY(log.write_report());
   return taught;
 }

@@ -1,6 +1,5 @@
-// `linnet tune`: from a person's data to a run that can be asked. Low-rank adapters on a model whose own weights stay
-// as they are in the file, quantised or not (LoRA, arXiv:2106.09685; QLoRA, arXiv:2305.14314). Ownership: a Tuner owns
-// model and data. Thread safety: one thread at a time.
+// `linnet tune`: from a person's data to a run that can be asked. What learns is an adapter, or the model's own weights
+// (tasks/pupil.hpp). Ownership: a Tuner owns model and data. Thread safety: one thread at a time.
 #pragma once
 
 #include <memory>
@@ -8,10 +7,13 @@
 #include <string>
 #include <vector>
 
+#include "base/progress.hpp"
 #include "data/dataset.hpp"
 #include "tasks/model_handle.hpp"
 #include "tasks/preference_lessons.hpp"
-#include "tasks/run_store.hpp"
+#include "tasks/pupil.hpp"
+#include "tasks/teacher.hpp"
+#include "tasks/training_memory.hpp"
 #include "train/loop.hpp"
 
 namespace linnet {
@@ -19,7 +21,8 @@ namespace linnet {
 struct TuneSettings {
   std::string base;
   std::string system;  // message of conversations that have none of their own
-  NewAdapter adapter;
+  PupilSettings pupil;
+  TeacherSettings teacher;
   // How replies that people preferred are learned from; as it comes: pairs by DPO, single replies by KTO.
   std::optional<PreferenceMethod> preference;
   std::optional<double> beta;  // of that method
@@ -27,8 +30,11 @@ struct TuneSettings {
   std::optional<double> rate;
   std::optional<int64_t> epochs;
   std::optional<int64_t> length;
-  std::optional<int64_t> batch;  // tokens of a step, about
-  double allowed_cuts = 0.01;    // of the samples
+  std::optional<int64_t> batch;       // tokens of a step, about
+  std::optional<int64_t> row_length;  // that a run which goes on began with
+  bool recompute = false;             // Context::recompute; where memory is short, it is chosen
+  uint64_t memory = 0;                // bytes that may be taken; 0: what is free
+  double allowed_cuts = 0.01;         // of the samples
   uint64_t seed = 0;
   int threads = 0;
 };
@@ -47,13 +53,17 @@ struct TunePlan {
   int64_t warmup_steps = 0;
   int64_t evaluate_every = 0;  // steps; 0: nothing is held out
   bool bfloat16 = false;       // products are computed in it
+  bool recompute = false;      // of layers, on the way back
+  TrainingMemory memory;
 };
 
 class Tuner {
  public:
-  // Checks everything; loads no weights. Errors: those of the refusals in data/refuse.hpp; a base that cannot be
-  // taught.
-  static Result<std::unique_ptr<Tuner>> prepare(const TuneSettings& settings, Dataset dataset);
+  // Checks everything; loads no weights, but a teacher's that writes the answers. Errors: those of the refusals in
+  // data/refuse.hpp; a base that cannot be taught, a teacher that cannot teach it; more memory than there is.
+  static Result<std::unique_ptr<Tuner>> prepare(const TuneSettings& settings, Dataset dataset,
+                                                const CancelToken* cancel = nullptr,
+                                                const ProgressCallback& progress = {});
 
   const Dataset& dataset() const { return dataset_; }
   const TunePlan& plan() const { return plan_; }
@@ -65,13 +75,14 @@ class Tuner {
 
   struct Hooks {
     std::function<void(const StepReport&, std::optional<double> held_out)> report;
+    ProgressCallback before;  // of what is done before the first step
     const CancelToken* cancel = nullptr;
   };
   struct Taught {
     LoopResult loop;
     std::optional<double> right;  // Lessons::HeldOut::right at the end
   };
-  // Teaches and writes the adapter to version.folder/adapter. Errors: those of load_weights and run_loop.
+  // Teaches, and writes what was learned into version.folder. Errors: those of Pupil and run_loop.
   Result<Taught> run(const RunVersion& version, bool resume, const Hooks& hooks);
 
  private:
@@ -85,11 +96,16 @@ class Tuner {
 
   Result<Renderer> renderer();
   Status refuse(const TokenSet& rendered, const Renderer& renderer) const;
+  // Finds the teacher; one that writes does so.
+  Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
   Status prepare_tokens(const Renderer& renderer);
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
+  // The row length that memory allows: as long as serves the products, and no shorter than `least` tokens.
+  // shape_of(length): of a step in rows of up to so many tokens. caches: bytes.
+  Status choose_rows(int64_t least, const std::function<StepShape(int64_t)>& shape_of, uint64_t caches);
   void choose_schedule();
   double tokens_of_a_step(double tokens) const;
 
@@ -98,8 +114,10 @@ class Tuner {
   ModelHandle model_;
   Tokenizer tokenizer_;
   std::unique_ptr<Runtime> runtime_;
+  std::shared_ptr<const Teacher> teacher_;
   std::optional<ChatTemplate> chat_template_;
   std::unique_ptr<Lessons> lessons_;
+  std::string data_digest_;  // of what is learned from
   TunePlan plan_;
 };
 

@@ -82,5 +82,35 @@ TEST(Tensor, ConvertsFromUnalignedBytes) {
   EXPECT_EQ(to_f32(t).data<float>()[0], 1.0f);
 }
 
+// Rows of many lengths take about as much as the longest of them.
+TEST(BufferPool, LargeBuffersServeOtherSizesOrAreGivenUp) {
+  const auto pool = BufferPool::create();
+  constexpr int64_t kFloats = 1 << 18;  // 1 MiB
+  { const Tensor first = pool->empty(DType::kF32, {kFloats}); }
+  const std::byte* bytes = nullptr;
+  {
+    const Tensor less = pool->empty(DType::kF32, {kFloats * 3 / 4});
+    bytes = less.raw();
+    EXPECT_EQ(pool->bytes_peak(), uint64_t{4 * kFloats});
+  }
+  { EXPECT_EQ(pool->empty(DType::kF32, {kFloats}).raw(), bytes); }
+  { const Tensor far_less = pool->empty(DType::kF32, {kFloats / 4}); }
+  { const Tensor more = pool->empty(DType::kF32, {2 * kFloats}); }
+  EXPECT_EQ(pool->bytes_peak(), uint64_t{8 * kFloats});
+  EXPECT_EQ(pool->bytes_in_use(), 0u);
+}
+
+TEST(BufferPool, CountsWhatTheMetaDeviceWouldTake) {
+  const auto pool = BufferPool::create();
+  {
+    const Tensor huge = pool->empty(DType::kF32, {int64_t{1} << 40}, Device::kMeta);
+    EXPECT_EQ(huge.device(), Device::kMeta);
+    EXPECT_EQ(pool->bytes_in_use(), uint64_t{4} << 40);
+  }
+  { const Tensor less = pool->empty(DType::kF32, {(int64_t{1} << 40) - 1000}, Device::kMeta); }
+  EXPECT_EQ(pool->bytes_peak(), uint64_t{4} << 40);
+  EXPECT_EQ(pool->touched_peak(), uint64_t{4} << 40);
+}
+
 }  // namespace
 }  // namespace linnet

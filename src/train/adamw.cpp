@@ -49,10 +49,11 @@ void AdamW::step(Context& ctx, std::span<const Tensor> grads, float rate, float 
   for (size_t i = 0; i < parameters_.size(); ++i) {
     Tensor& tensor = *parameters_[i].tensor;
     CHECK(!grads[i].defined() || grads[i].shape() == tensor.shape());
+    const float own_rate = rate * parameters_[i].rate;
     const Step constants{.beta1 = config_.beta1,
                          .beta2 = config_.beta2,
-                         .keep = 1 - (parameters_[i].decays ? rate * config_.weight_decay : 0.0f),
-                         .rate = static_cast<float>(rate / mean_correction),
+                         .keep = 1 - (parameters_[i].decays ? own_rate * config_.weight_decay : 0.0f),
+                         .rate = static_cast<float>(own_rate / mean_correction),
                          .inverse_square = static_cast<float>(1 / std::sqrt(square_correction)),
                          .eps = config_.eps,
                          .grad_scale = grad_scale};

@@ -76,7 +76,7 @@ void Muon::step(Context& ctx, std::span<const Tensor> grads, float rate, float g
     if (!parameters_[i].hidden) {
       others.push_back(grads[i]);
     } else if (grads[i].defined()) {
-      step_matrix(ctx, i, grads[i], rate, grad_scale);
+      step_matrix(ctx, i, grads[i], rate * parameters_[i].rate, grad_scale);
     }
   }
   rest_.step(ctx, others, rate, grad_scale);

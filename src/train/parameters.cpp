@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fmt/core.h>
+#include <functional>
 
 #include "base/check.hpp"
 
@@ -10,6 +11,7 @@ namespace linnet {
 namespace {
 
 Tensor copy_of(const Tensor& tensor) {
+  if (tensor.device() == Device::kMeta) return tensor;
   Tensor copy = Tensor::empty(DType::kF32, tensor.shape());
   std::copy_n(tensor.data<float>(), tensor.elements(), copy.data<float>());
   return copy;
@@ -19,11 +21,10 @@ std::string part_name(const TensorSpec& spec, size_t part) {
   return spec.stacked ? fmt::format("{}.{}", spec.name, part) : name_of_expert(spec.name, static_cast<int64_t>(part));
 }
 
-}  // namespace
-
-std::vector<Parameter> train_all(Transformer& model) {
+std::vector<Parameter> train_some(Transformer& model, const std::function<bool(const TensorSpec&)>& learns) {
   std::vector<Parameter> parameters;
   model.for_each([&](const TensorSpec& spec, Slot& slot) {
+    if (!learns(spec)) return;
     // The biases of stacked experts are one matrix in the model's own code, and decay like one.
     const bool decays = spec.shape.rank() == 2 || spec.stacked;
     if (!spec.bias && spec.shape.rank() == 1) {
@@ -47,7 +48,21 @@ std::vector<Parameter> train_all(Transformer& model) {
   return parameters;
 }
 
-std::vector<Parameter> train_adapters(Transformer& model) {
+}  // namespace
+
+std::vector<Parameter> train_all(Transformer& model) {
+  return train_some(model, [](const TensorSpec&) { return true; });
+}
+
+bool is_from_layer(const TensorSpec& spec, int64_t first) {
+  return spec.layer >= 0 ? spec.layer >= first : spec.role == Role::kFinalNorm || spec.role == Role::kHead;
+}
+
+std::vector<Parameter> train_from(Transformer& model, int64_t first) {
+  return train_some(model, [first](const TensorSpec& spec) { return is_from_layer(spec, first); });
+}
+
+std::vector<Parameter> train_adapters(Transformer& model, float b_rate) {
   std::vector<Parameter> parameters;
   model.for_each([&](const TensorSpec& spec, Slot& slot) {
     if (spec.bias || spec.shape.rank() != 2) return;
@@ -59,7 +74,8 @@ std::vector<Parameter> train_adapters(Transformer& model) {
         CHECK(adapters[i].a.tensor().defined() && adapters[i].b.tensor().defined() && !adapters[i].gain.defined());
         const std::string number = adapters.size() > 1 ? fmt::format(".{}", i) : "";
         parameters.push_back({fmt::format("{}.lora_A{}.weight", module, number), &adapters[i].a.tensor(), true});
-        parameters.push_back({fmt::format("{}.lora_B{}.weight", module, number), &adapters[i].b.tensor(), true});
+        parameters.push_back(
+            {fmt::format("{}.lora_B{}.weight", module, number), &adapters[i].b.tensor(), true, false, b_rate});
         if (!adapters[i].magnitude.defined()) continue;
         parameters.push_back(
             {fmt::format("{}.lora_magnitude_vector{}", module, number), &adapters[i].magnitude, false});

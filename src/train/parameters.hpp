@@ -15,16 +15,25 @@ struct Parameter {
   Tensor* tensor;       // in the model: float32, in memory of its own
   bool decays;          // takes part in weight decay: a matrix. Norms and biases do not
   bool hidden = false;  // a matrix between hidden states: neither embedding nor head
+  float rate = 1;       // its learning rate is so many times the optimiser's
 };
 
 // Gives every weight of `model` memory of its own, as float32, and lists them: full fine-tuning. A tied head is the
 // embedding, and stands there once. Requires a model that is not packed.
 std::vector<Parameter> train_all(Transformer& model);
 
+// Whether a tensor is of layer `first` or a later one, or is read after all of them: the final norm, and a head of its
+// own (one that is the embedding is read before).
+bool is_from_layer(const TensorSpec& spec, int64_t first);
+// The same of those tensors alone; no gradient flows below layer `first`. Requires that those are not packed.
+std::vector<Parameter> train_from(Transformer& model, int64_t first);
+
 // The pairs of every adapter of `model`, which stays frozen beside: NAME.lora_A.weight, then NAME.lora_B.weight, then
 // of DoRA NAME.lora_magnitude_vector; with a number where a layer has several adapters. Requires adapters that were
 // attached to be trained (models/adapter.hpp).
-std::vector<Parameter> train_adapters(Transformer& model);
+// b_rate: how many times as fast as A and the magnitudes B learns. LoRA+ (Hayou et al. 2024, arXiv:2402.12354), where
+// the paper finds 16 to serve; 1: plain.
+std::vector<Parameter> train_adapters(Transformer& model, float b_rate = 1);
 
 // From now on `tape` keeps their gradients.
 void watch(Tape& tape, std::span<const Parameter> parameters);

@@ -21,6 +21,7 @@ void Sgd::step(Context& ctx, std::span<const Tensor> grads, float rate, float gr
     const float* grad = grads[i].defined() ? grads[i].data<float>() : nullptr;
     float* momentum = momentum_.empty() ? nullptr : momentum_[i].data<float>();
     float* x = tensor.data<float>();
+    const float own_rate = rate * parameters_[i].rate;
     const float decay = parameters_[i].decays ? config_.weight_decay : 0.0f;
     ctx.pool().parallel_for(tensor.elements(), kOptimizerChunk, [&](int64_t begin, int64_t end, int) {
       for (int64_t j = begin; j < end; ++j) {
@@ -29,7 +30,7 @@ void Sgd::step(Context& ctx, std::span<const Tensor> grads, float rate, float gr
           momentum[j] = config_.momentum * momentum[j] + g;
           g = config_.nesterov ? g + config_.momentum * momentum[j] : momentum[j];
         }
-        x[j] -= rate * g;
+        x[j] -= own_rate * g;
       }
     });
   }

@@ -19,7 +19,9 @@ std::vector<PartLoss> token_losses(Context& ctx, const Transformer& model, std::
   const int64_t count = trained_tokens(batches);
   for (const TokenBatch& batch : batches) {
     if (batch.targets.empty()) continue;
-    parts.push_back([&ctx, &model, &batch, count] { return model.loss(ctx, batch.batch, batch.targets, count); });
+    parts.push_back([&ctx, &model, &batch, count] {
+      return model.loss(ctx, batch.batch, batch.targets, count, batch.teacher.targets());
+    });
   }
   return parts;
 }

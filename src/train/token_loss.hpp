@@ -8,10 +8,21 @@
 
 namespace linnet {
 
+// What a teacher says at each row that learns: ops::TeacherTargets, owned.
+struct TeacherRows {
+  int64_t top = 0;
+  std::vector<int32_t> ids = {};
+  std::vector<float> probabilities = {};
+  float weight = 0;
+
+  ops::TeacherTargets targets() const { return {top, ids, probabilities, weight}; }
+};
+
 // Sequences side by side, and what each row that learns is to say next.
 struct TokenBatch {
   Batch batch;                   // logit_rows: the rows that learn
   std::vector<int32_t> targets;  // one for each of logit_rows
+  TeacherRows teacher = {};      // likewise, where there is one
 };
 
 // The rows of `batches` that learn.

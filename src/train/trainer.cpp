@@ -37,22 +37,29 @@ std::vector<Optimizer::State> state_of(const Optimizer& optimizer) {
 
 }  // namespace
 
+Result<Gradients> sum_gradients(Context& ctx, std::span<const Parameter> parameters, std::span<const PartLoss> parts) {
+  Gradients all;
+  for (const PartLoss& part : parts) {
+    Tape tape;
+    watch(tape, parameters);
+    const RecorderScope recording(ctx, &tape);
+    TRY_ASSIGN(const Tensor loss, part());
+    if (!ctx.meta()) all.loss += loss.data<float>()[0];
+    if (!wants_grad(loss)) continue;
+    tape.backward(ctx, loss);
+    accumulate(ctx, all.sums, gradients(tape, parameters));
+  }
+  return all;
+}
+
 Trainer::Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config)
     : ctx_(ctx), optimizer_(make_optimizer(std::move(parameters), config.optimizer)), config_(config) {}
 
 Result<StepReport> Trainer::step(std::span<const PartLoss> parts, double most_loss) {
   StepReport report{.step = steps(), .rate = rate_at(config_.schedule, steps())};
-  std::vector<Tensor> grads;
-  for (const PartLoss& part : parts) {
-    Tape tape;
-    watch(tape, optimizer_->parameters());
-    const RecorderScope recording(ctx_, &tape);
-    TRY_ASSIGN(const Tensor loss, part());
-    report.loss += loss.data<float>()[0];
-    if (!wants_grad(loss)) continue;
-    tape.backward(ctx_, loss);
-    accumulate(ctx_, grads, gradients(tape, optimizer_->parameters()));
-  }
+  TRY_ASSIGN(const Gradients all, sum_gradients(ctx_, optimizer_->parameters(), parts));
+  const std::vector<Tensor>& grads = all.sums;
+  report.loss = all.loss;
   if (grads.empty()) return invalid(fmt::format("step {} has nothing to learn from", report.step));
   report.norm = global_norm(ctx_.pool(), grads);
   report.diverged = !std::isfinite(report.loss) || !std::isfinite(report.norm) || report.loss > most_loss;
@@ -99,8 +106,10 @@ Result<std::map<std::string, std::string>> Trainer::restore(const std::filesyste
     }
   }
   for (Optimizer::State& named : state) {
-    const Tensor from = to_f32(*source.find(named.name));
+    const StoredTensor& tensor = *source.find(named.name);
+    const Tensor from = to_f32(tensor);
     std::copy_n(from.data<float>(), from.elements(), named.tensor.data<float>());
+    for (const auto& mapped : stored.files) mapped->drop_pages_of(tensor.bytes);  // or the file stands beside all of it
   }
   optimizer_->set_steps(steps);
   notes.erase(std::string(kStepNote));

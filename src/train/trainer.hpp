@@ -20,6 +20,15 @@ namespace linnet {
 // A part of what a step makes smaller: (1), differentiable in the parameters while the context records.
 using PartLoss = std::function<Result<Tensor>()>;
 
+// The sum of all parts, and of their gradients in the order of `parameters` (undefined where nothing depends on one;
+// empty where nothing depends on any). The parts' graphs stand one after the other in memory. On the meta device the
+// loss is 0. Errors: those of a part.
+struct Gradients {
+  double loss = 0;
+  std::vector<Tensor> sums = {};
+};
+Result<Gradients> sum_gradients(Context& ctx, std::span<const Parameter> parameters, std::span<const PartLoss> parts);
+
 struct TrainerConfig {
   OptimizerConfig optimizer;
   Schedule schedule;
@@ -38,8 +47,8 @@ class Trainer {
  public:
   Trainer(Context& ctx, std::vector<Parameter> parameters, const TrainerConfig& config);
 
-  // One optimiser step from the sum of all parts, whose graphs stand one after the other in memory; none, and nothing
-  // has changed, where the report says `diverged`. most_loss: what the loss may be. Errors: those of a part.
+  // One optimiser step from the sum of all parts; none, and nothing has changed, where the report says `diverged`.
+  // most_loss: what the loss may be. Errors: those of a part.
   Result<StepReport> step(std::span<const PartLoss> parts, double most_loss = std::numeric_limits<double>::infinity());
 
   int64_t steps() const { return optimizer_->steps(); }

@@ -6,10 +6,13 @@ usage: memory.py [--program PATH] [--tolerance FRACTION]
 For SmolLM2-135M (Q4_1), gemma-3-270m (Q4_K_M) and tests/golden/tiny_chat, at two contexts each: `linnet generate` reads a
 prompt that leaves room for eight tokens, and the peak of its resident memory must be within a tenth of the promise.
 src/tasks/memory_plan_test.cpp compares the parts of the promise with what is allocated.
+For the first of them, what `linnet tune` says that it needs, beside what it takes: within 15%, by an adapter and by all
+weights. src/tasks/training_memory_test.cpp compares the parts.
 Prints PASS, FAIL and SKIP lines. Needs the release build, and the models' packages.
 """
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -21,6 +24,7 @@ from shared.closeness import verdict
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEAK = ROOT / "tests" / "peers" / "shared" / "peak.py"
 WORD, ANSWER = " bird", 8
+TUNE_TOLERANCE = 0.15
 
 
 def smollm2(_):
@@ -67,6 +71,38 @@ def promised(program, model, contexts):
     return [said[context] for context in contexts]
 
 
+LESSONS = (("lora",), ("full",))
+
+
+def tuned(program, model, method, scratch):
+    """(what tune says, its peak) of two steps on rows of 512 tokens."""
+    data = scratch / "data.jsonl"
+    data.write_text("".join(json.dumps({"text": f"{WORD} {i}" * 120}) + "\n" for i in range(24)))
+    command = [program, "tune", str(data), "--name", "measured", "--base", str(model), "--method", *method, "--length", "480",
+               "--allow-cuts", "--epochs", "1", "--batch", "4096", "--held-out", "0", "--json"]
+    homes = {key: str(scratch / key) for key in ("XDG_DATA_HOME", "XDG_CACHE_HOME")}
+    done = subprocess.run([sys.executable, "-S", str(PEAK), *map(str, command)], check=True, text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, env={**os.environ, **homes})
+    return json.loads(done.stdout)["memory"], int(done.stderr.split()[-1])
+
+
+def check_tune(program, name, find):
+    failed = False
+    for method in LESSONS:
+        with tempfile.TemporaryDirectory() as scratch:
+            model = find(pathlib.Path(scratch))
+            if not model:
+                print(f"SKIP memory of tune {name}: its package is not installed")
+                return failed
+            said, taken = tuned(program, model, method, pathlib.Path(scratch))
+        title = f"memory of tune {name} {' '.join(method)}"
+        print(f"# {title}: {said / 1e6:.1f} MB promised, {taken / 1e6:.1f} MB taken, {100 * (said / taken - 1):+.1f}%")
+        failed |= verdict(title, None if within(said, taken, TUNE_TOLERANCE) else "the promise is not what is taken")
+        if within(0.8 * taken, taken, TUNE_TOLERANCE):
+            failed |= verdict("memory of tune: a promise that forgets a fifth is noticed", "it is not")
+    return failed
+
+
 def within(said, taken, tolerance):
     return abs(said - taken) <= tolerance * taken
 
@@ -94,6 +130,7 @@ def main():
                 # The deliberately wrong case: a promise that forgets a fifth.
                 if within(0.8 * taken, taken, arguments.tolerance):
                     failed |= verdict("memory: a promise that forgets a fifth is noticed", "it is not")
+    failed |= check_tune(program, "SmolLM2", smollm2)
     return failed
 
 

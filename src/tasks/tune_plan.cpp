@@ -1,0 +1,144 @@
+// What a run of `tune` chooses by itself: rate, epochs, rows, schedule; and what run.json says of it.
+#include <algorithm>
+#include <cmath>
+#include <fmt/core.h>
+
+#include "base/system.hpp"
+#include "tasks/tune.hpp"
+
+namespace linnet {
+
+namespace {
+
+constexpr int64_t kLeastRow = 512;  // tokens that make a product worth its threads; memory grows with them
+
+// Few tokens are seen often, many once: about this many in all.
+constexpr double kTokensOfARun = 150'000;
+constexpr int64_t kMostEpochs = 6;
+// A rate that suits this width falls with its root.
+constexpr double kWidth = 576;
+
+Json info_of(const PupilSettings& pupil) {
+  if (pupil.learns == Learns::kEverything) return {{"learns", learns_name(pupil.learns)}};
+  if (pupil.learns == Learns::kLastLayers) {
+    return {{"learns", learns_name(pupil.learns)}, {"last_layers", pupil.layers}};
+  }
+  const NewAdapter& adapter = pupil.adapter;
+  Json info = {{"rank", adapter.rank}, {"alpha", adapter.alpha},     {"rank_stabilised", adapter.rank_stabilised},
+               {"dora", adapter.dora}, {"targets", adapter.targets}, {"seed", adapter.seed}};
+  if (pupil.b_rate != 1) info["lora_plus"] = pupil.b_rate;
+  return {{"adapter", std::move(info)}};
+}
+
+Json info_of(const Teacher& teacher, const TeacherSettings& settings) {
+  const StoredModel& stored = teacher.model().stored;
+  const bool named = stored.origin != StoredModel::Origin::kPath;
+  Json info = {{"name", named ? teacher.model().name() : stored.path.filename().string()},
+               {"sha256", teacher.digest()},
+               {"distil", settings.from == DistilFrom::kLogits ? "logits" : "text"}};
+  if (settings.from == DistilFrom::kLogits) {
+    info.update({{"top", settings.top}, {"weight", settings.weight}});
+  } else {
+    info["temperature"] = settings.temperature;
+  }
+  return info;
+}
+
+}  // namespace
+
+Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>& shape_of, uint64_t caches) {
+  TRY_ASSIGN(const TrainingPlanner planner, TrainingPlanner::of(model_, *runtime_, settings_.pupil));
+  const uint64_t free = settings_.memory > 0 ? settings_.memory : memory_info().available;
+  const int64_t usual = settings_.row_length.value_or(std::max(least, kLeastRow));
+  plan_.recompute = settings_.recompute;
+  for (plan_.row_length = usual;;) {
+    StepShape shape = shape_of(plan_.row_length);
+    shape.bfloat16 = plan_.bfloat16;
+    shape.recompute = plan_.recompute;
+    TRY_ASSIGN(plan_.memory, planner.plan(shape));
+    plan_.memory.caches = caches;
+    if (plan_.memory.total() <= free) break;
+    if (plan_.row_length > least && !settings_.row_length) {
+      plan_.row_length = std::max(plan_.row_length / 2, least);
+      continue;
+    }
+    if (!plan_.recompute) {
+      plan_.recompute = true;
+      continue;
+    }
+    return Error{ErrorCode::kOutOfMemory,
+                 fmt::format("teaching {} needs {} of memory in rows of {} tokens, and {} are free", model_.name(),
+                             plan_.memory.to_string(), plan_.row_length, format_bytes(free)),
+                 {},
+                 settings_.pupil.learns == Learns::kAdapter
+                     ? "close other programs, cut samples with --length and --allow-cuts, or take a smaller --base"
+                     : "close other programs, take --method lora, or --method last with few --layers, cut samples "
+                       "with --length and --allow-cuts, or take a smaller --base"};
+  }
+  const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
+  if (prepacked <= (free - plan_.memory.total()) / 2) plan_.memory.prepacked = prepacked;
+  if (plan_.row_length < usual) {
+    dataset_.said.push_back(fmt::format("rows of {} tokens are computed at once instead of {}: {} of memory are free",
+                                        plan_.row_length, usual, format_bytes(free)));
+  }
+  if (plan_.recompute && !settings_.recompute) {
+    dataset_.said.push_back(
+        fmt::format("layers are computed again on the way back: {} of memory are free", format_bytes(free)));
+  }
+  return ok_status();
+}
+
+double Tuner::tokens_of_a_step(double tokens) const {
+  // About a twentieth of an epoch, up to 4096 tokens.
+  constexpr double kStepsOfAnEpoch = 20;
+  constexpr double kMostTokensOfAStep = 4096;
+  return settings_.batch ? static_cast<double>(*settings_.batch)
+                         : std::min(tokens / kStepsOfAnEpoch, kMostTokensOfAStep);
+}
+
+void Tuner::choose(double tokens, double usual_rate) {
+  const double width = static_cast<double>(model_.config().hidden_size);
+  plan_.rate = settings_.rate.value_or(usual_rate * std::sqrt(kWidth / width));
+  plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
+  plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
+}
+
+void Tuner::choose_schedule() {
+  plan_.steps = lessons_->steps();
+  constexpr int64_t kWarmupPart = 20;
+  plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
+  if (lessons_->holds_out()) plan_.evaluate_every = std::max<int64_t>(1, (lessons_->steps_of_first_epoch() + 1) / 2);
+}
+
+Json Tuner::info() const {
+  Json info = {{"kind", settings_.pupil.learns == Learns::kAdapter ? "adapter" : "model"},
+               {"base", lasting_name(model_)},
+               {"base_file", model_.stored.path.string()},
+               {"form", form_name(dataset_.form)},
+               {"samples", dataset_.train.size()},
+               {"held_out_samples", dataset_.held_out.size()},
+               {"tokens", train_set().tokens()},
+               {"learned_tokens", train_set().learned()},
+               {"data_sha256", data_digest_},
+               {"system", settings_.system}};
+  info.update(info_of(settings_.pupil));
+  if (teacher_) info["teacher"] = info_of(*teacher_, settings_.teacher);
+  info.update({{"rate", plan_.rate},
+               {"epochs", plan_.epochs},
+               {"row_length", plan_.row_length},
+               {"rows_per_step", plan_.rows_per_step},
+               {"steps", plan_.steps},
+               {"warmup_steps", plan_.warmup_steps},
+               {"evaluate_every", plan_.evaluate_every},
+               {"seed", settings_.seed},
+               {"instruction_set", std::string(runtime_->isa())},
+               {"products", plan_.bfloat16 ? "bfloat16" : "float32"}});
+  if (plan_.method) {
+    info["preference"] = preference_method_name(*plan_.method);
+    info["pairs_per_step"] = plan_.pairs_per_step;
+    info["beta"] = plan_.beta;
+  }
+  return info;
+}
+
+}  // namespace linnet
