@@ -26,6 +26,8 @@ class TeachingScreen {
 
   void step(const StepReport& step, std::optional<double> held_out);
   void sample(const std::string& text);
+  // A line above the bar.
+  void note(const std::string& line) { printer_.note(line); }
   // Draws the curve, on a terminal. Nothing may be shown after it.
   void finish();
 

@@ -152,6 +152,9 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     Tuner::Hooks hooks;
     hooks.cancel = &interrupt_token();
     hooks.before = show;
+    hooks.forecast = [&](double seconds) {
+      screen.note(fmt::format("about {} for all steps, less where it stops early", format_duration(seconds)));
+    };
     hooks.report = [&](const StepReport& step, std::optional<double> held_out) {
       printer.finish();
       screen.step(step, held_out);
@@ -163,6 +166,8 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     Json json = finished_json(tuner->info(), version);
     json["steps_done"] = taught.loop.steps;
     json["memory"] = tuner->plan().memory.total();
+    json["seconds"] = taught.seconds;
+    json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);

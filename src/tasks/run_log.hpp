@@ -29,6 +29,8 @@ class RunLog {
   // Around what a step's time is: not evaluations, nor samples.
   void begin_step();
   void end_step();
+  // Of the last step that ended.
+  double seconds() const { return seconds_; }
   // The step that just ended, of so many tokens; 0: they are not counted. Ends it, where end_step() was not called.
   Status step(const StepReport& report, std::optional<double> held_out = std::nullopt, int64_t tokens = 0);
   // What the model writes after step `step`.

@@ -1,6 +1,7 @@
 #include "tasks/tune.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <fmt/core.h>
 
@@ -179,6 +180,7 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   const auto tokens = static_cast<double>(rendered.tokens());
   choose(tokens, usual_rate(settings_.pupil));
   plan_.length = std::max(longest_of(rendered), longest_of(held_out));
+  plan_.held_out_tokens = static_cast<int64_t>(held_out.tokens());
   const auto rows_of = [&](int64_t length) {
     return std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(length)));
   };
@@ -221,6 +223,7 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   plan_.method = method;
   plan_.beta = settings_.beta.value_or(kBeta);
   plan_.length = std::max(longest_of(train.replies), longest_of(held_out.replies));
+  plan_.held_out_tokens = static_cast<int64_t>(held_out.replies.tokens());
   const double tokens_of_a_pair = tokens / static_cast<double>(train.pairs());
   plan_.pairs_per_step = std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / tokens_of_a_pair));
   const auto shape = [&](int64_t length) {
@@ -264,6 +267,8 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
   Trainer trainer(ctx, pupil->parameters(), config);
   TRY(lessons_->begin(ctx, transformer));
   RunLog log(version);
+  TeachingForecast forecast(work());
+  Taught taught;
   LoopHooks loop;
   loop.parts = [&](int64_t step) {
     log.begin_step();
@@ -276,6 +281,10 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
   };
   loop.report = [&](const StepReport& step, std::optional<double> held) -> Status {
     TRY(log.step(step, held, token_count(lessons_->batches())));
+    if (const auto seconds = forecast.step(step.step, log.seconds())) {
+      taught.forecast = seconds;
+      if (hooks.forecast) hooks.forecast(*seconds);
+    }
     if (hooks.report) hooks.report(step, held);
     return held ? log.write_report() : ok_status();
   };
@@ -288,8 +297,9 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const H
                                .checkpoint_every = std::max<int64_t>(1, plan_.steps / kCheckpoints),
                                .evaluate_every = plan_.evaluate_every,
                                .patience = kPatience};
-  Taught taught;
+  const auto began = std::chrono::steady_clock::now();
   TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
+  taught.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   if (plan_.method && lessons_->holds_out()) {
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
     taught.right = held_out.right;

@@ -13,6 +13,7 @@
 #include "tasks/preference_lessons.hpp"
 #include "tasks/pupil.hpp"
 #include "tasks/teacher.hpp"
+#include "tasks/teaching_forecast.hpp"
 #include "tasks/training_memory.hpp"
 #include "train/loop.hpp"
 
@@ -52,8 +53,9 @@ struct TunePlan {
   int64_t steps = 0;
   int64_t warmup_steps = 0;
   int64_t evaluate_every = 0;  // steps; 0: nothing is held out
-  bool bfloat16 = false;       // products are computed in it
-  bool recompute = false;      // of layers, on the way back
+  int64_t held_out_tokens = 0;
+  bool bfloat16 = false;   // products are computed in it
+  bool recompute = false;  // of layers, on the way back
   TrainingMemory memory;
 };
 
@@ -75,12 +77,15 @@ class Tuner {
 
   struct Hooks {
     std::function<void(const StepReport&, std::optional<double> held_out)> report;
-    ProgressCallback before;  // of what is done before the first step
+    std::function<void(double seconds)> forecast;  // TeachingForecast, once
+    ProgressCallback before;                       // of what is done before the first step
     const CancelToken* cancel = nullptr;
   };
   struct Taught {
     LoopResult loop;
-    std::optional<double> right;  // Lessons::HeldOut::right at the end
+    std::optional<double> right;     // Lessons::HeldOut::right at the end
+    double seconds = 0;              // of all steps, evaluations and checkpoints
+    std::optional<double> forecast;  // of them, made at the second step
   };
   // Teaches, and writes what was learned into version.folder. Errors: those of Pupil and run_loop.
   Result<Taught> run(const RunVersion& version, bool resume, const Hooks& hooks);
@@ -108,6 +113,7 @@ class Tuner {
   Status choose_rows(int64_t least, const std::function<StepShape(int64_t)>& shape_of, uint64_t caches);
   void choose_schedule();
   double tokens_of_a_step(double tokens) const;
+  TeachingForecast::Work work() const;
 
   TuneSettings settings_;
   Dataset dataset_;

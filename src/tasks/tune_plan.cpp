@@ -110,6 +110,14 @@ void Tuner::choose_schedule() {
   if (lessons_->holds_out()) plan_.evaluate_every = std::max<int64_t>(1, (lessons_->steps_of_first_epoch() + 1) / 2);
 }
 
+TeachingForecast::Work Tuner::work() const {
+  const auto seen = static_cast<double>(train_set().tokens()) * static_cast<double>(plan_.epochs);
+  return {.steps = plan_.steps,
+          .tokens_per_step = seen / static_cast<double>(std::max<int64_t>(plan_.steps, 1)),
+          .evaluate_every = plan_.evaluate_every,
+          .tokens_per_evaluation = static_cast<double>(plan_.held_out_tokens)};
+}
+
 Json Tuner::info() const {
   Json info = {{"kind", settings_.pupil.learns == Learns::kAdapter ? "adapter" : "model"},
                {"base", lasting_name(model_)},
