@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <fmt/core.h>
 
+#include "base/cancel.hpp"
 #include "base/terminal.hpp"
 #include "cli/loss_chart.hpp"
 
@@ -38,6 +39,17 @@ std::string TeachingScreen::detail(double steps_per_second) const {
     text += fmt::format("  MFU {:.0f}%", 100 * tokens * work_.flops_per_token / work_.peak);
   }
   return text;
+}
+
+TeachingHooks TeachingScreen::hooks() {
+  return {
+      .report = [this](const StepReport& report, std::optional<double> held_out) { step(report, held_out); },
+      .forecast =
+          [this](double seconds) {
+            printer_.note(fmt::format("about {} for all steps, less where it stops early", format_duration(seconds)));
+          },
+      .before = [this](const Progress& progress) { printer_.update(progress); },
+      .cancel = &interrupt_token()};
 }
 
 void TeachingScreen::sample(const std::string& text) {

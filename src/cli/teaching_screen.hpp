@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/progress.hpp"
-#include "train/trainer.hpp"
+#include "tasks/teaching.hpp"
 
 namespace linnet::cli {
 
@@ -26,8 +26,8 @@ class TeachingScreen {
 
   void step(const StepReport& step, std::optional<double> held_out);
   void sample(const std::string& text);
-  // A line above the bar.
-  void note(const std::string& line) { printer_.note(line); }
+  // What shows itself here, and ends by Ctrl-C. Must not outlive the screen.
+  TeachingHooks hooks();
   // Draws the curve, on a terminal. Nothing may be shown after it.
   void finish();
 

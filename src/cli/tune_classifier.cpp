@@ -213,10 +213,7 @@ Json to_json(const Report& report, size_t classes) {
 
 Result<LoopResult> teach(ClassifyTuner& tuner, const RunVersion& version, bool resume) {
   TeachingScreen screen({.steps = tuner.plan().steps});
-  ClassifyTuner::Hooks hooks;
-  hooks.cancel = &interrupt_token();
-  hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); };
-  return tuner.run(version, resume, hooks);
+  return tuner.run(version, resume, screen.hooks());
 }
 
 }  // namespace

@@ -51,10 +51,7 @@ Status tune_embedding(const TuneFlags& flags, const Dataset& dataset) {
   EmbeddingTuner::Taught taught;
   {
     TeachingScreen screen({.steps = tuner->plan().steps});
-    EmbeddingTuner::Hooks hooks;
-    hooks.cancel = &interrupt_token();
-    hooks.report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); };
-    TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
+    TRY_ASSIGN(taught, tuner->run(version, flags.resume, screen.hooks()));
   }
   TRY(store.set_current(version));
   if (flags.json) {

@@ -160,10 +160,7 @@ Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tes
 // Teaches with a bar on the terminal.
 Status teach(FaqTuner& tuner, const RunVersion& version, bool resume) {
   TeachingScreen screen({.steps = tuner.steps()});
-  FaqTuner::Hooks hooks;
-  hooks.cancel = &interrupt_token();
-  hooks.report = [&](const StepReport& step) { screen.step(step, std::nullopt); };
-  return tuner.run(version, resume, hooks);
+  return tuner.run(version, resume, screen.hooks());
 }
 
 }  // namespace

@@ -149,17 +149,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   Tuner::Taught taught;
   {
     TeachingScreen screen({.steps = tuner->plan().steps});
-    Tuner::Hooks hooks;
-    hooks.cancel = &interrupt_token();
-    hooks.before = show;
-    hooks.forecast = [&](double seconds) {
-      screen.note(fmt::format("about {} for all steps, less where it stops early", format_duration(seconds)));
-    };
-    hooks.report = [&](const StepReport& step, std::optional<double> held_out) {
-      printer.finish();
-      screen.step(step, held_out);
-    };
-    TRY_ASSIGN(taught, tuner->run(version, flags.resume, hooks));
+    TRY_ASSIGN(taught, tuner->run(version, flags.resume, screen.hooks()));
   }
   TRY(store.set_current(version));
   if (flags.json) {

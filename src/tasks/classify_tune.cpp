@@ -11,8 +11,6 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "ops/loss.hpp"
-#include "tasks/run_log.hpp"
-#include "tasks/teaching.hpp"
 #include "text/jinja/pystr.hpp"
 #include "train/parameters.hpp"
 
@@ -27,8 +25,6 @@ constexpr int64_t kLeastEpochs = 3;
 constexpr int64_t kMostEpochs = 20;
 constexpr int64_t kWarmupPart = 10;  // of the steps
 constexpr int64_t kEvaluationsPerEpoch = 2;
-constexpr int64_t kPatience = 4;          // evaluations
-constexpr int64_t kLeastCheckpoint = 50;  // steps between two checkpoints, at least
 constexpr double kRate = 1e-3;
 constexpr float kFirstScale = 10;  // of the cosines to the centroids, which are the first logits
 
@@ -71,9 +67,10 @@ std::vector<uint32_t> texts_of_step(const LabelledTexts& train, int64_t texts_pe
 }
 
 // What an encoder and a head are taught with.
-class Lesson {
+class LabelLosses {
  public:
-  Lesson(Context& ctx, const Embedder& embedder, const LabelHead& head) : ctx_(ctx), embedder_(embedder), head_(head) {}
+  LabelLosses(Context& ctx, const Embedder& embedder, const LabelHead& head)
+      : ctx_(ctx), embedder_(embedder), head_(head) {}
 
   Result<Tensor> loss(const std::vector<std::vector<int32_t>>& tokens, std::span<const int32_t> classes) const {
     TRY_ASSIGN(const Tensor vectors, label_vectors(ctx_, embedder_, tokens));
@@ -188,10 +185,10 @@ Json ClassifyTuner::info() const {
   return info;
 }
 
-Result<LoopResult> ClassifyTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Result<LoopResult> ClassifyTuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   LoopResult result;
   if (encoder_) {
-    TRY_ASSIGN(result, teach_encoder(version, resume, hooks));
+    TRY_ASSIGN(result, teach(version, resume, hooks));
   }
   TRY_ASSIGN(const WordClassifier words,
              WordClassifier::fit(runtime_->context().pool(), train_.texts, train_.classes, labels_, hooks.cancel));
@@ -199,7 +196,7 @@ Result<LoopResult> ClassifyTuner::run(const RunVersion& version, bool resume, co
   return result;
 }
 
-Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool resume, const Hooks& hooks) {
+Result<LoopResult> ClassifyTuner::teach(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   CHECK(encoder_.has_value());
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Embedder embedder, Embedder::load(*encoder_, *runtime_, kClassifierTokens));
@@ -213,53 +210,33 @@ Result<LoopResult> ClassifyTuner::teach_encoder(const RunVersion& version, bool 
   for (Parameter& parameter : head.parameters()) parameters.push_back(std::move(parameter));
   TRY_ASSIGN(const auto tokens, embedder.encode(train_.texts, TooLong::kCut));
   TRY_ASSIGN(const auto held_out_tokens, embedder.encode(held_out_.texts, TooLong::kCut));
-  const Lesson lesson(ctx, embedder, head);
-  TrainerConfig config;
-  config.schedule = {.kind = ScheduleKind::kLinear,
+  const LabelLosses losses(ctx, embedder, head);
+  EncoderLesson lesson;
+  lesson.schedule = {.kind = ScheduleKind::kLinear,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
                      .warmup_steps = plan_.warmup_steps};
-  Trainer trainer(ctx, std::move(parameters), config);
-  RunLog log(version);
-  LoopHooks loop;
-  loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
-    log.begin_step();
-    return std::vector<PartLoss>{[&, step]() -> Result<Tensor> {
-      std::vector<std::vector<int32_t>> texts;
-      std::vector<int32_t> classes;
-      for (const uint32_t i : texts_of_step(train_, plan_.texts_per_step, step, settings_.seed)) {
-        texts.push_back(tokens[i]);
-        classes.push_back(train_.classes[i]);
-      }
-      return lesson.loss(texts, classes);
-    }};
+  lesson.bfloat16 = bfloat16_;
+  lesson.loss = [&](int64_t step) {
+    std::vector<std::vector<int32_t>> texts;
+    std::vector<int32_t> classes;
+    for (const uint32_t i : texts_of_step(train_, plan_.texts_per_step, step, settings_.seed)) {
+      texts.push_back(tokens[i]);
+      classes.push_back(train_.classes[i]);
+    }
+    return losses.loss(texts, classes);
   };
-  loop.evaluate = [&] {
-    log.end_step();
-    return lesson.mean_loss(held_out_tokens, held_out_.classes, hooks.cancel);
-  };
-  loop.report = [&](const StepReport& step, std::optional<double> held_out) -> Status {
-    TRY(log.step(step, held_out));
-    if (hooks.report) hooks.report(step, held_out);
-    return ok_status();
-  };
-  loop.cancel = hooks.cancel;
-  begin_teaching(ctx, embedder.transformer(), bfloat16_);
-  TRY_ASSIGN(const LoopResult result, run_loop(trainer,
-                                               {.folder = version.folder,
-                                                .steps = plan_.steps,
-                                                .checkpoint_every = std::max(plan_.evaluate_every, kLeastCheckpoint),
-                                                .evaluate_every = plan_.evaluate_every,
-                                                .patience = kPatience},
-                                               loop, resume));
-  ctx.set_compute(DType::kF32);
+  lesson.held_out = [&] { return losses.mean_loss(held_out_tokens, held_out_.classes, hooks.cancel); };
+  lesson.evaluate_every = plan_.evaluate_every;
+  lesson.evaluation_in_steps = static_cast<double>(held_out_.size()) / static_cast<double>(plan_.texts_per_step);
+  TRY_ASSIGN(const LoopResult result,
+             teach_encoder(ctx, embedder.transformer(), std::move(parameters), lesson, version, resume, hooks));
   TRY(head.save(version.folder / kHeadFile));
   // A run that was killed after this was written, and goes on.
   std::error_code ignored;
   std::filesystem::remove_all(version.folder / kClassifierEncoderFolder, ignored);
   TRY(write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
                     version.folder / kClassifierEncoderFolder));
-  TRY(log.write_report());
   return result;
 }
 

@@ -4,7 +4,6 @@
 // Ownership: owns the data. Thread safety: one thread at a time.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,8 +11,7 @@
 
 #include "data/dataset.hpp"
 #include "tasks/classifier.hpp"
-#include "tasks/run_store.hpp"
-#include "train/loop.hpp"
+#include "tasks/teaching.hpp"
 
 namespace linnet {
 
@@ -62,13 +60,9 @@ class ClassifyTuner {
   // All that decides what is learned, for run.json.
   Json info() const;
 
-  struct Hooks {
-    std::function<void(const StepReport&, std::optional<double> held_out)> report;
-    const CancelToken* cancel = nullptr;
-  };
   // Teaches what plan() says, and writes all to version.folder but what answers (set_answering). Errors: those of
   // load_weights and run_loop.
-  Result<LoopResult> run(const RunVersion& version, bool resume, const Hooks& hooks);
+  Result<LoopResult> run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
 
  private:
   ClassifyTuner(ClassifySettings settings, std::unique_ptr<Runtime> runtime)
@@ -76,7 +70,7 @@ class ClassifyTuner {
 
   Status read(const Dataset& dataset);
   void choose();
-  Result<LoopResult> teach_encoder(const RunVersion& version, bool resume, const Hooks& hooks);
+  Result<LoopResult> teach(const RunVersion& version, bool resume, const TeachingHooks& hooks);
 
   ClassifySettings settings_;
   std::unique_ptr<Runtime> runtime_;

@@ -8,8 +8,6 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "tasks/pair_lessons.hpp"
-#include "tasks/run_log.hpp"
-#include "tasks/teaching.hpp"
 #include "text/jinja/pystr.hpp"
 #include "train/parameters.hpp"
 
@@ -23,8 +21,6 @@ constexpr double kPairsOfARun = 40'000;  // that are shown in all, about
 constexpr int64_t kMostEpochs = 10;
 constexpr int64_t kWarmupPart = 10;  // of the steps
 constexpr int64_t kEvaluationsPerEpoch = 2;
-constexpr int64_t kPatience = 4;          // evaluations
-constexpr int64_t kLeastCheckpoint = 50;  // steps between two checkpoints, at least
 constexpr double kEncoderRate = 3e-4;
 constexpr double kWriterRate = 1e-4;  // of models that write: they have more to unlearn
 
@@ -173,7 +169,7 @@ Json EmbeddingTuner::info() const {
           {"products", bfloat16_ ? "bfloat16" : "float32"}};
 }
 
-Result<EmbeddingTuner::Taught> EmbeddingTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Result<EmbeddingTuner::Taught> EmbeddingTuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   TRY_ASSIGN(Embedder embedder, Embedder::load(model_, *runtime_, plan_.length));
   Taught taught;
   TRY_ASSIGN(taught.before, measure_retrieval(measured(), embedder, hooks.cancel));
@@ -187,45 +183,26 @@ Result<EmbeddingTuner::Taught> EmbeddingTuner::run(const RunVersion& version, bo
 }
 
 Result<LoopResult> EmbeddingTuner::teach(Embedder& embedder, const RunVersion& version, bool resume,
-                                         const Hooks& hooks) {
+                                         const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(const TokenPairs train, token_pairs(embedder, train_.first, train_.second));
   TRY_ASSIGN(const TokenPairs held_out, token_pairs(embedder, held_out_.first, held_out_.second));
-  TrainerConfig config;
-  config.schedule = {.kind = ScheduleKind::kLinear,
+  EncoderLesson lesson;
+  lesson.schedule = {.kind = ScheduleKind::kLinear,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
                      .warmup_steps = plan_.warmup_steps};
-  Trainer trainer(ctx, train_adapters(embedder.transformer()), config);
-  RunLog log(version);
-  LoopHooks loop;
-  loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
-    log.begin_step();
-    return std::vector<PartLoss>{[&, step] {
-      return pair_loss(ctx, embedder, train, pairs_of_step(train, plan_.pairs_per_step, step, settings_.seed));
-    }};
+  lesson.bfloat16 = bfloat16_;
+  lesson.loss = [&](int64_t step) {
+    return pair_loss(ctx, embedder, train, pairs_of_step(train, plan_.pairs_per_step, step, settings_.seed));
   };
-  loop.evaluate = [&] {
-    log.end_step();
+  lesson.held_out = [&] {
     return mean_loss(ctx, embedder, held_out, plan_.pairs_per_step, settings_.seed, hooks.cancel);
   };
-  loop.report = [&](const StepReport& step, std::optional<double> held) -> Status {
-    TRY(log.step(step, held));
-    if (hooks.report) hooks.report(step, held);
-    return ok_status();
-  };
-  loop.cancel = hooks.cancel;
-  begin_teaching(ctx, embedder.transformer(), bfloat16_);
-  TRY_ASSIGN(const LoopResult result, run_loop(trainer,
-                                               {.folder = version.folder,
-                                                .steps = plan_.steps,
-                                                .checkpoint_every = std::max(plan_.evaluate_every, kLeastCheckpoint),
-                                                .evaluate_every = plan_.evaluate_every,
-                                                .patience = kPatience},
-                                               loop, resume));
-  ctx.set_compute(DType::kF32);
-  TRY(log.write_report());
-  return result;
+  lesson.evaluate_every = plan_.evaluate_every;
+  lesson.evaluation_in_steps = static_cast<double>(held_out_.size()) / static_cast<double>(plan_.pairs_per_step);
+  return teach_encoder(ctx, embedder.transformer(), train_adapters(embedder.transformer()), lesson, version, resume,
+                       hooks);
 }
 
 }  // namespace linnet

@@ -6,7 +6,6 @@
 // Ownership: owns the data. Thread safety: one thread at a time.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,8 +13,7 @@
 
 #include "data/dataset.hpp"
 #include "tasks/embedder.hpp"
-#include "tasks/run_store.hpp"
-#include "train/loop.hpp"
+#include "tasks/teaching.hpp"
 
 namespace linnet {
 
@@ -72,16 +70,12 @@ class EmbeddingTuner {
   // All that decides what is learned, for run.json.
   Json info() const;
 
-  struct Hooks {
-    std::function<void(const StepReport&, std::optional<double> held_out)> report;
-    const CancelToken* cancel = nullptr;
-  };
   struct Taught {
     LoopResult loop;
     Retrieval before, after;  // on the test, else on what was held out; zero where there is neither
   };
   // Teaches and writes the adapter to version.folder/adapter. Errors: those of load_weights and run_loop.
-  Result<Taught> run(const RunVersion& version, bool resume, const Hooks& hooks);
+  Result<Taught> run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
 
  private:
   EmbeddingTuner(EmbeddingSettings settings, ModelHandle model, std::unique_ptr<Runtime> runtime)
@@ -89,7 +83,7 @@ class EmbeddingTuner {
 
   Status read(const Dataset& dataset);
   void choose();
-  Result<LoopResult> teach(Embedder& embedder, const RunVersion& version, bool resume, const Hooks& hooks);
+  Result<LoopResult> teach(Embedder& embedder, const RunVersion& version, bool resume, const TeachingHooks& hooks);
   const TextPairs& measured() const { return test_.size() > 0 ? test_ : held_out_; }
 
   EmbeddingSettings settings_;

@@ -111,7 +111,7 @@ class EmbeddingTuneTest : public testing::TestWithParam<std::string> {
     const RunVersion version{name, 1, folder_ / name, Json::object()};
     std::filesystem::create_directories(version.folder);
     const auto tuner = value(EmbeddingTuner::prepare(settings(), pairs_of(kPairs)));
-    EmbeddingTuner::Hooks hooks;
+    TeachingHooks hooks;
     hooks.cancel = cancel;
     return value(tuner->run(version, resume, hooks));
   }

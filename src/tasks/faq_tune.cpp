@@ -4,8 +4,6 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "tasks/faq_lessons.hpp"
-#include "tasks/run_log.hpp"
-#include "tasks/teaching.hpp"
 #include "train/parameters.hpp"
 
 namespace linnet {
@@ -79,7 +77,7 @@ Json FaqTuner::info() const {
           {"products", bfloat16_ ? "bfloat16" : "float32"}};
 }
 
-Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Status FaqTuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
   TRY_ASSIGN(const std::vector<std::string> others, unlike(list_, common_questions(), embedder));
@@ -87,34 +85,22 @@ Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks)
              new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
   adapter.base = encoder_.name();
   TRY(attach_adapter(embedder.transformer(), adapter));
-  begin_teaching(ctx, embedder.transformer(), bfloat16_);
   constexpr int64_t kWarmupPart = 10;
-  TrainerConfig config;
-  config.schedule = {.kind = ScheduleKind::kLinear,
+  const FaqLessons lessons(list_, others, settings_.seed);
+  EncoderLesson lesson;
+  lesson.schedule = {.kind = ScheduleKind::kLinear,
                      .rate = kRate,
                      .steps = steps_,
                      .warmup_steps = steps_ / kWarmupPart,
                      .final_fraction = 0.1f};
-  Trainer trainer(ctx, train_adapters(embedder.transformer()), config);
-  const FaqLessons lessons(list_, others, settings_.seed);
-  RunLog log(version);
-  LoopHooks loop;
-  loop.parts = [&](int64_t step) -> Result<std::vector<PartLoss>> {
-    log.begin_step();
-    return std::vector<PartLoss>{[&, step] { return lessons.loss(ctx, embedder, step); }};
-  };
-  loop.report = [&](const StepReport& step, std::optional<double>) -> Status {
-    TRY(log.step(step));
-    if (hooks.report) hooks.report(step);
-    return ok_status();
-  };
-  loop.cancel = hooks.cancel;
-  TRY(run_loop(trainer, {.folder = version.folder, .steps = steps_}, loop, resume));
-  ctx.set_compute(DType::kF32);
+  lesson.bfloat16 = bfloat16_;
+  lesson.loss = [&](int64_t step) { return lessons.loss(ctx, embedder, step); };
+  TRY(teach_encoder(ctx, embedder.transformer(), train_adapters(embedder.transformer()), lesson, version, resume,
+                    hooks));
   TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
   TRY(index.save(version.folder));
-  TRY(write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION", version.folder / kFaqEncoderFolder));
-  return log.write_report();
+  return write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
+                       version.folder / kFaqEncoderFolder);
 }
 
 }  // namespace linnet

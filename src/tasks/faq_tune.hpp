@@ -4,14 +4,12 @@
 // Ownership: owns the data. Thread safety: one thread at a time.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "data/dataset.hpp"
 #include "tasks/faq_assistant.hpp"
-#include "tasks/run_store.hpp"
-#include "train/loop.hpp"
+#include "tasks/teaching.hpp"
 
 namespace linnet {
 
@@ -40,12 +38,8 @@ class FaqTuner {
   // All that decides what is learned, for run.json.
   Json info() const;
 
-  struct Hooks {
-    std::function<void(const StepReport&)> report;
-    const CancelToken* cancel = nullptr;
-  };
   // Teaches, and writes the run to version.folder. Errors: those of load_weights and run_loop.
-  Status run(const RunVersion& version, bool resume, const Hooks& hooks);
+  Status run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
 
  private:
   FaqTuner(FaqSettings settings, ModelHandle encoder, ModelHandle base, std::unique_ptr<Runtime> runtime)

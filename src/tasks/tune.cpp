@@ -14,7 +14,6 @@
 #include "tasks/distil_lessons.hpp"
 #include "tasks/run_log.hpp"
 #include "tasks/teacher_writer.hpp"
-#include "tasks/teaching.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet {
@@ -252,7 +251,7 @@ std::string Tuner::preview(size_t count, bool colour) const {
   return text;
 }
 
-Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   TRY(lessons_->before_loading(*runtime_, version.folder, hooks.cancel, hooks.before));
   TRY_ASSIGN(const std::unique_ptr<Pupil> pupil, Pupil::load(model_, *runtime_, settings_.pupil));

@@ -13,9 +13,9 @@
 #include "tasks/preference_lessons.hpp"
 #include "tasks/pupil.hpp"
 #include "tasks/teacher.hpp"
+#include "tasks/teaching.hpp"
 #include "tasks/teaching_forecast.hpp"
 #include "tasks/training_memory.hpp"
-#include "train/loop.hpp"
 
 namespace linnet {
 
@@ -75,12 +75,6 @@ class Tuner {
   // The first `count` samples as the model will read them (data/preview.hpp).
   std::string preview(size_t count, bool colour) const;
 
-  struct Hooks {
-    std::function<void(const StepReport&, std::optional<double> held_out)> report;
-    std::function<void(double seconds)> forecast;  // TeachingForecast, once
-    ProgressCallback before;                       // of what is done before the first step
-    const CancelToken* cancel = nullptr;
-  };
   struct Taught {
     LoopResult loop;
     std::optional<double> right;     // Lessons::HeldOut::right at the end
@@ -88,7 +82,7 @@ class Tuner {
     std::optional<double> forecast;  // of them, made at the second step
   };
   // Teaches, and writes what was learned into version.folder. Errors: those of Pupil and run_loop.
-  Result<Taught> run(const RunVersion& version, bool resume, const Hooks& hooks);
+  Result<Taught> run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
 
  private:
   Tuner(TuneSettings settings, Dataset dataset, ModelHandle model, Tokenizer tokenizer,
