@@ -18,6 +18,10 @@ void ModelFlags::declare(Arguments& args) {
   args.add("--context", context,
            fmt::format("tokens to make room for; 0: the model's own, at most {}", kDefaultContext))
       .non_negative();
+  args.add("--kv", kv,
+           "how keys and values are kept; as it comes: what this machine writes fastest with. int8 takes about half of "
+           "the memory, at some cost (docs/performance.md)")
+      .one_of(kKvTypes);
   declare_adapters(args, adapters);
 }
 
@@ -67,9 +71,23 @@ Result<GenerateParams> SamplingFlags::read() const {
   return out;
 }
 
+std::string kv_name(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return "f32";
+    case DType::kF16:
+      return "f16";
+    case DType::kI8:
+      return "int8";
+    default:
+      return "bf16";
+  }
+}
+
 Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& model, const KernelTable& kernels) {
   if (name == "f32") return DType::kF32;
   if (name == "f16") return DType::kF16;
+  if (name == "int8") return DType::kI8;
   const DType fastest = kv_dtype(model, kernels);
   if (name == "bf16" && fastest != DType::kBF16) {
     return usage_error("bf16 keys and values need AVX-512 BF16 and heads whose size 16 divides",
@@ -79,7 +97,7 @@ Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& m
 }
 
 Session Speaker::session() {
-  return {transformer, runtime->context(), context, kv_dtype(model.description, runtime->context().kernels())};
+  return {transformer, runtime->context(), context, kv};
 }
 
 Result<std::optional<Tokenizer>> find_tokenizer(const ModelHandle& model) {
@@ -120,12 +138,13 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
   auto reading = std::async(std::launch::async, [&files = model.description.files] { return load_tokenizer(files); });
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   TRY_ASSIGN(std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
-  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context, adapters));
+  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, runtime->context().kernels()));
+  TRY_ASSIGN(Transformer transformer, load_weights(model, *runtime, context, adapters, kv));
   TRY_ASSIGN(Tokenizer tokenizer, reading.get());
   std::vector<int32_t> ends = end_tokens(model, tokenizer);
   auto speaker =
       std::make_unique<Speaker>(Speaker{std::move(model), std::move(tokenizer), std::move(runtime), std::move(adapters),
-                                        std::move(transformer), context, std::move(ends)});
+                                        std::move(transformer), context, kv, std::move(ends)});
   if (!speaker->model.faq.empty()) {
     TRY_ASSIGN(speaker->faq, FaqAssistant::open(speaker->model.faq, *speaker->runtime));
     speaker->faq->set_chooser(speaker->transformer, speaker->tokenizer, speaker->runtime->context());

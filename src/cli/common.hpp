@@ -16,11 +16,12 @@
 
 namespace linnet::cli {
 
-// MODEL, --threads, --context, --adapter.
+// MODEL, --threads, --context, --kv, --adapter.
 struct ModelFlags {
   std::string model;
   int threads = 0;
   int64_t context = 0;
+  std::string kv;                     // one of kKvTypes, or empty: choose_kv_dtype()
   std::vector<std::string> adapters;  // PATH or PATH=SCALE
   void declare(Arguments& args);
 };
@@ -39,7 +40,8 @@ struct SamplingFlags {
 };
 
 // --kv: how keys and values are kept. Empty: what this machine's kernels are fastest with. Fails where they lack it.
-inline const std::vector<std::string> kKvTypes{"f32", "f16", "bf16"};
+inline const std::vector<std::string> kKvTypes{"f32", "f16", "bf16", "int8"};
+std::string kv_name(DType dtype);
 Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& model, const KernelTable& kernels);
 
 // A model ready to speak.
@@ -50,6 +52,7 @@ struct Speaker {
   std::vector<ChosenAdapter> adapters;  // that the transformer has on
   Transformer transformer;
   int64_t context;
+  DType kv;  // of cached keys and values
   std::vector<int32_t> end_tokens;
   std::unique_ptr<FaqAssistant> faq = nullptr;  // of a taught list of questions: it answers, the model only chooses
 

@@ -119,7 +119,6 @@ class TaskEval {
 
   // How each of `tasks` is asked. Errors: one that cannot be, a log that is there already.
   Result<std::vector<RunOptions>> prepare(const std::vector<Task>& tasks) {
-    TRY_ASSIGN(kv_, choose_kv_dtype(flags_.kv, speaker_.model.description, speaker_.runtime->context().kernels()));
     auto loaded = load_chat_template(speaker_.model, speaker_.tokenizer);
     if (loaded.ok()) {
       template_.emplace(std::move(loaded).value());
@@ -146,7 +145,7 @@ class TaskEval {
     if (log_) TRY(log_->begin(task.name, task.kind, settings));
     const Subject subject{speaker_.transformer, speaker_.runtime->context(),
                           speaker_.tokenizer,   speaker_.end_tokens,
-                          speaker_.context,     kv_};
+                          speaker_.context,     speaker_.kv};
     Progress progress{.stage = "asking", .item = task.name, .unit = ProgressUnit::kCount};
     RateMeter meter;
     const auto show = [&](int64_t done, int64_t of) {
@@ -193,7 +192,6 @@ class TaskEval {
   const TaskFlags& flags_;
   Speaker& speaker_;
   const CancelToken& cancel_;
-  DType kv_ = DType::kF32;
   std::optional<ItemLog> log_;
   std::optional<ChatTemplate> template_;
   ProgressPrinter printer_ = ProgressPrinter::for_stderr();

@@ -12,7 +12,6 @@ namespace linnet::cli {
 struct TaskFlags {
   ModelFlags model;
   std::vector<std::string> files;  // or folders of such
-  std::string kv;
   std::string log;
   std::string shots_from;
   std::string prompt_template;

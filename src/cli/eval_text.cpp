@@ -50,7 +50,7 @@ Status run_text_eval(const TextFlags& flags) {
     TRY_ASSIGN(second, load_weights(*other, *runtime, positions, others));
   }
   const KernelTable& kernels = runtime->context().kernels();
-  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, kernels));
+  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.model.kv, model.description, kernels));
   ScoredModel against;
   if (other && second) {
     TRY_ASSIGN(const DType against_kv, choose_kv_dtype(flags.against_kv, other->description, kernels));

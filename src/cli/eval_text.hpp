@@ -12,7 +12,6 @@ struct TextFlags {
   ModelFlags model;
   std::string path;  // "-": standard input
   std::string against;
-  std::string kv;
   std::string against_kv;
   int64_t window = 512;
   int64_t stride = 0;  // 0: half of the window

@@ -22,6 +22,7 @@ namespace {
 struct Flags {
   std::string model;
   std::vector<std::string> adapters;
+  std::string kv;
   int threads = 0;
   int64_t prompt = 512;
   int64_t generate = 64;
@@ -136,7 +137,8 @@ Status run(const Flags& flags) {
   int64_t most = 1;  // tokens in all caches together
   for (const BenchCase& what : cases) most = std::max(most, what.sequences * (what.depth + what.tokens));
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.adapters));
-  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, most, adapters));
+  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.kv, model.description, runtime->context().kernels()));
+  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, most, adapters, kv));
   const MachinePeaks peaks = measure_peaks(*runtime);
 
   std::vector<BenchResult> results;
@@ -148,9 +150,7 @@ Status run(const Flags& flags) {
                       .total = static_cast<uint64_t>(all),
                       .unit = ProgressUnit::kCount});
     };
-    TRY_ASSIGN(results,
-               run_bench(transformer, runtime->context(), kv_dtype(model.description, runtime->context().kernels()),
-                         cases, flags.repeats, cancel, show));
+    TRY_ASSIGN(results, run_bench(transformer, runtime->context(), kv, cases, flags.repeats, cancel, show));
   }
   if (flags.json) {
     Json list = Json::array();
@@ -160,14 +160,15 @@ Status run(const Flags& flags) {
                        {"cpu", cpu_name()},
                        {"instruction_set", runtime->isa()},
                        {"threads", runtime->threads()},
+                       {"kv", kv_name(kv)},
                        {"read_bytes_per_second", peaks.read},
                        {"int8_operations_per_second", peaks.int8},
                        {"f32_operations_per_second", peaks.f32},
                        {"peak_resident_bytes", peak_resident_bytes()},
                        {"results", std::move(list)}});
   }
-  std::string out =
-      fmt::format("{} on {}, {}, {} threads\n", model.name(), cpu_name(), runtime->isa(), runtime->threads());
+  std::string out = fmt::format("{} on {}, {}, {} threads, keys and values in {}\n", model.name(), cpu_name(),
+                                runtime->isa(), runtime->threads(), kv_name(kv));
   out += fmt::format("memory reads {:.1f} GB/s", peaks.read / 1e9);
   if (peak_of(peaks) > 0) {
     out += fmt::format("; arithmetic does {:.0f} GOPS in int8, {:.0f} in float32", peaks.int8 / 1e9, peaks.f32 / 1e9);
@@ -189,6 +190,8 @@ Job declare_bench(Arguments& args) {
   args.add("--prompt", flags->prompt, "tokens to read; 0: none").in_range(0, 1 << 24);
   args.add("--generate", flags->generate, "tokens to write; 0: none").in_range(0, 1 << 24);
   args.add("--depth", flags->depths, "after so many tokens (default 0)").in_range(0, 1 << 24);
+  args.add("--kv", flags->kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
+      .one_of(kKvTypes);
   args.add("--sequences", flags->sequences, "so many texts written at once (default 1)").in_range(1, 1024);
   args.add("--repeat", flags->repeats, "measurements of each").in_range(1, 1000);
   args.flag("--ops", flags->ops, "where the time goes, op by op");

@@ -32,7 +32,6 @@ Status run(const Flags& flags) {
   TaskFlags task = flags.task;
   task.model = flags.model;
   task.files = flags.files;
-  task.kv = flags.text.kv;
   task.json = flags.json;
   if (flags.model.model == "score") return score_logs(task);
   if (flags.model.model == "compare") return compare_log_files(task);
@@ -94,8 +93,6 @@ Job declare_eval(Arguments& args) {
   flags->model.declare(args);
   args.add("FILE", flags->files,
            "what to measure by: .jsonl, .json, .csv, .tsv, .xlsx, a folder of such, or a .txt to foresee");
-  args.add("--kv", flags->text.kv, "how keys and values are kept; as it comes: what this machine writes fastest with")
-      .one_of(kKvTypes);
   declare_task(args, flags->task);
   declare_text(args, flags->text);
   args.flag("--json", flags->json, "as JSON");

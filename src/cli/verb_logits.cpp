@@ -94,7 +94,8 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.model.threads));
   const auto length = static_cast<int64_t>(ids[0].size());
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.model.adapters));
-  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, length + flags.greedy, adapters));
+  TRY_ASSIGN(const DType kv, choose_kv_dtype(flags.model.kv, model.description, runtime->context().kernels()));
+  TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, length + flags.greedy, adapters, kv));
 
   std::vector<Tensor> logits;
   std::vector<std::vector<Tensor>> hidden;
@@ -121,9 +122,7 @@ Status run(const Flags& flags) {
     if (logits.empty()) return usage_error("--greedy needs a model that makes text; this one makes embeddings");
     Ids continued;
     for (const auto& row : ids) {
-      TRY_ASSIGN(std::vector<int32_t> tokens,
-                 continue_greedily(transformer, *runtime, row, flags.greedy,
-                                   kv_dtype(model.description, runtime->context().kernels())));
+      TRY_ASSIGN(std::vector<int32_t> tokens, continue_greedily(transformer, *runtime, row, flags.greedy, kv));
       continued.push_back(std::move(tokens));
     }
     tensors.push_back(TensorToWrite::of("greedy", integers(continued)));

@@ -21,10 +21,17 @@ struct Cache {
   std::vector<std::vector<std::byte>> values;
 };
 
+// Of position j of head h, as eight bits hold normal numbers; no two neighbours have the same.
+float scale_of(int64_t j, int64_t h) {
+  return 0.04f + 0.01f * static_cast<float>((j * 3 + h) % 4);
+}
+
 void put(std::vector<std::byte>& block, int64_t at, DType dtype, float number) {
   const Half half = to_half(number);
   const BFloat16 brief = to_bfloat16(number);
-  if (dtype == DType::kBF16) {
+  if (dtype == DType::kI8) {
+    block[static_cast<size_t>(at)] = static_cast<std::byte>(static_cast<int8_t>(std::lround(number)));
+  } else if (dtype == DType::kBF16) {
     std::memcpy(block.data() + at * 2, &brief, 2);
   } else if (dtype == DType::kF16) {
     std::memcpy(block.data() + at * 2, &half, 2);
@@ -50,7 +57,9 @@ Place place_of(const Case& c, DType dtype, bool by_head, int64_t j, int64_t h, i
 Cache fill_cache(const Case& c, DType dtype, bool by_head) {
   const std::vector<float> numbers = random_floats(2 * c.keys * c.kv_heads * c.dim, 5);
   // What was never written is NaN: no row may be touched by it.
-  const auto block_bytes = static_cast<size_t>(kBlockTokens * c.kv_heads * c.dim * dtype_bytes(dtype));
+  const bool scaled = dtype == DType::kI8;
+  const int64_t numbers_bytes = kBlockTokens * c.kv_heads * c.dim * dtype_bytes(dtype);
+  const auto block_bytes = static_cast<size_t>(numbers_bytes + (scaled ? 4 * kBlockTokens * c.kv_heads : 0));
   Cache cache;
   size_t next = 0;
   for (int64_t j = 0; j < c.keys; ++j) {
@@ -60,10 +69,14 @@ Cache fill_cache(const Case& c, DType dtype, bool by_head) {
     }
     const int64_t at = j % kBlockTokens;
     for (int64_t h = 0; h < c.kv_heads; ++h) {
+      const float scale = scaled ? scale_of(at, h) : 1;
+      for (auto* block : {&cache.keys.back(), &cache.values.back()}) {
+        if (scaled) std::memcpy(block->data() + numbers_bytes + 4 * (h * kBlockTokens + at), &scale, 4);
+      }
       for (int64_t d = 0; d < c.dim; ++d) {
         const Place place = place_of(c, dtype, by_head, at, h, d);
-        put(cache.keys.back(), place.key, dtype, numbers[next++]);
-        put(cache.values.back(), place.value, dtype, numbers[next++]);
+        put(cache.keys.back(), place.key, dtype, numbers[next++] / scale);
+        put(cache.values.back(), place.value, dtype, numbers[next++] / scale);
       }
     }
   }
@@ -135,6 +148,27 @@ TEST_P(AttentionTest, ARowHasTheSameBitsHoweverItIsComputed) {
       EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, dtype, false, 0, 33))) << c.dim;
       EXPECT_TRUE(same_bits(all, attend(kernel_table(Isa::kAvx2), c, dtype, true, 0, c.keys))) << c.dim;
     }
+  }
+}
+
+TEST_P(AttentionTest, IntegersAreTheReferenceAndHaveTheSameBitsHoweverTheyAreComputed) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const Case& c : cases()) {
+    const std::vector<float> expected = attend(reference_kernels(), c, DType::kI8, true, 0, c.keys);
+    const std::vector<float> floats = attend(reference_kernels(), c, DType::kF32, true, 0, c.keys);
+    const std::vector<float> got = attend(kernel_table(GetParam()), c, DType::kI8, true, 0, c.keys);
+    double error = 0;
+    double size = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      ASSERT_NEAR(got[i], expected[i], 1e-5) << "D=" << c.dim << " at " << i;
+      error += (double{got[i]} - floats[i]) * (double{got[i]} - floats[i]);
+      size += double{floats[i]} * floats[i];
+    }
+    EXPECT_LT(std::sqrt(error / size), 0.1) << "D=" << c.dim;
+    for (const int64_t step : {1, 7, 33}) {
+      EXPECT_TRUE(same_bits(got, attend(kernel_table(GetParam()), c, DType::kI8, true, 0, step))) << c.dim;
+    }
+    EXPECT_TRUE(same_bits(got, attend(kernel_table(Isa::kAvx2), c, DType::kI8, true, 0, c.keys))) << c.dim;
   }
 }
 

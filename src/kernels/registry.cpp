@@ -20,6 +20,7 @@ std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matri
 kernels::KeyFormat key_format(DType dtype) {
   return dtype == DType::kF32   ? kernels::KeyFormat::kF32
          : dtype == DType::kF16 ? kernels::KeyFormat::kF16
+         : dtype == DType::kI8  ? kernels::KeyFormat::kI8
                                 : kernels::KeyFormat::kBF16Pairs;
 }
 

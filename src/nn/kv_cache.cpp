@@ -1,6 +1,7 @@
 #include "nn/kv_cache.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/check.hpp"
@@ -166,6 +167,44 @@ void put_pairs(const KernelTable& kernels, const float* k, const float* v, int64
   }
 }
 
+// The same in eight bits: a scale for each head and position, 1/127 of the largest magnitude there, behind all numbers.
+void put_integers(const KernelTable& /*kernels*/, const float* k, const float* v, int64_t rows, int64_t at,
+                  const KvShape& shape, std::byte* keys, std::byte* values) {
+  constexpr float kMost = 127;
+  const int64_t dim = shape.head_dim;
+  const int64_t numbers = shape.kv_heads * dim;
+  const auto narrow_head = [&](const float* from, std::byte* block, int64_t h, int64_t position, int64_t first,
+                               int64_t stride) {
+    float most = 0;
+    for (int64_t d = 0; d < dim; ++d) most = std::max(most, std::fabs(from[d]));
+    reinterpret_cast<float*>(block + numbers * kBlockTokens)[h * kBlockTokens + position] = most / kMost;
+    const float inverse = most > 0 ? kMost / most : 0;
+    auto* to = reinterpret_cast<int8_t*>(block) + first;
+    for (int64_t d = 0; d < dim; ++d) to[d * stride] = static_cast<int8_t>(std::nearbyint(from[d] * inverse));
+  };
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      const int64_t from = r * numbers + h * dim;
+      const int64_t head = h * dim * kBlockTokens;
+      narrow_head(k + from, keys, h, at + r, head + at + r, kBlockTokens);
+      narrow_head(v + from, values, h, at + r, head + (at + r) * dim, 1);
+    }
+  }
+}
+
+auto put_as(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+      return put<float>;
+    case DType::kF16:
+      return put<Half>;
+    case DType::kI8:
+      return put_integers;
+    default:
+      return put_pairs;
+  }
+}
+
 }  // namespace
 
 void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
@@ -173,7 +212,7 @@ void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, co
   const Sequence& s = sequence(id);
   const int64_t numbers = shape_.kv_heads * shape_.head_dim;
   CHECK(static_cast<int64_t>(s.blocks.size()) * kBlockTokens >= s.length + rows);
-  const auto put_rows = shape_.dtype == DType::kF32 ? put<float> : shape_.dtype == DType::kF16 ? put<Half> : put_pairs;
+  const auto put_rows = put_as(shape_.dtype);
   for (int64_t done = 0; done < rows;) {
     const int64_t position = s.length + done;
     const int64_t at = position % kBlockTokens;

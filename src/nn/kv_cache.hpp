@@ -17,10 +17,15 @@ struct KvShape {
   int64_t layers = 0;         // L
   int64_t kv_heads = 0;       // K
   int64_t head_dim = 0;       // D
-  DType dtype = DType::kF16;  // F16, F32, or BF16 where kernels have it
+  DType dtype = DType::kF16;  // F16, F32, I8, or BF16 where kernels have it
 
+  // Bytes of a position's keys of one layer, or of its values: I8 with a scale for each head.
+  int64_t row_bytes() const {
+    const int64_t scale = dtype == DType::kI8 ? static_cast<int64_t>(sizeof(float)) : 0;
+    return kv_heads * (head_dim * dtype_bytes(dtype) + scale);
+  }
   // Bytes of one block, all layers, keys and values.
-  int64_t block_bytes() const { return layers * 2 * kBlockTokens * kv_heads * head_dim * dtype_bytes(dtype); }
+  int64_t block_bytes() const { return layers * 2 * kBlockTokens * row_bytes(); }
   // Bytes that `tokens` positions of one sequence take.
   int64_t bytes_for(int64_t tokens) const { return (tokens + kBlockTokens - 1) / kBlockTokens * block_bytes(); }
 };

@@ -45,6 +45,32 @@ TEST(KvCache, PiecesGiveTheBitsOfTheWhole) {
   EXPECT_EQ(cache.length(id), rows);
 }
 
+// Eight bits are near, and a head's own scale keeps large numbers of one from drowning another's.
+TEST(KvCache, IntegersAreNearWhatWasStored) {
+  ThreadPool pool(2);
+  Context ctx(pool, reference_kernels());
+  const int64_t rows = 100;
+  Tensor k = random_tensor({rows, 2, 8}, 2);
+  Tensor v = random_tensor({rows, 2, 8}, 3);
+  for (int64_t i = 0; i < v.elements(); ++i) v.data<float>()[i] *= i / 8 % 2 == 0 ? 100.0f : 0.01f;
+  std::fill_n(v.data<float>(), 8, 0.0f);  // a head of zeros has no scale
+  const Tensor q = random_tensor({rows, 4, 8}, 1);
+  const AttentionParams params{.scale = 0.3f};
+  const std::vector<ops::Segment> segments{{0, rows}};
+  const Tensor whole = ops::attention(ctx, q, k, v, segments, params);
+  KvCache cache({.layers = 1, .kv_heads = 2, .head_dim = 8, .dtype = DType::kI8}, 1 << 20);
+  const auto id = cache.add_sequence();
+  ASSERT_TRUE(cache.reserve(id, rows).ok());
+  cache.store(ctx.kernels(), id, 0, k, v, 0, rows);
+  const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, rows)};
+  const Tensor got = ops::attention_over(ctx, q, 2, spans, params);
+  for (int64_t i = 0; i < got.elements(); ++i) {
+    const float size = i / 16 % 2 == 0 ? 100.0f : 0.01f;  // heads 0 and 1 of q share the first of v
+    ASSERT_NEAR(got.data<float>()[i], whole.data<float>()[i], 0.05f * size) << i;
+  }
+  EXPECT_EQ(cache.shape().block_bytes(), 2 * kBlockTokens * 2 * (8 + 4));
+}
+
 TEST(KvCache, RefusesBeyondItsBudgetAndReusesBlocks) {
   const KvShape shape{.layers = 2, .kv_heads = 1, .head_dim = 4, .dtype = DType::kF16};
   KvCache cache(shape, 2 * shape.block_bytes());

@@ -19,8 +19,15 @@ int64_t first_visible_key(const AttentionParams& params, int64_t position) {
 namespace {
 
 float number_at(const std::byte* base, DType dtype, int64_t i) {
+  if (dtype == DType::kI8) return reinterpret_cast<const int8_t*>(base)[i];
   return dtype == DType::kF16 ? to_float(reinterpret_cast<const Half*>(base)[i])
                               : reinterpret_cast<const float*>(base)[i];
+}
+// What those of one head and position are multiplied by.
+float scale_at(const std::byte* base, DType dtype, const AttentionShape& shape, int64_t kv_head, int64_t position) {
+  if (dtype != DType::kI8) return 1;
+  const std::byte* behind = base + shape.kv_heads * shape.head_dim * kBlockTokens;
+  return reinterpret_cast<const float*>(behind)[kv_head * kBlockTokens + position];
 }
 
 float capped(float score, float cap) {
@@ -69,6 +76,7 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
       const int64_t at = j - block * kBlockTokens;
       float dot = 0;
       for (int64_t d = 0; d < dim; ++d) dot += q[d] * number_at(keys, span.dtype, key_at.of(at, d));
+      dot *= scale_at(keys, span.dtype, shape, kv_head, at);
       scores[j - begin] = capped(dot * params.scale, params.softcap);
       block_highest = std::max(block_highest, scores[j - begin]);
     }
@@ -80,7 +88,8 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
       const int64_t at = j - block * kBlockTokens;
       const float weight = std::exp(scores[j - begin] - highest);
       sum += weight;
-      for (int64_t d = 0; d < dim; ++d) out[d] += weight * number_at(values, span.dtype, value_at.of(at, d));
+      const float scaled = weight * scale_at(values, span.dtype, shape, kv_head, at);
+      for (int64_t d = 0; d < dim; ++d) out[d] += scaled * number_at(values, span.dtype, value_at.of(at, d));
     }
   }
   for (int64_t d = 0; d < dim; ++d) out[d] /= sum;

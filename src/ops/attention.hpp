@@ -29,7 +29,7 @@ struct AttentionParams {
 
 // Rows [row_begin, row_begin + rows) of q, which are the tokens at positions [position, position + rows) of one
 // sequence, and the sequence's keys and values for positions [0, keys): block b holds positions from b * kBlockTokens,
-// as numbers of `dtype` (F32, F16 or BF16).
+// as numbers of `dtype` (F32, F16, BF16 or I8).
 struct AttentionSpan {
   int64_t row_begin = 0;
   int64_t rows = 0;
@@ -39,7 +39,8 @@ struct AttentionSpan {
   // Layout of a block. By position: keys and values (kBlockTokens, K, D), of which the last block may be cut short.
   // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole. BF16,
   // which is by head and needs a D that 16 divides: keys (K, D / 2, kBlockTokens, 2), values (K, kBlockTokens / 2, D,
-  // 2).
+  // 2). I8 is by head, and behind the keys and behind the values come their scales (K, kBlockTokens), float32: a number
+  // is its integer times the scale of its head and position.
   bool by_head = false;
   // Where each block begins, and how many bytes into it keys and values of this layer lie.
   std::span<const std::byte* const> key_blocks = {};

@@ -136,7 +136,7 @@ class Bench {
 BenchWork work_of(const Transformer& model, DType kv_dtype, const BenchCase& what) {
   const TransformerConfig& c = model.config();
   const double attention = 4.0 * static_cast<double>(c.num_heads * c.head_dim);  // operations a key
-  const double key_bytes = 2.0 * static_cast<double>(c.num_kv_heads * c.head_dim * dtype_bytes(kv_dtype));
+  const double key_bytes = 2.0 * static_cast<double>(model.kv_shape(kv_dtype).row_bytes());
   const bool prefill = what.kind == BenchCase::Kind::kPrefill;
   const int64_t step_rows = prefill ? std::min(kPrefillRows, what.tokens) : what.sequences;
   const int64_t steps = prefill ? (what.tokens + kPrefillRows - 1) / kPrefillRows : what.tokens;

@@ -187,7 +187,7 @@ DType kv_dtype(const ModelDescription& model, const KernelTable& kernels) {
 }
 
 MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
-                       const std::function<bool(const TensorSpec&)>& learns) {
+                       const std::function<bool(const TensorSpec&)>& learns, std::optional<DType> kv) {
   const TransformerConfig& c = model.transformer;
   const Special special = special_tensors(model, learns);
   MemoryPlan plan;
@@ -198,8 +198,8 @@ MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels
     at_first += tensor.stored_bytes() + now.copied;
   }
   plan.loading = at_first > plan.weights ? at_first - plan.weights : 0;
-  const KvShape kv{c.num_layers(), c.num_kv_heads, c.head_dim, kv_dtype(model, kernels)};
-  plan.kv_cache = c.has_head ? static_cast<uint64_t>(kv.bytes_for(context)) : 0;
+  const KvShape cache{c.num_layers(), c.num_kv_heads, c.head_dim, kv.value_or(kv_dtype(model, kernels))};
+  plan.kv_cache = c.has_head ? static_cast<uint64_t>(cache.bytes_for(context)) : 0;
   plan.activations = activation_bytes(c, context);
   plan.tokenizer = tokenizer_bytes(model.files);
   plan.program = kProgram;

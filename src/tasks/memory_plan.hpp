@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "models/model.hpp"
 
@@ -32,9 +33,9 @@ struct MemoryPlan {
 DType kv_dtype(const ModelDescription& model, const KernelTable& kernels);
 
 // `context` tokens of one sequence, read and written by these kernels. learns: which tensors are held as float32, to be
-// trained, whatever the file holds; empty: none.
+// trained, whatever the file holds; empty: none. kv: of cached keys and values; nothing: kv_dtype().
 MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
-                       const std::function<bool(const TensorSpec&)>& learns = {});
+                       const std::function<bool(const TensorSpec&)>& learns = {}, std::optional<DType> kv = {});
 
 // Error kOutOfMemory with both numbers, and what would fit, when the plan is more than this process may take.
 Status check_memory(const MemoryPlan& plan, int64_t context);

@@ -136,8 +136,8 @@ Result<std::vector<ChosenAdapter>> adapters_of(const ModelHandle& model, std::sp
 }
 
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,
-                                 std::span<const ChosenAdapter> adapters) {
-  MemoryPlan plan = plan_memory(model.description, runtime.context().kernels(), context);
+                                 std::span<const ChosenAdapter> adapters, std::optional<DType> kv) {
+  MemoryPlan plan = plan_memory(model.description, runtime.context().kernels(), context, {}, kv);
   for (const ChosenAdapter& chosen : adapters) plan.adapters += 2 * chosen.adapter.bytes();
   TRY(check_memory(plan, context));
   // The disk begins to read what packing will want. Of a large model only the start: the rest follows in step.

@@ -75,8 +75,9 @@ std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& token
 // The model's own adapters, and then those that a person names besides (choose_adapters).
 Result<std::vector<ChosenAdapter>> adapters_of(const ModelHandle& model, std::span<const std::string> named = {});
 
-// Weights, packed for `runtime`, with adapters, after the memory plan has been compared with what there is.
+// Weights, packed for `runtime`, with adapters, after the memory plan has been compared with what there is. kv: of
+// cached keys and values; nothing: kv_dtype().
 Result<Transformer> load_weights(const ModelHandle& model, Runtime& runtime, int64_t context,
-                                 std::span<const ChosenAdapter> adapters = {});
+                                 std::span<const ChosenAdapter> adapters = {}, std::optional<DType> kv = {});
 
 }  // namespace linnet

@@ -42,7 +42,7 @@ LINNET_INLINE F32 masked(F32 score, int64_t first_lane, int64_t begin, int64_t e
 
 // From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
 template <class T>
-LINNET_INLINE void soften(Query& query, int64_t dim, float softcap) {
+LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float* value_scales) {
   constexpr int kVecs = kAttentionBlock / 16;
   const bool all = query.begin == 0 && query.end == kAttentionBlock;
   F32 score[kVecs];
@@ -56,7 +56,7 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap) {
   const float block_highest = reduce_max(highest);
   for (int v = 0; v < kVecs; ++v) {
     score[v] = exp_below_one(sub(score[v], set1(block_highest)));
-    store_weights<T>(query.weights, v, score[v]);
+    store_weights<T>(query.weights, v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
   }
   static_assert(kVecs == 4);
   const float block_sum = reduce_add(add(add(score[0], score[1]), add(score[2], score[3])));
@@ -106,7 +106,7 @@ void attend_tile(const KeyBlock<T>& block, int64_t dim, int64_t padded, const At
   int64_t begin = 0;
   int64_t end = kAttentionBlock;
   for (int r = 0; r < kRows; ++r) {
-    soften<T>(queries[r], padded, call.softcap);
+    soften<T>(queries[r], padded, call.softcap, block.value_scales);
     begin = queries[r].begin > begin ? queries[r].begin : begin;
     end = queries[r].end < end ? queries[r].end : end;
   }

@@ -26,6 +26,13 @@ LINNET_INLINE int64_t head_at(const AttentionCall& call) {
   return call.kv_head * call.head_dim * (call.by_head ? kAttentionBlock : 1) / kPerNumber;
 }
 
+// Where the scales of one head lie: behind the numbers of all heads.
+LINNET_INLINE const float* scales_of(const AttentionCall& call, const int8_t* numbers) {
+  const std::byte* behind =
+      reinterpret_cast<const std::byte*>(numbers + call.kv_heads * call.head_dim * kAttentionBlock);
+  return reinterpret_cast<const float*>(behind) + call.kv_head * kAttentionBlock;
+}
+
 // Widens keys [0, valid) of one head to floats: keys (D, kAttentionBlock), values (kAttentionBlock, padded), zero
 // where there is nothing.
 template <class T>
@@ -142,18 +149,25 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
     }
     const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b] + call.keys_at);
     const auto* values = reinterpret_cast<const T*>(call.value_blocks[b] + call.values_at);
+    const float* key_scales = nullptr;
+    const float* value_scales = nullptr;
+    if constexpr (std::is_same_v<T, int8_t>) {
+      key_scales = scales_of(call, keys);
+      value_scales = scales_of(call, values);
+    }
     if (as_it_lies) {
       const int64_t at = head_at<T>(call);
       const int64_t next = (b + 1) * kAttentionBlock < range.last ? b + 1 : b;
       const auto* next_keys = reinterpret_cast<const T*>(call.key_blocks[next] + call.keys_at);
       const auto* next_values = reinterpret_cast<const T*>(call.value_blocks[next] + call.values_at);
-      attend_block<T>({keys + at, values + at, dim, next_keys + at, next_values + at}, padded, call, scratch.queries,
-                      count);
+      attend_block<T>({keys + at, values + at, dim, next_keys + at, next_values + at, key_scales, value_scales}, padded,
+                      call, scratch.queries, count);
     } else if constexpr (!std::is_same_v<T, Bf16Pair>) {
       const int64_t valid = call.keys - start < kAttentionBlock ? call.keys - start : kAttentionBlock;
       widen_block(call, keys, values, valid, scratch.keys, scratch.values);
-      attend_block<float>({scratch.keys, scratch.values, padded, scratch.keys, scratch.values}, padded, call,
-                          scratch.queries, count);
+      attend_block<float>(
+          {scratch.keys, scratch.values, padded, scratch.keys, scratch.values, key_scales, value_scales}, padded, call,
+          scratch.queries, count);
     }
   }
 }
@@ -193,6 +207,8 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
       return attend_blocks<float>(call, scratch, range);
     case KeyFormat::kF16:
       return attend_blocks<uint16_t>(call, scratch, range);
+    case KeyFormat::kI8:
+      return attend_blocks<int8_t>(call, scratch, range);
     case KeyFormat::kBF16Pairs:
 #ifdef __AVX512BF16__
       attend_blocks<Bf16Pair>(call, scratch, range);

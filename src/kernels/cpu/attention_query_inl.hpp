@@ -16,6 +16,9 @@ LINNET_INLINE F32 load_number(const float* p) {
 LINNET_INLINE F32 load_number(const uint16_t* p) {
   return load_f16(p);
 }
+LINNET_INLINE F32 load_number(const int8_t* p) {
+  return to_f32(load_i8(p));
+}
 
 // One query vector: a row and a head.
 struct Query {
@@ -29,7 +32,7 @@ struct Query {
   int64_t end;
 };
 
-// A block of one key/value head. T: float or uint16_t (half precision).
+// A block of one key/value head. T: float, uint16_t (half precision), int8_t, or Bf16Pair.
 template <class T>
 struct KeyBlock {
   const T* keys;    // (D, kAttentionBlock)
@@ -39,6 +42,9 @@ struct KeyBlock {
   // address will do where there is none.
   const T* next_keys;
   const T* next_values;
+  // Numbers of positions are multiplied by these (kAttentionBlock), or null.
+  const float* key_scales;
+  const float* value_scales;
 };
 
 template <class T>
@@ -62,7 +68,7 @@ LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Qu
   for (int64_t d = 0; d < dim; ++d) {
     F32 k[kVecs];
     const int64_t at = d * kAttentionBlock + column;
-    if constexpr (sizeof(T) == 2) prefetch_row(block.next_keys + at, kLanes * kVecs);
+    if constexpr (sizeof(T) <= 2) prefetch_row(block.next_keys + at, kLanes * kVecs);
     for (int v = 0; v < kVecs; ++v) k[v] = load_number(block.keys + at + kLanes * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 q = set1(queries[r].q[d]);
@@ -70,7 +76,12 @@ LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Qu
     }
   }
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + column + kLanes * v, mul(acc[r][v], set1(scale)));
+    for (int v = 0; v < kVecs; ++v) {
+      const int64_t at = column + kLanes * v;
+      F32 score = mul(acc[r][v], set1(scale));
+      if (block.key_scales) score = mul(score, load(block.key_scales + at));
+      store(queries[r].weights + at, score);
+    }
   }
 }
 
@@ -84,7 +95,7 @@ LINNET_INLINE void add_columns(const KeyBlock<T>& block, int64_t begin, int64_t 
   for (int64_t j = begin; j < end; ++j) {
     F32 value[kVecs];
     const int64_t at = j * block.stride + column;
-    if constexpr (sizeof(T) == 2) prefetch_row(block.next_values + at, kLanes * kVecs);
+    if constexpr (sizeof(T) <= 2) prefetch_row(block.next_values + at, kLanes * kVecs);
     for (int v = 0; v < kVecs; ++v) value[v] = load_number(block.values + at + kLanes * v);
     for (int r = 0; r < kRows; ++r) {
       const F32 weight = set1(queries[r].weights[j]);

@@ -44,7 +44,8 @@ inline constexpr int64_t kAttentionBlock = 64;  // keys; equals ops' kBlockToken
 inline constexpr int64_t kAttentionPart = 512;  // keys; equals ops' kPartTokens
 
 // kBF16Pairs: keys (K, D / 2, kAttentionBlock, 2), values (K, kAttentionBlock / 2, D, 2), D a multiple of 16.
-enum class KeyFormat : uint8_t { kF32, kF16, kBF16Pairs };
+// kI8: by head; after the numbers of keys, and of values, their scales (K, kAttentionBlock), float32.
+enum class KeyFormat : uint8_t { kF32, kF16, kBF16Pairs, kI8 };
 
 // Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart. They
 // are (end - begin) * heads / kv_heads queries.
