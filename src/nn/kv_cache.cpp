@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #include "base/check.hpp"
 #include "base/large_memory.hpp"
@@ -171,16 +172,26 @@ void put_pairs(const KernelTable& kernels, const float* k, const float* v, int64
 void put_integers(const KernelTable& /*kernels*/, const float* k, const float* v, int64_t rows, int64_t at,
                   const KvShape& shape, std::byte* keys, std::byte* values) {
   constexpr float kMost = 127;
+  constexpr float kLeast = 1e-30f;  // below it, 127 over it may be infinite
   const int64_t dim = shape.head_dim;
   const int64_t numbers = shape.kv_heads * dim;
   const auto narrow_head = [&](const float* from, std::byte* block, int64_t h, int64_t position, int64_t first,
                                int64_t stride) {
     float most = 0;
-    for (int64_t d = 0; d < dim; ++d) most = std::max(most, std::fabs(from[d]));
-    reinterpret_cast<float*>(block + numbers * kBlockTokens)[h * kBlockTokens + position] = most / kMost;
-    const float inverse = most > 0 ? kMost / most : 0;
+    float all = 0;
+    for (int64_t d = 0; d < dim; ++d) {
+      most = std::max(most, std::fabs(from[d]));
+      all += from[d];
+    }
+    // What is not finite stays so, by its scale: integers have no such numbers.
+    const bool finite = std::isfinite(all) && std::isfinite(most);
+    const bool nothing = !finite || most < kLeast;
+    const float scale = finite ? most / kMost : std::numeric_limits<float>::quiet_NaN();
+    reinterpret_cast<float*>(block + numbers * kBlockTokens)[h * kBlockTokens + position] = scale;
     auto* to = reinterpret_cast<int8_t*>(block) + first;
-    for (int64_t d = 0; d < dim; ++d) to[d * stride] = static_cast<int8_t>(std::nearbyint(from[d] * inverse));
+    for (int64_t d = 0; d < dim; ++d) {
+      to[d * stride] = nothing ? 0 : static_cast<int8_t>(std::nearbyint(from[d] * (kMost / most)));
+    }
   };
   for (int64_t r = 0; r < rows; ++r) {
     for (int64_t h = 0; h < shape.kv_heads; ++h) {

@@ -1,5 +1,6 @@
 #include "nn/kv_cache.hpp"
 
+#include <cmath>
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
@@ -69,6 +70,12 @@ TEST(KvCache, IntegersAreNearWhatWasStored) {
     ASSERT_NEAR(got.data<float>()[i], whole.data<float>()[i], 0.05f * size) << i;
   }
   EXPECT_EQ(cache.shape().block_bytes(), 2 * kBlockTokens * 2 * (8 + 4));
+  // Damaged numbers are not hidden.
+  for (const float bad : {NAN, INFINITY, -INFINITY}) {
+    v.data<float>()[3 * 16 + 5] = bad;
+    cache.store(ctx.kernels(), id, 0, k, v, 0, rows);
+    EXPECT_FALSE(std::isfinite(ops::attention_over(ctx, q, 2, spans, params).data<float>()[99 * 32]));
+  }
 }
 
 TEST(KvCache, RefusesBeyondItsBudgetAndReusesBlocks) {
