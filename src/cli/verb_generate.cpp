@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/cancel.hpp"
+#include "base/log.hpp"
 #include "base/terminal.hpp"
 #include "cli/batch.hpp"
 #include "cli/common.hpp"
@@ -168,6 +169,10 @@ Status run_one(const Flags& flags, Speaker& speaker, const GenerateParams& param
     TRY(print_json(to_json(result, speaker.tokenizer, flags.logprobs >= 0)));
   } else {
     TRY(print("\n"));
+  }
+  if (result.reason == FinishReason::kContext && !flags.json) {
+    log_warning("the context of {} tokens is full, so the text ends here: --context makes room for more",
+                speaker.context);
   }
   if (flags.stats) print_stats(result);
   return result.reason == FinishReason::kCancelled ? cancel.check() : ok_status();

@@ -108,13 +108,14 @@ Status run(const Flags& flags) {
     all.unknown += found.unknown;
   }
   if (flags.json) TRY(print_json(list));
+  const std::string name = models.size() == 1 ? models[0].name : "MODEL";
   if (all.bad > 0) {
     return invalid(fmt::format("{} of the files are not as they were published", all.bad), {},
-                   "get them again with: linnet pull MODEL --update");
+                   fmt::format("get them again with: linnet pull {} --update", name));
   }
   if (all.good == 0 && all.unknown > 0) {
     return unsupported("nothing could be checked: no hash of these files is known", {},
-                       "get them with their hashes: linnet pull MODEL --update");
+                       fmt::format("get them with their hashes: linnet pull {} --update", name));
   }
   return ok_status();
 }

@@ -52,8 +52,12 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
 
 constexpr GgufKey kKeys[] = {{"type_vocab_size", "tokenizer.ggml.token_type_count"}};
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12,
+  "intermediate_size": 3072, "max_position_embeddings": 512})";
+
 }  // namespace
 
-const Family kBert{"bert", "BertModel", "bert", read_config, tensors, kKeys};
+const Family kBert{"bert", "BertModel", "bert", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet

@@ -21,6 +21,9 @@ struct Family {
   std::string_view model_type;    // config.json's
   std::string_view architecture;  // config.json's architectures[0]
   std::string_view gguf_arch;     // general.architecture; empty: GGUF cannot hold it
+  // The fields that a config.json may leave out, where read_config() does not know better, as transformers' class of
+  // that type fills them in: a JSON object.
+  std::string_view defaults;
   Result<TransformerConfig> (*read_config)(const JsonObject& json);
   std::vector<TensorSpec> (*tensors)(const TransformerConfig& config);
   std::span<const GgufKey> gguf_keys;  // beside those that all families share

@@ -45,13 +45,8 @@ Result<TransformerConfig> read_gemma3(const JsonObject& json) {
   TRY_ASSIGN(const int64_t pattern, json.integer_or("sliding_window_pattern", 6, 1, kMaxLayers));
   TRY(read_layer_types(json, pattern, config));
   config.qk_norm = QkNorm::kPerHead;
-  TRY_ASSIGN(RopeSpec global, read_rope(json, config.head_dim, 1000000, "full_attention"));
-  RopeSpec local{.rotary_dim = config.head_dim};
-  if (json.has("rope_parameters")) {
-    TRY_ASSIGN(local, read_rope(json, config.head_dim, 10000, "sliding_attention"));
-  } else {
-    TRY_ASSIGN(local.theta, json.number_or("rope_local_base_freq", 10000));
-  }
+  TRY_ASSIGN(RopeSpec global, read_rope(json, config.head_dim, 1000000, RopeOf::kFull));
+  TRY_ASSIGN(RopeSpec local, read_rope(json, config.head_dim, 10000, RopeOf::kSliding));
   config.ropes = {std::move(global), std::move(local)};
   for (LayerConfig& layer : config.layers) layer.rope_index = layer.window > 0 ? 1 : 0;
   return config;
@@ -95,12 +90,26 @@ Status query_scale_from_gguf(Json& config) {
   return ok_status();
 }
 
+constexpr std::string_view kDefaults1 = R"({
+  "vocab_size": 256000, "hidden_size": 3072, "num_hidden_layers": 28, "num_attention_heads": 16,
+  "num_key_value_heads": 16, "head_dim": 256, "intermediate_size": 24576, "max_position_embeddings": 8192})";
+
+constexpr std::string_view kDefaults2 = R"({
+  "vocab_size": 256000, "hidden_size": 2304, "num_hidden_layers": 26, "num_attention_heads": 8,
+  "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 9216, "max_position_embeddings": 8192,
+  "sliding_window": 4096, "query_pre_attn_scalar": 256, "attn_logit_softcapping": 50, "final_logit_softcapping": 30})";
+
+constexpr std::string_view kDefaults3 = R"({
+  "vocab_size": 262208, "hidden_size": 2304, "num_hidden_layers": 26, "num_attention_heads": 8,
+  "num_key_value_heads": 4, "head_dim": 256, "intermediate_size": 9216, "max_position_embeddings": 131072,
+  "sliding_window": 4096, "query_pre_attn_scalar": 256})";
+
 }  // namespace
 
-const Family kGemma{"gemma", "GemmaForCausalLM", "gemma", read_gemma, tensors_gemma, {}};
-const Family kGemma2{"gemma2",    "Gemma2ForCausalLM",  "gemma2", read_gemma2, tensors_sandwich,
-                     kGemma2Keys, query_scale_from_gguf};
-const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM",  "gemma3", read_gemma3, tensors_sandwich,
-                     kGemma3Keys,   query_scale_from_gguf};
+const Family kGemma{"gemma", "GemmaForCausalLM", "gemma", kDefaults1, read_gemma, tensors_gemma, {}};
+const Family kGemma2{"gemma2",    "Gemma2ForCausalLM", "gemma2",    kDefaults2,
+                     read_gemma2, tensors_sandwich,    kGemma2Keys, query_scale_from_gguf};
+const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3",    kDefaults3,
+                     read_gemma3,   tensors_sandwich,    kGemma3Keys, query_scale_from_gguf};
 
 }  // namespace linnet

@@ -207,6 +207,15 @@ int64_t vocabulary_of(const Gguf& gguf) {
   return embedding && embedding->shape.rank() == 2 ? embedding->shape[0] : 0;
 }
 
+// Of a field that GGUF leaves out, the family's config.json means something else: null says that there is none.
+void say_absence(const Family& family, Json& config) {
+  const Json defaults = Json::parse(family.defaults);
+  for (const auto& [key, value] : defaults.items()) {
+    if (config.contains(key)) continue;
+    config[key] = key == "rope_theta" ? Json(kRopeTheta) : Json();
+  }
+}
+
 }  // namespace
 
 std::string full_gguf_key(std::string_view arch, std::string_view key) {
@@ -250,6 +259,7 @@ Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   TRY(copy_rope_scaling(metadata, arch, config));
   TRY(copy_longrope(gguf, arch, config));
   if (out.family->from_gguf) TRY(out.family->from_gguf(config));
+  say_absence(*out.family, config);
   return out;
 }
 

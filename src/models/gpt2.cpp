@@ -65,8 +65,11 @@ constexpr GgufKey kKeys[] = {
     {"n_head", "attention.head_count"}, {"n_inner", "feed_forward_length"},
     {"n_positions", "context_length"},  {"layer_norm_epsilon", "attention.layer_norm_epsilon"}};
 
+constexpr std::string_view kDefaults =
+    R"({"vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024})";
+
 }  // namespace
 
-const Family kGpt2{"gpt2", "GPT2LMHeadModel", "gpt2", read_config, tensors, kKeys};
+const Family kGpt2{"gpt2", "GPT2LMHeadModel", "gpt2", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet

@@ -57,8 +57,12 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
 
 constexpr GgufKey kKeys[] = {{"use_parallel_residual", "use_parallel_residual"}};
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 50432, "hidden_size": 6144, "num_hidden_layers": 44, "num_attention_heads": 64,
+  "intermediate_size": 24576, "max_position_embeddings": 2048, "partial_rotary_factor": 0.25})";
+
 }  // namespace
 
-const Family kGptNeoX{"gpt_neox", "GPTNeoXForCausalLM", "gptneox", read_config, tensors, kKeys};
+const Family kGptNeoX{"gpt_neox", "GPTNeoXForCausalLM", "gptneox", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet

@@ -88,8 +88,15 @@ Status from_gguf(Json& config) {
   return ok_status();
 }
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 201088, "hidden_size": 2880, "num_hidden_layers": 36, "num_attention_heads": 64,
+  "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 2880, "max_position_embeddings": 131072,
+  "rms_norm_eps": 1e-5, "sliding_window": 128, "num_local_experts": 128, "num_experts_per_tok": 4,
+  "rope_theta": 150000, "rope_scaling": {"rope_type": "yarn", "factor": 32, "beta_fast": 32, "beta_slow": 1,
+  "truncate": false, "original_max_position_embeddings": 4096}})";
+
 }  // namespace
 
-const Family kGptOss{"gpt_oss", "GptOssForCausalLM", "gpt-oss", read_config, tensors, kKeys, from_gguf};
+const Family kGptOss{"gpt_oss", "GptOssForCausalLM", "gpt-oss", kDefaults, read_config, tensors, kKeys, from_gguf};
 
 }  // namespace linnet

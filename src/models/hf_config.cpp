@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/core.h>
+#include <optional>
 
 #include "base/json.hpp"
 
@@ -62,8 +63,8 @@ Status read_scaling(const JsonObject& json, const JsonObject& scaling, RopeSpec&
   TRY_ASSIGN(rope.kind, parse_kind(name, scaling.place()));
   if (rope.kind == RopeKind::kDefault) return ok_status();
   TRY_ASSIGN(const int64_t positions, json.integer_or("max_position_embeddings", 0, 0, kMaxSize));
-  TRY_ASSIGN(const int64_t outer, json.integer_or("original_max_position_embeddings", positions, 1, kMaxSize));
-  TRY_ASSIGN(rope.original_context, scaling.integer_or("original_max_position_embeddings", outer, 1, kMaxSize));
+  TRY_ASSIGN(const int64_t inner, scaling.integer_or("original_max_position_embeddings", positions, 1, kMaxSize));
+  TRY_ASSIGN(rope.original_context, json.integer_or("original_max_position_embeddings", inner, 1, kMaxSize));
   const double ratio = static_cast<double>(positions) / static_cast<double>(rope.original_context);
   if (rope.kind == RopeKind::kLongRope) {
     TRY_ASSIGN(rope.factor, scaling.number_or("factor", ratio));
@@ -89,31 +90,58 @@ Status read_scaling(const JsonObject& json, const JsonObject& scaling, RopeSpec&
   return ok_status();
 }
 
+bool has_fields(const JsonObject& json, std::string_view key) {
+  const Json* value = json.find(key);
+  return value && !value->empty();
+}
+
 }  // namespace
 
-Result<RopeSpec> read_rope(const JsonObject& json, int64_t head_dim, double default_theta, const char* kind) {
-  RopeSpec rope;
-  TRY_ASSIGN(JsonObject parameters,
-             json.has("rope_parameters") ? json.object("rope_parameters") : Result<JsonObject>(json));
-  if (kind && parameters.has(kind)) {
-    TRY_ASSIGN(parameters, parameters.object(kind));
+Json with_defaults(Json config, std::string_view defaults) {
+  Json rope;  // a copy: fields move while others are added
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    const auto said = config.find(key);
+    if (said != config.end() && said->is_object() && !said->empty()) rope = *said;
   }
-  TRY_ASSIGN(const double outer_theta, json.number_or("rope_theta", default_theta));
-  TRY_ASSIGN(rope.theta, parameters.number_or("rope_theta", outer_theta));
-  TRY_ASSIGN(const double outer_part, json.number_or("partial_rotary_factor", 1));
-  TRY_ASSIGN(const double part, parameters.number_or("partial_rotary_factor", outer_part));
+  const Json all = Json::parse(defaults);
+  for (const auto& [key, value] : all.items()) {
+    if (config.contains(key) || (key == "rope_scaling" && !rope.is_null())) continue;
+    const bool of_rope = key == "rope_theta" || key == "partial_rotary_factor";
+    if (!of_rope || !rope.contains(key)) config[key] = value;
+  }
+  return config;
+}
+
+Result<RopeSpec> read_rope(const JsonObject& json, int64_t head_dim, double default_theta, RopeOf of) {
+  RopeSpec rope;
+  std::optional<JsonObject> said;
+  if (has_fields(json, "rope_parameters")) {
+    TRY_ASSIGN(said, json.object("rope_parameters"));
+    const std::string_view kind = of == RopeOf::kSliding ? "sliding_attention" : "full_attention";
+    if (of != RopeOf::kAll && said->has(kind)) {
+      TRY_ASSIGN(said, said->object(kind));
+    }
+  }
+  TRY_ASSIGN(rope.theta, json.number_or(of == RopeOf::kSliding ? "rope_local_base_freq" : "rope_theta", default_theta));
+  TRY_ASSIGN(double part, json.number_or("partial_rotary_factor", 1));
+  if (of != RopeOf::kSliding && has_fields(json, "rope_scaling")) {
+    // Of several ropes it changes the one of full attention; of one it takes the place.
+    if (said && of == RopeOf::kFull) {
+      TRY_ASSIGN(rope.theta, said->number_or("rope_theta", rope.theta));
+    }
+    TRY_ASSIGN(said, json.object("rope_scaling"));
+  }
+  if (said) {
+    TRY_ASSIGN(rope.theta, said->number_or("rope_theta", rope.theta));
+    TRY_ASSIGN(part, said->number_or("partial_rotary_factor", part));
+  }
   rope.rotary_dim = static_cast<int64_t>(part * static_cast<double>(head_dim));
   if (!(rope.theta > 1) || rope.rotary_dim < 2 || rope.rotary_dim > head_dim || rope.rotary_dim % 2) {
     return invalid(
         fmt::format("rope_theta {} or rotary dimension {} of {} has no meaning", rope.theta, rope.rotary_dim, head_dim),
         json.place());
   }
-  if (json.has("rope_parameters")) {
-    TRY(read_scaling(json, parameters, rope));
-  } else if (json.has("rope_scaling")) {
-    TRY_ASSIGN(const JsonObject scaling, json.object("rope_scaling"));
-    TRY(read_scaling(json, scaling, rope));
-  }
+  if (said) TRY(read_scaling(json, *said, rope));
   return rope;
 }
 
@@ -143,7 +171,7 @@ Result<TransformerConfig> read_llama_config(const JsonObject& json) {
   c.attention_scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim)));
   TRY_ASSIGN(c.tied_head, json.boolean_or("tie_word_embeddings", false));
   TRY_ASSIGN(c.activation, read_activation(json, "hidden_act", "silu"));
-  TRY_ASSIGN(RopeSpec rope, read_rope(json, c.head_dim, 10000));
+  TRY_ASSIGN(RopeSpec rope, read_rope(json, c.head_dim, kRopeTheta));
   c.ropes.push_back(std::move(rope));
   return c;
 }

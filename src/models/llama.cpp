@@ -28,9 +28,17 @@ std::vector<TensorSpec> tensors(const TransformerConfig& config) {
 // llama.cpp's "llama" has no windows: it ignores Mistral's.
 constexpr GgufKey kMistralKeys[] = {{"sliding_window", ""}};
 
+constexpr std::string_view kLlamaDefaults = R"({
+  "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "intermediate_size": 11008, "max_position_embeddings": 2048})";
+
+constexpr std::string_view kMistralDefaults = R"({
+  "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "num_key_value_heads": 8, "intermediate_size": 14336, "max_position_embeddings": 131072, "sliding_window": 4096})";
+
 }  // namespace
 
-const Family kLlama{"llama", "LlamaForCausalLM", "llama", read_llama, tensors, {}};
-const Family kMistral{"mistral", "MistralForCausalLM", "llama", read_mistral, tensors, kMistralKeys};
+const Family kLlama{"llama", "LlamaForCausalLM", "llama", kLlamaDefaults, read_llama, tensors, {}};
+const Family kMistral{"mistral", "MistralForCausalLM", "llama", kMistralDefaults, read_mistral, tensors, kMistralKeys};
 
 }  // namespace linnet

@@ -46,8 +46,13 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
 constexpr GgufKey kKeys[] = {
     {"num_local_experts", "expert_count"}, {"num_experts_per_tok", "expert_used_count"}, {"sliding_window", ""}};
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 32000, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "num_key_value_heads": 8, "intermediate_size": 14336, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5,
+  "num_local_experts": 8, "num_experts_per_tok": 2, "rope_theta": 1000000})";
+
 }  // namespace
 
-const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", read_config, tensors, kKeys};
+const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet

@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "base/json.hpp"
 #include "models/gguf_config.hpp"
+#include "models/hf_config.hpp"
 
 namespace linnet {
 
@@ -34,6 +36,7 @@ Result<ModelDescription> describe_model(ModelFiles files) {
     TRY_ASSIGN(const JsonObject object, JsonObject::of(*model.config, place));
     TRY_ASSIGN(const std::string type, object.string("model_type"));
     TRY_ASSIGN(model.family, find_family(type, place));
+    model.config = std::make_shared<const Json>(with_defaults(*model.config, model.family->defaults));
   }
   TRY_ASSIGN(const JsonObject object, JsonObject::of(*model.config, place));
   TRY_ASSIGN(model.transformer, model.family->read_config(object));

@@ -29,8 +29,12 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
   return table.take();
 }
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 50304, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "intermediate_size": 11008, "max_position_embeddings": 2048, "rms_norm_eps": 1e-5})";
+
 }  // namespace
 
-const Family kOlmo2{"olmo2", "Olmo2ForCausalLM", "olmo2", read_config, tensors, {}};
+const Family kOlmo2{"olmo2", "Olmo2ForCausalLM", "olmo2", kDefaults, read_config, tensors, {}};
 
 }  // namespace linnet

@@ -43,8 +43,12 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
   return table.take();
 }
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 51200, "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32,
+  "intermediate_size": 8192, "max_position_embeddings": 2048, "partial_rotary_factor": 0.5})";
+
 }  // namespace
 
-const Family kPhi{"phi", "PhiForCausalLM", "phi2", read_config, tensors, {}};
+const Family kPhi{"phi", "PhiForCausalLM", "phi2", kDefaults, read_config, tensors, {}};
 
 }  // namespace linnet

@@ -34,8 +34,13 @@ std::vector<TensorSpec> tensors(const TransformerConfig& c) {
 
 constexpr GgufKey kKeys[] = {{"sliding_window", "attention.sliding_window"}};
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 32064, "hidden_size": 3072, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "intermediate_size": 8192, "max_position_embeddings": 4096, "original_max_position_embeddings": 4096,
+  "rms_norm_eps": 1e-5})";
+
 }  // namespace
 
-const Family kPhi3{"phi3", "Phi3ForCausalLM", "phi3", read_config, tensors, kKeys};
+const Family kPhi3{"phi3", "Phi3ForCausalLM", "phi3", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet

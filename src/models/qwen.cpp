@@ -106,11 +106,25 @@ Status moe_from_gguf(Json& config) {
   return ok_status();
 }
 
+constexpr std::string_view kQwen2Defaults = R"({
+  "vocab_size": 151936, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "num_key_value_heads": 32, "intermediate_size": 22016, "max_position_embeddings": 32768, "sliding_window": 4096})";
+
+constexpr std::string_view kQwen3Defaults = R"({
+  "vocab_size": 151936, "hidden_size": 4096, "num_hidden_layers": 32, "num_attention_heads": 32,
+  "num_key_value_heads": 32, "head_dim": 128, "intermediate_size": 22016, "max_position_embeddings": 32768,
+  "sliding_window": 4096})";
+
+constexpr std::string_view kMoeDefaults = R"({
+  "vocab_size": 151936, "hidden_size": 2048, "num_hidden_layers": 24, "num_attention_heads": 32,
+  "num_key_value_heads": 4, "intermediate_size": 6144, "max_position_embeddings": 32768, "sliding_window": 4096,
+  "num_local_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768})";
+
 }  // namespace
 
-const Family kQwen2{"qwen2", "Qwen2ForCausalLM", "qwen2", read_qwen2, tensors, kWindowKeys};
-const Family kQwen3{"qwen3", "Qwen3ForCausalLM", "qwen3", read_qwen3, tensors, kWindowKeys};
-const Family kQwen3Moe{"qwen3_moe", "Qwen3MoeForCausalLM", "qwen3moe", read_qwen3_moe, tensors_moe,
-                       kMoeKeys,    moe_from_gguf};
+const Family kQwen2{"qwen2", "Qwen2ForCausalLM", "qwen2", kQwen2Defaults, read_qwen2, tensors, kWindowKeys};
+const Family kQwen3{"qwen3", "Qwen3ForCausalLM", "qwen3", kQwen3Defaults, read_qwen3, tensors, kWindowKeys};
+const Family kQwen3Moe{"qwen3_moe",    "Qwen3MoeForCausalLM", "qwen3moe", kMoeDefaults,
+                       read_qwen3_moe, tensors_moe,           kMoeKeys,   moe_from_gguf};
 
 }  // namespace linnet

@@ -32,8 +32,13 @@ std::vector<TensorSpec> tensors(const TransformerConfig& config) {
 constexpr GgufKey kKeys[] = {
     {"no_rope_layers", ""}, {"use_sliding_window", ""}, {"sliding_window", ""}, {"layer_types", ""}};
 
+constexpr std::string_view kDefaults = R"({
+  "vocab_size": 128256, "hidden_size": 2048, "num_hidden_layers": 36, "num_attention_heads": 16,
+  "num_key_value_heads": 4, "intermediate_size": 11008, "max_position_embeddings": 32768,
+  "tie_word_embeddings": true, "rope_theta": 2000000})";
+
 }  // namespace
 
-const Family kSmolLm3{"smollm3", "SmolLM3ForCausalLM", "smollm3", read_config, tensors, kKeys};
+const Family kSmolLm3{"smollm3", "SmolLM3ForCausalLM", "smollm3", kDefaults, read_config, tensors, kKeys};
 
 }  // namespace linnet
