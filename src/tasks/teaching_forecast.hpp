@@ -29,7 +29,8 @@ class TeachingForecast {
     double forecast = spent_ + seconds * static_cast<double>(work_.steps - step - 1);
     if (work_.evaluate_every > 0 && work_.tokens_per_step > 0) {
       const int64_t in_all = (work_.steps + work_.evaluate_every - 1) / work_.evaluate_every;
-      const auto evaluations = static_cast<double>(in_all - (step - 1) / work_.evaluate_every);
+      const int64_t before = (step - 1) / work_.evaluate_every;
+      const auto evaluations = static_cast<double>(in_all - before);
       forecast += evaluations * kForthAlone * seconds * work_.tokens_per_evaluation / work_.tokens_per_step;
     }
     return forecast;
