@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/check.hpp"
 #include "data/csv.hpp"
@@ -24,6 +25,15 @@ std::string quoted(const linnet::Table& table, char delimiter) {
   return out;
 }
 
+void read_named(linnet::Table table, const linnet::ColumnNames& columns) {
+  std::vector<std::string> names;
+  for (const auto& [use, name] : columns) names.push_back(name);
+  const linnet::Result<linnet::Rows> rows = linnet::name_columns(std::move(table), names);
+  if (!rows.ok() || rows->rows.empty()) return;
+  const linnet::Result<linnet::FormMatch> match = linnet::recognise_form(*rows, columns);
+  if (match.ok()) (void)linnet::make_samples(*rows, *match);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -37,10 +47,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CHECK(again.ok());
     CHECK(again->records.size() == table->records.size());
     for (size_t i = 0; i < table->records.size(); ++i) CHECK(again->records[i].cells == table->records[i].cells);
-    const Result<Rows> rows = name_columns(*std::move(table), {});
-    if (!rows.ok() || rows->rows.empty()) continue;
-    const Result<FormMatch> match = recognise_form(*rows);
-    if (match.ok()) (void)make_samples(*rows, *match);
+    read_named(*table, {});
+    read_named(*std::move(table), {{"prompt", "1"}, {"completion", "2"}});
   }
   return 0;
 }

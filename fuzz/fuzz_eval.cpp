@@ -26,7 +26,7 @@ void read_as_task(linnet::Rows rows) {
   const auto match = linnet::recognise_form(rows);
   if (!match.ok()) return;
   if (const auto samples = linnet::make_samples(rows, *match); samples.ok()) {
-    (void)linnet::read_sample_items(*samples, !rows.named, task);
+    if (linnet::read_sample_items(*samples, task).ok()) linnet::join_references(task);
   }
 }
 

@@ -34,21 +34,6 @@ Result<std::vector<Task>> read_tasks(const TaskFlags& flags) {
   return tasks;
 }
 
-ChatRenderer chat_renderer(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
-  return [&](std::span<const ChatExample> examples, const std::string& request) -> Result<std::vector<int32_t>> {
-    ChatRequest chat;
-    chat.messages = Json::array();
-    for (const ChatExample& example : examples) {
-      chat.messages.push_back({{"role", "user"}, {"content", example.request}});
-      chat.messages.push_back({{"role", "assistant"}, {"content", example.reply}});
-    }
-    chat.messages.push_back({{"role", "user"}, {"content", request}});
-    chat.add_generation_prompt = true;
-    TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(chat_template, tokenizer, chat));
-    return std::move(prompt.tokens);
-  };
-}
-
 std::string_view what_is_asked(TaskKind kind) {
   switch (kind) {
     case TaskKind::kChoice:
@@ -80,11 +65,21 @@ Manner manner_of(const RunOptions& options) {
   return {"plain", "as plain text"};
 }
 
-// Whether MODEL is a run that was taught on data of the task's form: then it knows without an instruction what to do.
-Result<bool> was_taught(const ModelHandle& model, const Task& task) {
-  if (model.adapters.empty() || !task.data_form) return false;
+struct TaughtManner {
+  ChatManner chat;
+  double frequency_penalty = 0;
+};
+
+// How MODEL is asked where it is a run that was taught on data of the task's form: then it knows without an
+// instruction what to do.
+Result<std::optional<TaughtManner>> taught_manner(const ModelHandle& model, const Task& task) {
+  if (model.adapters.empty() || !task.data_form) return std::optional<TaughtManner>();
   TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(model.name()));
-  return run && run->info.value("form", "") == form_name(*task.data_form);
+  if (!run || run->info.value("form", "") != form_name(*task.data_form)) return std::optional<TaughtManner>();
+  TRY_ASSIGN(const JsonObject info, JsonObject::of(run->info, run->folder.string() + ": run.json"));
+  TRY_ASSIGN(const int64_t input_tokens, info.integer_or("input_tokens", 0, 0, int64_t{1} << 31));
+  TRY_ASSIGN(const double penalty, info.number_or("frequency_penalty", 0));
+  return std::optional(TaughtManner{{model.system, input_tokens}, penalty});
 }
 
 std::string announce(const Task& task, const RunOptions& options, int64_t planned) {
@@ -183,9 +178,12 @@ class TaskEval {
       return ok_status();
     }
     const bool chat = !flags_.plain && (flags_.chat || task.likes_chat);
-    if (chat && template_) options.chat = chat_renderer(*template_, speaker_.tokenizer);
-    TRY_ASSIGN(const bool taught, was_taught(speaker_.model, task));
+    TRY_ASSIGN(const std::optional<TaughtManner> taught, taught_manner(speaker_.model, task));
     options.instruct = !taught;
+    if (taught) options.frequency_penalty = static_cast<float>(taught->frequency_penalty);
+    if (chat && template_) {
+      options.chat = chat_renderer(*template_, speaker_.tokenizer, taught.value_or(TaughtManner{}).chat);
+    }
     return ok_status();
   }
 

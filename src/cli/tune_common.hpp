@@ -7,8 +7,12 @@
 #include "tasks/embedding_tune.hpp"
 #include "tasks/faq_tune.hpp"
 #include "tasks/tune.hpp"
+#include "tasks/writing_job.hpp"
 
 namespace linnet::cli {
+
+// About how long pairs and summaries take, the test included.
+inline constexpr double kWritingMinutes = 20;
 
 struct TuneFlags {
   DatasetSettings data;
@@ -28,6 +32,11 @@ struct TuneFlags {
   int64_t length = 0;
   int64_t batch = 0;
   double beta = 0;
+  // Of pairs and summaries.
+  std::string input, output;         // names of columns
+  double minutes = kWritingMinutes;  // 0: without a limit
+  int64_t samples = 0;               // 0: not said
+  int64_t input_tokens = 0;          // 0: not said
   bool allow_cuts = false;
   bool leave_out_overlap = false;
   bool resume = false;
@@ -42,5 +51,14 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset);
 Status tune_classifier(const TuneFlags& flags, const Dataset& dataset);
 // Pairs of texts, for their vectors: tasks/embedding_tune.hpp.
 Status tune_embedding(const TuneFlags& flags, const Dataset& dataset);
+
+// Pairs of phrases, texts with summaries: tasks/writing_job.hpp.
+Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& job);
+
+// Takes what the test holds, too, out of the rest, and says so.
+void leave_out_overlaps(Dataset& dataset);
+
+// What the last run of this name chose by the memory that there was then.
+std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name);
 
 }  // namespace linnet::cli

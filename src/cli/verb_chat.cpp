@@ -131,7 +131,7 @@ Status run(const Arguments& args, const Flags& flags) {
   ChatSession::Options options;
   TRY_ASSIGN(options.settings, choose_settings(args, flags, advice ? *advice : Json()));
   options.params = std::move(params);
-  options.system = flags.system;
+  options.system = flags.system.empty() ? speaker->model.system : flags.system;
   options.on_terminal = stdin_is_terminal() && stdout_is_terminal();
   const bool on_terminal = options.on_terminal;
   TRY_ASSIGN(const std::unique_ptr<ChatSession> chat, ChatSession::create(std::move(speaker), std::move(options)));

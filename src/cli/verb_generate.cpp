@@ -56,7 +56,8 @@ class Prompts {
   Result<std::vector<int32_t>> question(const std::string& text) {
     if (!flags_.chat) return plain(text);
     Json messages = Json::array();
-    if (!flags_.system.empty()) messages.push_back({{"role", "system"}, {"content", flags_.system}});
+    const std::string& system = flags_.system.empty() ? speaker_.model.system : flags_.system;
+    if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
     messages.push_back({{"role", "user"}, {"content", text}});
     return chat(std::move(messages));
   }

@@ -110,10 +110,6 @@ Result<Json> hashes_of(const StoredModel& stored, const ModelFiles& files) {
   return hashes;
 }
 
-bool has_chat_template(const ModelFiles& files) {
-  return files.chat_template.has_value() || !files.named_chat_templates.empty();
-}
-
 Result<Json> describe(const ModelHandle& model) {
   const TransformerConfig& c = model.config();
   const ModelFiles& files = model.description.files;

@@ -124,17 +124,6 @@ void fill_settings(TuneFlags& flags) {
   if (!flags.base.empty()) flags.faq.base = flags.base;
 }
 
-// What the last run chose by the memory that there was then.
-std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name) {
-  const std::vector<int64_t> numbers = store.numbers(name);
-  if (numbers.empty()) return std::nullopt;
-  const auto last = store.version(name, numbers.back());
-  if (!last.ok()) return std::nullopt;
-  const auto length = last->info.find("row_length");
-  if (length == last->info.end() || !length->is_number_integer() || *length < 1) return std::nullopt;
-  return length->get<int64_t>();
-}
-
 Status tune_model(TuneFlags& flags, Dataset dataset) {
   const RunStore store = RunStore::standard();
   if (flags.resume) flags.settings.row_length = row_length_of_last(store, flags.name);
@@ -169,25 +158,28 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
                            taught.loop.steps, taught.loop.stopped_early ? ", stopped early" : "", version.name));
 }
 
-void leave_out_overlaps(Dataset& dataset) {
-  const size_t count =
-      leave_out_overlap(dataset.train, dataset.test) + leave_out_overlap(dataset.held_out, dataset.test);
-  if (count > 0) {
-    dataset.said.push_back(fmt::format("{} samples were left out of what is learned: the test holds them, too", count));
-  }
-}
-
 // What learns.
-enum class Kind { kFaq, kClassifier, kEmbedding, kModel };
+enum class Kind { kFaq, kClassifier, kEmbedding, kWriting, kModel };
 
-Kind kind_of(const TuneFlags& flags, const Dataset& dataset) {
+Kind kind_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
   if (flags.method == "faq") return Kind::kFaq;
   if (flags.method == "encoder" || flags.method == "words") return Kind::kClassifier;
   if (flags.method == "contrastive") return Kind::kEmbedding;
-  if (flags.method != "auto" || flags.preview || !flags.settings.teacher.name.empty()) return Kind::kModel;
+  const bool teacher = !flags.settings.teacher.name.empty();
+  if (writing && !teacher && (flags.method == "auto" || flags.method == "lora")) return Kind::kWriting;
+  if (flags.method != "auto" || flags.preview || teacher) return Kind::kModel;
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
   return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
+}
+
+// Which columns are which, as a person says it.
+Status name_columns(TuneFlags& flags) {
+  if (flags.input.empty() != flags.output.empty()) {
+    return usage_error("--input and --output go together", "name the columns of what is said and of the reply");
+  }
+  if (!flags.input.empty()) flags.data.read.columns = {{"prompt", flags.input}, {"completion", flags.output}};
+  return ok_status();
 }
 
 Status run(TuneFlags& flags) {
@@ -195,17 +187,26 @@ Status run(TuneFlags& flags) {
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   TRY(check_flags(flags));
+  TRY(name_columns(flags));
   fill_settings(flags);
   interrupt_token();
   TRY_ASSIGN(Dataset dataset, load_dataset(flags.data));
   if (flags.leave_out_overlap) leave_out_overlaps(dataset);
-  switch (kind_of(flags, dataset)) {
+  const std::optional<WritingJob> job = find_writing_job(dataset);
+  const Kind kind = kind_of(flags, dataset, job.has_value());
+  if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
+    return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
+                       "--epochs says how often all data is seen");
+  }
+  switch (kind) {
     case Kind::kFaq:
       return tune_faq(flags, dataset);
     case Kind::kClassifier:
       return tune_classifier(flags, dataset);
     case Kind::kEmbedding:
       return tune_embedding(flags, dataset);
+    case Kind::kWriting:
+      return job ? tune_writing(flags, std::move(dataset), *job) : ok_status();
     case Kind::kModel:
       return tune_model(flags, std::move(dataset));
   }
@@ -232,6 +233,24 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
 
 }  // namespace
 
+void leave_out_overlaps(Dataset& dataset) {
+  const size_t count =
+      leave_out_overlap(dataset.train, dataset.test) + leave_out_overlap(dataset.held_out, dataset.test);
+  if (count > 0) {
+    dataset.said.push_back(fmt::format("{} samples were left out of what is learned: the test holds them, too", count));
+  }
+}
+
+std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name) {
+  const std::vector<int64_t> numbers = store.numbers(name);
+  if (numbers.empty()) return std::nullopt;
+  const auto last = store.version(name, numbers.back());
+  if (!last.ok()) return std::nullopt;
+  const auto length = last->info.find("row_length");
+  if (length == last->info.end() || !length->is_number_integer() || *length < 1) return std::nullopt;
+  return length->get<int64_t>();
+}
+
 Job declare_tune(Arguments& args) {
   auto flags = std::make_shared<TuneFlags>();
   TuneSettings& settings = flags->settings;
@@ -250,6 +269,17 @@ Job declare_tune(Arguments& args) {
       "--base", flags->base,
       fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
   args.add("--test", flags->data.test, "questions that must not stand in the data");
+  args.add("--input", flags->input,
+           "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
+  args.add("--output", flags->output, "the column of the reply to it");
+  args.add("--minutes", flags->minutes,
+           "pairs, summaries: about so long in all, the test included; 0: as long as it takes")
+      .in_range(0.0, 100000.0);
+  args.add("--samples", flags->samples, "pairs, summaries: so many of the data, by seed; 0: what the minutes allow")
+      .in_range(0, 1 << 24);
+  args.add("--input-tokens", flags->input_tokens,
+           "pairs, summaries: what is longer is cut to its beginning; 0: chosen from the data")
+      .in_range(0, 1 << 20);
   args.add("--system", settings.system, "system message of conversations that have none");
   args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");

@@ -59,6 +59,7 @@ Result<Dataset> load_dataset(const DatasetSettings& settings) {
   TRY_ASSIGN(Samples train, read_samples(files.train, settings.read));
   Dataset out;
   out.form = train.form;
+  out.pairs = train.pairs;
   out.said = std::move(files.said);
   append(out.said, std::move(train.said));
   if (files.held_out.empty()) {

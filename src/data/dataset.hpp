@@ -21,11 +21,12 @@ struct DatasetSettings {
 
 struct Dataset {
   DataForm form = DataForm::kText;
-  std::vector<Sample> train;
-  std::vector<Sample> held_out;
+  bool pairs = false;  // as FormMatch::pairs
+  std::vector<Sample> train = {};
+  std::vector<Sample> held_out = {};
   DataForm test_form = DataForm::kText;
-  std::vector<Sample> test;
-  std::vector<std::string> said;  // for the person, in this order
+  std::vector<Sample> test = {};
+  std::vector<std::string> said = {};  // for the person, in this order
 };
 
 // Errors: those of find_data_files and read_samples; a test that cannot measure what is taught (another form; a test

@@ -100,6 +100,12 @@ class Fields {
     return found;
   }
   bool chosen(FieldUse use) const { return chosen_.contains(use); }
+  // Whether a form with these uses has a place for every column that a person named.
+  bool all_chosen_in(std::span<const FieldUse> required, std::span<const FieldUse> optional) const {
+    return std::ranges::all_of(chosen_, [&](const auto& one) {
+      return std::ranges::count(required, one.first) + std::ranges::count(optional, one.first) > 0;
+    });
+  }
   const Json* value(FieldUse use) const {
     const auto name = of(use);
     return name ? &row_->fields.at(*name) : nullptr;
@@ -237,6 +243,7 @@ FormMatch match_unnamed(const Rows& rows) {
   }
   match = {.form = DataForm::kPromptCompletion,
            .fields = {{FieldUse::kPrompt, "1"}, {FieldUse::kCompletion, "2"}},
+           .pairs = true,
            .said = {}};
   match.said = fmt::format("{}: {} rows without a header, pairs: column 1 is said, column 2 is the reply", rows.place,
                            rows.rows.size());
@@ -249,10 +256,10 @@ Error no_form(const Rows& rows) {
     if (have.size() < 20) have.push_back(name.size() > 40 ? name.substr(0, 37) + "..." : name);
   }
   std::string fields = have.empty() ? "no fields" : fmt::format("the fields {}", fmt::join(have, ", "));
-  return invalid(fmt::format("a row of {} is no kind of data that is understood", fields),
-                 rows.place_of(rows.rows.front()),
-                 fmt::format("name the fields as one of these does, or say which is which (question=COLUMN):\n{}",
-                             list_of_forms()));
+  return invalid(
+      fmt::format("a row of {} is no kind of data that is understood", fields), rows.place_of(rows.rows.front()),
+      fmt::format("name the fields as one of these does, or say which are which by --input and --output:\n{}",
+                  list_of_forms()));
 }
 
 }  // namespace
@@ -277,6 +284,7 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
   for (const FormSpec& spec : specs()) {
     const auto present = [&](FieldUse use) { return fields.of(use).has_value(); };
     if (!std::ranges::all_of(spec.required, present) || !values_fit(spec.form, fields)) continue;
+    if (!fields.all_chosen_in(spec.required, spec.optional)) continue;
     FormMatch match{.form = spec.form, .fields = {}, .said = {}};
     std::set<std::string> taken;
     bool apart = true;  // one field cannot have two uses
@@ -294,6 +302,9 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
         if (!taken.contains(name)) match.other_labels.push_back(name);
       }
     }
+    match.pairs = spec.form == DataForm::kPromptCompletion &&
+                  (match.name_of(FieldUse::kPrompt) == "source" ||
+                   (fields.chosen(FieldUse::kPrompt) && fields.chosen(FieldUse::kCompletion)));
     say(rows, spec, match);
     return match;
   }

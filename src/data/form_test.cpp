@@ -76,6 +76,30 @@ TEST(Form, APersonMaySayWhichColumnIsWhich) {
             std::string::npos);
 }
 
+TEST(Form, PairsAreKnownByTheirColumnsOrNamedByAPerson) {
+  EXPECT_TRUE(form_of("Hi.\tHallo!\nRun!\tLauf!\n")->pairs);
+  EXPECT_TRUE(form_of("source,target\na,b\n")->pairs);
+  EXPECT_FALSE(form_of("prompt,completion\na,b\n")->pairs);
+  // What a person names is used, whatever else the file could be.
+  const ColumnNames named = {{"prompt", "question"}, {"completion", "label"}};
+  const auto match = form_of("question,answer,label\nq,a,l\n", named);
+  ASSERT_TRUE(match.ok()) << match.error().to_string();
+  EXPECT_EQ(match->form, DataForm::kPromptCompletion);
+  EXPECT_TRUE(match->pairs);
+  EXPECT_EQ(match->name_of(FieldUse::kCompletion), "label");
+}
+
+TEST(Form, ColumnsWithoutNamesAreNamedByTheirPlaces) {
+  const ColumnNames places = {{"prompt", "1"}, {"completion", "2"}};
+  const auto match = form_of("Go.\tGeh.\tCC-BY\nHi.\tHallo.\tCC-BY\n", places);
+  ASSERT_TRUE(match.ok()) << match.error().to_string();
+  EXPECT_EQ(match->form, DataForm::kPromptCompletion);
+  EXPECT_TRUE(match->pairs);
+  EXPECT_NE(match->said.find("2 rows"), std::string::npos) << match->said;
+  EXPECT_FALSE(form_of("Go.\tGeh.\tCC-BY\nHi.\tHallo.\n", places).ok());                     // ragged
+  EXPECT_FALSE(form_of("Go.\tGeh.\tCC-BY\n", {{"prompt", "1"}, {"completion", "4"}}).ok());  // not there
+}
+
 TEST(Form, WithoutAHeaderTheColumnOfFewValuesIsTheLabel) {
   std::string text;
   for (int i = 0; i < 30; ++i) text += (i % 3 == 0 ? "spam\tmessage " : "ham\tmessage ") + std::to_string(i) + "\n";

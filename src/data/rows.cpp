@@ -32,21 +32,35 @@ bool looks_like_data(const Table& table) {
   return false;
 }
 
+// Whether a person named columns, and by their places: "1", "3".
+bool are_places(const std::vector<std::string>& names, size_t columns) {
+  const auto is_place = [&](const std::string& name) {
+    for (size_t place = 1; place <= columns; ++place) {
+      if (name == std::to_string(place)) return true;
+    }
+    return false;
+  };
+  return !names.empty() && std::ranges::all_of(names, is_place);
+}
+
 Result<bool> first_is_header(const Table& table, const std::vector<std::string>& extra_names) {
   const Record& first = table.records.front();
   const auto known = [&](const std::string& cell) {
     return is_field_name(cell) || std::ranges::count(extra_names, cell) > 0;
   };
   if (std::ranges::any_of(first.cells, known)) return true;
+  if (are_places(extra_names, first.cells.size())) return false;
   if (first.cells.size() == 2 && looks_like_data(table)) return false;
   std::vector<std::string> cells;
   for (const std::string& cell : first.cells) {
     if (cells.size() < 12) cells.push_back(cell.size() > 40 ? cell.substr(0, 37) + "..." : cell);
   }
-  return invalid(fmt::format("no column has a name that is understood: {}", fmt::join(cells, " | ")),
-                 place_of_record(table, first),
-                 fmt::format("name the columns as one of these does, or say which is which (question=COLUMN):\n{}",
-                             list_of_forms()));
+  return invalid(
+      fmt::format("no column has a name that is understood: {}", fmt::join(cells, " | ")),
+      place_of_record(table, first),
+      fmt::format("name the columns as one of these does; of a table without names, --input 1 --output 2 says "
+                  "which is which:\n{}",
+                  list_of_forms()));
 }
 
 Status check_names(const Table& table, const std::vector<std::string>& names) {

@@ -46,8 +46,9 @@ struct Table {
 };
 
 // Names the columns of `table` by its first record, where that is a header: it has a name that is understood
-// (data/form.hpp), or nothing in it looks like data. Errors: two columns of one name; a row with more or fewer cells
-// than the header; a first row that may be either.
+// (data/form.hpp) or one of `extra_names`. Where it has none, and `extra_names` are places ("1", "3") or there are two
+// columns that look like data, the columns are named by their places. Errors: two columns of one name; a row with more
+// or fewer cells than the header; a first row that may be either.
 Result<Rows> name_columns(Table table, const std::vector<std::string>& extra_names);
 
 // The text of a data file without its byte order mark. Errors: not UTF-8 (the line is named, UTF-16 recognised), NUL

@@ -38,12 +38,10 @@ std::string answer_of(const Sample& sample);
 
 struct Samples {
   DataForm form = DataForm::kText;
+  bool pairs = false;  // as FormMatch::pairs
   std::vector<Sample> samples;
   std::vector<std::string> said;  // sentences for the person: what was recognised, what was left out
 };
-
-// What a summary is asked for with: the user's message is this and the document.
-inline constexpr std::string_view kSummaryRequest = "Summarize the key points:\n\n";
 
 // Reads `rows` as `match` says. Errors name file, line and field: a field that is missing or of the wrong type, a role
 // that is unknown, an image in a message.

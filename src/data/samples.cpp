@@ -137,7 +137,8 @@ class SampleMaker {
   Status add_completion() {
     TRY_ASSIGN(Sample sample, begin());
     TRY_ASSIGN(std::string prompt, text(FieldUse::kPrompt));
-    TRY_ASSIGN(std::string completion, text(FieldUse::kCompletion));
+    TRY_ASSIGN(std::string completion,
+               match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
     if (match_.form == DataForm::kUnpairedPreference) {
       TRY_ASSIGN(const std::string written, text(FieldUse::kLabel, true));
       const std::string label = ascii_lower(written);
@@ -274,22 +275,24 @@ class SampleMaker {
     return finish(std::move(sample));
   }
 
-  // A summary is a text or a list of points.
+  // A text, or a list of points.
+  Result<std::string> text_or_points(FieldUse use) const {
+    const Json* value = match_.find(*row_, use);
+    if (value == nullptr || !value->is_array()) return text(use);
+    std::string points;
+    for (const Json& point : *value) {
+      if (!point.is_string()) return wrong(use, "text or a list of texts");
+      points += fmt::format("{}- {}", points.empty() ? "" : "\n", point.get_ref<const std::string&>());
+    }
+    return points;
+  }
+
   Status add_summary() {
     TRY_ASSIGN(Sample sample, begin());
-    TRY_ASSIGN(const std::string document, text(FieldUse::kDocument));
-    std::string summary;
-    const Json* value = match_.find(*row_, FieldUse::kSummary);
-    if (value != nullptr && value->is_array()) {
-      for (const Json& point : *value) {
-        if (!point.is_string()) return wrong(FieldUse::kSummary, "text or a list of texts");
-        summary += fmt::format("{}- {}", summary.empty() ? "" : "\n", point.get_ref<const std::string&>());
-      }
-    } else {
-      TRY_ASSIGN(summary, text(FieldUse::kSummary));
-    }
+    TRY_ASSIGN(std::string document, text(FieldUse::kDocument));
+    TRY_ASSIGN(std::string summary, text_or_points(FieldUse::kSummary));
     sample.group = document;
-    sample.messages.push_back(said_by("user", std::string(kSummaryRequest) + document));
+    sample.messages.push_back(said_by("user", std::move(document)));
     sample.messages.push_back(said_by("assistant", std::move(summary)));
     return finish(std::move(sample));
   }
@@ -320,7 +323,7 @@ std::string answer_of(const Sample& sample) {
 }
 
 Result<Samples> make_samples(const Rows& rows, const FormMatch& match) {
-  Samples out{.form = match.form, .samples = {}, .said = {match.said}};
+  Samples out{.form = match.form, .pairs = match.pairs, .samples = {}, .said = {match.said}};
   out.samples.reserve(rows.rows.size());
   SampleMaker maker(rows, match, out);
   for (const Row& row : rows.rows) TRY(maker.add(row));

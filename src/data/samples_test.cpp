@@ -108,6 +108,18 @@ TEST(Samples, OfATreeEachBestReplyIsLearnedOnce) {
   EXPECT_EQ(learned, (std::vector<std::string>{"a2", "best", "a3"}));
 }
 
+TEST(Samples, SummariesAndPairsHaveATextOrPoints) {
+  const auto points = samples_of(R"({"text": "Long.", "keypoints": ["a", "b"]})");
+  ASSERT_TRUE(points.ok()) << points.error().to_string();
+  EXPECT_EQ(points->samples[0].messages, messages({{"user", "Long."}, {"assistant", "- a\n- b"}}));
+  EXPECT_NE(error_of(R"({"text": "Long.", "keypoints": [1]})").find("text or a list of texts"), std::string::npos);
+  const auto pairs = samples_of(R"({"source": "Go.", "target": ["Geh.", "Los."]})");
+  ASSERT_TRUE(pairs.ok()) << pairs.error().to_string();
+  EXPECT_TRUE(pairs->pairs);
+  EXPECT_EQ(answer_of(pairs->samples[0]), "- Geh.\n- Los.");
+  EXPECT_FALSE(samples_of(R"({"prompt": "a", "completion": ["b"]})").ok());
+}
+
 TEST(Samples, APreferenceLearnsOnlyWhatDiffers) {
   const auto samples = samples_of(
       R"({"chosen": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "good"}], "rejected": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "bad"}]})");

@@ -235,8 +235,10 @@ class Run {
 
   Status write(const std::function<void(int64_t, int64_t)>& progress) {
     BatchWriter writer(subject_.model, subject_.ctx, subject_.tokenizer, subject_.max_tokens, subject_.kv_dtype);
-    WriteParams params{
-        .sampling = {}, .max_tokens = task_.max_tokens, .end_tokens = subject_.end_tokens, .stop_strings = {}};
+    WriteParams params{.sampling = {.frequency_penalty = options_.frequency_penalty},
+                       .max_tokens = task_.max_tokens,
+                       .end_tokens = subject_.end_tokens,
+                       .stop_strings = {}};
     if (!options_.chat) params.stop_strings = task_.stops;
     while (done() < result_.planned) {
       std::vector<std::vector<int32_t>> prompts;

@@ -38,12 +38,13 @@ struct Subject {
 };
 
 struct RunOptions {
-  int64_t limit = 0;       // only the first items; 0: all
-  uint64_t seed = 0;       // above 0: few-shot examples are drawn; 0: the pool's first
-  bool skip_long = false;  // leave out what does not fit, instead of an error
-  bool instruct = true;    // in a chat, say the task's instruction
-  ChatRenderer chat = {};  // absent: plain prompts
-  Responder reply = {};    // where there is one, it is asked what would be written, one request at a time
+  int64_t limit = 0;            // only the first items; 0: all
+  uint64_t seed = 0;            // above 0: few-shot examples are drawn; 0: the pool's first
+  bool skip_long = false;       // leave out what does not fit, instead of an error
+  bool instruct = true;         // in a chat, say the task's instruction
+  ChatRenderer chat = {};       // absent: plain prompts
+  float frequency_penalty = 0;  // of what is written (engine/sampler.hpp)
+  Responder reply = {};         // where there is one, it is asked what would be written, one request at a time
 };
 
 struct RunResult {

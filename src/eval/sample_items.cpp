@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <fmt/core.h>
+#include <unordered_map>
 
 #include "eval/rouge.hpp"
 #include "text/jinja/pystr.hpp"
@@ -38,38 +39,21 @@ void describe_labels(Task& task) {
   task.delimiter = " ";
 }
 
-void describe_summaries(Task& task) {
-  task.kind = TaskKind::kSummary;
-  task.delimiter = " ";
-  task.likes_chat = true;
-  task.stops = {"\n\n"};
-}
-
-void describe_translations(Task& task) {
-  const Languages languages = languages_of(task.name);
-  task.kind = TaskKind::kTranslation;
-  task.instruction = languages.known ? "Translate into " + languages.to + ": " : "Translate: ";
-  task.delimiter = " ";
-  task.likes_chat = true;
-  task.max_tokens = 128;
-  task.stops = {"\n"};
-}
-
-Status describe(DataForm form, bool pairs, Task& task) {
-  switch (form) {
+Status describe(const Samples& samples, Task& task) {
+  switch (samples.form) {
     case DataForm::kLabels:
       describe_labels(task);
       return ok_status();
     case DataForm::kSummary:
-      describe_summaries(task);
+      describe_writing(TaskKind::kSummary, task);
       return ok_status();
     case DataForm::kQuestionAnswer:
     case DataForm::kTestList:
       describe_answers(task);
       return ok_status();
     case DataForm::kPromptCompletion:
-      if (pairs || languages_of(task.name).known) {
-        describe_translations(task);
+      if (samples.pairs || names_languages(task.name)) {
+        describe_writing(TaskKind::kTranslation, task);
       } else {
         describe_answers(task);
       }
@@ -78,7 +62,7 @@ Status describe(DataForm form, bool pairs, Task& task) {
       return unsupported("holds texts, which are foreseen and not answered", task.path,
                          "linnet eval MODEL --text FILE, one text file at a time");
     default:
-      return unsupported(fmt::format("holds {}, which have no score", form_name(form)), task.path,
+      return unsupported(fmt::format("holds {}, which have no score", form_name(samples.form)), task.path,
                          "bring them into one of these forms: question, answer; prompt, completion; text, label; "
                          "document, summary");
   }
@@ -111,7 +95,7 @@ Result<TaskItem> read_item(const Sample& sample, const Task& task) {
     if (Result<RougeScores> scored = rouge("", item.references, false); !scored.ok()) {
       return std::move(scored).error().at(sample.place);
     }
-    item.question = item.request.substr(std::min(kSummaryRequest.size(), item.request.size())) + "\n\nSummary:";
+    item.question = item.request + "\n\nSummary:";
   } else {
     const Languages languages = languages_of(task.name);
     item.question = languages.from + ": " + item.request + "\n" + languages.to + ":";
@@ -121,11 +105,50 @@ Result<TaskItem> read_item(const Sample& sample, const Task& task) {
 
 }  // namespace
 
-Status read_sample_items(const Samples& samples, bool pairs, Task& task) {
+bool names_languages(const std::string& name) {
+  return languages_of(name).known;
+}
+
+void describe_writing(TaskKind kind, Task& task) {
+  task.kind = kind;
+  task.delimiter = " ";
+  task.likes_chat = true;
+  if (kind == TaskKind::kSummary) {
+    task.instruction = "Summarize the key points:\n\n";
+    task.stops = {"\n\n"};
+    return;
+  }
+  const Languages languages = languages_of(task.name);
+  task.instruction = languages.known ? "Translate into " + languages.to + ": " : "Translate: ";
+  task.max_tokens = 128;
+  task.stops = {"\n"};
+}
+
+void join_references(Task& task) {
+  std::unordered_map<std::string_view, size_t> first;
+  std::vector<TaskItem> joined;
+  joined.reserve(task.items.size());  // whose requests the map looks at
+  for (TaskItem& item : task.items) {
+    const auto known = first.find(item.request);
+    if (known == first.end()) {
+      joined.push_back(std::move(item));
+      first.emplace(joined.back().request, joined.size() - 1);
+    } else {
+      std::ranges::move(item.references, std::back_inserter(joined[known->second].references));
+    }
+  }
+  task.items = std::move(joined);
+}
+
+Status read_sample_items(const Samples& samples, Task& task) {
   task.data_form = samples.form;
   task.form = form_name(samples.form);
-  TRY(describe(samples.form, pairs, task));
-  for (const Sample& sample : samples.samples) {
+  TRY(describe(samples, task));
+  return add_sample_items(samples.samples, task);
+}
+
+Status add_sample_items(const std::vector<Sample>& samples, Task& task) {
+  for (const Sample& sample : samples) {
     TRY_ASSIGN(TaskItem item, read_item(sample, task));
     item.number = static_cast<int64_t>(task.items.size()) + 1;
     task.items.push_back(std::move(item));

@@ -28,18 +28,6 @@ constexpr std::array<std::pair<TaskKind, std::string_view>, 7> kKinds{{
     {TaskKind::kTranslation, "translation"},
 }};
 
-// "mmlu/test/anatomy_test.csv" -> "anatomy"; "gsm8k/test.jsonl" -> "gsm8k"; "en-de.test.tsv" -> "en-de".
-std::string name_of(const fs::path& path) {
-  std::string stem = path.stem().string();
-  for (size_t at = stem.find_last_of("_.-"); at != stem.npos && is_part_name(std::string_view(stem).substr(at + 1));
-       at = stem.find_last_of("_.-")) {
-    stem.erase(at);
-  }
-  if (!is_part_name(stem)) return stem;
-  const std::string folder = fs::absolute(path).lexically_normal().parent_path().filename().string();
-  return folder.empty() || is_part_name(folder) ? stem : folder;
-}
-
 // The file of few-shot examples beside `path`: the same path with "dev" or "train" for "test" in the name, and in the
 // folder's.
 std::string find_pool(const fs::path& path) {
@@ -84,11 +72,6 @@ Result<std::string> fill_template(const std::string& text, const Json& fields, c
   return out;
 }
 
-// Two columns without a name, or called source and target, are sentences in two languages.
-bool are_pairs(const Rows& rows, const FormMatch& match) {
-  return !rows.named || match.name_of(FieldUse::kPrompt) == "source";
-}
-
 Status read_benchmark(const BenchmarkForm& form, const Rows& rows, Task& task) {
   task.form = form.name;
   form.describe(task);
@@ -109,7 +92,7 @@ Status read_rows_as_items(const Rows& rows, Task& task) {
   }
   TRY_ASSIGN(Samples samples, make_samples(rows, *match));
   task.said = std::move(samples.said);
-  return read_sample_items(samples, are_pairs(rows, *match), task);
+  return read_sample_items(samples, task);
 }
 
 // A table's rows are its items, one for one.
@@ -138,7 +121,7 @@ Status read_table(const std::string& file, const TaskOptions& options, Task& tas
 Result<Task> read_items(const std::vector<std::string>& files, const TaskOptions& options) {
   Task task;
   task.path = files.front();
-  task.name = name_of(task.path);
+  task.name = task_name_of(task.path);
   if (is_table_file(task.path)) {
     TRY(read_table(task.path, options, task));
     return task;
@@ -148,7 +131,7 @@ Result<Task> read_items(const std::vector<std::string>& files, const TaskOptions
   }
   TRY_ASSIGN(Samples samples, read_samples(files));
   task.said = std::move(samples.said);
-  TRY(read_sample_items(samples, false, task));
+  TRY(read_sample_items(samples, task));
   return task;
 }
 
@@ -199,6 +182,18 @@ Status read_pool(Task& task, const TaskOptions& options) {
 }
 
 }  // namespace
+
+std::string task_name_of(const std::string& file) {
+  const fs::path path(file);
+  std::string stem = path.stem().string();
+  for (size_t at = stem.find_last_of("_.-"); at != stem.npos && is_part_name(std::string_view(stem).substr(at + 1));
+       at = stem.find_last_of("_.-")) {
+    stem.erase(at);
+  }
+  if (!is_part_name(stem)) return stem;
+  const std::string folder = fs::absolute(path).lexically_normal().parent_path().filename().string();
+  return folder.empty() || is_part_name(folder) ? stem : folder;
+}
 
 std::string_view task_kind_name(TaskKind kind) {
   for (const auto& [one, name] : kKinds) {

@@ -33,6 +33,10 @@ std::optional<TaskKind> task_kind_of(std::string_view name);
 // Whether the model writes, rather than being asked how likely given texts are.
 bool is_generated(TaskKind kind);
 
+// What the task of a data file is called: "mmlu/test/anatomy_test.csv" "anatomy", "gsm8k/test.jsonl" "gsm8k",
+// "en-de.test.tsv" "en-de".
+std::string task_name_of(const std::string& file);
+
 // The labels of one task, at most.
 inline constexpr size_t kMaxLabels = 200;
 

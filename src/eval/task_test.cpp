@@ -129,7 +129,7 @@ TEST_F(TaskTest, SummariesAndTranslations) {
   EXPECT_EQ(notes.kind, TaskKind::kSummary);
   EXPECT_EQ(notes.items[0].references[0], "- a\n- b");
   EXPECT_EQ(notes.items[0].question, "Long.\n\nSummary:");
-  EXPECT_EQ(notes.items[0].request, "Summarize the key points:\n\nLong.");  // as tune teaches
+  EXPECT_EQ(notes.instruction + notes.items[0].request, "Summarize the key points:\n\nLong.");
   const Task pairs = task("en-de.test.tsv", "Go.\tGeh.\nHi.\tHallo.\n");
   EXPECT_EQ(pairs.kind, TaskKind::kTranslation);
   EXPECT_EQ(pairs.name, "en-de");

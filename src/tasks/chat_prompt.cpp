@@ -2,6 +2,7 @@
 
 #include "base/json.hpp"
 #include "base/utf8.hpp"
+#include "data/cut_input.hpp"
 #include "text/chat_request.hpp"
 #include "text/prompt_encoder.hpp"
 #include "text/unicode.hpp"
@@ -37,6 +38,25 @@ Result<ChatPrompt> make_chat_prompt(const ChatTemplate& chat_template, const Tok
   TRY_ASSIGN(prompt.tokens, encoder.encode(rendered.text, marks));
   prompt.text = PromptEncoder::without_marks(std::move(rendered.text), marks);
   return prompt;
+}
+
+ChatRenderer chat_renderer(const ChatTemplate& chat_template, const Tokenizer& tokenizer, const ChatManner& manner) {
+  return [&chat_template, &tokenizer, manner](std::span<const ChatExample> examples,
+                                              const std::string& request) -> Result<std::vector<int32_t>> {
+    ChatRequest chat;
+    chat.messages = Json::array();
+    if (!manner.system.empty()) chat.messages.push_back({{"role", "system"}, {"content", manner.system}});
+    for (const ChatExample& example : examples) {
+      chat.messages.push_back({{"role", "user"}, {"content", example.request}});
+      chat.messages.push_back({{"role", "assistant"}, {"content", example.reply}});
+    }
+    std::string asked = request;
+    if (manner.input_tokens > 0) TRY(cut_to_tokens(asked, manner.input_tokens, tokenizer));
+    chat.messages.push_back({{"role", "user"}, {"content", std::move(asked)}});
+    chat.add_generation_prompt = true;
+    TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(chat_template, tokenizer, chat));
+    return std::move(prompt.tokens);
+  };
 }
 
 }  // namespace linnet

@@ -3,9 +3,11 @@
 // Thread safety: pure functions.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/json_object.hpp"
+#include "eval/run_task.hpp"
 #include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 
@@ -18,5 +20,12 @@ struct ChatPrompt {
 
 Result<ChatPrompt> make_chat_prompt(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                                     const ChatRequest& request);
+
+struct ChatManner {
+  std::string system = {};   // the message that a conversation begins with; empty: none
+  int64_t input_tokens = 0;  // a longer request is cut to its beginning (data/cut_input.hpp); 0: none is
+};
+// Asks through a chat template. Borrows both.
+ChatRenderer chat_renderer(const ChatTemplate& chat_template, const Tokenizer& tokenizer, const ChatManner& manner);
 
 }  // namespace linnet

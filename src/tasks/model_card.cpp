@@ -12,9 +12,10 @@ namespace linnet {
 namespace {
 
 // Of run.json, what a section of its own says, and what is of this machine.
-constexpr std::array kNotRecipe{"kind",           "base",       "base_file",  "created",         "form",
-                                "data_sha256",    "data_bytes", "name",       "samples",         "held_out_samples",
-                                "learned_tokens", "tokens",     "parameters", "held_out_tokens", "tokenizer"};
+constexpr std::array kNotRecipe{"kind",           "base",         "base_file",  "created",         "form",
+                                "data_sha256",    "data_bytes",   "name",       "samples",         "held_out_samples",
+                                "learned_tokens", "tokens",       "parameters", "held_out_tokens", "tokenizer",
+                                "test",           "chat_template"};
 
 // The base as others find it: a repository, else the name that its files give it.
 struct BaseName {
@@ -72,6 +73,29 @@ std::string data_section(const RunVersion& version) {
       "sequences and their mask: `{}`\n\n",
       number("samples"), info.contains("form") ? text_of(info["form"]) : "text", number("held_out_samples"),
       number("tokens"), number("learned_tokens"), info.contains("data_sha256") ? text_of(info["data_sha256"]) : "");
+}
+
+// What a test said of the model and of what it was compared with ("test" in run.json).
+std::string test_section(const Json& test) {
+  const auto scores = test.find("scores");
+  if (scores == test.end() || !scores->is_object() || scores->empty()) return {};
+  std::string head = "| | items |", line = "|---|---|", rows;
+  for (const auto& [name, score] : scores->front().items()) {
+    if (!score.is_object()) continue;
+    head += fmt::format(" {} |", name);
+    line += "---|";
+  }
+  for (const auto& [writer, all] : scores->items()) {
+    rows += fmt::format("| {} | {} |", writer, text_of(all.value("items", Json(0))));
+    for (const auto& [name, score] : all.items()) {
+      if (!score.is_object()) continue;
+      rows += fmt::format(" {:.4g} ± {:.2g} |", score.value("value", 0.0), score.value("standard_error", 0.0));
+    }
+    rows += "\n";
+  }
+  return fmt::format("## Test\n\nOn {}, with standard errors; recommended: {}.\n\n{}\n{}\n{}\n",
+                     text_of(test.value("on", Json("a test"))), text_of(test.value("recommended", Json("taught"))),
+                     head, line, rows);
 }
 
 // The first and the best held-out loss of a run.
@@ -132,7 +156,9 @@ Result<std::string> model_card(const RunVersion& version, const ModelHandle& mod
   card += "## Recipe\n\n| | |\n|---|---|\n";
   add_rows(version.info, "", card);
   TRY_ASSIGN(const std::string scores, scores_section(version));
-  return card + "\n" + scores;
+  card += "\n" + scores;
+  if (const auto test = version.info.find("test"); test != version.info.end()) card += test_section(*test);
+  return card;
 }
 
 }  // namespace linnet

@@ -40,6 +40,8 @@ Result<FoundFiles> find_files(std::string_view name) {
         found.faq = run->folder;
       } else {
         found.adapters.push_back((run->folder / kAdapterFolder).string());
+        found.system = run->system();
+        if (const std::string own = run->chat_template(); !own.empty()) found.files.chat_template = own;
         found.embedding = run->is_embedding();
       }
     }
@@ -53,8 +55,9 @@ Result<FoundFiles> find_files(std::string_view name) {
 
 Result<ModelHandle> describe_found(FoundFiles found) {
   TRY_ASSIGN(ModelDescription description, describe_model(std::move(found.files)));
-  return ModelHandle{std::move(found.stored), std::move(description),      std::move(found.adapters),
-                     std::move(found.faq),    std::move(found.classifier), found.embedding};
+  return ModelHandle{std::move(found.stored), std::move(description), std::move(found.adapters),
+                     std::move(found.system), std::move(found.faq),   std::move(found.classifier),
+                     found.embedding};
 }
 
 Result<ModelHandle> find_model(std::string_view name) {
@@ -87,12 +90,16 @@ std::vector<std::string> names_of(const ModelHandle& model) {
           model.description.files.folder.filename().string()};
 }
 
+bool has_chat_template(const ModelFiles& files) {
+  return files.chat_template || !files.named_chat_templates.empty();
+}
+
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {
   return load_chat_template(model.description.files, model.name(), tokenizer);
 }
 
 Result<ChatTemplate> load_chat_template(const ModelFiles& files, const std::string& name, const Tokenizer& tokenizer) {
-  if (!files.chat_template && files.named_chat_templates.empty()) {
+  if (!has_chat_template(files)) {
     return unsupported("this model has no chat template, so it was not made for conversations", name,
                        "continue text with: linnet generate " + name + " \"Once upon a time\"");
   }

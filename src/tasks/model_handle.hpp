@@ -24,6 +24,7 @@ struct ModelHandle {
   // Of a run of tune (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is
   // the run's.
   std::vector<std::string> adapters = {};
+  std::string system = {};                // what a run was taught under: its conversations begin with it
   std::filesystem::path faq = {};         // the folder of a taught list of questions; empty: it is none
   std::filesystem::path classifier = {};  // the folder of a taught classifier; empty: it is none
   bool embedding = false;                 // its adapters were taught for vectors, and not to write
@@ -48,6 +49,7 @@ struct FoundFiles {
   StoredModel stored;
   ModelFiles files;
   std::vector<std::string> adapters = {};  // as in ModelHandle
+  std::string system = {};                 // as there
   std::filesystem::path faq = {};          // as there
   std::filesystem::path classifier = {};   // as there
   bool embedding = false;                  // as there
@@ -64,6 +66,7 @@ Result<ModelHandle> find_model(std::string_view name);
 // The same, of a model to teach from. Error kUsage: a run of tune.
 Result<ModelHandle> find_base(std::string_view name);
 
+bool has_chat_template(const ModelFiles& files);
 // The chat template with the tokenizer's special tokens. Error kUnsupported with what to do when the model has none:
 // a guessed template would answer badly without anyone knowing why.
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);

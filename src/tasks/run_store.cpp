@@ -45,6 +45,14 @@ std::string RunVersion::created() const {
   return text_in(info, "created");
 }
 
+std::string RunVersion::system() const {
+  return text_in(info, "system");
+}
+
+std::string RunVersion::chat_template() const {
+  return text_in(info, "chat_template");
+}
+
 bool RunVersion::is_faq() const {
   return text_in(info, "kind") == "faq";
 }
@@ -163,8 +171,12 @@ Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) cons
     if (fs::create_directory(version.folder, error)) break;
     if (error) return io_error("cannot create the folder", version.folder.string());
   }
-  TRY(write_file(version.folder / kInfoFile, dump_json(version.info, 2) + "\n"));
+  TRY(write_info(version));
   return version;
+}
+
+Status RunStore::write_info(const RunVersion& version) const {
+  return write_file(version.folder / kInfoFile, dump_json(version.info, 2) + "\n");
 }
 
 Result<RunVersion> RunStore::open(std::string_view name, const Json& info, bool resume) const {

@@ -32,15 +32,17 @@ struct RunVersion {
   std::filesystem::path folder;
   Json info;  // run.json: "kind", "created", and all that was chosen
 
-  std::string base() const;     // the model that it was taught from; empty: from nothing
-  std::string created() const;  // as utc_now() says it; may be empty
-  uint64_t bytes() const;       // on disk
-  bool is_faq() const;          // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
-  bool whole_model() const;     // a model of its own: of train, or of tune where its own weights learn
-  bool is_classifier() const;   // labelled texts (tasks/classifier.hpp)
-  bool is_embedding() const;    // an adapter for vectors alone (tasks/embedding_tune.hpp)
-  bool has_model() const;       // there is a base to load: not where a classifier is weighted words alone
-  bool finished() const;        // all of it is there
+  std::string base() const;           // the model that it was taught from; empty: from nothing
+  std::string created() const;        // as utc_now() says it; may be empty
+  std::string system() const;         // the system message that it was taught under; may be empty
+  std::string chat_template() const;  // that it was taught through, of a base that has none; may be empty
+  uint64_t bytes() const;             // on disk
+  bool is_faq() const;                // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
+  bool whole_model() const;           // a model of its own: of train, or of tune where its own weights learn
+  bool is_classifier() const;         // labelled texts (tasks/classifier.hpp)
+  bool is_embedding() const;          // an adapter for vectors alone (tasks/embedding_tune.hpp)
+  bool has_model() const;             // there is a base to load: not where a classifier is weighted words alone
+  bool finished() const;              // all of it is there
 };
 
 class RunStore {
@@ -68,6 +70,8 @@ class RunStore {
   // begin(), or with `resume` the newest version, which must be unfinished and of the same data and choices. Error
   // kUsage that names what differs.
   Result<RunVersion> open(std::string_view name, const Json& info, bool resume) const;
+  // Writes the version's info to its run.json.
+  Status write_info(const RunVersion& version) const;
   // Makes a whole version the one that its name means; also to go back to an older one.
   Status set_current(const RunVersion& version) const;
   // Deletes the run and all its versions. Error kNotFound.

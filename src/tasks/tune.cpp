@@ -91,6 +91,7 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
+  if (!settings.chat_template.empty()) model.description.files.chat_template = settings.chat_template;
   TRY(check_pupil(model, settings.pupil));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY(check_writable(model, tokenizer, settings.pupil.learns));
@@ -251,19 +252,54 @@ std::string Tuner::preview(size_t count, bool colour) const {
   return text;
 }
 
-Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
+Result<std::unique_ptr<Pupil>> Tuner::load_pupil() {
   Context& ctx = runtime_->context();
-  TRY(lessons_->before_loading(*runtime_, version.folder, hooks.cancel, hooks.before));
-  TRY_ASSIGN(const std::unique_ptr<Pupil> pupil, Pupil::load(model_, *runtime_, settings_.pupil));
-  const Transformer& transformer = pupil->transformer();
+  TRY_ASSIGN(std::unique_ptr<Pupil> pupil, Pupil::load(model_, *runtime_, settings_.pupil));
   begin_teaching(ctx, pupil->transformer(), plan_.bfloat16, plan_.memory.prepacked);
   ctx.set_recompute(plan_.recompute);
+  return pupil;
+}
+
+TrainerConfig Tuner::trainer_config() const {
   TrainerConfig config;
   config.schedule = {.kind = ScheduleKind::kCosine,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
                      .warmup_steps = plan_.warmup_steps};
-  Trainer trainer(ctx, pupil->parameters(), config);
+  return config;
+}
+
+Result<double> Tuner::measure_speed(const CancelToken& cancel) {
+  constexpr int64_t kMostSteps = 8;
+  constexpr double kSecondsEnough = 6;
+  Context& ctx = runtime_->context();
+  TRY_ASSIGN(const std::unique_ptr<Pupil> pupil, load_pupil());
+  Trainer trainer(ctx, pupil->parameters(), trainer_config());
+  TRY(lessons_->begin(ctx, pupil->transformer()));
+  double seconds = 0;
+  int64_t tokens = 0;
+  // The first step pays for memory that the others use again.
+  for (int64_t step = 0; step < std::min(plan_.steps, kMostSteps) && seconds < kSecondsEnough; ++step) {
+    TRY(cancel.check());
+    if (step == 1) {
+      seconds = 0;
+      tokens = 0;
+    }
+    const auto began = std::chrono::steady_clock::now();
+    TRY_ASSIGN(const std::vector<PartLoss> parts, lessons_->parts(ctx, pupil->transformer(), step));
+    TRY(trainer.step(parts));
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+    tokens += token_count(lessons_->batches());
+  }
+  return static_cast<double>(tokens) / seconds;
+}
+
+Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
+  Context& ctx = runtime_->context();
+  TRY(lessons_->before_loading(*runtime_, version.folder, hooks.cancel, hooks.before));
+  TRY_ASSIGN(const std::unique_ptr<Pupil> pupil, load_pupil());
+  const Transformer& transformer = pupil->transformer();
+  Trainer trainer(ctx, pupil->parameters(), trainer_config());
   TRY(lessons_->begin(ctx, transformer));
   RunLog log(version);
   TeachingForecast forecast(work());

@@ -22,6 +22,12 @@ namespace linnet {
 struct TuneSettings {
   std::string base;
   std::string system;  // message of conversations that have none of their own
+  // Of a base that has none: the run keeps it (docs/phrases.md). Empty: such a base is refused, but for plain text.
+  std::string chat_template;
+  // Tokens of an input, of which what is beyond was cut off (data/cut_input.hpp); for run.json.
+  std::optional<int64_t> input_tokens;
+  double frequency_penalty = 0;   // of what the run writes later; for run.json
+  std::optional<double> minutes;  // what the amount of data was chosen for (teaching_time.hpp); for run.json
   PupilSettings pupil;
   TeacherSettings teacher;
   // How replies that people preferred are learned from; as it comes: pairs by DPO, single replies by KTO.
@@ -75,6 +81,10 @@ class Tuner {
   // The first `count` samples as the model will read them (data/preview.hpp).
   std::string preview(size_t count, bool colour) const;
 
+  // How fast this machine teaches: tokens a second of a few steps, on weights that are thrown away. Errors: those of
+  // run().
+  Result<double> measure_speed(const CancelToken& cancel);
+
   struct Taught {
     LoopResult loop;
     std::optional<double> right;     // Lessons::HeldOut::right at the end
@@ -92,6 +102,10 @@ class Tuner {
         model_(std::move(model)),
         tokenizer_(std::move(tokenizer)),
         runtime_(std::move(runtime)) {}
+
+  // With its frozen weights packed, and the products chosen.
+  Result<std::unique_ptr<Pupil>> load_pupil();
+  TrainerConfig trainer_config() const;
 
   Result<Renderer> renderer();
   Status refuse(const TokenSet& rendered, const Renderer& renderer) const;

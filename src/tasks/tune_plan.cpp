@@ -141,6 +141,10 @@ Json Tuner::info() const {
                {"seed", settings_.seed},
                {"instruction_set", std::string(runtime_->isa())},
                {"products", plan_.bfloat16 ? "bfloat16" : "float32"}});
+  if (!settings_.chat_template.empty()) info["chat_template"] = settings_.chat_template;
+  if (settings_.input_tokens) info["input_tokens"] = *settings_.input_tokens;
+  if (settings_.frequency_penalty > 0) info["frequency_penalty"] = settings_.frequency_penalty;
+  if (settings_.minutes) info["minutes"] = *settings_.minutes;
   if (plan_.method) {
     info["preference"] = preference_method_name(*plan_.method);
     info["pairs_per_step"] = plan_.pairs_per_step;
