@@ -31,7 +31,7 @@ void TeachingScreen::step(const StepReport& step, std::optional<double> held_out
 
 std::string TeachingScreen::detail(double steps_per_second) const {
   constexpr size_t kSparks = 12;
-  std::string text = fmt::format("loss {:.3f} {}", *loss_, sparkline(losses_, kSparks));
+  std::string text = fmt::format("loss {:.3f} {}", loss_.value_or(0), sparkline(losses_, kSparks));
   const double tokens = steps_per_second * work_.tokens_per_step;
   if (tokens > 0) text += fmt::format("  {:.0f} tokens/s", tokens);
   if (tokens > 0 && work_.peak > 0) {

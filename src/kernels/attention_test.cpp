@@ -97,6 +97,8 @@ std::vector<float> attend(const KernelTable& table, const Case& c, DType dtype, 
     // A row of a causal span may see no key after itself, though the cache holds some.
     std::vector<const std::byte*> keys;
     std::vector<const std::byte*> values;
+    keys.reserve(cache.keys.size());
+    values.reserve(cache.values.size());
     for (const auto& block : cache.keys) keys.push_back(block.data());
     for (const auto& block : cache.values) values.push_back(block.data());
     const AttentionSpan span{0, rows, row, c.keys, dtype, by_head, keys, values};

@@ -71,10 +71,11 @@ TEST(KvCache, IntegersAreNearWhatWasStored) {
   }
   EXPECT_EQ(cache.shape().block_bytes(), 2 * kBlockTokens * 2 * (8 + 4));
   // Damaged numbers are not hidden.
+  constexpr int64_t kLast = int64_t{99} * 32;
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     v.data<float>()[3 * 16 + 5] = bad;
     cache.store(ctx.kernels(), id, 0, k, v, 0, rows);
-    EXPECT_FALSE(std::isfinite(ops::attention_over(ctx, q, 2, spans, params).data<float>()[99 * 32]));
+    EXPECT_FALSE(std::isfinite(ops::attention_over(ctx, q, 2, spans, params).data<float>()[kLast]));
   }
 }
 
