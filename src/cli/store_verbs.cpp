@@ -61,6 +61,13 @@ Json finished_json(Json info, const RunVersion& version) {
   return info;
 }
 
+Json finished_json(Json info, const RunVersion& version, const LoopResult& loop) {
+  Json json = finished_json(std::move(info), version);
+  json["steps_done"] = loop.steps;
+  json["held_out_loss"] = loop.held_out ? Json(*loop.held_out) : Json();
+  return json;
+}
+
 Result<StoredModel> pull_shown(const std::string& name, PullOptions options) {
   auto printer = ProgressPrinter::for_stderr();
   options.cancel = &interrupt_token();

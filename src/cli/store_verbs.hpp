@@ -5,6 +5,7 @@
 #include "hub/pull.hpp"
 #include "hub/store.hpp"
 #include "tasks/run_store.hpp"
+#include "train/loop.hpp"
 
 namespace linnet::cli {
 
@@ -18,6 +19,8 @@ Json run_to_json(const RunVersion& run);
 
 // What --json says of a finished version: `info`, how it was made, and where it lies.
 Json finished_json(Json info, const RunVersion& version);
+// With "steps_done", and "held_out_loss" or null.
+Json finished_json(Json info, const RunVersion& version, const LoopResult& loop);
 
 // pull(), with a bar and notes on standard error, until Ctrl-C.
 Result<StoredModel> pull_shown(const std::string& name, PullOptions options = {});

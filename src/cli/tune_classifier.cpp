@@ -7,7 +7,6 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/table.hpp"
-#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "eval/classification.hpp"
 #include "eval/item_log.hpp"
@@ -211,11 +210,6 @@ Json to_json(const Report& report, size_t classes) {
   return json;
 }
 
-Result<LoopResult> teach(ClassifyTuner& tuner, const RunVersion& version, bool resume) {
-  TeachingScreen screen({.steps = tuner.plan().steps});
-  return tuner.run(version, resume, screen.hooks());
-}
-
 }  // namespace
 
 Status tune_classifier(const TuneFlags& flags, const Dataset& dataset) {
@@ -228,7 +222,7 @@ Status tune_classifier(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, settings)));
-  TRY_ASSIGN(const LoopResult result, teach(*tuner, version, flags.resume));
+  TRY_ASSIGN(const LoopResult result, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY_ASSIGN(Report report, measure_all(*tuner, version, settings.words_only, settings.threads));
   TRY(choose(flags, *tuner, version, report));
   TRY(set_answering(version.folder, report.answers));

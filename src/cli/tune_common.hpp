@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "cli/teaching_screen.hpp"
 #include "tasks/classify_tune.hpp"
 #include "tasks/embedding_tune.hpp"
 #include "tasks/faq_tune.hpp"
@@ -54,6 +55,16 @@ Status tune_embedding(const TuneFlags& flags, const Dataset& dataset);
 
 // Pairs of phrases, texts with summaries: tasks/writing_job.hpp.
 Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& job);
+
+// Teaches with a bar on the terminal; gone again when this returns.
+template <class AnyTuner>
+auto teach_shown(AnyTuner& tuner, int64_t steps, const RunVersion& version, bool resume) {
+  TeachingScreen screen({.steps = steps});
+  return tuner.run(version, resume, screen.hooks());
+}
+
+// "shop is ready (version 2, 40 steps, stopped early)".
+std::string ready_sentence(const RunVersion& version, const LoopResult& loop);
 
 // Takes what the test holds, too, out of the rest, and says so.
 void leave_out_overlaps(Dataset& dataset);

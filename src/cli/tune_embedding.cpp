@@ -5,7 +5,6 @@
 #include "base/json.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
-#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 
 namespace linnet::cli {
@@ -48,23 +47,16 @@ Status tune_embedding(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(plan_sentence(*tuner, dataset, settings)));
-  EmbeddingTuner::Taught taught;
-  {
-    TeachingScreen screen({.steps = tuner->plan().steps});
-    TRY_ASSIGN(taught, tuner->run(version, flags.resume, screen.hooks()));
-  }
+  TRY_ASSIGN(const EmbeddingTuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
   if (flags.json) {
-    Json json = finished_json(tuner->info(), version);
-    json["steps_done"] = taught.loop.steps;
-    json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
+    Json json = finished_json(tuner->info(), version, taught.loop);
     json["retrieval"] = to_json(taught.after);
     json["untaught"] = to_json(taught.before);
     return print_json(json);
   }
-  return print(fmt::format("{}{} is ready (version {}, {} steps{}): linnet embed {} \"a text\"\n",
-                           result_sentence(*tuner, taught), version.name, version.number, taught.loop.steps,
-                           taught.loop.stopped_early ? ", stopped early" : "", version.name));
+  return print(fmt::format("{}{}: linnet embed {} \"a text\"\n", result_sentence(*tuner, taught),
+                           ready_sentence(version, taught.loop), version.name));
 }
 
 }  // namespace linnet::cli

@@ -10,7 +10,6 @@
 #include "base/strings.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
-#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "tasks/faq_score.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -157,12 +156,6 @@ Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tes
   return json;
 }
 
-// Teaches with a bar on the terminal.
-Status teach(FaqTuner& tuner, const RunVersion& version, bool resume) {
-  TeachingScreen screen({.steps = tuner.steps()});
-  return tuner.run(version, resume, screen.hooks());
-}
-
 }  // namespace
 
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
@@ -172,7 +165,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
-  TRY(teach(*tuner, version, flags.resume));
+  TRY(teach_shown(*tuner, tuner->steps(), version, flags.resume));
   TRY_ASSIGN(const Tested tested, test_run(version, tuner->list(), flags.faq, dataset.test));
   TRY_ASSIGN(const std::string compared, beside_current(store, version));
   TRY(store.set_current(version));

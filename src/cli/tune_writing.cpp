@@ -11,7 +11,6 @@
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
-#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/writing_report.hpp"
 #include "data/cut_input.hpp"
@@ -272,11 +271,6 @@ Status keep_places(const Dataset& dataset, const RunVersion& version) {
   return write_file(version.folder / "taught.txt", text);
 }
 
-Result<Tuner::Taught> teach(Tuner& tuner, const RunVersion& version, bool resume) {
-  TeachingScreen screen({.steps = tuner.plan().steps});
-  return tuner.run(version, resume, screen.hooks());
-}
-
 }  // namespace
 
 Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& job) {
@@ -304,22 +298,17 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   TRY_ASSIGN(RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   TRY(keep_places(tuner->dataset(), version));
   if (!flags.json) TRY(print(sentence(*tuner, settings, job)));
-  TRY_ASSIGN(const Tuner::Taught result, teach(*tuner, version, flags.resume));
+  TRY_ASSIGN(const Tuner::Taught result, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
   TRY_ASSIGN(const WritingReport report, Test(flags, settings, job, dataset).run(version));
   if (!report.on.empty()) {
     version.info["test"] = to_json(report);
     TRY(store.write_info(version));
   }
-  if (flags.json) {
-    Json json = finished_json(version.info, version);
-    json["steps_done"] = result.loop.steps;
-    json["held_out_loss"] = result.loop.held_out ? Json(*result.loop.held_out) : Json();
-    return print_json(json);
-  }
+  if (flags.json) return print_json(finished_json(version.info, version, result.loop));
   return print(fmt::format(
-      "{}{}{} is ready (version {}, {} steps{}): linnet generate {}{} --chat \"{}\"\n", draw(report), verdict(report),
-      version.name, version.number, result.loop.steps, result.loop.stopped_early ? ", stopped early" : "", version.name,
+      "{}{}{}: linnet generate {}{} --chat \"{}\"\n", draw(report), verdict(report),
+      ready_sentence(version, result.loop), version.name,
       settings.frequency_penalty > 0 ? fmt::format(" --frequency-penalty {:g}", settings.frequency_penalty) : "",
       job.kind == TaskKind::kSummary ? "$(cat notes.md)" : "a phrase"));
 }

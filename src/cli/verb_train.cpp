@@ -148,12 +148,7 @@ Status run(const Flags& flags) {
     screen.finish();
   }
   TRY(store.set_current(version));
-  if (flags.json) {
-    Json json = finished_json(pretrainer->info(), version);
-    json["steps_done"] = result.steps;
-    json["held_out_loss"] = result.held_out ? Json(*result.held_out) : Json();
-    return print_json(json);
-  }
+  if (flags.json) return print_json(finished_json(pretrainer->info(), version, result));
   const std::string held_out = result.held_out ? fmt::format(", held out {:.4f}", *result.held_out) : "";
   return print(fmt::format("{0} is ready (version {1}{2}): linnet generate {0}\nreport: {3}\n", version.name,
                            version.number, held_out, (version.folder / "report.html").string()));

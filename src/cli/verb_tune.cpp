@@ -8,7 +8,6 @@
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
-#include "cli/teaching_screen.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
@@ -135,11 +134,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
-  Tuner::Taught taught;
-  {
-    TeachingScreen screen({.steps = tuner->plan().steps});
-    TRY_ASSIGN(taught, tuner->run(version, flags.resume, screen.hooks()));
-  }
+  TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
@@ -154,8 +149,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
   }
-  return print(fmt::format("{} is ready (version {}, {} steps{}): linnet chat {}\n", version.name, version.number,
-                           taught.loop.steps, taught.loop.stopped_early ? ", stopped early" : "", version.name));
+  return print(fmt::format("{}: linnet chat {}\n", ready_sentence(version, taught.loop), version.name));
 }
 
 // What learns.
@@ -232,6 +226,11 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
 }
 
 }  // namespace
+
+std::string ready_sentence(const RunVersion& version, const LoopResult& loop) {
+  return fmt::format("{} is ready (version {}, {} steps{})", version.name, version.number, loop.steps,
+                     loop.stopped_early ? ", stopped early" : "");
+}
 
 void leave_out_overlaps(Dataset& dataset) {
   const size_t count =

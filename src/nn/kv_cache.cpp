@@ -188,9 +188,10 @@ void put_integers(const KernelTable& /*kernels*/, const float* k, const float* v
     const bool nothing = !finite || most < kLeast;
     const float scale = finite ? most / kMost : std::numeric_limits<float>::quiet_NaN();
     reinterpret_cast<float*>(block + numbers * kBlockTokens)[h * kBlockTokens + position] = scale;
+    const float inverse = nothing ? 0 : kMost / most;
     auto* to = reinterpret_cast<int8_t*>(block) + first;
     for (int64_t d = 0; d < dim; ++d) {
-      to[d * stride] = nothing ? 0 : static_cast<int8_t>(std::nearbyint(from[d] * (kMost / most)));
+      to[d * stride] = nothing ? 0 : static_cast<int8_t>(std::nearbyint(from[d] * inverse));
     }
   };
   for (int64_t r = 0; r < rows; ++r) {
