@@ -144,6 +144,7 @@ std::string sentence(const Tuner& tuner, const TuneSettings& settings, const Wri
 
 size_t median_words(const std::vector<Sample>& samples) {
   std::vector<size_t> words;
+  words.reserve(samples.size());
   for (const Sample& sample : samples) words.push_back(count_words(answer_of(sample)));
   const auto middle = words.begin() + static_cast<std::ptrdiff_t>(words.size() / 2);
   std::nth_element(words.begin(), middle, words.end());
@@ -173,8 +174,8 @@ std::vector<Written> simple_writers(const Task& task, const Dataset& dataset) {
 
 class Test {
  public:
-  Test(const TuneFlags& flags, const TuneSettings& settings, const WritingJob& job, const Dataset& dataset)
-      : flags_(flags), settings_(settings), job_(job), dataset_(dataset) {}
+  Test(const TuneSettings& settings, const WritingJob& job, const Dataset& dataset)
+      : settings_(settings), job_(job), dataset_(dataset) {}
 
   Result<WritingReport> run(const RunVersion& version) {
     const bool tests = !dataset_.test.empty();
@@ -217,7 +218,7 @@ class Test {
   Result<std::vector<ItemRecord>> ask(const Task& task, Asking asking) {
     constexpr int64_t kAroundAnInput = 128;  // tokens of the chat template and of an instruction
     const auto system = static_cast<int64_t>(settings_.system.size());  // bytes are no fewer than tokens
-    asking.prompt_tokens = *settings_.input_tokens + kAroundAnInput + system;
+    asking.prompt_tokens = settings_.input_tokens.value_or(0) + kAroundAnInput + system;
     asking.frequency_penalty = settings_.frequency_penalty;
     asking.threads = settings_.threads;
     auto printer = ProgressPrinter::for_stderr();
@@ -244,7 +245,6 @@ class Test {
     return ok_status();
   }
 
-  const TuneFlags& flags_;
   const TuneSettings& settings_;
   const WritingJob& job_;
   const Dataset& dataset_;
@@ -300,7 +300,7 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   if (!flags.json) TRY(print(sentence(*tuner, settings, job)));
   TRY_ASSIGN(const Tuner::Taught result, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
-  TRY_ASSIGN(const WritingReport report, Test(flags, settings, job, dataset).run(version));
+  TRY_ASSIGN(const WritingReport report, Test(settings, job, dataset).run(version));
   if (!report.on.empty()) {
     version.info["test"] = to_json(report);
     TRY(store.write_info(version));
