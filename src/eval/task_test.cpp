@@ -81,9 +81,10 @@ TEST_F(TaskTest, ContinuationsFollowAfterASpaceOrTheirSign) {
 
 TEST_F(TaskTest, WorkedNumbersComeAfterFiveExamples) {
   std::string train;
-  for (int i = 0; i < 6; ++i)
+  for (int i = 0; i < 6; ++i) {
     train += R"({"question": "Q", "answer": "A\n#### 1"})"
              "\n";
+  }
   put("gsm8k/train.jsonl", train);
   const Task t = task("gsm8k/test.jsonl", R"({"question": "How many?", "answer": "1 + 1\n#### 2"})", {});
   EXPECT_EQ(t.name, "gsm8k");
@@ -98,6 +99,7 @@ TEST_F(TaskTest, AnswersWithFactsAndWithout) {
   EXPECT_EQ(t.kind, TaskKind::kAnswer);
   EXPECT_TRUE(t.likes_chat);
   EXPECT_EQ(t.items[0].request, "When?");
+  ASSERT_TRUE(t.items[0].facts.has_value());
   EXPECT_EQ(*t.items[0].facts, (std::vector<Fact>{{"nine", "9"}}));
   EXPECT_TRUE(t.items[1].references.empty());
   const Task squad = task(
