@@ -100,7 +100,7 @@ TEST_F(TaskTest, AnswersWithFactsAndWithout) {
   EXPECT_TRUE(t.likes_chat);
   EXPECT_EQ(t.items[0].request, "When?");
   ASSERT_TRUE(t.items[0].facts.has_value());
-  EXPECT_EQ(*t.items[0].facts, (std::vector<Fact>{{"nine", "9"}}));
+  EXPECT_EQ(t.items[0].facts.value_or(std::vector<Fact>{}), (std::vector<Fact>{{"nine", "9"}}));
   EXPECT_TRUE(t.items[1].references.empty());
   const Task squad = task(
       "s.json",

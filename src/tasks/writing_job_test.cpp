@@ -26,19 +26,25 @@ std::optional<WritingJob> job_of(DataForm form, bool pairs, const Sample& sample
   return find_writing_job({.form = form, .pairs = pairs, .train = {sample}});
 }
 
+// The job that must be there; else one that equals nothing.
+WritingJob known_job(DataForm form, bool pairs, const Sample& sample) {
+  const std::optional<WritingJob> job = job_of(form, pairs, sample);
+  EXPECT_TRUE(job.has_value());
+  return job.value_or(WritingJob{.kind = TaskKind::kNumber, .name = "no job", .system = "no job"});
+}
+
 TEST(WritingJob, IsKnownByFormAndShape) {
-  const auto german = job_of(DataForm::kPromptCompletion, true, pair("Go.", "Geh.", "data/en-de.train.tsv"));
-  ASSERT_TRUE(german);
-  EXPECT_EQ(german->kind, TaskKind::kTranslation);
-  EXPECT_EQ(german->name, "en-de");
-  EXPECT_EQ(german->system, "Translate into German.");
-  EXPECT_EQ(job_of(DataForm::kPromptCompletion, true, pair("Go.", "Geh."))->system, "");
+  const WritingJob german = known_job(DataForm::kPromptCompletion, true, pair("Go.", "Geh.", "data/en-de.train.tsv"));
+  EXPECT_EQ(german.kind, TaskKind::kTranslation);
+  EXPECT_EQ(german.name, "en-de");
+  EXPECT_EQ(german.system, "Translate into German.");
+  EXPECT_EQ(known_job(DataForm::kPromptCompletion, true, pair("Go.", "Geh.")).system, "");
   EXPECT_FALSE(job_of(DataForm::kPromptCompletion, false, pair("Go.", "Geh.")));
   EXPECT_TRUE(job_of(DataForm::kPromptCompletion, false, pair("Va.", "Va.", "fr_it.csv")));
 
-  EXPECT_EQ(job_of(DataForm::kPromptCompletion, true, pair(words(300), words(20)))->kind, TaskKind::kSummary);
-  EXPECT_EQ(job_of(DataForm::kPromptCompletion, true, pair(words(300), words(280)))->kind, TaskKind::kTranslation);
-  EXPECT_EQ(job_of(DataForm::kSummary, false, pair("Short.", "Shorter."))->system, "Summarize the key points.");
+  EXPECT_EQ(known_job(DataForm::kPromptCompletion, true, pair(words(300), words(20))).kind, TaskKind::kSummary);
+  EXPECT_EQ(known_job(DataForm::kPromptCompletion, true, pair(words(300), words(280))).kind, TaskKind::kTranslation);
+  EXPECT_EQ(known_job(DataForm::kSummary, false, pair("Short.", "Shorter.")).system, "Summarize the key points.");
   EXPECT_FALSE(job_of(DataForm::kLabels, false, pair("a", "b", "en-de.tsv")));
   EXPECT_FALSE(find_writing_job({.form = DataForm::kSummary}));
 }
@@ -55,6 +61,7 @@ TEST(WritingJob, ATestAsksEachPhraseOnce) {
   EXPECT_EQ(hi->number, 1);
   const auto order = [](const Task& one) {
     std::vector<int64_t> numbers;
+    numbers.reserve(one.items.size());
     for (const TaskItem& item : one.items) numbers.push_back(item.number);
     return numbers;
   };
@@ -77,9 +84,11 @@ TEST(TeachingTime, AllOfItAsOftenAsFitsElseAPartOnce) {
 
 TEST(TeachingTime, APartIsChosenBySeedAndKeepsItsOrder) {
   std::vector<Sample> samples;
+  samples.reserve(100);
   for (int i = 0; i < 100; ++i) samples.push_back({.place = fmt::format("{:03}", i)});
   const auto places = [&](size_t count, uint64_t seed) {
     std::vector<std::string> out;
+    out.reserve(count);
     for (const Sample& sample : take_samples(samples, count, seed)) out.push_back(sample.place);
     return out;
   };
