@@ -39,7 +39,7 @@ Json model_to_json(const StoredModel& model) {
           {"bytes", model.bytes},
           {"source", or_null(model.manifest.source)},
           {"revision", or_null(model.manifest.revision)},
-          {"license", or_null(model.manifest.license)},
+          {"license", or_null(model.license())},
           {"pulled", or_null(model.manifest.pulled)},
           {"files", std::move(files)}};
 }

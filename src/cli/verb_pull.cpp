@@ -28,7 +28,7 @@ Status run(const Flags& flags) {
   TRY_ASSIGN(const StoredModel model, pull_shown(flags.model, options));
   if (flags.json) return print_json(model_to_json(model));
   const std::string note = origin_note(model);
-  const std::string license = model.manifest.license;
+  const std::string license = model.license();
   return print(fmt::format("{}\n  {}{}, {}{}\n", model.name, format_bytes(model.bytes),
                            license.empty() ? "" : ", licence " + license, model.path.string(),
                            note.empty() ? "" : ", " + note));

@@ -133,6 +133,11 @@ uint64_t size_on_disk(const fs::path& path) {
 
 }  // namespace
 
+std::string StoredModel::license() const {
+  const CatalogEntry* known = find_in_catalog(short_name);
+  return known ? known->license : manifest.license;
+}
+
 std::string utc_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();

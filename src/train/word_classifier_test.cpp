@@ -138,6 +138,11 @@ class WordClassifierFile : public FolderTest {
   }
 };
 
+TEST(WordClassifierTest, EvenEnormousWeightsGiveChancesThatSumToOne) {
+  const LogisticModel model{1, 2, {1e30f, 1e30f}, {0, 0}};
+  for (const double chance : model.log_probabilities({{0, 1.0f}})) EXPECT_DOUBLE_EQ(chance, std::log(0.5));
+}
+
 TEST_F(WordClassifierFile, WhatIsSavedIsReadAgain) {
   const Texts texts = random_texts(50);
   ThreadPool pool(1);
