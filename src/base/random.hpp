@@ -5,6 +5,8 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace linnet {
 
@@ -33,5 +35,11 @@ class Random {
   uint64_t stream_;
   uint64_t position_;  // 32-bit numbers taken so far
 };
+
+// Every order is equally likely (Fisher and Yates).
+template <class T>
+void shuffle(std::vector<T>& values, Random& random) {
+  for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
+}
 
 }  // namespace linnet

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <map>
+#include <optional>
 
 #include "base/cancel.hpp"
 #include "base/file.hpp"
@@ -28,9 +29,10 @@ std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSet
   std::string text;
   for (const std::string& said : dataset.said) text += said + "\n";
   text += fmt::format(
-      "{} questions for {} answers: {} learns which question means which answer ({} steps), {} chooses "
-      "among the likeliest\n",
-      tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder, tuner.steps(), settings.base);
+      "{} questions for {} answers: {} learns which question means which answer ({} steps), {} how people ask for it "
+      "({} steps), to choose among the likeliest\n",
+      tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder, tuner.encoder_steps(),
+      settings.base, tuner.chooser_steps());
   return text;
 }
 
@@ -118,9 +120,11 @@ Result<FaqTestResult> test_untaught(const FaqList& list, const FaqSettings& sett
 
 // Asks the finished run as anybody would, and writes what it said beside it.
 Result<FaqTestResult> test_taught(const RunVersion& version, Runtime& runtime, const std::vector<Sample>& test) {
-  TRY_ASSIGN(const ModelHandle base, find_model(version.base()));
-  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(base.description.files));
-  TRY_ASSIGN(const Transformer transformer, load_weights(base, runtime, kFaqContext));
+  TRY_ASSIGN(ModelHandle chooser, find_model(version.base()));
+  chooser.adapters.push_back(version.chooser_adapter().string());
+  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(chooser));
+  TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(chooser.description.files));
+  TRY_ASSIGN(const Transformer transformer, load_weights(chooser, runtime, kFaqContext, adapters));
   TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, runtime));
   assistant->set_chooser(transformer, tokenizer, runtime.context());
   auto printer = ProgressPrinter::for_stderr();
@@ -149,6 +153,18 @@ Result<Tested> test_run(const RunVersion& version, const FaqList& list, const Fa
   return tested;
 }
 
+// With a bar for each of the two models.
+Status teach_both_shown(FaqTuner& tuner, const RunVersion& version, bool resume) {
+  std::optional<TeachingScreen> screen;
+  const auto show = [&](const char* stage, int64_t steps) {
+    screen.emplace(TeachingWork{.stage = stage, .steps = steps});
+    return screen->hooks();
+  };
+  return tuner.run(version, resume,
+                   {.encoder = [&] { return show("to read", tuner.encoder_steps()); },
+                    .chooser = [&] { return show("to choose", tuner.chooser_steps()); }});
+}
+
 Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tested) {
   Json json = finished_json(tuner.info(), version);
   json["test"] = tested.done() ? to_json(tested.taught) : Json();
@@ -165,7 +181,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
-  TRY(teach_shown(*tuner, tuner->steps(), version, flags.resume));
+  TRY(teach_both_shown(*tuner, version, flags.resume));
   TRY_ASSIGN(const Tested tested, test_run(version, tuner->list(), flags.faq, dataset.test));
   TRY_ASSIGN(const std::string compared, beside_current(store, version));
   TRY(store.set_current(version));

@@ -18,7 +18,7 @@ constexpr size_t kFewDocuments = 20;
 std::vector<uint32_t> permuted(size_t count, Random random) {
   std::vector<uint32_t> order(count);
   std::iota(order.begin(), order.end(), 0U);
-  for (size_t i = count; i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  shuffle(order, random);
   return order;
 }
 

@@ -13,7 +13,7 @@ namespace {
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
 constexpr size_t kCandidates = 8;         // among which the language model chooses, at most
 constexpr float kReach = 0.2f;            // of a cosine below the best: further ones are not worth its time
-constexpr double kGainWeight = 0.08;      // of its opinion beside a cosine
+constexpr double kGainWeight = 0.1;       // of its opinion beside a cosine
 constexpr double kOtherWeight = 0.7;      // of the nearest question that the list does not answer
 constexpr double kLeastWithOne = -0.045;  // confidence, with one phrasing an answer
 constexpr double kLeastWithFive = 0.06;   // with five: the nearest of more is nearer

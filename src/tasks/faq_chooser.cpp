@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/random.hpp"
 #include "base/strings.hpp"
 #include "engine/sampler.hpp"
 
@@ -21,24 +22,49 @@ std::string plain(const std::string& question) {
   return text;
 }
 
+// What stands before a question that was asked for `answer`, when those of `known` were, too.
+std::string before(const FaqList& list, uint32_t answer, std::span<const uint32_t> known) {
+  std::string text = "Our answer: " + list.answers[answer] + "\nCustomers ask for it like this:\n";
+  for (const uint32_t i : known) text += "- " + plain(list.questions[i].text) + "\n";
+  return text + "-";
+}
+
+// What is asked, behind that.
+std::string asked(const std::string& question) {
+  return " " + plain(question) + "\n";
+}
+
 }  // namespace
+
+std::vector<Sample> chooser_lessons(const FaqList& list, int64_t times, uint64_t seed) {
+  Random random(seed);
+  std::vector<Sample> lessons;
+  std::vector<std::vector<uint32_t>> questions_of = list.by_answer();
+  for (int64_t i = 0; i < times; ++i) {
+    for (uint32_t answer = 0; answer < questions_of.size(); ++answer) {
+      std::vector<uint32_t>& questions = questions_of[answer];
+      shuffle(questions, random);
+      // As many as fit where it chooses, and one that is asked.
+      const auto shown = std::span<const uint32_t>(questions).first(std::min(questions.size(), kPhrasings + 1));
+      lessons.push_back(
+          {.place = "answer " + std::to_string(answer + 1),
+           .text = before(list, answer, shown.first(shown.size() - 1)) + asked(list.questions[shown.back()].text)});
+    }
+  }
+  return lessons;
+}
 
 FaqChooser::FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list)
     : model_(model), tokenizer_(tokenizer), ctx_(ctx), list_(list), questions_of_(list.by_answer()) {
   for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
-std::string FaqChooser::before(uint32_t answer) const {
-  std::string text = "Our answer: " + list_.answers[answer] + "\nCustomers ask for it like this:\n";
-  for (const uint32_t i : questions_of_[answer]) text += "- " + plain(list_.questions[i].text) + "\n";
-  return text + "-";
-}
-
 Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32_t> answers,
                                                           std::span<const int32_t> question) const {
   Batch batch;
   for (const uint32_t answer : answers) {
-    TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(before(answer), {.add_special = true}));
+    TRY_ASSIGN(std::vector<int32_t> tokens,
+               tokenizer_.encode(before(list_, answer, questions_of_[answer]), {.add_special = true}));
     if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
     const auto begin = batch.rows();
     const auto asked = begin + static_cast<int64_t>(tokens.size());
@@ -59,7 +85,7 @@ Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32
 
 Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
                                                     std::span<const uint32_t> answers) const {
-  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(" " + plain(question) + "\n", {}));
+  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(asked(question), {}));
   if (tokens.empty()) return std::vector<double>(answers.size(), 0.0);  // nothing to tell them apart by
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
   const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));

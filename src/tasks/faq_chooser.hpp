@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/faq.hpp"
+#include "data/sample.hpp"
 #include "models/transformer.hpp"
 #include "text/tokenizer.hpp"
 
@@ -16,6 +17,10 @@ namespace linnet {
 
 // Tokens that a model must have room for to choose.
 inline constexpr int64_t kFaqContext = 512;
+
+// What such a model is taught so that it knows how people ask here: each answer with its questions, as it reads them
+// when it chooses, `times` times over, the questions in another order each time. Samples of plain text.
+std::vector<Sample> chooser_lessons(const FaqList& list, int64_t times, uint64_t seed);
 
 class FaqChooser {
  public:
@@ -29,7 +34,6 @@ class FaqChooser {
   // log p of `question` after each of `answers`.
   Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers,
                                                 std::span<const int32_t> question) const;
-  std::string before(uint32_t answer) const;
 
   const Transformer& model_;
   const Tokenizer& tokenizer_;

@@ -22,10 +22,6 @@ constexpr float kBackwardShare = 0.5f;  // of finding the question by the answer
 
 enum Stream : uint64_t { kOrder = 1, kTexts = 2 };
 
-void shuffle(std::vector<uint32_t>& values, Random& random) {
-  for (size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random.below(i)]);
-}
-
 // The texts of a step.
 struct Texts {
   std::vector<std::string> typed, written, answers, others;

@@ -17,6 +17,27 @@ constexpr size_t kLongestQuestion = 200;
 constexpr int64_t kRank = 16;
 constexpr double kAlpha = 32;
 constexpr float kRate = 3e-4f;
+// Of the model that chooses: how often it reads each answer with its questions, but so many texts at most where once is
+// enough of each.
+constexpr int64_t kReadings = 2;
+constexpr int64_t kMostReadings = 600;
+constexpr double kChooserRate = 5e-4;
+constexpr int64_t kChooserBatch = 512;  // tokens of a step
+
+Result<std::unique_ptr<Tuner>> prepare_chooser(const FaqSettings& settings, const FaqList& list) {
+  const int64_t times = std::clamp<int64_t>(kMostReadings / static_cast<int64_t>(list.answers.size()), 1, kReadings);
+  TuneSettings tune;
+  tune.base = settings.base;
+  tune.pupil.adapter = {.rank = kRank, .alpha = kAlpha, .seed = settings.seed};
+  tune.rate = kChooserRate;
+  tune.epochs = 1;
+  tune.length = kFaqContext;
+  tune.batch = tune.row_length = kChooserBatch;
+  tune.allowed_cuts = 1;  // a long answer is known by its beginning
+  tune.seed = settings.seed;
+  tune.threads = settings.threads;
+  return Tuner::prepare(tune, {.form = DataForm::kText, .train = chooser_lessons(list, times, settings.seed)});
+}
 
 std::string digest_of(const FaqList& list) {
   Digest digest(Digest::Kind::kSha256);
@@ -55,7 +76,8 @@ Result<std::unique_ptr<FaqTuner>> FaqTuner::prepare(const FaqSettings& settings,
   std::vector<Sample> samples = dataset.train;
   samples.insert(samples.end(), dataset.held_out.begin(), dataset.held_out.end());
   tuner->list_ = faq_of(samples);
-  tuner->steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
+  tuner->encoder_steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
+  TRY_ASSIGN(tuner->chooser_, prepare_chooser(settings, tuner->list_));
   tuner->bfloat16_ = tuner->runtime_->context().kernels().matmul_bf16 != nullptr;
   return tuner;
 }
@@ -71,34 +93,45 @@ Json FaqTuner::info() const {
           {"rank", kRank},
           {"alpha", kAlpha},
           {"rate", kRate},
-          {"steps", steps_},
+          {"steps", encoder_steps_},
+          {"chooser", chooser_->info()},
           {"seed", settings_.seed},
           {"instruction_set", std::string(runtime_->isa())},
           {"products", bfloat16_ ? "bfloat16" : "float32"}};
 }
 
-Status FaqTuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
+Status FaqTuner::teach_encoder(Embedder& embedder, const std::vector<std::string>& others, const RunVersion& version,
+                               bool resume, const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
+  constexpr int64_t kWarmupPart = 10;
+  const FaqLessons lessons(list_, others, settings_.seed);
+  EncoderLesson lesson;
+  lesson.schedule = {.kind = ScheduleKind::kLinear,
+                     .rate = kRate,
+                     .steps = encoder_steps_,
+                     .warmup_steps = encoder_steps_ / kWarmupPart,
+                     .final_fraction = 0.1f};
+  lesson.bfloat16 = bfloat16_;
+  lesson.loss = [&](int64_t step) { return lessons.loss(ctx, embedder, step); };
+  TRY(linnet::teach_encoder(ctx, embedder.transformer(), train_adapters(embedder.transformer()), lesson, version,
+                            resume, hooks));
+  return ok_status();
+}
+
+Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
   TRY_ASSIGN(const std::vector<std::string> others, unlike(list_, common_questions(), embedder));
   TRY_ASSIGN(Adapter adapter,
              new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
   adapter.base = encoder_.name();
   TRY(attach_adapter(embedder.transformer(), adapter));
-  constexpr int64_t kWarmupPart = 10;
-  const FaqLessons lessons(list_, others, settings_.seed);
-  EncoderLesson lesson;
-  lesson.schedule = {.kind = ScheduleKind::kLinear,
-                     .rate = kRate,
-                     .steps = steps_,
-                     .warmup_steps = steps_ / kWarmupPart,
-                     .final_fraction = 0.1f};
-  lesson.bfloat16 = bfloat16_;
-  lesson.loss = [&](int64_t step) { return lessons.loss(ctx, embedder, step); };
-  TRY(teach_encoder(ctx, embedder.transformer(), train_adapters(embedder.transformer()), lesson, version, resume,
-                    hooks));
+  TRY(teach_encoder(embedder, others, version, resume, hooks.encoder()));
   TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
   TRY(index.save(version.folder));
+  const RunVersion chooser{version.name, version.number, version.folder / kFaqChooserFolder, chooser_->info()};
+  TRY(RunStore::standard().write_info(chooser));
+  TRY(chooser_->run(chooser, resume, hooks.chooser()));
+  // Written last: by it the run is whole.
   return write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
                        version.folder / kFaqEncoderFolder);
 }

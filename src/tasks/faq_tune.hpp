@@ -1,6 +1,6 @@
-// `linnet tune` on a list of questions: an encoder learns what belongs to which answer (tasks/faq_lessons.hpp), and the
-// language model, which stays as it is, chooses (tasks/faq_chooser.hpp). Weights alone do not carry such a list: taught
-// to write the answers, a small model invents those that it was not shown (docs/faq.md has the figures).
+// `linnet tune` on a list of questions: an encoder learns what belongs to which answer (tasks/faq_lessons.hpp), and a
+// language model how people ask for each, by which it chooses (tasks/faq_chooser.hpp). Weights alone do not carry such
+// a list: taught to write the answers, a small model invents those that it was not shown (docs/faq.md has the figures).
 // Ownership: owns the data. Thread safety: one thread at a time.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "data/dataset.hpp"
 #include "tasks/faq_assistant.hpp"
 #include "tasks/teaching.hpp"
+#include "tasks/tune.hpp"
 
 namespace linnet {
 
@@ -34,14 +35,23 @@ class FaqTuner {
   static Result<std::unique_ptr<FaqTuner>> prepare(const FaqSettings& settings, const Dataset& dataset);
 
   const FaqList& list() const { return list_; }
-  int64_t steps() const { return steps_; }
+  int64_t encoder_steps() const { return encoder_steps_; }
+  int64_t chooser_steps() const { return chooser_->plan().steps; }
   // All that decides what is learned, for run.json.
   Json info() const;
 
-  // Teaches, and writes the run to version.folder. Errors: those of load_weights and run_loop.
-  Status run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
+  // Whoever is told of the encoder's steps, and of the chooser's: called as each begins.
+  struct Hooks {
+    std::function<TeachingHooks()> encoder, chooser;
+  };
+  // Teaches both, and writes the run to version.folder. Errors: those of load_weights, Tuner and run_loop.
+  Status run(const RunVersion& version, bool resume, const Hooks& hooks);
 
  private:
+  // The encoder, with `adapter` on: what it has learned.
+  Status teach_encoder(Embedder& embedder, const std::vector<std::string>& others, const RunVersion& version,
+                       bool resume, const TeachingHooks& hooks);
+
   FaqTuner(FaqSettings settings, ModelHandle encoder, ModelHandle base, std::unique_ptr<Runtime> runtime)
       : settings_(std::move(settings)),
         encoder_(std::move(encoder)),
@@ -53,7 +63,8 @@ class FaqTuner {
   ModelHandle base_;
   std::unique_ptr<Runtime> runtime_;
   FaqList list_;
-  int64_t steps_ = 0;
+  std::unique_ptr<Tuner> chooser_;
+  int64_t encoder_steps_ = 0;
   bool bfloat16_ = false;
 };
 

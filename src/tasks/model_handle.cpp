@@ -37,6 +37,7 @@ Result<FoundFiles> find_files(std::string_view name) {
       TRY_ASSIGN(found, find_files(run->base()));
       if (run->is_faq()) {
         found.faq = run->folder;
+        if (run->has_chooser()) found.adapters.push_back(run->chooser_adapter().string());
       } else {
         found.adapters.push_back((run->folder / kAdapterFolder).string());
         found.system = run->system();

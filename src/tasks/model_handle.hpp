@@ -24,8 +24,8 @@ struct ModelHandle {
   // Of a run of tune (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is
   // the run's.
   std::vector<std::string> adapters = {};
-  std::string system = {};                // what a run was taught under: its conversations begin with it
-  std::filesystem::path faq = {};         // the folder of a taught list of questions; empty: it is none
+  std::string system = {};         // what a run was taught under: its conversations begin with it
+  std::filesystem::path faq = {};  // the folder of a taught list of questions; empty: it is none. Its adapter chooses
   std::filesystem::path classifier = {};  // the folder of a taught classifier; empty: it is none
   bool embedding = false;                 // its adapters were taught for vectors, and not to write
 

@@ -43,7 +43,7 @@ std::vector<TokenBatch> WindowFeed::batches(int64_t step) {
     offset_ = static_cast<int64_t>(random.below(static_cast<uint64_t>(std::min(room, settings_.length))));
     order_.resize(static_cast<size_t>(windows()));
     std::iota(order_.begin(), order_.end(), 0u);
-    for (size_t i = order_.size(); i > 1; --i) std::swap(order_[i - 1], order_[random.below(i)]);
+    shuffle(order_, random);
     epoch_ = epoch;
   }
   const int64_t first = step % steps_per_epoch() * settings_.windows_per_step;
