@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <fstream>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <thread>
@@ -65,6 +66,10 @@ int usable_cores() {
                         : static_cast<int>(std::thread::hardware_concurrency());
   const auto allowed = static_cast<uint64_t>(std::max(cores, 1));
   return static_cast<int>(std::min(cgroup_cores().value_or(allowed), allowed));
+}
+
+std::array<uint64_t, 2> cpu_capabilities() {
+  return {::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)};
 }
 
 std::string cpu_name() {
