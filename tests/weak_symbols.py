@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fails where an object of one instruction set defines a symbol that another object may define too.
 
-  weak_symbols.py ARCHIVE [NM]   reads the members kernels_SET.cpp.o with nm, or the one of another architecture
+  weak_symbols.py ARCHIVE   reads the members kernels_SET.cpp.o with nm
   weak_symbols.py --self-test
 
 The linker keeps one copy of a weak symbol (an inline function, a template). If it kept the one that was compiled for
@@ -44,7 +44,7 @@ def self_test():
 def main():
     if sys.argv[1] == "--self-test":
         return self_test()
-    listing = subprocess.run([sys.argv[2] if len(sys.argv) > 2 else "nm", "-A", "--defined-only", sys.argv[1]], capture_output=True, text=True, check=True)
+    listing = subprocess.run(["nm", "-A", "--defined-only", sys.argv[1]], capture_output=True, text=True, check=True)
     seen, problems = foreign_symbols(listing.stdout)
     for isa, kind, name in problems:
         print(f"FAIL kernels_{isa}.cpp.o exports {name} ({kind})")

@@ -85,7 +85,7 @@ Cache fill_cache(const Case& c, DType dtype, bool by_head) {
 
 // All rows of the sequence, or its last ones, in spans of `step` rows.
 std::vector<float> attend(const KernelTable& table, const Case& c, DType dtype, bool by_head, int64_t step) {
-  constexpr int64_t kFewRows = kBlockTokens + 6;  // in two blocks at least
+  constexpr int64_t kFewRows = 40;  // which reach from one block into the next, in each case
   const int64_t first = briefly() ? std::max<int64_t>(0, c.keys - kFewRows) : 0;
   const Cache cache = fill_cache(c, dtype, by_head);
   const std::vector<float> q = random_floats(c.keys * c.heads * c.dim, 6);

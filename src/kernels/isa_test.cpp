@@ -56,5 +56,18 @@ TEST(Isa, TheEnvironmentForcesIt) {
   EXPECT_FALSE(wrong.ok());
 }
 
+TEST(Isa, PeakLoopsCountWhatTheyDo) {
+  for (const Isa isa : all_isas()) {
+    if (isa == Isa::kBaseline || !machine_has(isa)) continue;  // the tests of products say which are skipped
+    const KernelTable& table = kernel_table(isa);
+    EXPECT_EQ(table.peaks.multiply_bf16 == nullptr, table.matmul_bf16 == nullptr);
+    for (const auto loop : {table.peaks.multiply_int8, table.peaks.multiply_f32, table.peaks.multiply_bf16}) {
+      if (!loop) continue;
+      EXPECT_GT(loop(3), 0) << isa_name(isa);
+      EXPECT_EQ(loop(6), 2 * loop(3)) << isa_name(isa);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace linnet
