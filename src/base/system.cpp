@@ -68,10 +68,6 @@ int usable_cores() {
   return static_cast<int>(std::min(cgroup_cores().value_or(allowed), allowed));
 }
 
-std::array<uint64_t, 2> cpu_capabilities() {
-  return {::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)};
-}
-
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
   std::string line;
@@ -84,6 +80,10 @@ std::string cpu_name() {
   std::ifstream board("/proc/device-tree/model");
   if (std::getline(board, line, '\0') && !line.empty()) return line;
   return "unknown processor";
+}
+
+std::array<uint64_t, 2> cpu_capabilities() {
+  return {::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)};
 }
 
 std::string format_bytes(uint64_t bytes) {

@@ -21,7 +21,7 @@ namespace linnet {
 #define SKIP_UNLESS_MACHINE_HAS(isa) \
   if (!machine_has(isa)) GTEST_SKIP() << "instruction set " << isa_name(isa) << " is not on this machine"
 
-// Set in an emulator, where floats take a hundred times as long: tests leave out what their other cases show as well.
+// Set in an emulator, where arithmetic takes many times as long: tests leave out what their other cases show as well.
 inline bool briefly() {
   return std::getenv("LINNET_TEST_BRIEFLY") != nullptr;
 }

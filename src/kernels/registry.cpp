@@ -166,7 +166,7 @@ const KernelTable& kernel_table(Isa isa) {
     case Isa::kAvx512Bf16:
       return kTableAvx512Bf16;
     default:
-      return reference_kernels();
+      break;
   }
 #elif defined(__aarch64__)
   static const KernelTable kTableDotprod = table_for<kDotprod>(Isa::kDotprod);
@@ -180,7 +180,7 @@ const KernelTable& kernel_table(Isa isa) {
     case Isa::kArmBf16:
       return kTableArmBf16;
     default:
-      return reference_kernels();
+      break;
   }
 #endif
   return reference_kernels();

@@ -1,4 +1,4 @@
-// Codes of a group as spread() leaves them: its eight quads, a line each.
+// Codes of a group as spread() leaves them: its eight quads, a line each. Or see wide_row_pairs_inl.hpp.
 #pragma once
 
 #ifndef LINNET_KERNEL_ISA

@@ -46,8 +46,9 @@ LINNET_INLINE void dot_products(const WideCodes (&sources)[kPanels], const ActGr
         dots[i].step(codes, vectors[2 * i]->q + 8 * kPair, vectors[2 * i + 1]->q + 8 * kPair);
       }
     });
-    for (int i = 0; i < kVectors; ++i)
+    for (int i = 0; i < kVectors; ++i) {
       sums[p][i / kTerms][i % kTerms] = i % 2 == 0 ? dots[i / 2].of_a() : dots[i / 2].of_b();
+    }
   }
 }
 
