@@ -239,6 +239,64 @@ def tidy(args):
     return step
 
 
+# ---- arm64, in an emulator ----
+
+EMULATOR = ("qemu-aarch64", "-L", "/usr/aarch64-linux-gnu")
+# Processor, folder, GoogleTest filter, and whether the cases must be skipped there; what takes longest comes first. Left
+# out: the attention and the floats of i8mm, which are those of dotprod; on the last two processors, all but kernels,
+# where nothing hangs on the processor; and a case that the emulator fails, which starts a child before it looks whether
+# there is such a program. LINNET_TEST_BRIEFLY leaves out the first rows of long attention, and most ways of storing the
+# operands of float products; --long runs them too.
+ARM64_RUNS = (
+    ("max", "kernels", "Isa.*:*/armbf16:*ProductTest*/i8mm", False),
+    ("cortex-a76", "kernels", "Isa.*:*/dotprod", False),
+    ("cortex-a72", "autograd", "*", False),
+    ("cortex-a72", "quant", "*", False),
+    ("cortex-a72", "base", "-Process.MissingProgramIsNotFound", False),
+    ("cortex-a72", "formats", "*", False),
+    ("cortex-a72", "nn", "*", False),
+    ("cortex-a72", "tensor", "*", False),
+    ("cortex-a72", "kernels", "Isa.*", False),
+    ("cortex-a72", "kernels", "*ProductTest.TakesAnyNumber/*", True),
+)
+
+
+def arm64_tests(args):
+    """Kernels on a processor with dot products of int8, and on one with products of matrices and bfloat16 besides; what
+    is portable on one with neither. That an instruction set is missing is here no reason to skip a case."""
+    def run(number, log):
+        cpu, folder, cases, missing = ARM64_RUNS[number]
+        report = OUT / "reports" / "arm64" / f"{number}.xml"
+        own_log = log.parent / f"arm64_{number}.log"
+        own_log.unlink(missing_ok=True)
+        report.unlink(missing_ok=True)
+        program = ROOT / "build" / "arm64" / "src" / folder / f"linnet_{folder}_test"
+        env = {"QEMU_CPU": cpu, "GTEST_FILTER": cases, "GTEST_OUTPUT": f"xml:{report}"}
+        good = execute(own_log, [*EMULATOR, program], 1200, env if args.long else {**env, "LINNET_TEST_BRIEFLY": "1"})
+        found = list(gtest_cases(f"arm64 {cpu}", report)) if report.exists() else []
+        for case in found:
+            if missing:
+                case.status, case.detail = ("PASS", "") if case.status == "SKIP" else ("FAIL", "ran where it cannot")
+            elif case.status == "SKIP" and "instruction set" in case.detail:
+                case.status = "FAIL"
+        if not found or (not good and all(case.status != "FAIL" for case in found)):
+            found.append(Case(f"arm64 {cpu}: {folder}", "FAIL", f"ended with an error, see {own_log.relative_to(ROOT)}"))
+        if any(case.status == "FAIL" for case in found):
+            with log.open("a") as out:
+                out.write(own_log.read_text(errors="replace")[-20000:])
+        return found
+
+    def step(log):
+        (OUT / "reports" / "arm64").mkdir(parents=True, exist_ok=True)
+        cases = script_cases("weak symbols", log, [sys.executable, "tests/weak_symbols.py",
+                                                   "build/arm64/src/kernels/liblinnet_kernels.a"])
+        with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+            for found in pool.map(lambda number: run(number, log), range(len(ARM64_RUNS))):
+                cases += found
+        return cases
+    return step
+
+
 # ---- The program as a whole ----
 
 def end_to_end(args):
@@ -340,7 +398,7 @@ def long_scripts(log):
 
 def steps(args):
     """(name, function of a log, part of --quick, the step that it needs)."""
-    release, asan, tsan = "build release", "build asan", "build tsan"
+    release, asan, tsan, arm64 = "build release", "build asan", "build tsan", "build arm64"
     yield "layers", layers, True, None
     yield "formatting", formatting, True, None
     yield "shell scripts", shell_scripts, False, None
@@ -353,6 +411,9 @@ def steps(args):
     yield "asan tests", unit_tests("asan", args), False, asan
     yield tsan, build("tsan", ["threaded_tests"]), False, None
     yield "tsan tests", unit_tests("tsan", args, "threads"), False, tsan
+    if os.uname().machine != "aarch64":  # there the steps above have done it
+        yield arm64, build("arm64", ["unit_tests"]), False, None
+        yield "arm64 tests", arm64_tests(args), False, arm64
     yield "fuzz", fuzzing(args), False, asan
     if args.peers:
         yield "peers", peers(args), False, release

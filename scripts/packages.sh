@@ -16,6 +16,11 @@ linnet_check_packages=(
   ccache clang-16 clang-format-16 clang-tidy-16 fish git libclang-rt-16-dev python3-venv shellcheck tmux zsh
 )
 
+# And where arm64's code does not run, what builds and emulates it.
+if [[ $(uname -m) != aarch64 ]]; then
+  linnet_check_packages+=(g++-aarch64-linux-gnu qemu-user)
+fi
+
 # Prints those of the given packages that are not installed, one a line. Prints nothing where there is no dpkg:
 # there CMake names what it does not find.
 missing_packages() {

@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <fstream>
 #include <sched.h>
+#include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <thread>
@@ -79,6 +80,10 @@ std::string cpu_name() {
   std::ifstream board("/proc/device-tree/model");
   if (std::getline(board, line, '\0') && !line.empty()) return line;
   return "unknown processor";
+}
+
+std::array<uint64_t, 2> cpu_capabilities() {
+  return {::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)};
 }
 
 std::string format_bytes(uint64_t bytes) {

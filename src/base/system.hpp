@@ -1,6 +1,7 @@
 // What this machine has: memory, disk, cores, as the process may use them (cgroup limits included).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -19,6 +20,9 @@ uint64_t peak_resident_bytes();                               // of this process
 uint64_t free_disk_bytes(const std::filesystem::path& path);  // for this user; of the nearest existing parent
 int usable_cores();      // scheduling affinity, lowered to a cgroup CPU quota (rounded up); at least 1
 std::string cpu_name();  // "Intel(R) Xeon(R) ..."; "unknown processor" where the system does not say
+// The processor's extensions as the system tells them to each program (AT_HWCAP, AT_HWCAP2), in the architecture's own
+// numbering. Where cores differ, what they share.
+std::array<uint64_t, 2> cpu_capabilities();
 
 // "98.3 MB", "1.2 GB": powers of ten, as disks and downloads are sold.
 std::string format_bytes(uint64_t bytes);

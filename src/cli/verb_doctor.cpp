@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
 #include "hub/catalog.hpp"
+#include "kernels/cpu_features.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/registry.hpp"
 
@@ -46,8 +47,8 @@ std::string for_people(const Json& d) {
   out += fmt::format("instruction sets  {}; kernels for {}\n", text("instruction_sets"), text("kernels"));
   if (text("kernels") == reference_kernels().isa) {
     out +=
-        "                  the portable code runs, right but slow: fast kernels need AVX2; those for arm64 are to "
-        "come\n";
+        "                  the portable code runs, right but slow: fast kernels need AVX2, or the dot products of "
+        "arm64\n";
   }
   out += fmt::format("memory            {}, {} free\n", size("memory"), size("memory_available"));
   out += fmt::format("models lie in     {}, {} free on that disk\n", text("data_dir"), size("disk_free"));

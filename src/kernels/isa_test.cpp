@@ -11,11 +11,7 @@ namespace {
 TEST(Isa, NamesGoThereAndBack) {
   for (const Isa isa : all_isas()) {
     ASSERT_EQ(parse_isa(isa_name(isa)), isa);
-#if defined(__x86_64__)
     EXPECT_EQ(kernel_table(isa).isa == "reference", isa == Isa::kBaseline);
-#else
-    EXPECT_EQ(kernel_table(isa).isa, "reference");
-#endif
   }
   EXPECT_FALSE(parse_isa("AVX2").has_value());
 }
@@ -58,6 +54,19 @@ TEST(Isa, TheEnvironmentForcesIt) {
   ASSERT_TRUE(forced.ok());
   EXPECT_EQ((*forced)->isa, "reference");
   EXPECT_FALSE(wrong.ok());
+}
+
+TEST(Isa, PeakLoopsCountWhatTheyDo) {
+  for (const Isa isa : all_isas()) {
+    if (isa == Isa::kBaseline || !machine_has(isa)) continue;  // the tests of products say which are skipped
+    const KernelTable& table = kernel_table(isa);
+    EXPECT_EQ(table.peaks.multiply_bf16 == nullptr, table.matmul_bf16 == nullptr);
+    for (const auto loop : {table.peaks.multiply_int8, table.peaks.multiply_f32, table.peaks.multiply_bf16}) {
+      if (!loop) continue;
+      EXPECT_GT(loop(3), 0) << isa_name(isa);
+      EXPECT_EQ(loop(6), 2 * loop(3)) << isa_name(isa);
+    }
+  }
 }
 
 }  // namespace

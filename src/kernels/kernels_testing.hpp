@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <gtest/gtest.h>
@@ -20,8 +21,19 @@ namespace linnet {
 #define SKIP_UNLESS_MACHINE_HAS(isa) \
   if (!machine_has(isa)) GTEST_SKIP() << "instruction set " << isa_name(isa) << " is not on this machine"
 
+// Set in an emulator, where arithmetic takes many times as long: tests leave out what their other cases show as well.
+inline bool briefly() {
+  return std::getenv("LINNET_TEST_BRIEFLY") != nullptr;
+}
+
+// Those that have kernels, slowest first.
 inline std::vector<Isa> kernel_isas() {
-  return {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
+  const std::span<const Isa> all = all_isas();
+  return {all.begin() + 1, all.end()};
+}
+// Whose bits the others have.
+inline Isa lowest_kernel_isa() {
+  return kernel_isas().front();
 }
 
 inline std::vector<float> random_floats(int64_t count, uint64_t seed) {

@@ -157,12 +157,12 @@ TEST_P(ProductTest, HasTheSameBitsAcrossBlocksOfRows) {
 
 TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  SKIP_UNLESS_MACHINE_HAS(Isa::kAvx2);
+  SKIP_UNLESS_MACHINE_HAS(lowest_kernel_isa());
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
     const TestMatrix matrix = random_matrix(kind.type, 33, 512, 3);
     const std::vector<float> x = random_floats(5 * 512, 5);
-    EXPECT_TRUE(same_bits(product(kernel_table(Isa::kAvx2), pool, matrix, kind.bits, x),
+    EXPECT_TRUE(same_bits(product(kernel_table(lowest_kernel_isa()), pool, matrix, kind.bits, x),
                           product(kernel_table(GetParam()), pool, matrix, kind.bits, x)))
         << kind.name();
   }

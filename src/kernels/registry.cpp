@@ -137,6 +137,12 @@ constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx
 constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr};
 constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
                                           &kernels::avx512bf16::kPairs};
+#elif defined(__aarch64__)
+constexpr kernels::CpuKernels kDotprod{&kernels::dotprod::kIntegers, &kernels::dotprod::kFloats,
+                                       &kernels::dotprod::kAttention, nullptr};
+constexpr kernels::CpuKernels kI8mm{&kernels::i8mm::kIntegers, kDotprod.floats, kDotprod.attention, nullptr};
+constexpr kernels::CpuKernels kArmBf16{kI8mm.integers, kDotprod.floats, &kernels::armbf16::kAttention,
+                                       &kernels::armbf16::kPairs};
 #endif
 
 }  // namespace
@@ -149,8 +155,6 @@ const KernelTable& kernel_table(Isa isa) {
   static const KernelTable kTableAvx512Vnni = table_for<kAvx512Vnni>(Isa::kAvx512Vnni);
   static const KernelTable kTableAvx512Bf16 = table_for<kAvx512Bf16>(Isa::kAvx512Bf16);
   switch (isa) {
-    case Isa::kBaseline:
-      return reference_kernels();
     case Isa::kAvx2:
       return kTableAvx2;
     case Isa::kAvxVnni:
@@ -161,6 +165,22 @@ const KernelTable& kernel_table(Isa isa) {
       return kTableAvx512Vnni;
     case Isa::kAvx512Bf16:
       return kTableAvx512Bf16;
+    default:
+      break;
+  }
+#elif defined(__aarch64__)
+  static const KernelTable kTableDotprod = table_for<kDotprod>(Isa::kDotprod);
+  static const KernelTable kTableI8mm = table_for<kI8mm>(Isa::kI8mm);
+  static const KernelTable kTableArmBf16 = table_for<kArmBf16>(Isa::kArmBf16);
+  switch (isa) {
+    case Isa::kDotprod:
+      return kTableDotprod;
+    case Isa::kI8mm:
+      return kTableI8mm;
+    case Isa::kArmBf16:
+      return kTableArmBf16;
+    default:
+      break;
   }
 #endif
   return reference_kernels();

@@ -86,8 +86,8 @@ class TeachingTest : public testing::TestWithParam<std::string> {};
 void expect_the_reference(const std::string& name, const decltype(&teach_adapter)& run) {
   const ModelDescription description = value(describe_model(golden_dir() / "models" / name));
   const Pass want = run(description, reference_kernels(), DType::kF32);
-  for (const Isa isa : {Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16}) {
-    if (!machine_has(isa)) continue;  // the kernels' own tests say which are skipped
+  for (const Isa isa : all_isas()) {
+    if (isa == Isa::kBaseline || !machine_has(isa)) continue;  // the kernels' own tests say which are skipped
     SCOPED_TRACE(isa_name(isa));
     expect_near(run(description, kernel_table(isa), DType::kF32), want, 1e-4);
     if (kernel_table(isa).matmul_bf16) expect_near(run(description, kernel_table(isa), DType::kBF16), want, 6e-2);

@@ -18,7 +18,7 @@ LINNET_INLINE float reduce_max(F32 a) {
 template <class T>
 LINNET_INLINE void store_weights(float* weights, int vec, F32 weight) {
   if constexpr (std::is_same_v<T, Bf16Pair>) {
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
     store_bf16(reinterpret_cast<uint16_t*>(weights) + kLanes * vec, weight);
 #endif
   } else {
@@ -74,7 +74,7 @@ template <class T, int kRows>
 LINNET_INLINE void add_values(const KeyBlock<T>& block, int64_t dim, int64_t begin, int64_t end, const Query* queries) {
   if (begin >= end) return;
   if constexpr (std::is_same_v<T, Bf16Pair>) {
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
     add_paired_values<kRows>(block, dim, begin, end, queries);
 #endif
   } else {
@@ -90,7 +90,7 @@ LINNET_INLINE void add_values(const KeyBlock<T>& block, int64_t dim, int64_t beg
 template <class T, int kRows>
 LINNET_INLINE void score_block(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale) {
   if constexpr (std::is_same_v<T, Bf16Pair>) {
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
     score_pairs<kRows>(block, dim, queries, scale);
 #endif
   } else {

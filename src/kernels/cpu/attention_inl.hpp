@@ -179,7 +179,7 @@ void start_queries(const AttentionCall& call, const AttentionScratch& scratch, f
     query.q = call.q + place_of(call, i);
     query.out = out + i * out_stride;
     query.weights = scratch.weights + i * kAttentionBlock;
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
     if (call.format != KeyFormat::kBF16Pairs) continue;
     uint32_t* pairs = scratch.pairs + i * padded_dim(call.head_dim) / 2;
     narrow_query(query.q, call.head_dim, pairs);
@@ -210,7 +210,7 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
     case KeyFormat::kI8:
       return attend_blocks<int8_t>(call, scratch, range);
     case KeyFormat::kBF16Pairs:
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
       attend_blocks<Bf16Pair>(call, scratch, range);
 #endif
       return;
@@ -327,7 +327,7 @@ constexpr CpuAttention kAttention{
     .join = attention_join,
     .state = attention_state,
     .to_half = to_half,
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
     .to_pairs = to_pairs,
 #else
     .to_pairs = nullptr,

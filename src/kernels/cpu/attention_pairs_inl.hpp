@@ -11,7 +11,7 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
 template <int kRows>
 LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, const Query* queries, float scale) {
   constexpr int kVecs = kAttentionBlock / 16;

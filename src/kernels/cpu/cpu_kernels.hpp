@@ -161,6 +161,18 @@ namespace avx512bf16 {
 extern const CpuAttention kAttention;
 extern const PairKernels kPairs;
 }  // namespace avx512bf16
+namespace dotprod {
+extern const IntegerKernels kIntegers;
+extern const FloatKernels kFloats;
+extern const CpuAttention kAttention;
+}  // namespace dotprod
+namespace i8mm {
+extern const IntegerKernels kIntegers;
+}
+namespace armbf16 {
+extern const CpuAttention kAttention;
+extern const PairKernels kPairs;
+}  // namespace armbf16
 
 struct CpuKernels {
   const IntegerKernels* integers;

@@ -14,6 +14,8 @@ namespace {
 constexpr int dot_bits(int value_bits) {
   return value_bits <= 4 ? 4 : value_bits <= 6 ? value_bits : 8;
 }
+template <int kBits>
+inline constexpr int kTakenFromCodes = 0;
 
 template <int kBits>
 struct Dot {

@@ -7,6 +7,11 @@
 #pragma once
 
 #include "kernels/cpu/unroll_inl.hpp"
+#ifdef LINNET_KERNEL_ROW_PAIRS
+#include "kernels/cpu/wide_row_pairs_inl.hpp"
+#else
+#include "kernels/cpu/wide_quads_inl.hpp"
+#endif
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -15,7 +20,7 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-// Codes as they are packed, and as spread() left them.
+// Codes as they are packed.
 template <PanelFormat F>
 struct PackedCodes {
   const std::byte* at;
@@ -48,14 +53,6 @@ struct PackedCodes {
     } else {
       return shifted_and<kQuad % 4 * 2 - F.low_bits>(load_line(at + kPlane + kLine * (kQuad / 4)), 3 << F.low_bits);
     }
-  }
-};
-
-struct WideCodes {
-  const std::byte* at;
-  template <int kQuad>
-  LINNET_INLINE U8 quad() const {
-    return load_line(at + kLine * kQuad);
   }
 };
 
@@ -107,40 +104,53 @@ LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const 
 }
 
 // The integer dot product of all terms.
-template <int kBits, int kTerms>
-LINNET_INLINE I32 joined(const Dot<kBits> (&terms)[kTerms]) {
+template <int kTerms>
+LINNET_INLINE I32 joined(const I32 (&terms)[kTerms]) {
   if constexpr (kTerms == 1) {
-    return terms[0].sum;
+    return terms[0];
   } else {
-    return add(shift_left<8>(terms[0].sum), terms[1].sum);
+    return add(shift_left<8>(terms[0]), terms[1]);
   }
 }
 
-// One group of kRows rows of activations, `stride` apart, with kPanels panels: a broadcast of activations is used for
-// each of them.
+// Part kPart of one group, kCount quads, of kRows rows of activations, `stride` apart, with kPanels panels: a broadcast
+// of activations is used for each of them.
+template <int kBits, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
+LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup* x, int64_t stride,
+                                I32 (&sums)[kPanels][kRows][kTerms]) {
+  Dot<kBits> dots[kPanels][kRows][kTerms];
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) {
+      for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(x[r * stride + t].start[kPart]);
+    }
+  }
+  unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
+    constexpr int kQuad = kPart * kCount + kIndex;
+    typename Dot<kBits>::Codes codes[kPanels];
+    for (int p = 0; p < kPanels; ++p) codes[p] = Dot<kBits>::prepare(sources[p].template quad<kQuad>());
+    for (int r = 0; r < kRows; ++r) {
+      for (int t = 0; t < kTerms; ++t) {
+        for (int p = 0; p < kPanels; ++p) {
+          dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + int64_t{4} * kQuad);
+        }
+      }
+    }
+  });
+  for (int p = 0; p < kPanels; ++p) {
+    for (int r = 0; r < kRows; ++r) {
+      for (int t = 0; t < kTerms; ++t) sums[p][r][t] = dots[p][r][t].sum;
+    }
+  }
+}
+
+// One group of kRows rows of activations, `stride` apart, with kPanels panels.
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows, class Source>
 LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScales<kScales> (&scales)[kPanels],
                               const ActGroup* x, int64_t stride, F32 (&acc)[kPanels][kRows]) {
   constexpr int kCount = kQuads / kScales;
   unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
-    Dot<kBits> dots[kPanels][kRows][kTerms];
-    for (int r = 0; r < kRows; ++r) {
-      for (int p = 0; p < kPanels; ++p) {
-        for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(x[r * stride + t].start[kPart]);
-      }
-    }
-    unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
-      constexpr int kQuad = kPart * kCount + kIndex;
-      typename Dot<kBits>::Codes codes[kPanels];
-      for (int p = 0; p < kPanels; ++p) codes[p] = Dot<kBits>::prepare(sources[p].template quad<kQuad>());
-      for (int r = 0; r < kRows; ++r) {
-        for (int t = 0; t < kTerms; ++t) {
-          for (int p = 0; p < kPanels; ++p) {
-            dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + int64_t{4} * kQuad);
-          }
-        }
-      }
-    });
+    I32 dots[kPanels][kRows][kTerms];
+    dot_products<kBits, kPart, kCount>(sources, x, stride, dots);
     for (int r = 0; r < kRows; ++r) {
       const ActGroup& last = x[r * stride + kTerms - 1];
       for (int p = 0; p < kPanels; ++p) {
@@ -176,9 +186,7 @@ void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
   constexpr int64_t kStep = wide_group_bytes(F.scales, F.has_min);
   for_each_group<F>(
       panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
-        unroll<0, kQuads>([&]<int kQuad>() __attribute__((always_inline)) {
-          store_line(wide + kLine * kQuad, codes.template quad<kQuad>());
-        });
+        store_wide(codes, wide);
         auto* numbers = reinterpret_cast<float*>(wide + kLine * kQuads);
         for (int i = 0; i < F.scales; ++i) {
           store(numbers + i * kPanelRows, scales.scale[i]);
@@ -261,7 +269,7 @@ constexpr QuantKernels quant_kernels() {
           wide_group_bytes(F.scales, F.has_min),
           kSuper,
           kGroups,
-          F.offset,
+          F.offset - kTakenFromCodes<kBits>,
           F.scales};
 }
 

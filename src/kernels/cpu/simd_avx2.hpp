@@ -245,6 +245,8 @@ LINNET_INLINE __m256i broadcast_quad(const int8_t* q) {
 constexpr int dot_bits(int /*value_bits*/) {
   return 4;
 }  // no code can overflow: any width will do, and tiles best
+template <int kBits>
+inline constexpr int kTakenFromCodes = 0;
 
 template <int kBits>
 struct Dot {

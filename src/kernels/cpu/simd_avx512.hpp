@@ -12,6 +12,9 @@
 #error "define LINNET_KERNEL_ISA, the namespace of one instruction set"
 #endif
 #define LINNET_INLINE inline __attribute__((always_inline))
+#ifdef __AVX512BF16__
+#define LINNET_KERNEL_BF16_PAIRS
+#endif
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
@@ -188,7 +191,7 @@ LINNET_INLINE F32 load_bf16(const void* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
 }
-#ifdef __AVX512BF16__
+#ifdef LINNET_KERNEL_BF16_PAIRS
 struct Bf16s {  // sixteen pairs
   __m512i v;
 };
@@ -299,6 +302,8 @@ inline constexpr int kWidestDot = 8;
 constexpr int dot_bits(int /*value_bits*/) {
   return kWidestDot;
 }
+template <int kBits>
+inline constexpr int kTakenFromCodes = 0;
 
 template <int kBits>
 struct Dot {
