@@ -48,7 +48,7 @@ class FaqTuner {
   Status run(const RunVersion& version, bool resume, const Hooks& hooks);
 
  private:
-  // The encoder, with `adapter` on: what it has learned.
+  // Teaches the adapter that `embedder` has on. others: questions that the list does not answer.
   Status teach_encoder(Embedder& embedder, const std::vector<std::string>& others, const RunVersion& version,
                        bool resume, const TeachingHooks& hooks);
 

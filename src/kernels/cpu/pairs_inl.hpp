@@ -1,0 +1,19 @@
+// Products of pairs of bfloat16 of one instruction set, after its simd header.
+#pragma once
+
+#include "kernels/cpu/bf16_peak_inl.hpp"
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/matmul_pairs_inl.hpp"
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+constexpr int kPairDepth = 384;
+constexpr int kPairBytes = sizeof(PairOperand::Number);
+
+}  // namespace
+
+constexpr PairKernels kPairs{
+    {kMatmulRows, kMatmulCols, kPairDepth, kPairBytes / 2, pack_pairs, multiply_tile<PairOperand>}, multiply_bf16};
+
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
