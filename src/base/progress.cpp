@@ -20,8 +20,13 @@ std::string amount(const Progress& progress, uint64_t value) {
   return progress.unit == ProgressUnit::kBytes ? format_bytes(value) : fmt::format("{}", value);
 }
 
+std::string part_of(const Progress& progress) {
+  if (progress.parts > 1) return fmt::format(" part {} of {} of", progress.part, progress.parts);
+  return progress.parts == 0 && progress.part > 0 ? fmt::format(" part {} of", progress.part) : "";
+}
+
 std::string title(const Progress& progress) {
-  const std::string part = progress.parts > 1 ? fmt::format(" part {} of {} of", progress.part, progress.parts) : "";
+  const std::string part = part_of(progress);
   return progress.item.empty() ? progress.stage : progress.stage + part + " " + progress.item;
 }
 

@@ -17,7 +17,7 @@ struct Progress {
   std::string stage = {};  // what is being done: "downloading", "checking", "training"
   std::string item = {};   // to what: a file's name; may be empty
   uint32_t part = 0;       // which part of it this is about, from 1; 0 where it has none
-  uint32_t parts = 0;
+  uint32_t parts = 0;      // 0 when nobody knows how many there are
   uint64_t done = 0;
   uint64_t total = 0;        // 0 when nobody knows
   double per_second = 0;     // 0 when nothing has been measured yet

