@@ -22,6 +22,7 @@ Result<CatalogEntry> parse_entry(const Json& json, size_t index) {
   TRY_ASSIGN(entry.memory, object.integer("memory", 1, kMost));
   TRY_ASSIGN(entry.license, object.string("license"));
   TRY_ASSIGN(entry.description, object.string("description"));
+  TRY_ASSIGN(entry.sha256, object.string_or("sha256", ""));
   TRY_ASSIGN(entry.gated, object.boolean_or("gated", false));
   TRY_ASSIGN(entry.chat, object.boolean_or("chat", true));
   TRY_ASSIGN(const Source name, parse_source(entry.name));
@@ -30,6 +31,10 @@ Result<CatalogEntry> parse_entry(const Json& json, size_t index) {
   if (source.kind == Source::Kind::kName || source.kind == Source::Kind::kPath) {
     return invalid("\"" + entry.source + "\" is not a source", object.place());
   }
+  if (entry.sha256.empty()) return entry;
+  if (!is_sha256(entry.sha256)) return invalid("\"sha256\" must be 64 hexadecimal digits", object.place());
+  // The hub names the hash of each file, and a URL carries its own.
+  if (source.kind != Source::Kind::kPypi) return invalid("\"sha256\" is only for packages", object.place());
   return entry;
 }
 
@@ -62,6 +67,15 @@ const CatalogEntry* find_in_catalog(std::string_view name) {
   const auto& table = catalog();
   const auto it = std::ranges::find(table, name, &CatalogEntry::name);
   return it == table.end() ? nullptr : &*it;
+}
+
+const CatalogEntry* find_package_in_catalog(std::string_view package) {
+  const auto is_it = [&](const CatalogEntry& entry) {
+    const auto source = parse_source(entry.source);
+    return source.ok() && source->kind == Source::Kind::kPypi && source->package == package;
+  };
+  const auto it = std::ranges::find_if(catalog(), is_it);
+  return it == catalog().end() ? nullptr : &*it;
 }
 
 }  // namespace linnet

