@@ -77,6 +77,7 @@ Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t k
                    in[1][((segment.row_begin + j) * kv_heads + kv) * dim + d];
           }
           dot *= params.scale;
+          if (params.bias.defined()) dot += ops::bias_of(params.bias, h, i)[j];
           if (params.softcap > 0) dot = params.softcap * std::tanh(dot / params.softcap);
           weights.push_back(seen ? std::exp(dot) : 0);
           sum += weights.back();
@@ -105,6 +106,30 @@ Row attention_row(std::string name, const AttentionParams& params, bool sinks,
             return ops::attention(ctx, in[0], in[1], in[2], segments, p);
           },
           [=](const std::vector<Numbers>& in) { return naive_attention(in, 4, 2, 6, segments, params); }};
+}
+
+// With a bias for each offset: the last input, (15, 4), for at most 8 keys.
+Row biased_attention_row(std::string name, const AttentionParams& params) {
+  const std::vector<ops::Segment> segments{{0, 5}, {5, 8}};
+  const std::vector<Shape> shapes{{13, 4, 6}, {13, 2, 6}, {13, 2, 6}, {15, 4}};
+  return {std::move(name), shapes,
+          [=](Context& ctx, const Inputs& in) {
+            AttentionParams p = params;
+            p.bias = ops::bias_by_head(ctx, in[3]);
+            return ops::attention(ctx, in[0], in[1], in[2], segments, p);
+          },
+          [=](std::vector<Numbers> in) {
+            Tensor by_head = Tensor::empty(DType::kF32, {4, 14 + kBlockTokens});
+            for (int64_t h = 0; h < 4; ++h) {
+              for (int64_t i = 0; i < 15; ++i) {
+                by_head.data<float>()[h * by_head.dim(1) + i] = static_cast<float>(in[3][i * 4 + h]);
+              }
+            }
+            in.pop_back();
+            AttentionParams p = params;
+            p.bias = by_head;
+            return naive_attention(in, 4, 2, 6, segments, p);
+          }};
 }
 
 Row unary(std::string name, const std::function<Tensor(Context&, const Tensor&)>& op,
@@ -446,6 +471,8 @@ std::vector<Row> all_rows() {
   rows.push_back(attention_row("attention_sinks", {.scale = 0.4f, .window = 4}, true, {{0, 7}}, 7));
   rows.push_back(attention_row("attention_both_ways", {.scale = 0.4f, .causal = false}, false, {{0, 6}}, 6));
   rows.push_back(attention_row("attention_many_blocks", {.scale = 0.4f}, false, {{0, 150}}, 150));
+  rows.push_back(biased_attention_row("attention_bias", {.scale = 0.4f, .causal = false}));
+  rows.push_back(biased_attention_row("attention_bias_cap_window", {.scale = 0.9f, .softcap = 1.5f, .window = 3}));
   const DropoutMask mask{.rate = 0.3f, .seed = 5, .draw = 2, .place = 9};
   rows.push_back(attention_row("attention_dropout", {.scale = 0.4f, .dropout = mask}, false, {{0, 5}, {5, 3}}, 8));
   rows.push_back(attention_row("attention_dropout_window_cap_sinks",

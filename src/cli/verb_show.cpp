@@ -26,6 +26,7 @@ std::string_view class_of(const TensorSpec& spec) {
     case Role::kEmbedding:
     case Role::kPositionEmbedding:
     case Role::kTypeEmbedding:
+    case Role::kRelativeBias:
       return "embedding";
     case Role::kHead:
       return "head";

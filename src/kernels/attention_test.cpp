@@ -120,9 +120,17 @@ std::vector<Case> cases() {
   AttentionParams sinks{.scale = 0.5f};
   static const std::vector<float> kSinks{0.5f, -1.0f, 3.0f, 0.0f};
   sinks.sinks = Tensor::from(kSinks, Shape{4});
-  return {{9, 3, 64, 200, plain},   {4, 1, 16, 131, window}, {2, 2, 20, 90, narrow},     {4, 2, 8, 65, capped},
-          {3, 3, 80, 64, plain},    {4, 2, 32, 130, sinks},  {2, 1, 128, 70, both_ways}, {1, 1, 4, 1, plain},
-          {8, 1, 256, 129, window}, {6, 2, 16, 1100, plain}, {4, 4, 8, 1030, sinks},     {2, 1, 16, 1090, wide}};
+  // For at most 600 keys.
+  static const std::vector<float> kBias = random_floats(4 * (1198 + kBlockTokens), 9);
+  AttentionParams biased{.scale = 0.125f, .causal = false};
+  biased.bias = Tensor::from(kBias, Shape{4, 1198 + kBlockTokens});
+  AttentionParams biased_window{.scale = 0.2f, .softcap = 5.0f, .window = 70};
+  biased_window.bias = biased.bias;
+  return {{4, 2, 24, 600, biased},    {4, 1, 64, 131, biased}, {4, 4, 16, 200, biased_window},
+          {9, 3, 64, 200, plain},     {4, 1, 16, 131, window}, {2, 2, 20, 90, narrow},
+          {4, 2, 8, 65, capped},      {3, 3, 80, 64, plain},   {4, 2, 32, 130, sinks},
+          {2, 1, 128, 70, both_ways}, {1, 1, 4, 1, plain},     {8, 1, 256, 129, window},
+          {6, 2, 16, 1100, plain},    {4, 4, 8, 1030, sinks},  {2, 1, 16, 1090, wide}};
 }
 
 class AttentionTest : public testing::TestWithParam<Isa> {};

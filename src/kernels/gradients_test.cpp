@@ -86,7 +86,8 @@ TEST_P(GradientsTest, OfAttention) {
   const auto attention = [&](const AttentionParams& params) -> Op {
     return [=](Context& ctx, const Inputs& in) {
       AttentionParams p = params;
-      if (in.size() > 3) p.sinks = in[3];
+      if (in.size() > 3 && in[3].shape().rank() == 1) p.sinks = in[3];
+      if (in.size() > 3 && in[3].shape().rank() == 2) p.bias = ops::bias_by_head(ctx, in[3]);
       return ops::attention(ctx, in[0], in[1], in[2], segments, p);
     };
   };
@@ -95,6 +96,7 @@ TEST_P(GradientsTest, OfAttention) {
   compare("window and cap", shapes, attention({.scale = 0.3f, .softcap = 2, .window = 40}));
   compare("both ways", shapes, attention({.scale = 0.3f, .causal = false}));
   compare("sinks", {shapes[0], shapes[1], shapes[2], {6}}, attention({.scale = 0.3f}));
+  compare("bias", {shapes[0], shapes[1], shapes[2], {2 * 140 - 1, 6}}, attention({.scale = 0.3f, .causal = false}));
 }
 
 TEST_P(GradientsTest, OfAProduct) {

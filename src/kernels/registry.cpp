@@ -47,6 +47,8 @@ kernels::AttentionCall call_of(const float* q, const AttentionUnit& unit, const 
           .window = params.window,
           .causal = params.causal,
           .sinks = params.sinks.defined() ? params.sinks.data<float>() : nullptr,
+          .bias = params.bias.defined() ? ops::bias_of(params.bias, 0, 0) : nullptr,
+          .bias_stride = params.bias.defined() ? params.bias.dim(1) : 0,
           .kv_head = unit.kv_head,
           .begin = unit.begin,
           .end = unit.end,

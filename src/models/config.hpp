@@ -59,6 +59,7 @@ struct TransformerConfig {
   int64_t head_dim = 0;      // D
   int64_t intermediate_size = 0;
   int64_t max_positions = 0;        // context length
+  int64_t first_position = 0;       // the row of a learned table that the first token has
   std::vector<LayerConfig> layers;  // L
 
   NormKind norm = NormKind::kRms;
@@ -74,6 +75,9 @@ struct TransformerConfig {
   float attention_scale = 0;
   float attention_softcap = 0;
   bool sinks = false;
+  int64_t relative_buckets =
+      0;  // of distances, which have a bias of their own in each head's scores (T5, MPNet); 0: none
+  int64_t relative_distance = 0;  // from which on all share the last bucket
   bool qkv_bias = false;
   bool output_bias = false;
 

@@ -6,9 +6,9 @@
 namespace linnet {
 
 std::span<const Family* const> families() {
-  static constexpr std::array<const Family*, 17> kFamilies{
+  static constexpr std::array<const Family*, 18> kFamilies{
       &kLlama,   &kMistral, &kMixtral, &kPhi3,  &kPhi,      &kGemma, &kGemma2,  &kGemma3, &kGpt2,
-      &kGptNeoX, &kGptOss,  &kQwen2,   &kQwen3, &kQwen3Moe, &kOlmo2, &kSmolLm3, &kBert,
+      &kGptNeoX, &kGptOss,  &kQwen2,   &kQwen3, &kQwen3Moe, &kOlmo2, &kSmolLm3, &kBert,   &kMpnet,
   };
   return kFamilies;
 }

@@ -6,6 +6,10 @@
 
 namespace linnet {
 
+bool is_lookup(Role role) {
+  return role == Role::kPositionEmbedding || role == Role::kTypeEmbedding || role == Role::kRelativeBias;
+}
+
 std::string name_of_expert(std::string pattern, int64_t expert) {
   const size_t hole = pattern.find("{}");
   return hole == std::string::npos ? pattern : pattern.replace(hole, 2, std::to_string(expert));
@@ -43,8 +47,7 @@ std::vector<LinearModule> linear_modules(std::span<const TensorSpec> table) {
   std::vector<LinearModule> modules;
   for (const TensorSpec& spec : table) {
     const bool linear = spec.shape.rank() == 2 && !spec.bias && !spec.stacked && spec.name.ends_with(kSuffix) &&
-                        spec.role != Role::kEmbedding && spec.role != Role::kPositionEmbedding &&
-                        spec.role != Role::kTypeEmbedding;
+                        spec.role != Role::kEmbedding && !is_lookup(spec.role);
     if (!linear) continue;
     for (int64_t e = 0; e < std::max<int64_t>(spec.experts, 1); ++e) {
       std::string name = name_of_expert(spec.name, e);
@@ -97,7 +100,7 @@ TensorSpec& TensorTable::matrix(Role role, std::string_view name, std::string_vi
   spec.name = prefix_ + std::string(name);
   if (!gguf.empty()) spec.gguf = gguf_prefix_ + std::string(gguf);
   spec.shape = {out, in};
-  spec.quantise = role != Role::kPositionEmbedding && role != Role::kTypeEmbedding && role != Role::kRouter;
+  spec.quantise = !is_lookup(role) && role != Role::kRouter;
   spec.shard_axis = shard_axis_of(role);
   specs_.push_back(std::move(spec));
   return specs_.back();
@@ -121,13 +124,14 @@ void TensorTable::norm(Role role, std::string_view name, std::string_view gguf, 
 
 TensorSpec& TensorTable::linear(Role role, std::string_view name, std::string_view gguf, int64_t out, int64_t in,
                                 bool bias, GgufRows rows, int64_t heads) {
+  const auto in_gguf = [&](std::string_view part) { return gguf.empty() ? "" : std::string(gguf).append(part); };
   const auto ordered = [&](TensorSpec& spec) -> TensorSpec& {
     spec.gguf_rows = rows;
     spec.heads = static_cast<int>(heads);
     return spec;
   };
-  if (bias) ordered(vector(role, std::string(name) + ".bias", std::string(gguf) + ".bias", out)).bias = true;
-  return ordered(matrix(role, std::string(name) + ".weight", std::string(gguf) + ".weight", out, in));
+  if (bias) ordered(vector(role, std::string(name) + ".bias", in_gguf(".bias"), out)).bias = true;
+  return ordered(matrix(role, std::string(name) + ".weight", in_gguf(".weight"), out, in));
 }
 
 void add_llama_attention(TensorTable& table, GgufRows rows) {

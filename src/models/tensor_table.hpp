@@ -17,6 +17,7 @@ enum class Role : uint8_t {
   kEmbedding,
   kPositionEmbedding,
   kTypeEmbedding,
+  kRelativeBias,
   kEmbeddingNorm,
   kAttentionNorm,
   kQkv,
@@ -69,6 +70,9 @@ struct TensorSpec {
   int shard_axis = -1;    // which of (O, C) tensor parallelism cuts; -1: replicated
   bool optional = false;  // may be absent from a file
 };
+
+// A table in which rows are looked up, and which is never multiplied.
+bool is_lookup(Role role);
 
 // The name of expert `expert`'s tensor: `pattern`, which is a spec's name or gguf, with its number for "{}".
 std::string name_of_expert(std::string pattern, int64_t expert);

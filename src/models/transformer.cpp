@@ -7,6 +7,7 @@
 
 #include "base/check.hpp"
 #include "nn/head_loss.hpp"
+#include "nn/relative_buckets.hpp"
 #include "ops/norm.hpp"
 #include "ops/op_clock.hpp"
 #include "ops/rope.hpp"
@@ -95,7 +96,9 @@ Tensor Transformer::embed(Run& run) const {
   Tensor x = at(-1, Role::kEmbedding).only().weight.gather(run.ctx, run.batch.tokens);
   if (config_.embedding_scale != 1) x = ops::scale(run.ctx, x, config_.embedding_scale);
   if (const Slot& positions = at(-1, Role::kPositionEmbedding); positions.defined()) {
-    x = ops::add(run.ctx, x, positions.only().weight.gather(run.ctx, run.positions));
+    std::vector<int32_t> rows = run.positions;
+    for (int32_t& row : rows) row += static_cast<int32_t>(config_.first_position);
+    x = ops::add(run.ctx, x, positions.only().weight.gather(run.ctx, rows));
   }
   if (config_.token_types > 0) {
     const std::vector<int32_t> first(run.positions.size(), 0);  // one text: every token is of type 0
@@ -105,12 +108,21 @@ Tensor Transformer::embed(Run& run) const {
   return run.drop(x, -1, Run::Place::kEmbedding);
 }
 
+Tensor Transformer::attention_bias(Run& run) const {
+  const Slot& table = at(-1, Role::kRelativeBias);
+  if (!table.defined()) return {};
+  const int64_t reach = 1 + *std::ranges::max_element(run.positions);
+  const std::vector<int32_t> buckets = relative_buckets(config_.relative_buckets, config_.relative_distance, reach);
+  return ops::bias_by_head(run.ctx, table.only().weight.gather(run.ctx, buckets));
+}
+
 Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const {
   const AttentionParams params{.scale = config_.attention_scale,
                                .softcap = config_.attention_softcap,
                                .window = config_.layers[static_cast<size_t>(layer)].window,
                                .causal = config_.causal,
                                .sinks = at(layer, Role::kSinks).vector,
+                               .bias = attention_bias(run),
                                .dropout = run.mask(layer, Run::Place::kWeights)};
   if (!run.cache) return ops::attention(run.ctx, q, k, v, run.segments, params);
   std::vector<AttentionSpan> spans;

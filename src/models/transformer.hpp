@@ -98,6 +98,7 @@ class Transformer {
   Tensor embed(Run& run) const;
   Tensor norm(Run& run, int64_t layer, Role role, const Tensor& x) const;
   Tensor attention(Run& run, int64_t layer, const Tensor& x) const;
+  Tensor attention_bias(Run& run) const;  // as AttentionParams has it
   Tensor attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const;
   Tensor mlp(Run& run, int64_t layer, const Tensor& x) const;
   Tensor experts(Run& run, int64_t layer, const Tensor& x) const;

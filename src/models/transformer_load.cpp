@@ -200,7 +200,7 @@ namespace {
 // A matrix that is not only looked up in.
 bool is_multiplied(const TensorSpec& spec, const TransformerConfig& config) {
   if (spec.role == Role::kEmbedding) return config.has_head && config.tied_head;
-  return spec.shape.rank() == 2 && spec.role != Role::kPositionEmbedding && spec.role != Role::kTypeEmbedding;
+  return spec.shape.rank() == 2 && !is_lookup(spec.role);
 }
 
 // As load_matrix() holds it.

@@ -16,6 +16,32 @@ int64_t first_visible_key(const AttentionParams& params, int64_t position) {
   return params.window > 0 ? std::max<int64_t>(0, position - params.window + 1) : 0;
 }
 
+const float* bias_of(const Tensor& bias, int64_t head, int64_t position) {
+  const int64_t last = (bias.dim(1) - kBlockTokens) / 2;  // R - 1
+  return bias.data<float>() + head * bias.dim(1) + last - position;
+}
+
+Tensor bias_by_head(Context& ctx, const Tensor& by_offset) {
+  const int64_t offsets = by_offset.dim(0);
+  const int64_t heads = by_offset.dim(1);
+  require_shape(offsets % 2 == 1, "bias_by_head", "an odd number of offsets", by_offset.shape());
+  const int64_t width = offsets - 1 + kBlockTokens;
+  Tensor out = ctx.zeros({heads, width});
+  const auto transpose = [=](const float* from, int64_t from_row, int64_t from_head, float* to, int64_t to_row,
+                             int64_t to_head) {
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t i = 0; i < offsets; ++i) to[h * to_head + i * to_row] = from[h * from_head + i * from_row];
+    }
+  };
+  if (!ctx.meta()) transpose(by_offset.data<float>(), heads, 1, out.data<float>(), 1, width);
+  ctx.record({by_offset}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
+    Tensor dx = back.empty({offsets, heads});
+    if (!back.meta()) transpose(dy[0].data<float>(), 1, width, dx.data<float>(), heads, 1);
+    return std::vector<Tensor>{dx};
+  });
+  return out;
+}
+
 namespace {
 
 float number_at(const std::byte* base, DType dtype, int64_t i) {
@@ -62,6 +88,7 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
   const HeadLayout value_at = value_layout(span, shape, kv_head);
   const int64_t first = first_visible_key(params, position);
   const int64_t last = params.causal ? position + 1 : span.keys;
+  const float* bias = params.bias.defined() ? bias_of(params.bias, head, position) : nullptr;
   float highest = params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY;
   float sum = params.sinks.defined() ? 1.0f : 0.0f;
   std::fill(out, out + dim, 0.0f);
@@ -77,7 +104,8 @@ void attend_row(const float* q, const AttentionSpan& span, const AttentionShape&
       float dot = 0;
       for (int64_t d = 0; d < dim; ++d) dot += q[d] * number_at(keys, span.dtype, key_at.of(at, d));
       dot *= scale_at(keys, span.dtype, shape, kv_head, at);
-      scores[j - begin] = capped(dot * params.scale, params.softcap);
+      const float score = dot * params.scale + (bias ? bias[j] : 0);
+      scores[j - begin] = capped(score, params.softcap);
       block_highest = std::max(block_highest, scores[j - begin]);
     }
     const float rescale = std::exp(highest - block_highest);
@@ -239,7 +267,7 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
     run_spans(ctx, q, spans, {q.dim(1), k.dim(1), q.dim(2)}, params, out);
   }
   ctx.record(
-      {q, k, v, params.sinks}, {&out},
+      {q, k, v, params.sinks, params.bias}, {&out},
       [=, owned = std::vector<Segment>(segments.begin(), segments.end())](Context& back, std::span<const Tensor> dy) {
         return attention_vjp(back, {q, k, v}, owned, params, dy[0]);
       });

@@ -24,6 +24,7 @@ struct AttentionParams {
   int64_t window = 0;    // a row sees itself and window - 1 rows before it; 0 for all
   bool causal = true;
   Tensor sinks = {};         // (H) scores that take part in the softmax but carry no value (gpt-oss); or undefined
+  Tensor bias = {};          // ops::bias_by_head: added to the scaled scores, before the cap; or undefined
   DropoutMask dropout = {};  // of the weights, after the softmax; ops::attention alone
 };
 
@@ -89,7 +90,7 @@ struct Segment {
 };
 
 // Keys and values from the batch itself; every segment sees only itself, its first row at position 0.
-// q: (N, H, D), k, v: (N, K, D) -> (N, H, D). Differentiable in q, k, v and sinks.
+// q: (N, H, D), k, v: (N, K, D) -> (N, H, D). Differentiable in q, k, v, sinks and bias.
 Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v, std::span<const Segment> segments,
                  const AttentionParams& params);
 
@@ -99,6 +100,14 @@ Tensor attention_over(Context& ctx, const Tensor& q, int64_t kv_heads, std::span
 
 // First key that a row at `position` sees.
 int64_t first_visible_key(const AttentionParams& params, int64_t position);
+
+// by_offset: (2 R - 1, H), the bias of each head for keys at offsets 1 - R to R - 1 from their row, as
+// AttentionParams::bias holds it: (H, 2 R - 2 + kBlockTokens), filled up with zeros, so that a block of keys can be
+// read from any column. R: no fewer than the keys of any sequence. Differentiable.
+Tensor bias_by_head(Context& ctx, const Tensor& by_offset);
+
+// Where a bias lies for the key at position 0, head `head` and the row at `position`; later keys follow.
+const float* bias_of(const Tensor& bias, int64_t head, int64_t position);
 
 }  // namespace ops
 }  // namespace linnet

@@ -8,10 +8,11 @@
 
 namespace linnet::ops {
 
-float SoftmaxRow::run(float* scores, int64_t n) {
+float SoftmaxRow::run(float* scores, int64_t n, const float* bias) {
   float highest = sink;
   for (int64_t j = 0; j < n; ++j) {
     scores[j] *= params.scale;
+    if (bias) scores[j] += bias[j];
     if (params.softcap > 0) scores[j] = params.softcap * std::tanh(scores[j] / params.softcap);
     highest = std::max(highest, scores[j]);
   }
@@ -71,7 +72,8 @@ void attend_block(Context& ctx, const AttentionInputs& in, const Segment& segmen
     float* row = p.data() + (r - begin) * keys;
     const int64_t from = first_visible_key(params, r) - first;
     const int64_t to = (params.causal ? r + 1 : segment.rows) - first;
-    softmax.run(row + from, to - from);
+    const float* bias = params.bias.defined() ? bias_of(params.bias, head, r) + first + from : nullptr;
+    softmax.run(row + from, to - from, bias);
     const float* mask =
         attention_mask(params.dropout, in.q, segment.row_begin + r, head, first + from, to - from, room);
     for (int64_t j = from; j < to; ++j) row[j] *= mask[j - from];

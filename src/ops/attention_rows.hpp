@@ -16,8 +16,9 @@ struct SoftmaxRow {
   float sink;                 // -infinity where there is none
   std::vector<float> slopes;  // of the cap at each score; empty without one
 
-  // scores: q · k of the keys that the row sees, which become their weights. Returns the sink's weight.
-  float run(float* scores, int64_t n);
+  // scores: q · k of the keys that the row sees, which become their weights. bias: of the first of them, or null.
+  // Returns the sink's weight.
+  float run(float* scores, int64_t n, const float* bias);
 };
 
 // Rows [begin, begin + count) of one head of a tensor (N, heads, D), contiguous.

@@ -12,22 +12,24 @@ namespace linnet::ops {
 
 namespace {
 
-// With p = softmax(s), s = cap(scale * q·k), out = Σ p v:
+// With p = softmax(s), s = cap(scale * q·k + bias), out = Σ p v:
 //   dv = p dout,  dp = dout·v,  ds = p * (dp - Σ p dp),  then through the cap and the dot product.
 struct Gradients {
-  Tensor dq, dk, dv, dsinks;
+  Tensor dq, dk, dv, dsinks, dbias;
 };
 
-// The gradients of a row's scores, in place of those of its weights. p: its weights; mask: their dropout, or null.
-// Returns Σ p dp.
-float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, float scale, int64_t n, float* dp) {
+// The gradients of a row's products q·k, in place of those of its weights. p: its weights; mask: their dropout, or
+// null; dbias: where those of its scores are added, or null. Returns Σ p dp.
+float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, int64_t n, float* dp, float* dbias) {
   if (mask) {
     for (int64_t j = 0; j < n; ++j) dp[j] *= mask[j];
   }
   float mean = 0;
   for (int64_t j = 0; j < n; ++j) mean += p[j] * dp[j];
-  for (int64_t j = 0; j < n; ++j) dp[j] = p[j] * (dp[j] - mean) * scale;
+  for (int64_t j = 0; j < n; ++j) dp[j] = p[j] * (dp[j] - mean);
   for (size_t j = 0; j < row.slopes.size(); ++j) dp[j] *= row.slopes[j];
+  for (int64_t j = 0; dbias && j < n; ++j) dbias[j] += dp[j];
+  for (int64_t j = 0; j < n; ++j) dp[j] *= row.params.scale;
   return mean;
 }
 
@@ -52,7 +54,7 @@ void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Se
 class HeadGrad {
  public:
   HeadGrad(Context& ctx, const AttentionInputs& in, const AttentionParams& params, const Tensor& dout,
-           const Segment& segment, int64_t kv_head, Gradients& grads, float* dsinks)
+           const Segment& segment, int64_t kv_head, Gradients& grads, float* dsinks, Tensor dbias)
       : ctx_(ctx),
         in_(in),
         params_(params),
@@ -62,6 +64,7 @@ class HeadGrad {
         dim_(in.q.dim(2)),
         grads_(grads),
         dsinks_(dsinks),
+        dbias_(std::move(dbias)),
         k_(rows_of_head(in.k, kv_head, segment.row_begin, segment.rows)),
         v_(rows_of_head(in.v, kv_head, segment.row_begin, segment.rows)),
         dk_(k_.size()),
@@ -121,12 +124,14 @@ class HeadGrad {
     for (int64_t r = begin; r < end; ++r, p += keys, ds += keys) {
       const int64_t from = first_visible_key(params_, r) - first;
       const int64_t to = (params_.causal ? r + 1 : segment_.rows) - first;
-      const float sink_weight = row.run(p + from, to - from);
+      const float* bias = params_.bias.defined() ? bias_of(params_.bias, head, r) + first + from : nullptr;
+      const float sink_weight = row.run(p + from, to - from, bias);
       const float* drop = nullptr;
       if (!mask.empty()) {
         drop = attention_mask(params_.dropout, in_.q, segment_.row_begin + r, head, first + from, to - from, mask);
       }
-      const float mean = through_softmax(row, p + from, drop, params_.scale, to - from, ds + from);
+      float* dbias = dbias_.defined() ? dbias_.data<float>() + (bias - params_.bias.data<float>()) : nullptr;
+      const float mean = through_softmax(row, p + from, drop, to - from, ds + from, dbias);
       for (int64_t j = from; drop && j < to; ++j) p[j] *= drop[j - from];
       if (dsinks_) dsinks_[head] -= sink_weight * mean;
       for (float* numbers : {p, ds}) {
@@ -145,6 +150,7 @@ class HeadGrad {
   int64_t dim_;
   Gradients& grads_;
   float* dsinks_;         // (H), or null
+  Tensor dbias_;          // as params.bias, or undefined
   std::vector<float> k_;  // (segment rows, D), as the following
   std::vector<float> v_;
   std::vector<float> dk_;
@@ -157,13 +163,18 @@ std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::
                                   const AttentionParams& params, const Tensor& dout) {
   const OpTimer timer(ctx, "attention back");
   Gradients grads{ctx.zeros(in.q.shape()), ctx.zeros(in.k.shape()), ctx.zeros(in.v.shape()),
-                  params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor()};
-  if (ctx.meta()) {
-    take_workspaces(ctx, in, segments);
-    return {grads.dq, grads.dk, grads.dv, grads.dsinks};
-  }
+                  params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor(),
+                  wants_grad(params.bias) ? ctx.zeros(params.bias.shape()) : Tensor()};
   const int64_t kv_heads = in.k.dim(1);
   const auto count = static_cast<int64_t>(segments.size());
+  std::vector<Tensor> dbias(segments.size());  // of each segment
+  if (grads.dbias.defined()) {
+    for (Tensor& one : dbias) one = ctx.zeros(params.bias.shape());
+  }
+  if (ctx.meta()) {
+    take_workspaces(ctx, in, segments);
+    return {grads.dq, grads.dk, grads.dv, grads.dsinks, grads.dbias};
+  }
   int64_t work = 1;
   for (const Segment& segment : segments) work += segment.rows * segment.rows * in.q.dim(1) * in.q.dim(2);
   std::vector<float> dsinks(grads.dsinks.defined() ? static_cast<size_t>(count * in.q.dim(1)) : 0);
@@ -173,13 +184,19 @@ std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::
     for (int64_t task = begin; task < end; ++task) {
       const int64_t s = task / kv_heads;
       float* sinks = dsinks.empty() ? nullptr : dsinks.data() + s * in.q.dim(1);
-      HeadGrad(ctx, in, params, dout, segments[static_cast<size_t>(s)], task % kv_heads, grads, sinks).run();
+      const auto at = static_cast<size_t>(s);
+      HeadGrad(ctx, in, params, dout, segments[at], task % kv_heads, grads, sinks, dbias[at]).run();
     }
   });
   for (size_t i = 0; i < dsinks.size(); ++i) {
     grads.dsinks.data<float>()[static_cast<int64_t>(i) % in.q.dim(1)] += dsinks[i];
   }
-  return {grads.dq, grads.dk, grads.dv, grads.dsinks};
+  if (grads.dbias.defined()) {
+    for (const Tensor& one : dbias) {
+      for (int64_t i = 0; i < one.elements(); ++i) grads.dbias.data<float>()[i] += one.data<float>()[i];
+    }
+  }
+  return {grads.dq, grads.dk, grads.dv, grads.dsinks, grads.dbias};
 }
 
 }  // namespace linnet::ops

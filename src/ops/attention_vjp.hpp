@@ -15,7 +15,8 @@ struct AttentionInputs {
   Tensor v;  // (N, K, D)
 };
 
-// dout: (N, H, D) -> the gradients of q, k, v and params.sinks (undefined where there are none).
+// dout: (N, H, D) -> the gradients of q, k, v, params.sinks and params.bias (undefined where there are none; that of
+// the bias also where nobody wants it).
 std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
                                   const AttentionParams& params, const Tensor& dout);
 

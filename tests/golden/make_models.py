@@ -29,6 +29,7 @@ from torch.nn.functional import cross_entropy, normalize
 from transformers.integrations.mxfp4 import convert_moe_packed_tensors
 
 OUT = pathlib.Path(__file__).parent / "models"
+ENCODERS = ("bert", "mpnet")  # model types
 BATCH, TOKENS, NEW = 2, 13, 9
 MARGIN = 2e-3  # of the largest logit: by how much a greedy token must win
 
@@ -89,6 +90,7 @@ def families():
     yield "smollm3", "smollm3", {**base, "pad_token_id": 0, "num_hidden_layers": 3, "no_rope_layers": [1, 0, 1],
                                  "rope_parameters": rope(2000000.0)}
     yield "bert", "bert", old
+    yield "mpnet", "mpnet", old
     yield "gpt-oss-mxfp4", "gpt_oss", {
         **wide, "intermediate_size": 64, "num_local_experts": 3, "num_experts_per_tok": 2, "sliding_window": 4,
         "layer_types": ["sliding_attention", "full_attention"], "rope_parameters": rope(150000.0)}
@@ -223,7 +225,7 @@ def make(name, model_type, fields, seed):
     config = transformers.AutoConfig.for_model(model_type, **fields)
     if hasattr(config, "_experts_implementation"):
         config._experts_implementation = "eager"
-    auto = transformers.AutoModel if model_type == "bert" else transformers.AutoModelForCausalLM
+    auto = transformers.AutoModel if model_type in ENCODERS else transformers.AutoModelForCausalLM
     model = auto.from_config(config, attn_implementation="eager").float().eval()
     randomise(model, generator)
     packed = pack_experts(model, generator) if name.endswith("-mxfp4") else {}
@@ -236,7 +238,7 @@ def make(name, model_type, fields, seed):
     written = json.loads((folder / "config.json").read_text())
     (folder / "config.v4.json").write_text(json.dumps(spelt_as_4(written), indent=2, sort_keys=True) + "\n")
     ids = torch.randint(3, fields["vocab_size"], (BATCH, TOKENS), generator=generator)
-    return (record_encoder if model_type == "bert" else record_decoder)(model, ids, folder, not packed)
+    return (record_encoder if model_type in ENCODERS else record_decoder)(model, ids, folder, not packed)
 
 
 def main():

@@ -47,6 +47,7 @@ ORDINARY = {
     '"no_rope_layers"': {"no_rope_layers": every_fourth},
     '"truncate": false': {"rope_parameters.truncate": True},
 }
+NOT_IN_GGUF = ("mpnet",)  # model types; the export must say so
 LONGROPE = "llama.cpp chooses between the short and the long rope factors"
 NO_TOKENIZER = "the model has no tokenizer"
 
@@ -96,7 +97,7 @@ def ordinary_copy(folder, warnings, copy):
 def recorded(folder):
     """(tolerance of llama.cpp's outputs, texts, outputs, whether it is an encoder)."""
     config = json.loads((folder / "config.json").read_text())
-    encoder = config["model_type"] == "bert"
+    encoder = config["model_type"] in ("bert", "mpnet")
     gelu = "gelu" in str([config.get(key) for key in ("hidden_act", "hidden_activation", "activation_function")])
     with safe_open(folder / "expected.safetensors", "numpy") as tensors:
         return (GELU_TOLERANCE if gelu else TOLERANCE, tensors.get_tensor("input_ids").tolist(),
@@ -113,6 +114,13 @@ def check(linnet, folder, scratch):
     """What was compared, in words; raises where something differs."""
     tolerance, texts, expected, encoder = recorded(folder)
     file = scratch / "model.gguf"
+    if (model_type := json.loads((folder / "config.json").read_text())["model_type"]) in NOT_IN_GGUF:
+        try:
+            linnet.export(folder, file)
+        except RuntimeError as error:
+            assert f"GGUF cannot hold models of type {model_type}" in str(error), error
+            return "refused, as GGUF has no such architecture"
+        raise AssertionError("exported to GGUF, which has no such architecture")
     warnings = [line for line in linnet.export(folder, file) if not line.startswith(NO_TOKENIZER)]
     back = distance(linnet.outputs(file, texts, encoder), expected)
     assert back <= TOLERANCE, f"read back, the logits are {back:.1e} off"

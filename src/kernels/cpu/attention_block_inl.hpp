@@ -49,6 +49,7 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
   F32 highest = set1(query.highest);
   for (int v = 0; v < kVecs; ++v) {
     score[v] = load(query.weights + kLanes * v);
+    if (query.bias) score[v] = add(score[v], load(query.bias + kLanes * v));
     if (softcap > 0) score[v] = capped(score[v], softcap);
     if (!all) score[v] = masked(score[v], kLanes * v, query.begin, query.end);
     highest = max(score[v], highest);

@@ -143,9 +143,13 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
   for (int64_t b = range.first / kAttentionBlock; b * kAttentionBlock < range.last; ++b) {
     const int64_t start = b * kAttentionBlock;
     for (int64_t i = 0; i < count; ++i) {
-      const KeyRange seen = visible(call, call.position + call.begin + i / group);
-      scratch.queries[i].begin = seen.first > start ? seen.first - start : 0;
-      scratch.queries[i].end = seen.last - start < kAttentionBlock ? seen.last - start : kAttentionBlock;
+      const int64_t position = call.position + call.begin + i / group;
+      const KeyRange seen = visible(call, position);
+      Query& query = scratch.queries[i];
+      query.begin = seen.first > start ? seen.first - start : 0;
+      query.end = seen.last - start < kAttentionBlock ? seen.last - start : kAttentionBlock;
+      const int64_t head = call.kv_head * group + i % group;
+      query.bias = call.bias ? call.bias + head * call.bias_stride + start - position : nullptr;
     }
     const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b] + call.keys_at);
     const auto* values = reinterpret_cast<const T*>(call.value_blocks[b] + call.values_at);

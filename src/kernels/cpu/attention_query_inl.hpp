@@ -30,6 +30,7 @@ struct Query {
   float sum;
   int64_t begin;  // keys of the current block that it sees
   int64_t end;
+  const float* bias;  // (kAttentionBlock) of the current block, or null
 };
 
 // A block of one key/value head. T: float, uint16_t (half precision), int8_t, or Bf16Pair.

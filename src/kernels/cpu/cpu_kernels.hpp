@@ -69,6 +69,10 @@ struct AttentionCall {
   int64_t window;
   bool causal;
   const float* sinks;  // (H), or null
+  // Added to the scaled score of the row at position i, head h and the key at j: bias[h * bias_stride + j - i]. Whole
+  // blocks of keys can be read. Or null.
+  const float* bias;
+  int64_t bias_stride;
   int64_t kv_head;
   int64_t begin;
   int64_t end;
