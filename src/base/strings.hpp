@@ -33,6 +33,12 @@ inline std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
+// "1 step", "2 steps".
+template <class Count>
+std::string counted(Count count, std::string_view noun) {
+  return std::to_string(count) + " " + std::string(noun) + (count == 1 ? "" : "s");
+}
+
 // `text` as it stands in HTML, between tags and in attributes, as Python's markupsafe.escape() writes it.
 inline std::string html_escaped(std::string_view text) {
   std::string out;

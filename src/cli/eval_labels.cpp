@@ -8,6 +8,7 @@
 #include "base/cancel.hpp"
 #include "base/json.hpp"
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 
 namespace linnet::cli {
 
@@ -42,8 +43,9 @@ Result<TaskReport> label_items(const TaskFlags& flags, const Classifier& classif
   for (int64_t i = 0; i < planned; ++i) texts.push_back(task.items[static_cast<size_t>(i)].request);
   auto printer = ProgressPrinter::for_stderr();
   for (const std::string& said : task.said) printer.note(said);
-  printer.note(fmt::format("{}: {}, read as {}: which label is likeliest; by its {}", task.name, items_text(planned),
-                           task.form, classifier.kind() == ClassifierKind::kWords ? "weighted words" : "encoder"));
+  printer.note(fmt::format("{}: {}, read as {}: which label is likeliest; by its {}", task.name,
+                           counted(planned, "item"), task.form,
+                           classifier.kind() == ClassifierKind::kWords ? "weighted words" : "encoder"));
   const Json settings = {{"model", flags.model.model},
                          {"file", task.path},
                          {"form", task.form},

@@ -6,6 +6,7 @@
 
 #include "base/json.hpp"
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 #include "cli/table.hpp"
 
 namespace linnet::cli {
@@ -140,10 +141,6 @@ Result<std::pair<TaskLog, TaskLog>> common_items(const TaskLog& first, const Tas
 
 }  // namespace
 
-std::string items_text(int64_t count) {
-  return fmt::format("{} item{}", count, count == 1 ? "" : "s");
-}
-
 Result<TaskReport> report_task(TaskLog log, const ScoreOptions& options) {
   TaskReport report{.log = std::move(log)};
   TRY_ASSIGN(report.metrics, task_metrics(report.log, options));
@@ -174,15 +171,15 @@ std::string draw_reports(const std::vector<TaskReport>& reports, uint64_t seed) 
   for (const TaskReport& report : reports) {
     const auto done = static_cast<int64_t>(report.log.items.size());
     if (report.seconds >= 0 && done > 0) {
-      out += fmt::format("{}: {} in {}, {:.0f} ms an item\n", report.log.task, items_text(done),
+      out += fmt::format("{}: {} in {}, {:.0f} ms an item\n", report.log.task, counted(done, "item"),
                          format_duration(report.seconds), 1000 * report.seconds / static_cast<double>(done));
     }
     if (report.skipped > 0) {
-      out += fmt::format("{}: left out as too long: {}\n", report.log.task, items_text(report.skipped));
+      out += fmt::format("{}: left out as too long: {}\n", report.log.task, counted(report.skipped, "item"));
     }
     if (done + report.skipped < report.planned) {
       out += fmt::format("{}: stopped after {} of {}\n", report.log.task, done + report.skipped,
-                         items_text(report.planned));
+                         counted(report.planned, "item"));
     }
   }
   return out;
@@ -242,7 +239,7 @@ std::string draw_comparison(const LogComparison& comparison, const std::string& 
   out += fmt::format("\npaired bootstrap, {} resamplings of the items; p is two-sided\n", kResamples);
   if (comparison.left_out > 0) {
     out += fmt::format("not counted: {} that only one of the logs has\n",
-                       items_text(static_cast<int64_t>(comparison.left_out)));
+                       counted(static_cast<int64_t>(comparison.left_out), "item"));
   }
   return out;
 }

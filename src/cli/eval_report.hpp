@@ -22,9 +22,6 @@ struct TaskReport {
 
 Result<TaskReport> report_task(TaskLog log, const ScoreOptions& options);
 
-// "1 item", "3 items".
-std::string items_text(int64_t count);
-
 // `seed` is that of the bootstrap.
 std::string draw_reports(const std::vector<TaskReport>& reports, uint64_t seed);
 Json reports_json(const std::vector<TaskReport>& reports, uint64_t seed);

@@ -8,6 +8,7 @@
 #include "base/cancel.hpp"
 #include "base/json.hpp"
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 #include "cli/eval_labels.hpp"
 #include "cli/eval_report.hpp"
 #include "eval/run_task.hpp"
@@ -85,8 +86,8 @@ Result<std::optional<TaughtManner>> taught_manner(const ModelHandle& model, cons
 std::string announce(const Task& task, const RunOptions& options, int64_t planned) {
   std::string out;
   for (const std::string& said : task.said) out += said + "\n";
-  out += fmt::format("{}: {}, read as {}: {}; {}", task.name, items_text(planned), task.form, what_is_asked(task.kind),
-                     manner_of(options).said);
+  out += fmt::format("{}: {}, read as {}: {}; {}", task.name, counted(planned, "item"), task.form,
+                     what_is_asked(task.kind), manner_of(options).said);
   if (options.chat && !options.instruct && !task.instruction.empty()) out += ", as it was taught";
   if (task.shots > 0) {
     out += fmt::format(", after {} examples from {}{}", task.shots, task.pool_path, options.seed ? " (drawn)" : "");

@@ -4,6 +4,7 @@
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/table.hpp"
@@ -29,9 +30,10 @@ std::string sentence(const ClassifyTuner& tuner, const Dataset& dataset, const C
   if (settings.words_only) return text + "weighted words learn them\n";
   const ClassifyPlan& plan = tuner.plan();
   return text + fmt::format(
-                    "{} learns them, and weighted words beside it: {} steps in {} epochs of {} texts each, at a "
+                    "{} learns them, and weighted words beside it: {} in {} of {} texts each, at a "
                     "rate of {:.2g}\n",
-                    settings.encoder, plan.steps, plan.epochs, plan.texts_per_step, plan.rate);
+                    settings.encoder, counted(plan.steps, "step"), counted(plan.epochs, "epoch"), plan.texts_per_step,
+                    plan.rate);
 }
 
 // One classifier at the texts that measure.

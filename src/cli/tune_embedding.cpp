@@ -3,6 +3,7 @@
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
@@ -16,10 +17,10 @@ std::string plan_sentence(const EmbeddingTuner& tuner, const Dataset& dataset, c
   for (const std::string& said : dataset.said) text += said + "\n";
   const EmbeddingPlan& plan = tuner.plan();
   return text + fmt::format(
-                    "{} pairs to learn from, {} held out\n{} learns which texts belong together: {} steps in {} epochs "
+                    "{} pairs to learn from, {} held out\n{} learns which texts belong together: {} in {} "
                     "of up to {} pairs each, {} tokens of a text at most, at a rate of {:.2g}\n",
-                    tuner.train().size(), tuner.held_out().size(), settings.base, plan.steps, plan.epochs,
-                    plan.pairs_per_step, plan.length, plan.rate);
+                    tuner.train().size(), tuner.held_out().size(), settings.base, counted(plan.steps, "step"),
+                    counted(plan.epochs, "epoch"), plan.pairs_per_step, plan.length, plan.rate);
 }
 
 std::string result_sentence(const EmbeddingTuner& tuner, const EmbeddingTuner::Taught& taught) {

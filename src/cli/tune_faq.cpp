@@ -29,10 +29,10 @@ std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSet
   std::string text;
   for (const std::string& said : dataset.said) text += said + "\n";
   text += fmt::format(
-      "{} questions for {} answers: {} learns which question means which answer ({} steps), {} how people ask for it "
-      "({} steps), to choose among the likeliest\n",
-      tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder, tuner.encoder_steps(),
-      settings.base, tuner.chooser_steps());
+      "{} questions for {} answers: {} learns which question means which answer ({}), {} how people ask for it "
+      "({}), to choose among the likeliest\n",
+      tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder,
+      counted(tuner.encoder_steps(), "step"), settings.base, counted(tuner.chooser_steps(), "step"));
   return text;
 }
 

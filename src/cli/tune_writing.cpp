@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 #include "base/system.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
@@ -132,14 +133,14 @@ std::string sentence(const Tuner& tuner, const TuneSettings& settings, const Wri
   std::string text;
   for (const std::string& said : tuner.dataset().said) text += said + "\n";
   return text + fmt::format(
-                    "{} learns to {}{}: {} samples, {} held out; {} tokens, of which {} are learned\n{} steps in {} "
-                    "epochs of up to {} tokens each, at a rate of {:.2g}, products in {}\nmemory: {}, {} are free\n",
+                    "{} learns to {}{}: {} samples, {} held out; {} tokens, of which {} are learned\n{} in {} "
+                    "of up to {} tokens each, at a rate of {:.2g}, products in {}\nmemory: {}, {} are free\n",
                     settings.base, job.kind == TaskKind::kSummary ? "summarise" : "say phrases anew",
                     settings.system.empty() ? "" : fmt::format(", told \"{}\"", settings.system),
                     tuner.dataset().train.size(), tuner.dataset().held_out.size(), tuner.train_set().tokens(),
-                    tuner.train_set().learned(), plan.steps, plan.epochs, plan.rows_per_step * plan.row_length,
-                    plan.rate, plan.bfloat16 ? "bfloat16" : "float32", plan.memory.to_string(),
-                    format_bytes(memory_info().available));
+                    tuner.train_set().learned(), counted(plan.steps, "step"), counted(plan.epochs, "epoch"),
+                    plan.rows_per_step * plan.row_length, plan.rate, plan.bfloat16 ? "bfloat16" : "float32",
+                    plan.memory.to_string(), format_bytes(memory_info().available));
 }
 
 size_t median_words(const std::vector<Sample>& samples) {

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
@@ -40,8 +41,7 @@ Status run(const Flags& flags) {
     list.push_back(run_to_json(run));
     const size_t versions = run_store.numbers(run.name).size();
     TRY(run_store.remove(run.name));
-    if (!flags.json)
-      TRY(print(fmt::format("removed {}, {} version{}\n", run.name, versions, versions == 1 ? "" : "s")));
+    if (!flags.json) TRY(print(fmt::format("removed {}, {}\n", run.name, counted(versions, "version"))));
   }
   for (const StoredModel& model : models) {
     TRY(store.remove(model));

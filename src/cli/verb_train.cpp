@@ -4,6 +4,7 @@
 
 #include "base/cancel.hpp"
 #include "base/progress.hpp"
+#include "base/strings.hpp"
 #include "base/system.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
@@ -108,10 +109,9 @@ std::string sentence(const Pretrainer& pretrainer) {
   text += fmt::format("{} parameters: layers {}, width {}, heads {}, context {}\n", millions(plan.parameters),
                       plan.size.layers, plan.size.width, plan.size.heads, plan.context);
   const double epochs = static_cast<double>(plan.steps) / static_cast<double>(plan.steps_per_epoch);
-  return text +
-         fmt::format("{} steps of {} tokens, {:.2g} epochs, at a rate of {:.2g}, dropout {:.2g}, products in {}\n",
-                     plan.steps, plan.windows_per_step * plan.context, epochs, plan.rate, plan.dropout,
-                     plan.bfloat16 ? "bfloat16" : "float32");
+  return text + fmt::format("{} of {} tokens, {:.2g} epochs, at a rate of {:.2g}, dropout {:.2g}, products in {}\n",
+                            counted(plan.steps, "step"), plan.windows_per_step * plan.context, epochs, plan.rate,
+                            plan.dropout, plan.bfloat16 ? "bfloat16" : "float32");
 }
 
 Result<std::unique_ptr<Pretrainer>> prepare(const TrainSettings& settings) {

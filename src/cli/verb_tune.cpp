@@ -4,6 +4,7 @@
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
+#include "base/strings.hpp"
 #include "base/system.hpp"
 #include "base/terminal.hpp"
 #include "cli/common.hpp"
@@ -38,13 +39,13 @@ std::string sentence(const Tuner& tuner) {
   const std::string numbers =
       fmt::format("at a rate of {:.2g}, products in {}\n", plan.rate, plan.bfloat16 ? "bfloat16" : "float32");
   if (plan.method) {
-    return text + fmt::format("{} steps in {} epochs of up to {} {} each, by {} with beta {:.2g}, {}", plan.steps,
-                              plan.epochs, plan.pairs_per_step,
+    return text + fmt::format("{} in {} of up to {} {} each, by {} with beta {:.2g}, {}", counted(plan.steps, "step"),
+                              counted(plan.epochs, "epoch"), plan.pairs_per_step,
                               *plan.method == PreferenceMethod::kKto ? "replies" : "pairs",
                               preference_method_name(*plan.method), plan.beta, numbers);
   }
-  return text + fmt::format("{} steps in {} epochs of up to {} tokens each, {}", plan.steps, plan.epochs,
-                            plan.rows_per_step * plan.row_length, numbers);
+  return text + fmt::format("{} in {} of up to {} tokens each, {}", counted(plan.steps, "step"),
+                            counted(plan.epochs, "epoch"), plan.rows_per_step * plan.row_length, numbers);
 }
 
 Status undo(const TuneFlags& flags) {
@@ -228,7 +229,7 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
 }  // namespace
 
 std::string ready_sentence(const RunVersion& version, const LoopResult& loop) {
-  return fmt::format("{} is ready (version {}, {} steps{})", version.name, version.number, loop.steps,
+  return fmt::format("{} is ready (version {}, {}{})", version.name, version.number, counted(loop.steps, "step"),
                      loop.stopped_early ? ", stopped early" : "");
 }
 

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "base/similar.hpp"
+#include "base/strings.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {
@@ -198,8 +199,7 @@ void say(const Rows& rows, const FormSpec& spec, FormMatch& match) {
   std::vector<std::string> columns;
   columns.reserve(match.fields.size());
   for (const auto& [use, name] : match.fields) columns.push_back(fmt::format("\"{}\"", name));
-  match.said =
-      fmt::format("{}: {} row{} of {}", rows.place, rows.rows.size(), rows.rows.size() == 1 ? "" : "s", spec.name);
+  match.said = fmt::format("{}: {} of {}", rows.place, counted(rows.rows.size(), "row"), spec.name);
   if (match.form == DataForm::kLabels) {
     const std::string label(match.name_of(FieldUse::kLabel));
     match.said += fmt::format(", text in \"{}\", label in \"{}\" ({} different)", match.name_of(FieldUse::kText), label,

@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/strings.hpp"
 #include "text/jinja/pystr.hpp"
 #include "text/unicode.hpp"
 
@@ -23,10 +24,6 @@ std::string list_places(const std::vector<Sample>& samples, const std::vector<ui
   std::string out = fmt::format("{}", fmt::join(places, "; "));
   if (which.size() > kShown) out += fmt::format("; and {} more", which.size() - kShown);
   return out;
-}
-
-std::string plural(size_t count, std::string_view what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
 // Whether each run of learned tokens holds an end token.
@@ -64,7 +61,7 @@ Status refuse_nothing_to_learn(const std::vector<Sample>& samples, const TokenSe
     if (!learns[i] || silent) empty.push_back(i);
   }
   if (empty.empty()) return ok_status();
-  return invalid(plural(empty.size(), "sample") +
+  return invalid(counted(empty.size(), "sample") +
                      " with nothing to learn from: no reply, an empty one, or one that the length cuts off",
                  list_places(samples, empty), "fill in the reply, or take the rows out");
 }
@@ -81,7 +78,7 @@ Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set
   if (unended.empty()) return ok_status();
   const bool padding = pad != kNoToken && std::ranges::count(end_ids, pad) > 0;
   return invalid(
-      plural(unended.size(), "sample") +
+      counted(unended.size(), "sample") +
           (padding
                ? " where the end of a reply is not learned, for the padding token is the end token and is masked away"
                : " where the end of a reply is not learned"),

@@ -65,7 +65,10 @@ Renderer::Renderer(RenderSettings settings) : settings_(std::move(settings)), en
 }
 
 Result<std::vector<TokenSequence>> Renderer::render(const Sample& sample, DataForm form) const {
-  auto sequences = form == DataForm::kText ? render_text(sample.text) : render_messages(sample.messages, sample.tools);
+  const bool plain = form == DataForm::kPromptCompletion && settings_.chat_template == nullptr;
+  auto sequences = form == DataForm::kText ? render_text(sample.text)
+                   : plain                 ? render_completion(sample.messages)
+                                           : render_messages(sample.messages, sample.tools);
   if (!sequences.ok()) return std::move(sequences).error().at(sample.place);
   return sequences;
 }
@@ -87,10 +90,31 @@ Result<std::vector<TokenSequence>> Renderer::render_text(const std::string& text
   return out;
 }
 
+// Cut into tokens apart, so that the prompt's are those that the model will see when it is asked.
+Result<std::vector<TokenSequence>> Renderer::render_completion(const Json& messages) const {
+  if (messages.size() != 2 || !settings_.system.empty()) {
+    return unsupported("the model has no chat template, so it has no place for a system message", {},
+                       "write it into the prompts, or choose a model that is made to chat");
+  }
+  const Tokenizer& tokenizer = *settings_.tokenizer;
+  const int32_t eos = tokenizer.special().eos;
+  TokenSequence sequence;
+  TRY_ASSIGN(sequence.tokens, tokenizer.encode(messages[0].at("content").get<std::string>(), {.add_special = true}));
+  if (!sequence.tokens.empty() && sequence.tokens.back() == eos) sequence.tokens.pop_back();
+  sequence.learned.assign(sequence.tokens.size(), 0);
+  TRY_ASSIGN(const std::vector<int32_t> reply, tokenizer.encode(messages[1].at("content").get<std::string>(), {}));
+  sequence.tokens.insert(sequence.tokens.end(), reply.begin(), reply.end());
+  if (eos != kNoToken) sequence.tokens.push_back(eos);
+  sequence.learned.resize(sequence.tokens.size(), 1);
+  if (!sequence.learned.empty()) sequence.learned.front() = 0;
+  return std::vector<TokenSequence>{std::move(sequence)};
+}
+
 Result<std::vector<TokenSequence>> Renderer::render_messages(const Json& messages, const Json& tools) const {
   if (settings_.chat_template == nullptr) {
-    return unsupported("the model has no chat template, so conversations cannot be written down for it", {},
-                       "choose a model that is made to chat, or teach from plain text");
+    return unsupported(
+        "the model has no chat template, so conversations cannot be written down for it", {},
+        "choose a model that is made to chat, or teach from plain text, or from prompts with completions");
   }
   ChatRequest request;
   request.messages = messages;

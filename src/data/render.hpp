@@ -55,8 +55,9 @@ class Renderer {
 
   // One sample: a conversation mostly gives one sequence (see find_reply_spans), not cut. Plain text gives one for each
   // max_length tokens, framed as the tokenizer frames texts and closed by its eos; each further one begins with the
-  // last token of the one before, so that every token is learned once. Errors: a model without a chat template; those
-  // of find_reply_spans and of the tokenizer, at the sample's place.
+  // last token of the one before, so that every token is learned once. A completion stands right behind its prompt
+  // where the model has no chat template, closed by its eos. Errors: another conversation for such a model; those of
+  // find_reply_spans and of the tokenizer, at the sample's place.
   Result<std::vector<TokenSequence>> render(const Sample& sample, DataForm form) const;
 
   // All samples, in their order, cut to max_length. Same result on any number of threads.
@@ -69,6 +70,7 @@ class Renderer {
 
  private:
   Result<std::vector<TokenSequence>> render_text(const std::string& text) const;
+  Result<std::vector<TokenSequence>> render_completion(const Json& messages) const;
   Result<std::vector<TokenSequence>> render_messages(const Json& messages, const Json& tools) const;
 
   RenderSettings settings_;

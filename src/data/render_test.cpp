@@ -191,6 +191,27 @@ TEST_F(RenderTest, PlainTextIsLearnedWhole) {
   EXPECT_EQ(tokenizer().decode(joined), text);
 }
 
+TEST_F(RenderTest, ACompletionStandsBehindItsPromptWhereThereIsNoTemplate) {
+  const Renderer renderer({.tokenizer = &tokenizer()});
+  Sample sample{.place = "p",
+                .messages = {Json{{"role", "user"}, {"content", "Two and two is"}},
+                             Json{{"role", "assistant"}, {"content", " four."}}}};
+  const auto rendered = renderer.render(sample, DataForm::kPromptCompletion);
+  ASSERT_TRUE(rendered.ok()) << rendered.error().to_string();
+  ASSERT_EQ(rendered->size(), 1U);
+  const TokenSequence& one = rendered->front();
+  const std::vector<int32_t> prompt = *tokenizer().encode("Two and two is", {.add_special = true});
+  ASSERT_GT(one.tokens.size(), prompt.size());
+  EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), one.tokens.begin()));
+  EXPECT_EQ(tokenizer().decode(one.tokens), "Two and two is four.");
+  for (size_t i = 0; i < one.tokens.size(); ++i) EXPECT_EQ(one.learned[i], i >= prompt.size()) << i;
+  const int32_t eos = tokenizer().special().eos;
+  EXPECT_TRUE(eos == kNoToken || one.tokens.back() == eos);
+  EXPECT_FALSE(renderer.render(sample, DataForm::kMessages).ok());
+  sample.messages.insert(sample.messages.begin(), Json{{"role", "system"}, {"content", "Count."}});
+  EXPECT_FALSE(renderer.render(sample, DataForm::kPromptCompletion).ok());
+}
+
 TEST_F(RenderTest, RefusalsNameTheRows) {
   const ChatTemplate chat = parse(chatml_);
   const Renderer renderer(

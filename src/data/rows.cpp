@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/file.hpp"
+#include "base/strings.hpp"
 #include "base/utf8.hpp"
 #include "data/form.hpp"
 
@@ -94,8 +95,7 @@ Result<Rows> name_columns(Table table, const std::vector<std::string>& extra_nam
   out.rows.reserve(table.records.size());
   for (auto record = table.records.begin() + (out.named ? 1 : 0); record != table.records.end(); ++record) {
     if (record->cells.size() != names.size()) {
-      return invalid(fmt::format("{} cell{}, where the first row has {}", record->cells.size(),
-                                 record->cells.size() == 1 ? "" : "s", names.size()),
+      return invalid(fmt::format("{}, where the first row has {}", counted(record->cells.size(), "cell"), names.size()),
                      place_of_record(table, *record),
                      "a cell that has the separator or a new line in it must stand in quotes");
     }

@@ -151,7 +151,7 @@ Status Tuner::ask_teacher(const CancelToken* cancel, const ProgressCallback& pro
 
 Result<Renderer> Tuner::renderer() {
   RenderSettings render;
-  if (dataset_.form != DataForm::kText) {
+  if (dataset_.form != DataForm::kText && has_chat_template(model_.description.files)) {
     TRY_ASSIGN(chat_template_, load_chat_template(model_, tokenizer_));
     render.chat_template = &*chat_template_;
   }

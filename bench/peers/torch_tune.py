@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Teaches an adapter with PyTorch and PEFT, for bench/teach_compare.
+"""Teaches a model with PyTorch, and an adapter with PEFT, for bench/teach_compare.
 
-usage: peft_lora.py BASE ADAPTER DATA.jsonl --length N --steps N --rate R --threads N [--compile] [--f32]
+usage: torch_tune.py BASE DATA.jsonl --length N --steps N --rate R --threads N [--adapter FOLDER] [--compile] [--f32]
 
-Goes on from ADAPTER on the folder BASE; each step learns every "text" in DATA, which has --length - 1
-tokens, and the end behind it. AdamW as
-`linnet tune` has it: no decay, the rate up over a twentieth of the steps and down to 0 by a cosine, gradients cut at norm
-1. Weights and products are in bfloat16 unless --f32 is given, the adapter in float32. Prints one line of JSON:
-{"seconds": of each step, "losses": of each step, "bytes": most memory resident}.
+Goes on from the adapter on the folder BASE, or teaches all weights where none is given; each step learns every "text" in
+DATA, which has --length - 1 tokens, and the end behind it. AdamW as `linnet tune` has it: no decay, the rate up over a
+twentieth of the steps and down to 0 by a cosine, gradients cut at norm 1. Products are in bfloat16 unless --f32 is given;
+what is taught is in float32 (all weights: by autocast), what is not in bfloat16. Prints one line of JSON: {"seconds": of
+each step, "losses": of each step, "bytes": most memory resident}.
 """
 import argparse
 import json
@@ -22,8 +22,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("base", "adapter", "data"):
+    for name in ("base", "data"):
         parser.add_argument(name)
+    parser.add_argument("--adapter")
     for name in ("--length", "--steps", "--threads"):
         parser.add_argument(name, type=int, required=True)
     parser.add_argument("--rate", type=float, required=True)
@@ -36,8 +37,11 @@ def main():
         texts = [json.loads(line)["text"] for line in file]
     ids = torch.tensor([tokenizer(text).input_ids + [tokenizer.eos_token_id] for text in texts])
     assert ids.shape[1] == args.length
-    model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32 if args.f32 else torch.bfloat16)
-    model = PeftModel.from_pretrained(model, args.adapter, is_trainable=True).train()
+    floats = args.f32 or not args.adapter
+    model = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.float32 if floats else torch.bfloat16).train()
+    if args.adapter:
+        model = PeftModel.from_pretrained(model, args.adapter, is_trainable=True).train()
+    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=floats and not args.f32)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     forward = torch.compile(model) if args.compile else model
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
@@ -51,7 +55,8 @@ def main():
             part = (1 + math.cos(math.pi * (step - warmup) / max(args.steps - warmup, 1))) / 2
         for group in optimizer.param_groups:
             group["lr"] = args.rate * part
-        loss = forward(input_ids=ids, labels=ids, use_cache=False).loss
+        with autocast:
+            loss = forward(input_ids=ids, labels=ids, use_cache=False).loss
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
