@@ -346,11 +346,11 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   return output;
 }
 
-Result<Tensor> Transformer::rows_for_head(Context& ctx, const Batch& batch) const {
+Result<Tensor> Transformer::rows_for_head(Context& ctx, const Batch& batch, KvCache* cache) const {
   CHECK(config_.has_head);
   Batch body = batch;
   body.logit_rows.clear();
-  TRY_ASSIGN(const ForwardOutput output, forward(ctx, body, nullptr));
+  TRY_ASSIGN(const ForwardOutput output, forward(ctx, body, cache));
   return ops::gather_rows(ctx, output.last_hidden, batch.logit_rows);
 }
 
@@ -375,8 +375,9 @@ Status Transformer::visit_logits(Context& ctx, const Batch& batch,
   return ok_status();
 }
 
-Result<Tensor> Transformer::log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const {
-  TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch));
+Result<Tensor> Transformer::log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
+                                      KvCache* cache) const {
+  TRY_ASSIGN(const Tensor x, rows_for_head(ctx, batch, cache));
   if (head_learns_beside_its_weight()) return ops::log_probs(ctx, logits(ctx, x), targets);
   return head_log_probs(ctx, head(), x, config_.final_softcap, targets);
 }

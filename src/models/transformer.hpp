@@ -57,8 +57,9 @@ class Transformer {
   Status visit_logits(Context& ctx, const Batch& batch,
                       const std::function<void(int64_t first, const Tensor& logits)>& visit) const;
 
-  // What the model gives to those targets: (N), log probabilities. Otherwise as loss().
-  Result<Tensor> log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets) const;
+  // What the model gives to those targets: (N), log probabilities; with a cache as forward has it. Otherwise as loss().
+  Result<Tensor> log_probs(Context& ctx, const Batch& batch, std::span<const int32_t> targets,
+                           KvCache* cache = nullptr) const;
 
   // Repacks every matrix for the kernels of `ctx`, but for those of lines that `stays` names (such as are trained), and
   // gives back all pages of `files` that no weight reads any more.
@@ -92,7 +93,7 @@ class Transformer {
   Status check(const Batch& batch, const KvCache* cache) const;
   Tensor logits(Context& ctx, const Tensor& x) const;  // (N, C) -> (N, V)
   // What the head reads at batch.logit_rows: (N, C).
-  Result<Tensor> rows_for_head(Context& ctx, const Batch& batch) const;
+  Result<Tensor> rows_for_head(Context& ctx, const Batch& batch, KvCache* cache = nullptr) const;
   // Then its logits are an op of their own: head_loss() differentiates in the weight alone.
   bool head_learns_beside_its_weight() const;
   Tensor embed(Run& run) const;

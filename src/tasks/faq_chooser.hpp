@@ -22,24 +22,43 @@ inline constexpr int64_t kFaqContext = 512;
 // when it chooses, `times` times over, the questions in another order each time. Samples of plain text.
 std::vector<Sample> chooser_lessons(const FaqList& list, int64_t times, uint64_t seed);
 
+// What the chooser may keep in the KV cache, where a forward does not need more.
+inline constexpr int64_t kFaqCacheBytes = int64_t{256} << 20;
+
 class FaqChooser {
  public:
-  FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list);
+  FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list,
+             int64_t cache_bytes = kFaqCacheBytes);
 
-  // For each of `answers` log p(question | answer), in nats, divided by the root of the question's length in tokens:
-  // only differences mean something. Errors: those of forward.
-  Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers) const;
+  // For each of `answers`, different ones, log p(question | answer), in nats, divided by the root of the question's
+  // length in tokens: only differences mean something. What was asked before changes no bit of them. Errors: those of
+  // forward.
+  Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers);
 
  private:
+  // What stands before a question that was asked for `answer`; the cache holds its keys and values, but of the last
+  // token.
+  struct Before {
+    uint32_t answer;
+    std::vector<int32_t> tokens;
+    KvCache::SequenceId id;
+  };
+
+  Result<std::vector<int32_t>> tokens_before(uint32_t answer) const;
+  // Puts what stands before each of `answers` at the end of kept_, in order, and forgets what was asked for longest ago
+  // until there is room for `more` tokens behind each of them.
+  Status keep(std::span<const uint32_t> answers, int64_t more);
   // log p of `question` after each of `answers`.
-  Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers,
-                                                std::span<const int32_t> question) const;
+  Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers, std::span<const int32_t> question);
 
   const Transformer& model_;
   const Tokenizer& tokenizer_;
   Context& ctx_;
   const FaqList& list_;
   std::vector<std::vector<uint32_t>> questions_of_;
+  int64_t cache_bytes_;
+  KvCache cache_;
+  std::vector<Before> kept_;  // what was asked for last at the end
 };
 
 }  // namespace linnet

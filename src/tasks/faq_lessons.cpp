@@ -14,9 +14,9 @@ namespace {
 
 constexpr int64_t kAnswers = 30;  // of a step: each is the wrong answer to the others' questions
 constexpr int64_t kOthers = 16;   // of a step
-constexpr int64_t kTimes = 20;    // that each answer is shown
-constexpr int64_t kLeastSteps = 40;
-constexpr int64_t kMostSteps = 400;
+constexpr int64_t kTimes = 10;    // that each answer is shown
+constexpr int64_t kLeastSteps = 20;
+constexpr int64_t kMostSteps = 200;
 constexpr float kTemperature = 0.05f;
 constexpr float kBackwardShare = 0.5f;  // of finding the question by the answer
 

@@ -16,7 +16,7 @@ constexpr size_t kLongestQuestion = 200;
 // The adapter of the encoder. Found on the development lists of bench/faq_lists.
 constexpr int64_t kRank = 16;
 constexpr double kAlpha = 32;
-constexpr float kRate = 3e-4f;
+constexpr float kRate = 6e-4f;
 // Of the model that chooses: how often it reads each answer with its questions, but so many texts at most where once is
 // enough of each.
 constexpr int64_t kReadings = 2;

@@ -14,7 +14,7 @@
 
 namespace linnet {
 
-inline constexpr const char* kFaqEncoder = "minilm";
+inline constexpr const char* kFaqEncoder = "mpnet";
 inline constexpr const char* kFaqChooser = "gemma3:270m";
 inline constexpr const char* kDeclining = "I don't know that. Please ask us directly.";
 
