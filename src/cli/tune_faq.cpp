@@ -107,13 +107,11 @@ Result<std::string> beside_current(const RunStore& store, const RunVersion& now)
                      before->number, won, lost, same);
 }
 
-Result<FaqTestResult> test_untaught(const FaqList& list, const FaqSettings& settings, Runtime& runtime,
+Result<FaqTestResult> test_untaught(const FaqTuner& tuner, const FaqSettings& settings, Runtime& runtime,
                                     const std::vector<Sample>& test) {
   TRY_ASSIGN(ModelHandle encoder, find_model(settings.encoder));
   TRY_ASSIGN(Embedder embedder, Embedder::load(std::move(encoder), runtime, kFaqTokens));
-  TRY_ASSIGN(const std::vector<std::string> others, unlike(list, common_questions(), embedder));
-  TRY_ASSIGN(FaqIndex index, FaqIndex::build(list, others, embedder));
-  const auto assistant = FaqAssistant::create(std::move(embedder), std::move(index), settings.declining);
+  const auto assistant = FaqAssistant::create(std::move(embedder), tuner.untaught(), settings.declining);
   return test_faq(
       *assistant, test, [](const FaqTestItem&) { return ok_status(); }, interrupt_token());
 }
@@ -143,12 +141,12 @@ Result<FaqTestResult> test_taught(const RunVersion& version, Runtime& runtime, c
   return result;
 }
 
-Result<Tested> test_run(const RunVersion& version, const FaqList& list, const FaqSettings& settings,
+Result<Tested> test_run(const RunVersion& version, const FaqTuner& tuner, const FaqSettings& settings,
                         const std::vector<Sample>& test) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   Tested tested;
   if (test.empty()) return tested;
-  TRY_ASSIGN(tested.untaught, test_untaught(list, settings, *runtime, test));
+  TRY_ASSIGN(tested.untaught, test_untaught(tuner, settings, *runtime, test));
   TRY_ASSIGN(tested.taught, test_taught(version, *runtime, test));
   return tested;
 }
@@ -182,7 +180,7 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
   TRY(teach_both_shown(*tuner, version, flags.resume));
-  TRY_ASSIGN(const Tested tested, test_run(version, tuner->list(), flags.faq, dataset.test));
+  TRY_ASSIGN(const Tested tested, test_run(version, *tuner, flags.faq, dataset.test));
   TRY_ASSIGN(const std::string compared, beside_current(store, version));
   TRY(store.set_current(version));
   if (flags.json) return print_json(to_json(*tuner, version, tested));

@@ -11,17 +11,20 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 8;         // among which the language model chooses, at most
-constexpr float kReach = 0.2f;            // of a cosine below the best: further ones are not worth its time
-constexpr double kGainWeight = 0.1;       // of its opinion beside a cosine
-constexpr double kOtherWeight = 0.7;      // of the nearest question that the list does not answer
-constexpr double kLeastWithOne = -0.045;  // confidence, with one phrasing an answer
-constexpr double kLeastWithFive = 0.06;   // with five: the nearest of more is nearer
+constexpr size_t kCandidates = 8;     // among which the language model chooses, at most
+constexpr float kReach = 0.2f;        // of a cosine below the best: further ones are not worth its time
+constexpr double kOtherWeight = 0.7;  // of the nearest question that the list does not answer
 
-double least_confidence(const FaqList& list) {
-  const double share = std::min(std::log(list.phrasings()) / std::log(5.0), 1.5);
-  return kLeastWithOne + share * (kLeastWithFive - kLeastWithOne);
-}
+// What depends on how many phrasings an answer has: found with one and with five.
+struct ByPhrasings {
+  double one, five;
+  double of(const FaqList& list) const {
+    const double share = std::min(std::log(list.phrasings()) / std::log(5.0), 1.5);
+    return one + share * (five - one);
+  }
+};
+constexpr ByPhrasings kGainWeight{0.05, 0.1};           // of the model's opinion beside a cosine: it read so many
+constexpr ByPhrasings kLeastConfidence{-0.055, 0.065};  // the nearest of more is nearer
 
 }  // namespace
 
@@ -87,15 +90,16 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
     for (double& gain : gains) gain -= best;
   }
   FaqJudgement judgement;
+  const double weight = kGainWeight.of(index_.list());
   for (size_t i = 0; i < answers.size(); ++i) {
     const double similarity = matches[i].similarity;
-    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + kGainWeight * gains[i]});
+    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + weight * gains[i]});
   }
   std::stable_sort(judgement.candidates.begin(), judgement.candidates.end(),
                    [](const auto& x, const auto& y) { return x.score > y.score; });
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  judgement.confidence = judgement.candidates.front().similarity - kOtherWeight * judgement.nearest_other;
-  judgement.declined = judgement.confidence < least_confidence(index_.list());
+  judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other;
+  judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list());
   return judgement;
 }
 

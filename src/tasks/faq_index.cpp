@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kListFile = "faq.json";
 constexpr const char* kVectorFile = "faq.safetensors";
 // An answer says more than its questions do, in other words: found best on the development lists of bench/faq_lists.
-constexpr float kAnswerShare = 0.7f;
+constexpr float kAnswerShare = 1.2f;
 // From here on two questions mostly mean the same to the untaught encoder.
 constexpr float kSameMeaning = 0.7f;
 
@@ -46,21 +46,44 @@ std::vector<std::string> texts_of(const FaqList& list) {
 
 }  // namespace
 
-Result<FaqIndex> FaqIndex::build(FaqList list, std::span<const std::string> others, const Embedder& embedder) {
-  FaqIndex index;
-  TRY_ASSIGN(index.questions_, embedder.embed(texts_of(list), TooLong::kCut));
+Status FaqIndex::join_answers(FaqList list, const Embedder& embedder) {
   TRY_ASSIGN(const Tensor answers, embedder.embed(list.answers, TooLong::kCut));
-  TRY_ASSIGN(index.others_, embedder.embed(others, TooLong::kCut));
   const int64_t width = answers.dim(1);
   for (size_t i = 0; i < list.questions.size(); ++i) {
-    float* vector = index.questions_.data<float>() + static_cast<int64_t>(i) * width;
+    float* vector = questions_.data<float>() + static_cast<int64_t>(i) * width;
     const std::span<const float> answer = row(answers, list.questions[i].answer);
     for (int64_t c = 0; c < width; ++c) vector[c] += kAnswerShare * answer[static_cast<size_t>(c)];
     const std::span<float> whole(vector, static_cast<size_t>(width));
     const float length = std::sqrt(dot(whole, whole));
     for (float& x : whole) x /= std::max(length, 1e-12f);
   }
-  index.list_ = std::move(list);
+  list_ = std::move(list);
+  return ok_status();
+}
+
+Result<FaqIndex> FaqIndex::build(FaqList list, std::span<const std::string> others, const Embedder& embedder) {
+  FaqIndex index;
+  TRY_ASSIGN(index.questions_, embedder.embed(texts_of(list), TooLong::kCut));
+  TRY_ASSIGN(index.others_, embedder.embed(others, TooLong::kCut));
+  TRY(index.join_answers(std::move(list), embedder));
+  return index;
+}
+
+Result<FaqIndex> FaqIndex::build_untaught(FaqList list, std::vector<std::string>& others, const Embedder& embedder) {
+  FaqIndex index;
+  TRY_ASSIGN(index.questions_, embedder.embed(texts_of(list), TooLong::kCut));
+  TRY_ASSIGN(const Tensor vectors, embedder.embed(others, TooLong::kCut));
+  std::vector<std::string> kept;
+  std::vector<float> rows;
+  for (size_t i = 0; i < others.size(); ++i) {
+    const std::span<const float> vector = row(vectors, static_cast<int64_t>(i));
+    if (nearest(index.questions_, vector) >= kSameMeaning) continue;
+    kept.push_back(std::move(others[i]));
+    rows.insert(rows.end(), vector.begin(), vector.end());
+  }
+  others = std::move(kept);
+  index.others_ = Tensor::from(rows, Shape{static_cast<int64_t>(others.size()), vectors.dim(1)});
+  TRY(index.join_answers(std::move(list), embedder));
   return index;
 }
 
@@ -110,17 +133,6 @@ std::vector<FaqMatch> FaqIndex::rank(std::span<const float> query) const {
 
 float FaqIndex::nearest_other(std::span<const float> query) const {
   return nearest(others_, query);
-}
-
-Result<std::vector<std::string>> unlike(const FaqList& list, std::vector<std::string> others,
-                                        const Embedder& embedder) {
-  TRY_ASSIGN(const Tensor questions, embedder.embed(texts_of(list), TooLong::kCut));
-  TRY_ASSIGN(const Tensor vectors, embedder.embed(others, TooLong::kCut));
-  std::vector<std::string> kept;
-  for (size_t i = 0; i < others.size(); ++i) {
-    if (nearest(questions, row(vectors, static_cast<int64_t>(i))) < kSameMeaning) kept.push_back(std::move(others[i]));
-  }
-  return kept;
 }
 
 }  // namespace linnet

@@ -25,7 +25,11 @@ class FaqIndex {
   // Embeds the list and `others`: questions that it does not answer.
   static Result<FaqIndex> build(FaqList list, std::span<const std::string> others, const Embedder& embedder);
 
-  // What build() made, in a folder: faq.json and faq.safetensors.
+  // The same before the encoder has learned anything. Takes out of `others` what is so near to a question of the list
+  // that it can mean the same.
+  static Result<FaqIndex> build_untaught(FaqList list, std::vector<std::string>& others, const Embedder& embedder);
+
+  // What they made, in a folder: faq.json and faq.safetensors.
   Status save(const std::filesystem::path& folder) const;
   // width: of the encoder's vectors. Errors: files that are not those of an index, or of another width.
   static Result<FaqIndex> load(const std::filesystem::path& folder, int64_t width);
@@ -37,12 +41,12 @@ class FaqIndex {
   float nearest_other(std::span<const float> query) const;
 
  private:
+  // Joins each question to a share of its answer.
+  Status join_answers(FaqList list, const Embedder& embedder);
+
   FaqList list_;
   Tensor questions_;  // (Q, C) unit rows: each question with a share of its answer
   Tensor others_;     // (D, C) unit rows
 };
-
-// Those of `others` that are far enough from every question of the list that it cannot mean them too.
-Result<std::vector<std::string>> unlike(const FaqList& list, std::vector<std::string> others, const Embedder& embedder);
 
 }  // namespace linnet

@@ -120,7 +120,8 @@ Status FaqTuner::teach_encoder(Embedder& embedder, const std::vector<std::string
 
 Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
-  TRY_ASSIGN(const std::vector<std::string> others, unlike(list_, common_questions(), embedder));
+  std::vector<std::string> others = common_questions();
+  TRY_ASSIGN(untaught_, FaqIndex::build_untaught(list_, others, embedder));
   TRY_ASSIGN(Adapter adapter,
              new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
   adapter.base = encoder_.name();

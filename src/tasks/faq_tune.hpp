@@ -46,6 +46,8 @@ class FaqTuner {
   };
   // Teaches both, and writes the run to version.folder. Errors: those of load_weights, Tuner and run_loop.
   Status run(const RunVersion& version, bool resume, const Hooks& hooks);
+  // After run(): the list as the encoder saw it before it learned.
+  const FaqIndex& untaught() const { return untaught_; }
 
  private:
   // Teaches the adapter that `embedder` has on. others: questions that the list does not answer.
@@ -63,6 +65,7 @@ class FaqTuner {
   ModelHandle base_;
   std::unique_ptr<Runtime> runtime_;
   FaqList list_;
+  FaqIndex untaught_;
   std::unique_ptr<Tuner> chooser_;
   int64_t encoder_steps_ = 0;
   bool bfloat16_ = false;
