@@ -25,6 +25,7 @@ struct ByPhrasings {
 };
 constexpr ByPhrasings kGainWeight{0.05, 0.1};           // of the model's opinion beside a cosine: it read so many
 constexpr ByPhrasings kLeastConfidence{-0.055, 0.065};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};     // what is far from everything is about something else
 
 }  // namespace
 
@@ -99,7 +100,8 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
                    [](const auto& x, const auto& y) { return x.score > y.score; });
   judgement.nearest_other = index_.nearest_other(query.span<float>());
   judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other;
-  judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list());
+  judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
+                       matches.front().similarity < kLeastSimilarity.of(index_.list());
   return judgement;
 }
 
