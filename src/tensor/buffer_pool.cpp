@@ -47,12 +47,13 @@ struct BufferPool::State {
   uint64_t touched_peak = 0;
 
   // A free buffer of this size; a larger one up to half as much, where it is large: rows of other lengths share them.
-  // Otherwise one that is to be allocated, for which free ones are given up.
+  // Otherwise one that is to be allocated, for which free ones are given up where all together would be more than ever
+  // before.
   Buffer take(size_t size) {
     auto found = free.lower_bound(size);
     const size_t most = size < kLarge ? size : size + size / 2;
     if (found != free.end() && found->first <= most) return take_from(found);
-    if (size >= kLarge) give_up(size);
+    if (size >= kLarge && held + size > peak) give_up(held + size - peak);
     held += size;
     peak = std::max(peak, held);
     return {.size = size};

@@ -100,6 +100,21 @@ TEST(BufferPool, LargeBuffersServeOtherSizesOrAreGivenUp) {
   EXPECT_EQ(pool->bytes_in_use(), 0u);
 }
 
+// Layers that ask for the same sizes again and again get the same pages, where something larger has been there before.
+TEST(BufferPool, WhatFitsBelowThePeakIsKept) {
+  const auto pool = BufferPool::create();
+  constexpr int64_t kFloats = 1 << 18;  // 1 MiB
+  { const Tensor most = pool->empty(DType::kF32, {4 * kFloats}); }
+  const uint64_t peak = pool->bytes_peak();
+  const std::vector<int64_t> sizes{kFloats, 2 * kFloats, kFloats / 2};
+  for (const int64_t size : sizes) pool->empty(DType::kF32, {size}).data<float>()[0] = static_cast<float>(size);
+  for (const int64_t size : sizes) {
+    EXPECT_EQ(pool->empty(DType::kF32, {size}).data<float>()[0], static_cast<float>(size)) << "new pages hold zeros";
+  }
+  { const Tensor most = pool->empty(DType::kF32, {4 * kFloats}); }
+  EXPECT_EQ(pool->bytes_peak(), peak) << "for what does not fit, others are given up";
+}
+
 TEST(BufferPool, CountsWhatTheMetaDeviceWouldTake) {
   const auto pool = BufferPool::create();
   {
