@@ -121,10 +121,10 @@ Result<TeachingAmount> choose_amount(const TuneFlags& flags, const TuneSettings&
   TeachingAmount amount = amount_for(time, wanted);
   if (settings.epochs) amount.epochs = *settings.epochs;
   dataset.said.push_back(
-      fmt::format("{} of {} samples, {} {}: what {:g} minutes allow at {:.0f} tokens/s (a clock's "
+      fmt::format("{} of {} samples, {}: what {:g} minutes allow at {:.0f} tokens/s (a clock's "
                   "choice; --samples {} --epochs {} is the same without one)",
-                  amount.samples, all, amount.epochs, amount.epochs == 1 ? "time" : "times", *settings.minutes,
-                  time.tokens_per_second, amount.samples, amount.epochs));
+                  amount.samples, all, counted(amount.epochs, "time"), *settings.minutes, time.tokens_per_second,
+                  amount.samples, amount.epochs));
   return amount;
 }
 

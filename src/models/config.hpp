@@ -75,9 +75,10 @@ struct TransformerConfig {
   float attention_scale = 0;
   float attention_softcap = 0;
   bool sinks = false;
-  int64_t relative_buckets =
-      0;  // of distances, which have a bias of their own in each head's scores (T5, MPNet); 0: none
-  int64_t relative_distance = 0;  // from which on all share the last bucket
+  // Buckets of distances, each with a bias in every head's scores (T5, MPNet), and the distance from which on all share
+  // the last one. 0: none.
+  int64_t relative_buckets = 0;
+  int64_t relative_distance = 0;
   bool qkv_bias = false;
   bool output_bias = false;
 

@@ -108,6 +108,7 @@ Tensor Transformer::embed(Run& run) const {
   return run.drop(x, -1, Run::Place::kEmbedding);
 }
 
+// Made anew in each layer: so a layer that is computed again on the way back finds the table's gradient.
 Tensor Transformer::attention_bias(Run& run) const {
   const Slot& table = at(-1, Role::kRelativeBias);
   if (!table.defined()) return {};

@@ -60,6 +60,7 @@ class KvCache {
   AttentionSpan span(SequenceId id, int64_t layer, int64_t row_begin, int64_t rows) const;
 
   const KvShape& shape() const { return shape_; }
+  int64_t max_bytes() const { return max_bytes_; }
   int64_t bytes() const { return blocks_held_ * shape_.block_bytes(); }
 
  private:

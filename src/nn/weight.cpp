@@ -168,7 +168,7 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
 }
 
 void Weight::prepack(Context& ctx) {
-  if (prepacked_bytes(ctx) == 0) return;
+  if (back_ || prepacked_bytes(ctx) == 0) return;
   const auto packed = [&](bool transposed) {
     return std::make_shared<const PackedOperand>(
         ctx.kernels().pack_operand(ctx.pool(), {.n = transposed ? rows_ : cols_,

@@ -27,16 +27,18 @@ Tensor bias_by_head(Context& ctx, const Tensor& by_offset) {
   require_shape(offsets % 2 == 1, "bias_by_head", "an odd number of offsets", by_offset.shape());
   const int64_t width = offsets - 1 + kBlockTokens;
   Tensor out = ctx.zeros({heads, width});
-  const auto transpose = [=](const float* from, int64_t from_row, int64_t from_head, float* to, int64_t to_row,
-                             int64_t to_head) {
+  if (!ctx.meta()) {
     for (int64_t h = 0; h < heads; ++h) {
-      for (int64_t i = 0; i < offsets; ++i) to[h * to_head + i * to_row] = from[h * from_head + i * from_row];
+      for (int64_t i = 0; i < offsets; ++i) {
+        out.data<float>()[h * width + i] = std::as_const(by_offset).data<float>()[i * heads + h];
+      }
     }
-  };
-  if (!ctx.meta()) transpose(by_offset.data<float>(), heads, 1, out.data<float>(), 1, width);
+  }
   ctx.record({by_offset}, {&out}, [=](Context& back, std::span<const Tensor> dy) {
     Tensor dx = back.empty({offsets, heads});
-    if (!back.meta()) transpose(dy[0].data<float>(), 1, width, dx.data<float>(), heads, 1);
+    for (int64_t i = 0; i < offsets && !back.meta(); ++i) {
+      for (int64_t h = 0; h < heads; ++h) dx.data<float>()[i * heads + h] = dy[0].data<float>()[h * width + i];
+    }
     return std::vector<Tensor>{dx};
   });
   return out;

@@ -62,8 +62,8 @@ FaqChooser::FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Con
       ctx_(ctx),
       list_(list),
       questions_of_(list.by_answer()),
-      cache_bytes_(std::max(cache_bytes, model.kv_shape(kKvType).bytes_for(kMostTogether * kFaqContext))),
-      cache_(model.kv_shape(kKvType), cache_bytes_) {
+      cache_(model.kv_shape(kKvType),
+             std::max(cache_bytes, model.kv_shape(kKvType).bytes_for(kMostTogether * kFaqContext))) {
   for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
@@ -91,7 +91,7 @@ Status FaqChooser::keep(std::span<const uint32_t> answers, int64_t more) {
   int64_t bytes = 0;
   for (size_t i = 0; i < kept_.size(); ++i) bytes += bytes_of(i);
   size_t forgotten = 0;
-  for (; bytes > cache_bytes_ && forgotten < others; ++forgotten) {
+  for (; bytes > cache_.max_bytes() && forgotten < others; ++forgotten) {
     bytes -= bytes_of(forgotten);
     cache_.remove_sequence(kept_[forgotten].id);
   }

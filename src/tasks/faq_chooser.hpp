@@ -56,7 +56,6 @@ class FaqChooser {
   Context& ctx_;
   const FaqList& list_;
   std::vector<std::vector<uint32_t>> questions_of_;
-  int64_t cache_bytes_;
   KvCache cache_;
   std::vector<Before> kept_;  // what was asked for last at the end
 };

@@ -120,8 +120,8 @@ Status FaqTuner::teach_encoder(Embedder& embedder, const std::vector<std::string
 
 Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
-  begin_teaching(runtime_->context(), embedder.transformer(),
-                 bfloat16_);  // for the texts of the list, too: it is quicker
+  // The texts of the list are embedded by the quicker products, too.
+  begin_teaching(runtime_->context(), embedder.transformer(), bfloat16_);
   std::vector<std::string> others = common_questions();
   TRY_ASSIGN(untaught_, FaqIndex::build_untaught(list_, others, embedder));
   TRY_ASSIGN(Adapter adapter,

@@ -6,7 +6,7 @@ usage: perplexity.py [--program PATH] [--text FILE] [--tokens N] [MODEL ...]
 For SmolLM2-135M-Instruct (Q4_1) and gemma-3-270m (Q4_K_M), on the first N tokens of the test part of wikitext2: windows
 of 512 tokens that move on by 256, with the tokenizer's BOS before each where it puts one; every token is scored once, as
 `linnet eval --text` counts. Both see the same tokens. Linnet may be 0.2% above llama.cpp, or anything below.
-Prints PASS, FAIL and SKIP lines. Needs: llama_cpp numpy, and the models' packages.
+Prints PASS, FAIL and SKIP lines. Needs: what real_models.py needs.
 """
 import argparse
 import json
@@ -19,7 +19,7 @@ import tempfile
 
 import llama_cpp
 import numpy as np
-from real_models import MODELS, ROOT
+from real_models import MODELS, ROOT, log_softmax
 from shared.closeness import verdict
 
 WINDOW, STRIDE = 512, 256
@@ -35,14 +35,6 @@ def windows(count, bos):
         begin, scored = begin + STRIDE, end
 
 
-def nats(logits, targets):
-    """-log p of each target under its row."""
-    logits = logits.astype(np.float64)
-    highest = logits.max(-1, keepdims=True)
-    total = np.log(np.exp(logits - highest).sum(-1)) + highest[:, 0]
-    return total - logits[np.arange(len(targets)), targets]
-
-
 def by_llama(llama, tokens, bos):
     losses = []
     for begin, end, scored in windows(len(tokens), bos):
@@ -50,7 +42,8 @@ def by_llama(llama, tokens, bos):
         llama.reset()
         llama.eval(text)
         first = scored - begin + bos  # its place in `text`
-        losses.append(nats(llama.scores[first - 1:len(text) - 1], text[first:]))
+        chances = log_softmax(llama.scores[first - 1:len(text) - 1])
+        losses.append(-chances[np.arange(len(chances)), text[first:]])
     return np.concatenate(losses)
 
 
