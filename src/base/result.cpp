@@ -29,6 +29,9 @@ Error unsupported(std::string message, std::string place, std::string hint) {
 Error not_found(std::string message, std::string place, std::string hint) {
   return {ErrorCode::kNotFound, std::move(message), std::move(place), std::move(hint)};
 }
+Error out_of_memory(std::string message, std::string hint) {
+  return {ErrorCode::kOutOfMemory, std::move(message), {}, std::move(hint)};
+}
 Error usage_error(std::string message, std::string hint) {
   return {ErrorCode::kUsage, std::move(message), {}, std::move(hint)};
 }

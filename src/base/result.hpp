@@ -42,6 +42,7 @@ struct Error {
 Error invalid(std::string message, std::string place = {}, std::string hint = {});
 Error unsupported(std::string message, std::string place = {}, std::string hint = {});
 Error not_found(std::string message, std::string place = {}, std::string hint = {});
+Error out_of_memory(std::string message, std::string hint);
 Error usage_error(std::string message, std::string hint = {});
 // Reads errno at once: call it before anything else that might change it.
 Error io_error(std::string what, std::string place = {});

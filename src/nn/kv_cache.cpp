@@ -68,11 +68,9 @@ Result<KvCache::Block> KvCache::take_block() {
   }
   const int64_t wanted = (blocks_held_ + 1) * shape_.block_bytes();
   if (wanted > max_bytes_) {
-    return Error{ErrorCode::kOutOfMemory,
-                 "the KV cache would take " + format_bytes(static_cast<uint64_t>(wanted)) + " but may take " +
-                     format_bytes(static_cast<uint64_t>(max_bytes_)),
-                 {},
-                 "use a shorter context"};
+    return out_of_memory("the KV cache would take " + format_bytes(static_cast<uint64_t>(wanted)) + " but may take " +
+                             format_bytes(static_cast<uint64_t>(max_bytes_)),
+                         "use a shorter context");
   }
   // A count of its own: large memory is cut into pieces that share one.
   std::shared_ptr<std::byte> memory = allocate_large(shape_.block_bytes());

@@ -209,13 +209,12 @@ MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels
 Status check_memory(const MemoryPlan& plan, int64_t context) {
   const MemoryInfo memory = memory_info();
   if (plan.total() <= memory.available) return ok_status();
-  return Error{ErrorCode::kOutOfMemory,
-               fmt::format("{} of memory are needed at a context of {} ({} weights, {} KV cache{}), {} are free",
-                           format_bytes(plan.total()), context, format_bytes(plan.weights), format_bytes(plan.kv_cache),
-                           plan.adapters > 0 ? fmt::format(", {} adapters", format_bytes(plan.adapters)) : "",
-                           format_bytes(memory.available)),
-               {},
-               "close other programs, ask for less with --context, or take a smaller model: linnet list --all"};
+  return out_of_memory(
+      fmt::format("{} of memory are needed at a context of {} ({} weights, {} KV cache{}), {} are free",
+                  format_bytes(plan.total()), context, format_bytes(plan.weights), format_bytes(plan.kv_cache),
+                  plan.adapters > 0 ? fmt::format(", {} adapters", format_bytes(plan.adapters)) : "",
+                  format_bytes(memory.available)),
+      "close other programs, ask for less with --context, or take a smaller model: linnet list --all");
 }
 
 int64_t default_context(const ModelDescription& model) {

@@ -203,10 +203,9 @@ Status Pretrainer::check_memory() const {
   const auto needed = static_cast<uint64_t>(kBytesPerParameter * static_cast<double>(plan_.parameters) + activations);
   const uint64_t available = memory_info().available;
   if (needed <= available) return ok_status();
-  return Error{ErrorCode::kOutOfMemory,
-               fmt::format("training needs about {}, and {} are free", format_bytes(needed), format_bytes(available)),
-               {},
-               "take a smaller --size or a shorter --context"};
+  return out_of_memory(
+      fmt::format("training needs about {}, and {} are free", format_bytes(needed), format_bytes(available)),
+      "take a smaller --size or a shorter --context");
 }
 
 Json Pretrainer::info() const {

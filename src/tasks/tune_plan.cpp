@@ -66,14 +66,13 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
       plan_.recompute = true;
       continue;
     }
-    return Error{ErrorCode::kOutOfMemory,
-                 fmt::format("teaching {} needs {} of memory in rows of {} tokens, and {} are free", model_.name(),
-                             plan_.memory.to_string(), plan_.row_length, format_bytes(free)),
-                 {},
-                 settings_.pupil.learns == Learns::kAdapter
-                     ? "close other programs, cut samples with --length and --allow-cuts, or take a smaller --base"
-                     : "close other programs, take --method lora, or --method last with few --layers, cut samples "
-                       "with --length and --allow-cuts, or take a smaller --base"};
+    return out_of_memory(
+        fmt::format("teaching {} needs {} of memory in rows of {} tokens, and {} are free", model_.name(),
+                    plan_.memory.to_string(), plan_.row_length, format_bytes(free)),
+        settings_.pupil.learns == Learns::kAdapter
+            ? "close other programs, cut samples with --length and --allow-cuts, or take a smaller --base"
+            : "close other programs, take --method lora, or --method last with few --layers, cut samples "
+              "with --length and --allow-cuts, or take a smaller --base");
   }
   const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
   if (prepacked <= (free - plan_.memory.total()) / 2) plan_.memory.prepacked = prepacked;
