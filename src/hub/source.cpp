@@ -75,17 +75,6 @@ Result<Source> parse_hugging_face(std::string_view text, std::string_view rest) 
   return source;
 }
 
-// PEP 503: runs of '-', '_' and '.' are one '-', letters are lower case.
-std::string normalise_package(std::string_view name) {
-  std::string out;
-  for (const char c : name) {
-    const bool separator = c == '-' || c == '_' || c == '.';
-    if (separator && !out.empty() && out.back() == '-') continue;
-    out += separator ? '-' : ascii_lower(c);
-  }
-  return out;
-}
-
 Result<Source> parse_pypi(std::string_view text, std::string_view rest) {
   Source source{.kind = Source::Kind::kPypi};
   if (const size_t equals = rest.find("=="); equals != rest.npos) {
@@ -193,6 +182,16 @@ bool is_short_name(std::string_view text) {
 }
 
 }  // namespace
+
+std::string normalise_package(std::string_view name) {
+  std::string out;
+  for (const char c : name) {
+    const bool separator = c == '-' || c == '_' || c == '.';
+    if (separator && !out.empty() && out.back() == '-') continue;
+    out += separator ? '-' : ascii_lower(c);
+  }
+  return out;
+}
 
 std::string printable(std::string_view text, size_t most) {
   std::string out;

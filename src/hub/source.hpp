@@ -40,6 +40,9 @@ struct Source {
 // Errors: kUsage, naming the part that is wrong and what is allowed.
 Result<Source> parse_source(std::string_view text);
 
+// How PEP 503 spells the name of a package: runs of '-', '_' and '.' are one '-', letters are lower case.
+std::string normalise_package(std::string_view name);
+
 // One name between slashes: 1 to 200 bytes of valid UTF-8 without control characters, '/', '\\' and ':', not starting
 // with '.' or '-', not ending in '.' or a space.
 bool is_safe_component(std::string_view name);

