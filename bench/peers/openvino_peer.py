@@ -3,9 +3,10 @@
 
 usage: openvino_peer.py MODEL THREADS CONTEXT SEQUENCES
 
-Reads and answers what llama_family.py does; CONTEXT and SEQUENCES make no difference here. The pipeline keeps what it has
-read and does not read the beginning of a text again, so a text of `depth` tokens is read first, and then measured with
-more behind it. Writing is the time of so many tokens and one, less that of one. The cache is in f16, as the others'.
+Reads and answers what llama_family.py does; CONTEXT and SEQUENCES make no difference here. The pipeline keeps what it
+has read and does not read the beginning of a text again, so a text of `depth` tokens is read first, and then measured
+with more behind it. Writing is the time of so many tokens and one, less that of one. The cache is in f16, as the
+others'.
 
 Capped by ONEDNN_MAX_CPU_ISA it does what it does on a processor without more, but must be told: it asks the processor
 itself whether it multiplies bfloat16, or int8, and then fails where oneDNN has no such product.
@@ -42,7 +43,8 @@ class Engine:
         ids = numpy.array(texts, dtype=numpy.int64)
         inputs = openvino_genai.TokenizedInputs(openvino.Tensor(ids), openvino.Tensor(numpy.ones_like(ids)))
         start = time.perf_counter()
-        self.pipeline.generate(inputs, max_new_tokens=count, ignore_eos=True, do_sample=False, apply_chat_template=False)
+        self.pipeline.generate(inputs, max_new_tokens=count, ignore_eos=True, do_sample=False,
+                               apply_chat_template=False)
         return time.perf_counter() - start
 
     def texts_of(self, depth, sequences):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs PyTorch, with the models of transformers, for bench/compare: loads a GGUF once and then measures what it is asked to.
+"""Runs PyTorch and transformers for bench/compare: loads a GGUF once and then measures what it is asked to.
 
 usage: torch_peer.py MODEL THREADS CONTEXT SEQUENCES
 
@@ -21,7 +21,8 @@ class Engine:
     def __init__(self, model, threads):
         torch.set_num_threads(threads)
         folder, name = os.path.split(model)
-        dtype = torch.float32 if os.environ.get("ONEDNN_MAX_CPU_ISA") in ("AVX2", "AVX512_CORE_VNNI") else torch.bfloat16
+        capped = os.environ.get("ONEDNN_MAX_CPU_ISA") in ("AVX2", "AVX512_CORE_VNNI")
+        dtype = torch.float32 if capped else torch.bfloat16
         self.model = AutoModelForCausalLM.from_pretrained(
             folder, gguf_file=name, dtype=dtype, attn_implementation="sdpa",
             quantization_config=GgufConfig(dequantize=True)).eval()
