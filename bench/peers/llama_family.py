@@ -5,8 +5,8 @@ usage: llama_family.py llama_cpp|ik_llama_cpp MODEL THREADS CONTEXT SEQUENCES
 
 Reads a JSON object a line, {"kind": "read"|"write", "tokens": N, "depth": N, "sequences": N}, and answers each with
 {"seconds": S}. Before that it prints "imported" once its libraries are loaded, and "ready" once the model is. Tokens
-are random, as in `linnet bench`; flash attention is on, the cache in f16, since both are what these programs are fastest
-with.
+are random, as in `linnet bench`; flash attention is on, the cache in f16, since both are what these programs are
+fastest with.
 """
 import ctypes
 import importlib
