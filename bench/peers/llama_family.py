@@ -4,8 +4,9 @@
 usage: llama_family.py llama_cpp|ik_llama_cpp MODEL THREADS CONTEXT SEQUENCES
 
 Reads a JSON object a line, {"kind": "read"|"write", "tokens": N, "depth": N, "sequences": N}, and answers each with
-{"seconds": S}. "ready" is printed once the model is loaded. Tokens are random, as in `linnet bench`; flash attention is
-on, the cache in f16, since both are what these programs are fastest with.
+{"seconds": S}. Before that it prints "imported" once its libraries are loaded, and "ready" once the model is. Tokens
+are random, as in `linnet bench`; flash attention is on, the cache in f16, since both are what these programs are
+fastest with.
 """
 import ctypes
 import importlib
@@ -18,11 +19,14 @@ import time
 UBATCH = 512  # rows of one step, the programs' own default
 
 
+def api_of(name):
+    return importlib.import_module({"llama_cpp": "llama_cpp", "ik_llama_cpp": "ik_llama_cpp._ctypes_api"}[name])
+
+
 class Engine:
     def __init__(self, name, model, threads, context, sequences):
-        self.api = importlib.import_module({"llama_cpp": "llama_cpp", "ik_llama_cpp": "ik_llama_cpp._ctypes_api"}[name])
+        self.api = api = api_of(name)
         self.name, self.held = name, [0] * sequences
-        api = self.api
         api.llama_backend_init()
         self.model = api.llama_model_load_from_file(model.encode(), api.llama_model_default_params())
         params = api.llama_context_default_params()
@@ -90,6 +94,8 @@ def main():
     name, model, *numbers = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the libraries print is no answer
+    api_of(name)
+    print("imported", file=answers, flush=True)
     engine = Engine(name, model, *map(int, numbers))
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
