@@ -1,4 +1,5 @@
 // linnet tune: teaches a model from a person's own data.
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 
@@ -144,11 +145,16 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["seconds"] = taught.seconds;
     json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
+    json["held_out_scores"] = {{"before", scores_json(taught.loop.before)}, {"after", scores_json(taught.after)}};
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
+  }
+  for (size_t i = 0; i < std::min(taught.after.size(), taught.loop.before.size()); ++i) {
+    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.after[i].name,
+                          taught.loop.before[i].value, taught.after[i].value)));
   }
   return print(fmt::format("{}: linnet chat {}\n", ready_sentence(version, taught.loop), version.name));
 }
