@@ -184,7 +184,10 @@ Status name_columns(TuneFlags& flags) {
 }
 
 Status run(TuneFlags& flags) {
-  TRY(RunStore::check_name(flags.name));
+  if (!flags.preview || flags.undo) {
+    if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
+    TRY(RunStore::check_name(flags.name));
+  }
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   TRY(check_flags(flags));
@@ -198,6 +201,9 @@ Status run(TuneFlags& flags) {
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
+  }
+  if (flags.preview && kind != Kind::kWriting && kind != Kind::kModel) {
+    return usage_error("--preview is of models that write", "leave it out, or add --method lora");
   }
   switch (kind) {
     case Kind::kFaq:
@@ -263,7 +269,7 @@ Job declare_tune(Arguments& args) {
   NewAdapter& adapter = settings.pupil.adapter;
   adapter.alpha = 0;
   args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
-  args.add("--name", flags->name, "what the result is called").required();
+  args.add("--name", flags->name, "what the result is called; only --preview does without");
   args.add("--method", flags->method,
            "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
            "words "
