@@ -10,7 +10,18 @@
 
 namespace linnet::cli {
 
-void TeachingScreen::step(const StepReport& step, std::optional<double> held_out) {
+namespace {
+
+// ", chrf 41.2, …"
+std::string listed(const std::vector<Score>& scores) {
+  std::string text;
+  for (const Score& score : scores) text += fmt::format(", {} {:.3g}", score.name, score.value);
+  return text;
+}
+
+}  // namespace
+
+void TeachingScreen::step(const StepReport& step, const std::optional<Evaluation>& evaluation) {
   constexpr double kKeep = 0.9;
   loss_ = loss_ ? kKeep * *loss_ + (1 - kKeep) * step.loss : step.loss;
   losses_.push_back(*loss_);
@@ -24,8 +35,9 @@ void TeachingScreen::step(const StepReport& step, std::optional<double> held_out
   progress.detail = detail(progress.per_second);
   if (work_.tokens_per_step > 0) progress.per_second = 0;  // tokens say more than steps
   printer_.update(progress);
-  if (held_out) {
-    printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}", step.step + 1, *loss_, *held_out));
+  if (evaluation) {
+    printer_.note(fmt::format("step {}: loss {:.3f}, held out {:.3f}{}", step.step + 1, *loss_, evaluation->loss,
+                              listed(evaluation->scores)));
   }
 }
 
@@ -43,13 +55,20 @@ std::string TeachingScreen::detail(double steps_per_second) const {
 
 TeachingHooks TeachingScreen::hooks() {
   return {
-      .report = [this](const StepReport& report, std::optional<double> held_out) { step(report, held_out); },
+      .report = [this](const StepReport& report,
+                       const std::optional<Evaluation>& evaluation) { step(report, evaluation); },
       .forecast =
           [this](double seconds) {
             printer_.note(fmt::format("about {} for all steps, less where it stops early", format_duration(seconds)));
           },
       .before = [this](const Progress& progress) { printer_.update(progress); },
+      .scores = [this](const std::string& when, const std::vector<Score>& all) { scores(when, all); },
+      .sample = [this](const std::string& text) { sample(text); },
       .cancel = &interrupt_token()};
+}
+
+void TeachingScreen::scores(const std::string& when, const std::vector<Score>& scores) {
+  printer_.note(fmt::format("{} teaching, held out{}", when, listed(scores)));
 }
 
 void TeachingScreen::sample(const std::string& text) {

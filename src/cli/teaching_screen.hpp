@@ -24,7 +24,9 @@ class TeachingScreen {
  public:
   explicit TeachingScreen(TeachingWork work) : work_(std::move(work)) {}
 
-  void step(const StepReport& step, std::optional<double> held_out);
+  void step(const StepReport& step, const std::optional<Evaluation>& evaluation);
+  // "before", "after" all steps.
+  void scores(const std::string& when, const std::vector<Score>& scores);
   void sample(const std::string& text);
   // What shows itself here, and ends by Ctrl-C. Must not outlive the screen.
   TeachingHooks hooks();

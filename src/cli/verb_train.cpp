@@ -141,7 +141,8 @@ Status run(const Flags& flags) {
   {
     TeachingScreen screen(work_of(*pretrainer));
     const Pretrainer::Hooks hooks{
-        .report = [&](const StepReport& step, std::optional<double> held_out) { screen.step(step, held_out); },
+        .report = [&](const StepReport& step,
+                      const std::optional<Evaluation>& evaluation) { screen.step(step, evaluation); },
         .sample = [&](const std::string& text) { screen.sample(text); },
         .cancel = &interrupt_token()};
     TRY_ASSIGN(result, pretrainer->run(version, flags.resume, hooks));

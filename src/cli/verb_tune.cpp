@@ -1,4 +1,5 @@
 // linnet tune: teaches a model from a person's own data.
+#include <algorithm>
 #include <fmt/core.h>
 #include <memory>
 
@@ -144,11 +145,16 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["seconds"] = taught.seconds;
     json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
+    json["held_out_scores"] = {{"before", scores_json(taught.loop.before)}, {"after", scores_json(taught.after)}};
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
+  }
+  for (size_t i = 0; i < std::min(taught.after.size(), taught.loop.before.size()); ++i) {
+    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.after[i].name,
+                          taught.loop.before[i].value, taught.after[i].value)));
   }
   return print(fmt::format("{}: linnet chat {}\n", ready_sentence(version, taught.loop), version.name));
 }
@@ -178,7 +184,10 @@ Status name_columns(TuneFlags& flags) {
 }
 
 Status run(TuneFlags& flags) {
-  TRY(RunStore::check_name(flags.name));
+  if (!flags.preview || flags.undo) {
+    if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
+    TRY(RunStore::check_name(flags.name));
+  }
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   TRY(check_flags(flags));
@@ -192,6 +201,9 @@ Status run(TuneFlags& flags) {
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
+  }
+  if (flags.preview && kind != Kind::kWriting && kind != Kind::kModel) {
+    return usage_error("--preview is of models that write", "leave it out, or add --method lora");
   }
   switch (kind) {
     case Kind::kFaq:
@@ -257,7 +269,7 @@ Job declare_tune(Arguments& args) {
   NewAdapter& adapter = settings.pupil.adapter;
   adapter.alpha = 0;
   args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
-  args.add("--name", flags->name, "what the result is called").required();
+  args.add("--name", flags->name, "what the result is called; only --preview does without");
   args.add("--method", flags->method,
            "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
            "words "

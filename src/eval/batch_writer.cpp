@@ -78,9 +78,12 @@ BatchWriter::BatchWriter(const Transformer& model, Context& ctx, const Tokenizer
       ctx_(ctx),
       tokenizer_(tokenizer),
       max_tokens_(std::min(max_tokens, model.config().max_positions)),
-      cache_(model.kv_shape(kv_dtype), model.kv_shape(kv_dtype).bytes_for(
-                                           2 * max_tokens_ + 2 * kBlockTokens * static_cast<int64_t>(kAtOnce + 1))),
+      cache_(model.kv_shape(kv_dtype), cache_bytes(model, max_tokens_, kv_dtype)),
       root_(model, ctx, cache_) {}
+
+int64_t BatchWriter::cache_bytes(const Transformer& model, int64_t max_tokens, DType kv_dtype) {
+  return model.kv_shape(kv_dtype).bytes_for(2 * max_tokens + 2 * kBlockTokens * static_cast<int64_t>(kAtOnce + 1));
+}
 
 // Reads what the prompt has beyond the common beginning, and takes the first token.
 Status BatchWriter::start(Reply& reply, std::span<const int32_t> prompt, int64_t common, const CancelToken& cancel) {

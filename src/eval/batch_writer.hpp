@@ -30,6 +30,8 @@ class BatchWriter {
   // Room for prompts with their replies of up to `max_tokens` tokens; the replies that are written at once share as
   // much.
   BatchWriter(const Transformer& model, Context& ctx, const Tokenizer& tokenizer, int64_t max_tokens, DType kv_dtype);
+  // What its cache may come to take.
+  static int64_t cache_bytes(const Transformer& model, int64_t max_tokens, DType kv_dtype);
 
   // Calls on_text(place of the prompt, reply) for each, in the order in which they end; its error ends the call. Where
   // tokens are drawn, the seed of a prompt is params.sampling.seed and its tokens: the same in any company. What the

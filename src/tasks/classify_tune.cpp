@@ -9,6 +9,7 @@
 #include "base/check.hpp"
 #include "base/json.hpp"
 #include "data/refuse.hpp"
+#include "eval/classification.hpp"
 #include "hub/digest.hpp"
 #include "ops/loss.hpp"
 #include "text/jinja/pystr.hpp"
@@ -73,27 +74,44 @@ class LabelLosses {
       : ctx_(ctx), embedder_(embedder), head_(head) {}
 
   Result<Tensor> loss(const std::vector<std::vector<int32_t>>& tokens, std::span<const int32_t> classes) const {
-    TRY_ASSIGN(const Tensor vectors, label_vectors(ctx_, embedder_, tokens));
-    return ops::cross_entropy(ctx_, head_.logits(ctx_, vectors), classes);
+    TRY_ASSIGN(const Tensor logits, logits_of(tokens));
+    return ops::cross_entropy(ctx_, logits, classes);
   }
 
-  // Nats a text, over all of them.
-  Result<double> mean_loss(const std::vector<std::vector<int32_t>>& tokens, std::span<const int32_t> classes,
-                           const CancelToken* cancel) const {
+  // Nats a text over all of them, accuracy and macro F1.
+  Result<Evaluation> evaluate(const std::vector<std::vector<int32_t>>& tokens, std::span<const int32_t> classes,
+                              const CancelToken* cancel) const {
     constexpr size_t kTexts = 64;
     double sum = 0;
+    std::vector<Labelled> labelled;
     for (size_t begin = 0; begin < tokens.size(); begin += kTexts) {
       if (cancel) TRY(cancel->check());
       const size_t end = std::min(tokens.size(), begin + kTexts);
-      TRY_ASSIGN(const Tensor part, loss({tokens.begin() + static_cast<std::ptrdiff_t>(begin),
-                                          tokens.begin() + static_cast<std::ptrdiff_t>(end)},
-                                         classes.subspan(begin, end - begin)));
+      const std::span<const int32_t> gold = classes.subspan(begin, end - begin);
+      TRY_ASSIGN(const Tensor logits, logits_of(std::span(tokens).subspan(begin, end - begin)));
+      const Tensor part = ops::cross_entropy(ctx_, logits, gold);
       sum += static_cast<double>(part.data<float>()[0]) * static_cast<double>(end - begin);
+      for (size_t i = 0; i < gold.size(); ++i) labelled.push_back({gold[i], likeliest_of(logits, i)});
     }
-    return sum / static_cast<double>(tokens.size());
+    const auto labels = static_cast<size_t>(head_.labels().size());
+    return Evaluation{
+        sum / static_cast<double>(tokens.size()),
+        {{"accuracy", accuracy_metric(labelled).value()}, {"macro_f1", macro_f1_metric(labelled, labels).value()}}};
   }
 
  private:
+  // (S, labels)
+  Result<Tensor> logits_of(std::span<const std::vector<int32_t>> tokens) const {
+    TRY_ASSIGN(const Tensor vectors, label_vectors(ctx_, embedder_, tokens));
+    return head_.logits(ctx_, vectors);
+  }
+
+  static int32_t likeliest_of(const Tensor& logits, size_t row) {
+    const auto labels = static_cast<size_t>(logits.dim(1));
+    const std::span<const float> of_row = logits.span<float>().subspan(row * labels, labels);
+    return static_cast<int32_t>(std::ranges::max_element(of_row) - of_row.begin());
+  }
+
   Context& ctx_;
   const Embedder& embedder_;
   const LabelHead& head_;
@@ -226,7 +244,7 @@ Result<LoopResult> ClassifyTuner::teach(const RunVersion& version, bool resume, 
     }
     return losses.loss(texts, classes);
   };
-  lesson.held_out = [&] { return losses.mean_loss(held_out_tokens, held_out_.classes, hooks.cancel); };
+  lesson.held_out = [&] { return losses.evaluate(held_out_tokens, held_out_.classes, hooks.cancel); };
   lesson.evaluate_every = plan_.evaluate_every;
   lesson.evaluation_in_steps = static_cast<double>(held_out_.size()) / static_cast<double>(plan_.texts_per_step);
   TRY_ASSIGN(const LoopResult result,

@@ -196,8 +196,10 @@ Result<LoopResult> EmbeddingTuner::teach(Embedder& embedder, const RunVersion& v
   lesson.loss = [&](int64_t step) {
     return pair_loss(ctx, embedder, train, pairs_of_step(train, plan_.pairs_per_step, step, settings_.seed));
   };
-  lesson.held_out = [&] {
-    return mean_loss(ctx, embedder, held_out, plan_.pairs_per_step, settings_.seed, hooks.cancel);
+  lesson.held_out = [&]() -> Result<Evaluation> {
+    TRY_ASSIGN(const double loss,
+               mean_loss(ctx, embedder, held_out, plan_.pairs_per_step, settings_.seed, hooks.cancel));
+    return Evaluation{loss};
   };
   lesson.evaluate_every = plan_.evaluate_every;
   lesson.evaluation_in_steps = static_cast<double>(held_out_.size()) / static_cast<double>(plan_.pairs_per_step);

@@ -268,11 +268,12 @@ Result<LoopResult> Pretrainer::run(const RunVersion& version, bool resume, const
     batches = feed.batches(step);
     return token_losses(ctx, model, batches);
   };
-  loop.evaluate = [&] {
+  loop.evaluate = [&](int64_t) -> Result<Evaluation> {
     log.end_step();
-    return mean_token_loss(ctx, model, held_out);
+    TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, held_out));
+    return Evaluation{loss};
   };
-  loop.report = [&](const StepReport& step, std::optional<double> held) -> Status {
+  loop.report = [&](const StepReport& step, const std::optional<Evaluation>& held) -> Status {
     TRY(log.step(step, held, token_count(batches)));
     if (hooks.report) hooks.report(step, held);
     if (!held) return ok_status();

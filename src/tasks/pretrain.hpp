@@ -76,7 +76,7 @@ class Pretrainer {
   Json info() const;
 
   struct Hooks {
-    std::function<void(const StepReport&, std::optional<double> held_out)> report;
+    std::function<void(const StepReport&, const std::optional<Evaluation>& evaluation)> report;
     std::function<void(const std::string& text)> sample;  // what the model writes by now
     const CancelToken* cancel = nullptr;
   };

@@ -90,7 +90,7 @@ TEST_F(PretrainTest, AStopOrAnotherNumberOfThreadsChangesNotABit) {
   for (const int64_t stop_after : {4, 13, -1}) {
     CancelToken cancel;
     const Pretrainer::Hooks hooks{.report =
-                                      [&](const StepReport& report, std::optional<double>) {
+                                      [&](const StepReport& report, const std::optional<Evaluation>&) {
                                         if (report.step == stop_after) cancel.cancel();
                                       },
                                   .sample = nullptr,

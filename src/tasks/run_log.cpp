@@ -30,6 +30,11 @@ std::vector<Scalar> scalars_of(const Json& line) {
   add("held_out", "loss/held_out");
   add("rate", "learning_rate");
   add("norm", "gradient_norm");
+  if (const auto scores = line.find("scores"); scores != line.end() && scores->is_object()) {
+    for (const auto& [name, value] : scores->items()) {
+      if (value.is_number()) scalars.push_back({"score/" + name, value.get<double>()});
+    }
+  }
   const double tokens = number_in(line, "tokens");
   const double seconds = number_in(line, "seconds");
   if (tokens > 0 && seconds > 0) scalars.push_back({"tokens_per_second", tokens / seconds});
@@ -48,6 +53,12 @@ void RunLog::end_step() {
   began_.reset();
 }
 
+Status RunLog::before(const std::vector<Score>& scores, const std::string& text) {
+  TRY(open(0));
+  TRY(files_->events.scalars(kBeforeFirst, wall_now(), scalars_of({{"scores", scores_json(scores)}})));
+  return sample(kBeforeFirst, text);
+}
+
 Status RunLog::open(int64_t steps) {
   TRY_ASSIGN(StepLog times, StepLog::open(version_.folder / "times.jsonl", steps));
   TRY_ASSIGN(StepLog samples, StepLog::open(version_.folder / "samples.jsonl", steps));
@@ -61,6 +72,7 @@ Status RunLog::refill_events(int64_t steps) {
   std::map<int64_t, double> walls;
   TRY_ASSIGN(const std::vector<Json> times, read_step_log(version_.folder / "times.jsonl"));
   for (const Json& line : times) walls[static_cast<int64_t>(number_in(line, "step"))] = number_in(line, "time");
+  if (!walls.empty()) walls.try_emplace(kBeforeFirst, walls.begin()->second);  // about then
   TRY_ASSIGN(const std::vector<Json> metrics, read_step_log(version_.folder / "metrics.jsonl"));
   for (const std::vector<Json>* lines : {&metrics, &times}) {
     for (const Json& line : *lines) {
@@ -79,14 +91,14 @@ Status RunLog::refill_events(int64_t steps) {
   return ok_status();
 }
 
-Status RunLog::step(const StepReport& report, std::optional<double> held_out, int64_t tokens) {
+Status RunLog::step(const StepReport& report, const std::optional<Evaluation>& evaluation, int64_t tokens) {
   end_step();
   if (!files_) TRY(open(report.step));
   const Json time = {{"step", report.step}, {"time", wall_now()}, {"seconds", seconds_}, {"tokens", tokens}};
   TRY(files_->times.write(time));
   Json line = time;
   line.update({{"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
-  if (held_out) line["held_out"] = *held_out;
+  if (evaluation) line.update({{"held_out", evaluation->loss}, {"scores", scores_json(evaluation->scores)}});
   return files_->events.scalars(report.step, wall_now(), scalars_of(line));
 }
 

@@ -1,9 +1,9 @@
 // What a run shows of itself while it learns, beside the metrics.jsonl of its loop (train/loop.hpp):
 //
 //   times.jsonl      of each step: when it ended, its seconds and tokens. These differ from run to run
-//   samples.jsonl    what the model wrote after an evaluation
+//   samples.jsonl    what the model wrote after an evaluation; of step -1: before the first step
 //   diverged.jsonl   what the step that diverged was to learn from
-//   tensorboard/     an event file: loss, held-out loss, rate, gradient norm, tokens per second, samples
+//   tensorboard/     an event file: loss, held-out loss, scores, rate, gradient norm, tokens per second, samples
 //   report.html      all of it on one page (tasks/run_report.hpp)
 //
 // A run that goes on forgets the steps that it does again. Thread safety: one thread at a time.
@@ -17,6 +17,7 @@
 #include "tasks/event_file.hpp"
 #include "tasks/run_store.hpp"
 #include "text/tokenizer.hpp"
+#include "train/loop.hpp"
 #include "train/step_log.hpp"
 #include "train/token_loss.hpp"
 
@@ -31,8 +32,10 @@ class RunLog {
   void end_step();
   // Of the last step that ended.
   double seconds() const { return seconds_; }
+  // What was measured before the first step, and what the model wrote then.
+  Status before(const std::vector<Score>& scores, const std::string& text);
   // The step that just ended, of so many tokens; 0: they are not counted. Ends it, where end_step() was not called.
-  Status step(const StepReport& report, std::optional<double> held_out = std::nullopt, int64_t tokens = 0);
+  Status step(const StepReport& report, const std::optional<Evaluation>& evaluation = std::nullopt, int64_t tokens = 0);
   // What the model writes after step `step`.
   Status sample(int64_t step, const std::string& text);
   // What a step that diverged was to learn from, a sequence a line, into diverged.jsonl; returns its path.

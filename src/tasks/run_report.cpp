@@ -1,8 +1,10 @@
 #include "tasks/run_report.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <fmt/core.h>
+#include <map>
 
 #include "base/progress.hpp"
 #include "base/strings.hpp"
@@ -108,6 +110,30 @@ Points points_of(const std::vector<Json>& lines, const char* key) {
   return points;
 }
 
+constexpr const char* kBlue = "#2563a8";
+constexpr const char* kOrange = "#d9721a";
+constexpr const char* kGreen = "#3a8a4d";
+constexpr const char* kGrey = "#777777";
+
+// A curve for each score of what was held out.
+std::vector<Curve> scores_of(const std::vector<Json>& metrics) {
+  constexpr std::array kColours{kBlue, kOrange, kGreen, kGrey};
+  std::map<std::string, Points> points;
+  for (const Json& line : metrics) {
+    const auto scores = line.find("scores");
+    if (scores == line.end() || !scores->is_object()) continue;
+    for (const auto& [name, value] : scores->items()) {
+      const double number = number_of(*scores, name.c_str());
+      const double step = number_of(line, "step");
+      if (std::isfinite(number) && std::isfinite(step)) points[name].emplace_back(step + 1, number);
+    }
+  }
+  std::vector<Curve> curves;
+  curves.reserve(points.size());
+  for (auto& [name, of_one] : points) curves.push_back({name, kColours[curves.size() % kColours.size()], of_one});
+  return curves;
+}
+
 Points speeds_of(const std::vector<Json>& times) {
   Points points;
   for (const Json& line : times) {
@@ -117,11 +143,6 @@ Points speeds_of(const std::vector<Json>& times) {
   }
   return points;
 }
-
-constexpr const char* kBlue = "#2563a8";
-constexpr const char* kOrange = "#d9721a";
-constexpr const char* kGreen = "#3a8a4d";
-constexpr const char* kGrey = "#777777";
 
 constexpr const char* kStyle =
     "body{font:16px/1.5 system-ui,sans-serif;max-width:760px;margin:2em auto;padding:0 1em;color:#222;background:#fff}"
@@ -152,7 +173,9 @@ std::string samples_of(const std::vector<Json>& lines) {
     const Json& line = lines[count == 1 ? lines.size() - 1 : i * (lines.size() - 1) / (count - 1)];
     const auto text = line.find("text");
     if (text == line.end() || !text->is_string()) continue;
-    html += fmt::format("<h3>after step {:.0f}</h3>\n<pre>{}</pre>\n", number_of(line, "step") + 1,
+    const double step = number_of(line, "step") + 1;
+    html += fmt::format("<h3>{}</h3>\n<pre>{}</pre>\n",
+                        step == 0 ? "before the first step" : fmt::format("after step {:.0f}", step),
                         html_escaped(text->get<std::string>()));
   }
   return html.empty() ? html : "<h2>What it writes</h2>\n" + html;
@@ -220,6 +243,7 @@ Result<std::string> run_report(const RunVersion& version) {
       "content=\"width=device-width\"><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>{2}</p>\n",
       html_escaped(name), kStyle, summary_of(loss, held_out, times));
   html += svg_chart("Loss, in nats a token", {{"training", kBlue, loss}, {"held out", kOrange, held_out}}, 2);
+  html += svg_chart("Scores of what was held out", scores_of(metrics), 2);
   html += svg_chart("Tokens a second", {{"speed", kGreen, speeds_of(times)}}, 0);
   html += svg_chart("Learning rate", {{"rate", kGrey, points_of(metrics, "rate")}}, 6);
   html += svg_chart("Norm of the gradients", {{"norm", kGrey, points_of(metrics, "norm")}}, 2);

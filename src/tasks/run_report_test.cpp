@@ -28,11 +28,14 @@ class RunReportTest : public FolderTest {
 
 TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   RunLog log(version());
-  std::string lines;
+  const std::vector<Score> before{{"f1", 0.1}, {"exact_match", 0}};
+  ASSERT_TRUE(log.before(before, "what it wrote first").ok());
+  std::string lines = dump_json({{"step", -1}, {"scores", scores_json(before)}}) + "\n";
   for (int64_t step = 0; step < 1000; ++step) {
     const double loss = 4.0 / static_cast<double>(step + 1);
     lines += dump_json({{"step", step}, {"loss", loss}, {"norm", 1}, {"rate", 0.1}}) + "\n";
-    if (step % 500 == 499) lines += dump_json({{"step", step}, {"held_out", loss + 0.5}}) + "\n";
+    if (step % 500 == 499)
+      lines += dump_json({{"step", step}, {"held_out", loss + 0.5}, {"scores", {{"f1", 0.7}}}}) + "\n";
     log.begin_step();
     ASSERT_TRUE(log.step({.step = step, .loss = loss, .norm = 1, .rate = 0.1f}, std::nullopt, 64).ok());
   }
@@ -40,9 +43,13 @@ TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   ASSERT_TRUE(log.sample(999, "a <b>sample</b> & more").ok());
   ASSERT_TRUE(log.write_report().ok());
   const std::string html = value(read_file(folder_ / "report.html"));
-  EXPECT_EQ(count(html, "<svg"), 4);
-  EXPECT_EQ(count(html, "</svg>"), 4);
-  EXPECT_EQ(count(html, "<path d="), 5);
+  EXPECT_EQ(count(html, "<svg"), 5);
+  EXPECT_EQ(count(html, "</svg>"), 5);
+  EXPECT_EQ(count(html, "<path d="), 7);  // two of losses, two of scores
+  EXPECT_NE(html.find("Scores of what was held out"), std::string::npos);
+  EXPECT_LT(html.find("before the first step</h3>\n<pre>what it wrote first"), html.find("after step 1000</h3>"));
+  const std::string events = value(read_file(folder_ / "tensorboard/events.out.tfevents.0.linnet"));
+  EXPECT_NE(events.find("score/f1"), std::string::npos);
   EXPECT_NE(html.find("held out 0.5040, at best 0.5040"), std::string::npos);
   EXPECT_NE(html.find("a &lt;b&gt;sample&lt;/b&gt; &amp; more"), std::string::npos);
   EXPECT_NE(html.find("optimizer.beta1"), std::string::npos);

@@ -33,15 +33,15 @@ Result<LoopResult> teach_encoder(Context& ctx, Transformer& encoder, std::vector
     log.begin_step();
     return std::vector<PartLoss>{[&lesson, step] { return lesson.loss(step); }};
   };
-  loop.evaluate = [&] {
+  loop.evaluate = [&](int64_t) {
     log.end_step();
     return lesson.held_out();
   };
-  loop.report = [&](const StepReport& step, std::optional<double> held_out) -> Status {
-    TRY(log.step(step, held_out));
+  loop.report = [&](const StepReport& step, const std::optional<Evaluation>& evaluation) -> Status {
+    TRY(log.step(step, evaluation));
     const auto seconds = forecast.step(step.step, log.seconds());
     if (seconds && hooks.forecast) hooks.forecast(*seconds);
-    if (hooks.report) hooks.report(step, held_out);
+    if (hooks.report) hooks.report(step, evaluation);
     return ok_status();
   };
   loop.cancel = hooks.cancel;

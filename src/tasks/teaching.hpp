@@ -15,9 +15,12 @@ namespace linnet {
 
 // Who is told while a model is taught, and who may stop it.
 struct TeachingHooks {
-  std::function<void(const StepReport&, std::optional<double> held_out)> report;
+  std::function<void(const StepReport&, const std::optional<Evaluation>&)> report;
   std::function<void(double seconds)> forecast;  // TeachingForecast, once
   ProgressCallback before;                       // of what is done before the first step
+  // Of a job that is written: what was measured before or after all steps, and what was written at any measurement.
+  std::function<void(const std::string& when, const std::vector<Score>&)> scores;
+  std::function<void(const std::string& text)> sample;
   const CancelToken* cancel = nullptr;
 };
 
@@ -33,9 +36,9 @@ struct EncoderLesson {
   Schedule schedule;  // with all its steps
   bool bfloat16 = false;
   std::function<Result<Tensor>(int64_t step)> loss;
-  std::function<Result<double>()> held_out = nullptr;  // the loss there; nullptr: nothing is held out
-  int64_t evaluate_every = 0;                          // steps; 0: never
-  double evaluation_in_steps = 0;                      // how much is held out, beside what a step learns from
+  std::function<Result<Evaluation>()> held_out = nullptr;  // nullptr: nothing is held out
+  int64_t evaluate_every = 0;                              // steps; 0: never
+  double evaluation_in_steps = 0;                          // how much is held out, beside what a step learns from
 };
 
 // Teaches `parameters` of `encoder`, or beside it, into version.folder, with what a run shows of itself (RunLog); stops

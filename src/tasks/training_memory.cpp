@@ -22,7 +22,7 @@ uint64_t bytes_of(std::span<const Parameter> parameters) {
 
 uint64_t TrainingMemory::total() const {
   const uint64_t teaching = prepacked + optimizer + gradients + activations;
-  return program + tokenizer + caches + weights + adapters + std::max(loading, teaching);
+  return program + tokenizer + caches + replies + weights + adapters + std::max(loading, teaching);
 }
 
 std::string TrainingMemory::to_string() const {
@@ -32,7 +32,8 @@ std::string TrainingMemory::to_string() const {
                                     {optimizer, "optimiser"},
                                     {gradients, "gradients"},
                                     {activations, "activations"},
-                                    {caches, "teacher"}}) {
+                                    {caches, "teacher"},
+                                    {replies, "replies"}}) {
     if (bytes > 0) parts += fmt::format(", {} {}", format_bytes(bytes), name);
   }
   return fmt::format("{} ({})", format_bytes(total()), parts);

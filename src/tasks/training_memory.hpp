@@ -28,6 +28,7 @@ struct TrainingMemory {
   uint64_t gradients = 0;
   uint64_t activations = 0;  // of a row, and what the way back takes
   uint64_t caches = 0;       // what a teacher said
+  uint64_t replies = 0;      // the cache that replies are written with, to be scored
   uint64_t tokenizer = 0;
   uint64_t program = 0;
   uint64_t loading = 0;  // beyond weights, while they are read
@@ -44,6 +45,8 @@ class TrainingPlanner {
 
   // With nothing prepacked.
   Result<TrainingMemory> plan(const StepShape& shape) const;
+  // Without its numbers.
+  const Transformer& model() const { return pupil_->transformer(); }
   // What prepacking would take besides.
   uint64_t prepacked_bytes() const;
 

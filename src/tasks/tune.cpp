@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fmt/core.h>
 
+#include "base/check.hpp"
 #include "base/log.hpp"
 #include "base/paths.hpp"
 #include "base/system.hpp"
@@ -12,7 +13,7 @@
 #include "data/refuse.hpp"
 #include "hub/digest.hpp"
 #include "tasks/distil_lessons.hpp"
-#include "tasks/run_log.hpp"
+#include "tasks/memory_plan.hpp"
 #include "tasks/teacher_writer.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
@@ -188,6 +189,7 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
     const auto rows = pack_epoch(rendered, static_cast<uint32_t>(length), settings_.seed, 0);
     return shape_of(rendered, rows, rows_of(length) > 1);
   };
+  TRY(prepare_score(tokens, renderer));
   constexpr uint64_t kEntry = sizeof(int32_t) + sizeof(float);
   const uint64_t said = teacher_ && settings_.teacher.from == DistilFrom::kLogits
                             ? (rendered.learned() + held_out.learned()) * settings_.teacher.top * kEntry
@@ -209,6 +211,24 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
     lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, plan_.row_length);
   }
   choose_schedule();
+  return ok_status();
+}
+
+Status Tuner::prepare_score(double tokens, const Renderer& renderer) {
+  if (!chat_template_) return ok_status();
+  constexpr int64_t kEvaluationsOfAnEpoch = 2;
+  const auto epochs = static_cast<double>(plan_.epochs);
+  TRY_ASSIGN(score_,
+             JobScore::prepare(dataset_,
+                               {.chat_template = &*chat_template_,
+                                .tokenizer = &tokenizer_,
+                                .end_tokens = renderer.end_ids(),
+                                .system = settings_.system,
+                                .frequency_penalty = settings_.frequency_penalty,
+                                .longest = model_.config().max_positions,
+                                .kv_dtype = kv_dtype(model_.description, runtime_->context().kernels()),
+                                .seed = settings_.seed},
+                               {.tokens = tokens * epochs, .evaluations = kEvaluationsOfAnEpoch * plan_.epochs}));
   return ok_status();
 }
 
@@ -294,6 +314,62 @@ Result<double> Tuner::measure_speed(const CancelToken& cancel) {
   return static_cast<double>(tokens) / seconds;
 }
 
+Result<JobScore::Measured> Tuner::measure_score(const Transformer& model, const TeachingHooks& hooks) {
+  CHECK(score_.has_value());
+  const CancelToken never;
+  TRY_ASSIGN(JobScore::Measured measured,
+             score_->measure(runtime_->context(), model, hooks.cancel ? *hooks.cancel : never));
+  if (hooks.sample) hooks.sample(measured.sample);
+  return measured;
+}
+
+LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
+                            const TeachingHooks& hooks) {
+  Context& ctx = runtime_->context();
+  LoopHooks loop;
+  if (score_) {
+    loop.before = [&, this]() -> Result<std::vector<Score>> {
+      TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
+      if (hooks.scores) hooks.scores("before", measured.scores);
+      TRY(log.before(measured.scores, measured.sample));
+      return std::move(measured.scores);
+    };
+  }
+  loop.parts = [&, this](int64_t step) {
+    log.begin_step();
+    return lessons_->parts(ctx, model, step);
+  };
+  const auto sample = std::make_shared<std::string>();  // that the last evaluation wrote
+  loop.evaluate = [&, this, sample](int64_t steps) -> Result<Evaluation> {
+    log.end_step();
+    TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, model));
+    Evaluation evaluation{held_out.loss};
+    if (held_out.right) evaluation.scores.push_back({"preferred", *held_out.right});
+    sample->clear();
+    if (!score_ || steps / plan_.evaluate_every % score_->every() != 0) return evaluation;
+    TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
+    evaluation.scores = std::move(measured.scores);
+    *sample = std::move(measured.sample);
+    return evaluation;
+  };
+  loop.report = [&, this, sample](const StepReport& step, const std::optional<Evaluation>& evaluation) -> Status {
+    TRY(log.step(step, evaluation, token_count(lessons_->batches())));
+    if (const auto seconds = forecast.step(step.step, log.seconds())) {
+      taught.forecast = seconds;
+      if (hooks.forecast) hooks.forecast(*seconds);
+    }
+    if (hooks.report) hooks.report(step, evaluation);
+    if (!evaluation) return ok_status();
+    if (!sample->empty()) TRY(log.sample(step.step, *sample));
+    return log.write_report();
+  };
+  loop.keep_batch = [&, this](const StepReport& step) {
+    return log.keep_batch(step.step, lessons_->batches(), tokenizer_);
+  };
+  loop.cancel = hooks.cancel;
+  return loop;
+}
+
 Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   TRY(lessons_->before_loading(*runtime_, version.folder, hooks.cancel, hooks.before));
@@ -304,27 +380,7 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   RunLog log(version);
   TeachingForecast forecast(work());
   Taught taught;
-  LoopHooks loop;
-  loop.parts = [&](int64_t step) {
-    log.begin_step();
-    return lessons_->parts(ctx, transformer, step);
-  };
-  loop.evaluate = [&]() -> Result<double> {
-    log.end_step();
-    TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
-    return held_out.loss;
-  };
-  loop.report = [&](const StepReport& step, std::optional<double> held) -> Status {
-    TRY(log.step(step, held, token_count(lessons_->batches())));
-    if (const auto seconds = forecast.step(step.step, log.seconds())) {
-      taught.forecast = seconds;
-      if (hooks.forecast) hooks.forecast(*seconds);
-    }
-    if (hooks.report) hooks.report(step, held);
-    return held ? log.write_report() : ok_status();
-  };
-  loop.keep_batch = [&](const StepReport& step) { return log.keep_batch(step.step, lessons_->batches(), tokenizer_); };
-  loop.cancel = hooks.cancel;
+  const LoopHooks loop = loop_hooks(transformer, log, forecast, taught, hooks);
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
   constexpr int64_t kPatience = 4;
   const LoopConfig loop_config{.folder = version.folder,
@@ -335,6 +391,11 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   const auto began = std::chrono::steady_clock::now();
   TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
   taught.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  if (score_) {
+    TRY_ASSIGN(JobScore::Measured measured, measure_score(transformer, hooks));
+    if (hooks.scores) hooks.scores("after", measured.scores);
+    taught.after = std::move(measured.scores);
+  }
   if (plan_.method && lessons_->holds_out()) {
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
     taught.right = held_out.right;

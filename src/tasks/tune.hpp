@@ -9,9 +9,11 @@
 
 #include "base/progress.hpp"
 #include "data/dataset.hpp"
+#include "tasks/job_score.hpp"
 #include "tasks/model_handle.hpp"
 #include "tasks/preference_lessons.hpp"
 #include "tasks/pupil.hpp"
+#include "tasks/run_log.hpp"
 #include "tasks/teacher.hpp"
 #include "tasks/teaching.hpp"
 #include "tasks/teaching_forecast.hpp"
@@ -87,7 +89,10 @@ class Tuner {
 
   struct Taught {
     LoopResult loop;
-    std::optional<double> right;     // Lessons::HeldOut::right at the end
+    std::optional<double> right;  // Lessons::HeldOut::right at the end
+    // The job's own score on a few of the samples that were held out: after all steps, of what stays (before them:
+    // loop.before). Empty where it has none.
+    std::vector<Score> after = {};
     double seconds = 0;              // of all steps, evaluations and checkpoints
     std::optional<double> forecast;  // of them, made at the second step
   };
@@ -114,6 +119,13 @@ class Tuner {
   // Each: renders all data, makes the plan and the lessons.
   Status prepare_tokens(const Renderer& renderer);
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
+  // tokens: of an epoch.
+  Status prepare_score(double tokens, const Renderer& renderer);
+  // What a run shows and keeps beside its steps.
+  LoopHooks loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
+                       const TeachingHooks& hooks);
+  // Requires a score.
+  Result<JobScore::Measured> measure_score(const Transformer& model, const TeachingHooks& hooks);
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
   // The row length that memory allows: as long as serves the products, and no shorter than `least` tokens.
@@ -131,6 +143,7 @@ class Tuner {
   std::shared_ptr<const Teacher> teacher_;
   std::optional<ChatTemplate> chat_template_;
   std::unique_ptr<Lessons> lessons_;
+  std::optional<JobScore> score_;
   std::string data_digest_;  // of what is learned from
   TunePlan plan_;
 };

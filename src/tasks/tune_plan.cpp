@@ -57,6 +57,7 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
     shape.recompute = plan_.recompute;
     TRY_ASSIGN(plan_.memory, planner.plan(shape));
     plan_.memory.caches = caches;
+    if (score_) plan_.memory.replies = static_cast<uint64_t>(score_->cache_bytes(planner.model()));
     if (plan_.memory.total() <= free) break;
     if (plan_.row_length > least && !settings_.row_length) {
       plan_.row_length = std::max(plan_.row_length / 2, least);
@@ -111,10 +112,12 @@ void Tuner::choose_schedule() {
 
 TeachingForecast::Work Tuner::work() const {
   const auto seen = static_cast<double>(train_set().tokens()) * static_cast<double>(plan_.epochs);
+  // The forecast takes a token that is evaluated for a third of one that is taught.
+  const double scoring = score_ ? 3 * score_->cost() / static_cast<double>(score_->every()) : 0;
   return {.steps = plan_.steps,
           .tokens_per_step = seen / static_cast<double>(std::max<int64_t>(plan_.steps, 1)),
           .evaluate_every = plan_.evaluate_every,
-          .tokens_per_evaluation = static_cast<double>(plan_.held_out_tokens)};
+          .tokens_per_evaluation = static_cast<double>(plan_.held_out_tokens) + scoring};
 }
 
 Json Tuner::info() const {
@@ -137,6 +140,7 @@ Json Tuner::info() const {
                {"steps", plan_.steps},
                {"warmup_steps", plan_.warmup_steps},
                {"evaluate_every", plan_.evaluate_every},
+               {"scored_samples", score_ ? score_->items() : 0},
                {"seed", settings_.seed},
                {"instruction_set", std::string(runtime_->isa())},
                {"products", plan_.bfloat16 ? "bfloat16" : "float32"}});

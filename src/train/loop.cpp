@@ -33,44 +33,78 @@ struct Evaluations {
   }
 };
 
+std::optional<double> number_in(const Json& line, const char* key) {
+  const auto found = line.find(key);
+  if (found == line.end() || !found->is_number()) return std::nullopt;
+  return found->get<double>();
+}
+
 // metrics.jsonl, and what the loop must remember of it.
 class Metrics {
  public:
   // The lines of `path` before step `steps`; the others are of steps that will be done again.
   static Result<Metrics> open(const fs::path& path, int64_t steps, double spike) {
-    Evaluations evaluations;
-    LossWatch losses(spike);
-    TRY_ASSIGN(StepLog log, StepLog::open(path, steps, [&](const Json& line) {
-                 if (const auto held_out = line.find("held_out"); held_out != line.end() && held_out->is_number()) {
-                   evaluations.take(held_out->get<double>());
-                 }
-                 if (const auto loss = line.find("loss"); loss != line.end() && loss->is_number()) {
-                   losses.take(loss->get<double>());
-                 }
-               }));
-    return Metrics(std::move(log), evaluations, std::move(losses));
+    Memory memory{.losses = LossWatch(spike)};
+    TRY_ASSIGN(StepLog log, StepLog::open(path, steps, [&](const Json& line) { memory.take(line); }));
+    return Metrics(std::move(log), std::move(memory));
   }
 
+  Status before(std::vector<Score> scores) {
+    TRY(log_.write({{"step", kBeforeFirst}, {"scores", scores_json(scores)}}));
+    memory_.before = std::move(scores);
+    return ok_status();
+  }
   Status step(const StepReport& report) {
-    losses_.take(report.loss);
+    memory_.losses.take(report.loss);
     return log_.write({{"step", report.step}, {"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
   }
   // Whether it is the best so far.
-  Result<bool> evaluation(int64_t step, double held_out) {
-    TRY(log_.write({{"step", step}, {"held_out", held_out}}));
-    return evaluations_.take(held_out);
+  Result<bool> evaluation(int64_t step, const Evaluation& evaluation) {
+    Json line = {{"step", step}, {"held_out", evaluation.loss}};
+    if (!evaluation.scores.empty()) line["scores"] = scores_json(evaluation.scores);
+    TRY(log_.write(line));
+    return memory_.evaluations.take(evaluation.loss);
   }
   Status flush() { return log_.flush(); }
-  const Evaluations& evaluations() const { return evaluations_; }
-  double most_loss() const { return losses_.most(); }
+  const Evaluations& evaluations() const { return memory_.evaluations; }
+  const std::vector<Score>& before() const { return memory_.before; }
+  double most_loss() const { return memory_.losses.most(); }
+  // What the file told of the last step of a run that goes on, unless that was evaluated.
+  const std::optional<StepReport>& unevaluated() const { return memory_.unevaluated; }
 
  private:
-  Metrics(StepLog log, const Evaluations& evaluations, LossWatch losses)
-      : log_(std::move(log)), evaluations_(evaluations), losses_(std::move(losses)) {}
+  struct Memory {
+    Evaluations evaluations = {};
+    LossWatch losses;
+    std::vector<Score> before = {};
+    std::optional<StepReport> unevaluated = {};
+
+    void take(const Json& line) {
+      const auto step = line["step"].get<int64_t>();
+      if (const auto held_out = number_in(line, "held_out")) {
+        evaluations.take(*held_out);
+        unevaluated.reset();
+      }
+      if (const auto loss = number_in(line, "loss")) {
+        losses.take(*loss);
+        unevaluated = {.step = step,
+                       .loss = *loss,
+                       .norm = number_in(line, "norm").value_or(0),
+                       .rate = static_cast<float>(number_in(line, "rate").value_or(0))};
+      }
+      if (const auto scores = line.find("scores");
+          step == kBeforeFirst && scores != line.end() && scores->is_object()) {
+        for (const auto& [name, value] : scores->items()) {
+          if (value.is_number()) before.push_back({name, value.get<double>()});
+        }
+      }
+    }
+  };
+
+  Metrics(StepLog log, Memory memory) : log_(std::move(log)), memory_(std::move(memory)) {}
 
   StepLog log_;
-  Evaluations evaluations_;
-  LossWatch losses_;
+  Memory memory_;
 };
 
 class Loop {
@@ -79,30 +113,53 @@ class Loop {
       : trainer_(trainer), config_(config), hooks_(hooks), metrics_(std::move(metrics)) {}
 
   Result<LoopResult> run() {
-    while (trainer_.steps() < config_.steps && !stopped_early()) {
-      if (hooks_.cancel && hooks_.cancel->cancelled()) {
-        TRY(save());
-        return Error{ErrorCode::kCancelled,
-                     fmt::format("stopped after {} of {} steps", trainer_.steps(), config_.steps),
-                     {},
-                     "go on with --resume"};
-      }
-      TRY_ASSIGN(const StepReport report, one_step());
-      std::optional<double> held_out;
-      if (config_.evaluate_every > 0 &&
-          (trainer_.steps() % config_.evaluate_every == 0 || trainer_.steps() == config_.steps)) {
-        TRY_ASSIGN(held_out, evaluate(report.step));
-      }
-      if (hooks_.report) TRY(hooks_.report(report, held_out));
-      if (config_.checkpoint_every > 0 && trainer_.steps() % config_.checkpoint_every == 0) TRY(save());
-    }
+    const Status done = all_steps();
+    if (!done.ok() && done.error().code != ErrorCode::kCancelled) return done.error();
     TRY(save());
+    if (!done.ok()) {
+      return Error{ErrorCode::kCancelled,
+                   fmt::format("stopped after {} of {} steps", trainer_.steps(), config_.steps),
+                   {},
+                   "go on with --resume"};
+    }
     if (fs::exists(best())) TRY(trainer_.restore(best()));
-    return LoopResult{
-        .steps = trainer_.steps(), .held_out = metrics_.evaluations().last, .stopped_early = stopped_early()};
+    return LoopResult{.steps = trainer_.steps(),
+                      .held_out = metrics_.evaluations().last,
+                      .stopped_early = stopped_early(),
+                      .before = metrics_.before()};
   }
 
  private:
+  // Error kCancelled: stopped where a checkpoint can be made.
+  Status all_steps() {
+    if (trainer_.steps() == 0 && hooks_.before) {
+      TRY_ASSIGN(std::vector<Score> scores, hooks_.before());
+      TRY(metrics_.before(std::move(scores)));
+    }
+    // A run that was stopped in an evaluation.
+    if (const auto& last = metrics_.unevaluated(); last && evaluation_is_due()) TRY(after_step(StepReport(*last)));
+    while (trainer_.steps() < config_.steps && !stopped_early()) {
+      if (hooks_.cancel) TRY(hooks_.cancel->check());
+      TRY_ASSIGN(const StepReport report, one_step());
+      TRY(after_step(report));
+    }
+    return ok_status();
+  }
+
+  bool evaluation_is_due() const {
+    return config_.evaluate_every > 0 &&
+           (trainer_.steps() % config_.evaluate_every == 0 || trainer_.steps() == config_.steps);
+  }
+
+  Status after_step(const StepReport& report) {
+    std::optional<Evaluation> evaluation;
+    if (evaluation_is_due()) {
+      TRY_ASSIGN(evaluation, evaluate(report.step));
+    }
+    if (hooks_.report) TRY(hooks_.report(report, evaluation));
+    return config_.checkpoint_every > 0 && trainer_.steps() % config_.checkpoint_every == 0 ? save() : ok_status();
+  }
+
   fs::path checkpoint() const { return config_.folder / kCheckpoint; }
   fs::path best() const { return config_.folder / kBest; }
 
@@ -141,11 +198,11 @@ class Loop {
   }
 
   // The best parameters are kept beside the last.
-  Result<double> evaluate(int64_t step) {
-    TRY_ASSIGN(const double held_out, hooks_.evaluate());
-    TRY_ASSIGN(const bool better, metrics_.evaluation(step, held_out));
+  Result<Evaluation> evaluate(int64_t step) {
+    TRY_ASSIGN(const Evaluation evaluation, hooks_.evaluate(trainer_.steps()));
+    TRY_ASSIGN(const bool better, metrics_.evaluation(step, evaluation));
     if (better) TRY(trainer_.save(best()));
-    return held_out;
+    return evaluation;
   }
 
   Trainer& trainer_;
@@ -155,6 +212,12 @@ class Loop {
 };
 
 }  // namespace
+
+Json scores_json(const std::vector<Score>& scores) {
+  Json json = Json::object();
+  for (const Score& score : scores) json[score.name] = score.value;
+  return json;
+}
 
 Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const LoopHooks& hooks, bool resume) {
   const fs::path checkpoint = config.folder / kCheckpoint;

@@ -1,16 +1,19 @@
-// A run's steps from first to last: metrics, held-out loss, early stopping, checkpoints, Ctrl-C.
+// A run's steps from first to last: metrics, evaluations, early stopping, checkpoints, Ctrl-C.
 //
 // In the run's folder: checkpoint.safetensors and best.safetensors (train/trainer.hpp), and metrics.jsonl, a line for
 // each step and each evaluation, without times: a run that was killed at any moment and goes on ends with the same
-// bytes in all of them. Thread safety: one loop at a time.
+// bytes in all of them. Scores before the first step stand there as those of step -1. Thread safety: one loop at a
+// time.
 #pragma once
 
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/cancel.hpp"
+#include "base/json.hpp"
 #include "train/token_loss.hpp"
 
 namespace linnet {
@@ -28,13 +31,33 @@ struct LoopConfig {
   double spike = 0;
 };
 
+// What a person judges by, under the name that `linnet eval` has for it: "chrf", "accuracy".
+struct Score {
+  std::string name;
+  double value = 0;
+};
+
+// Of what was held out.
+struct Evaluation {
+  double loss = 0;                 // or another number of which less is better: it alone decides what is the best
+  std::vector<Score> scores = {};  // that are shown beside it; none where they were not measured
+};
+
+inline constexpr int64_t kBeforeFirst = -1;  // the step of what is measured before there was any
+
+// {"chrf": 41.2}
+Json scores_json(const std::vector<Score>& scores);
+
 struct LoopHooks {
   // What step `step` learns from: always the same.
   std::function<Result<std::vector<PartLoss>>(int64_t step)> parts;
-  // The held-out loss, or another score of which less is better.
-  std::function<Result<double>()> evaluate = nullptr;
-  // Told of every step, and of every evaluation after it. An error ends the run.
-  std::function<Status(const StepReport& step, std::optional<double> held_out)> report = nullptr;
+  // Scores of what there is before the first step.
+  std::function<Result<std::vector<Score>>()> before = nullptr;
+  // What was held out, after `steps` steps: always the same. Error kCancelled stops the run as Ctrl-C does, and one
+  // that goes on evaluates again.
+  std::function<Result<Evaluation>(int64_t steps)> evaluate = nullptr;
+  // Told of every step, and of the evaluation after it. An error ends the run.
+  std::function<Status(const StepReport& step, const std::optional<Evaluation>& evaluation)> report = nullptr;
   // Writes down what a step that diverged was to learn from, and returns where.
   std::function<Result<std::filesystem::path>(const StepReport& step)> keep_batch = nullptr;
   const CancelToken* cancel = nullptr;
@@ -42,8 +65,9 @@ struct LoopHooks {
 
 struct LoopResult {
   int64_t steps = 0;               // done in all
-  std::optional<double> held_out;  // the last evaluation
+  std::optional<double> held_out;  // the last evaluation's loss
   bool stopped_early = false;
+  std::vector<Score> before = {};  // LoopHooks::before
 };
 
 // From where `trainer` stands to the end. Goes on from the folder's checkpoint where `resume` says so and there is one.

@@ -36,9 +36,14 @@ struct Pupil {
         return ops::cross_entropy(ctx, ops::scale(ctx, numbers, 1.5f), target);
       }};
     };
-    hooks.evaluate = [this]() -> Result<double> { return std::abs(double{numbers.data<float>()[0]} - 0.2); };
+    hooks.before = [this] { return Result<std::vector<Score>>(scores()); };
+    hooks.evaluate = [this](int64_t) -> Result<Evaluation> {
+      return Evaluation{std::abs(double{numbers.data<float>()[0]} - 0.2), scores()};
+    };
     return hooks;
   }
+
+  std::vector<Score> scores() const { return {{"second", double{numbers.data<float>()[1]}}, {"first", 0.5}}; }
 
   ThreadPool pool;
   Context ctx{pool, reference_kernels()};
@@ -151,7 +156,7 @@ TEST_F(LoopTest, AStopSavesAndResumes) {
   CancelToken cancel;
   LoopHooks hooks = stopped.hooks();
   hooks.cancel = &cancel;
-  hooks.report = [&](const StepReport& report, std::optional<double>) {
+  hooks.report = [&](const StepReport& report, const std::optional<Evaluation>&) {
     if (report.step == 22) cancel.cancel();
     return ok_status();
   };
@@ -163,6 +168,67 @@ TEST_F(LoopTest, AStopSavesAndResumes) {
   EXPECT_EQ(left_by("stopped"), left_by("whole"));
 }
 
+TEST_F(LoopTest, AStopInAnEvaluationSavesAndEvaluatesAgain) {
+  fs::create_directories(folder_ / "whole");
+  Pupil whole(1);
+  std::vector<int64_t> told;
+  LoopHooks telling = whole.hooks();
+  telling.report = [&](const StepReport& report, const std::optional<Evaluation>& evaluation) {
+    if (evaluation) told.push_back(report.step);
+    return ok_status();
+  };
+  (void)value(run_loop(whole.trainer, config("whole"), telling, false));
+  for (const int64_t when : {0, 5, 35, 60}) {  // 0: before the first step; 60: after the last
+    const std::string run = "stopped" + std::to_string(when);
+    fs::create_directories(folder_ / run);
+    Pupil stopped(2);
+    LoopHooks hooks = stopped.hooks();
+    const auto cancelled = [] { return Error{ErrorCode::kCancelled, "stopped", {}, {}}; };
+    if (when == 0) hooks.before = [&]() -> Result<std::vector<Score>> { return cancelled(); };
+    hooks.evaluate = [&, evaluate = hooks.evaluate](int64_t steps) -> Result<Evaluation> {
+      if (steps == when) return cancelled();
+      return evaluate(steps);
+    };
+    std::vector<int64_t> told_here;
+    const auto tell = [&](const StepReport& report, const std::optional<Evaluation>& evaluation) {
+      if (evaluation) told_here.push_back(report.step);
+      return ok_status();
+    };
+    hooks.report = tell;
+    const auto result = run_loop(stopped.trainer, config(run), hooks, false);
+    ASSERT_FALSE(result.ok());
+    EXPECT_EQ(result.error().code, ErrorCode::kCancelled);
+    EXPECT_EQ(stopped.trainer.steps(), when) << "no step is lost";
+    Pupil again(2);
+    LoopHooks rest = again.hooks();
+    rest.report = tell;
+    const LoopResult done = value(run_loop(again.trainer, config(run), rest, true));
+    EXPECT_EQ(left_by(run), left_by("whole"));
+    EXPECT_EQ(told_here, told);
+    ASSERT_EQ(done.before.size(), 2u);
+    EXPECT_EQ(done.before[1].value, 0.5);
+  }
+}
+
+TEST_F(LoopTest, ScoresChangeNoBitOfWhatIsLearned) {
+  for (const char* run : {"scored", "plain"}) fs::create_directories(folder_ / run);
+  Pupil scored(1);
+  (void)value(run_loop(scored.trainer, config("scored"), scored.hooks(), false));
+  Pupil plain(1);
+  LoopHooks hooks = plain.hooks();
+  hooks.before = nullptr;
+  hooks.evaluate = [&, evaluate = hooks.evaluate](int64_t steps) -> Result<Evaluation> {
+    TRY_ASSIGN(const Evaluation evaluation, evaluate(steps));
+    return Evaluation{evaluation.loss};
+  };
+  (void)value(run_loop(plain.trainer, config("plain"), hooks, false));
+  for (const char* file : {"checkpoint.safetensors", "best.safetensors"}) {
+    EXPECT_EQ(value(read_file(folder_ / "scored" / file)), value(read_file(folder_ / "plain" / file)));
+  }
+  const std::string metrics = value(read_file(folder_ / "scored/metrics.jsonl"));
+  EXPECT_EQ(metrics.find("{\"step\":-1,\"scores\":{\"second\":0.0,\"first\":0.5}}\n"), 0u) << metrics.substr(0, 100);
+}
+
 TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
   LoopConfig early = config("early");
   early.patience = 2;
@@ -170,14 +236,14 @@ TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
   Pupil pupil(1);
   LoopHooks hooks = pupil.hooks();
   double score = 0;
-  hooks.evaluate = [&]() -> Result<double> { return score += 1; };
+  hooks.evaluate = [&](int64_t) -> Result<Evaluation> { return Evaluation{score += 1}; };
   const LoopResult result = value(run_loop(pupil.trainer, early, hooks, false));
   EXPECT_TRUE(result.stopped_early);
   EXPECT_EQ(result.held_out, 3);
   EXPECT_EQ(result.steps, 5);  // of the first evaluation
   Pupil again(1);
   LoopHooks none = again.hooks();
-  none.evaluate = []() -> Result<double> { return invalid("it had ended"); };
+  none.evaluate = [](int64_t) -> Result<Evaluation> { return invalid("it had ended"); };
   const LoopResult same = value(run_loop(again.trainer, early, none, true));
   EXPECT_TRUE(same.stopped_early);
   EXPECT_EQ(same.held_out, 3);
