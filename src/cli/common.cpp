@@ -147,7 +147,8 @@ Result<std::unique_ptr<Speaker>> open_speaker(const ModelFlags& flags) {
                                         std::move(transformer), context, kv, std::move(ends)});
   if (!speaker->model.faq.empty()) {
     TRY_ASSIGN(speaker->faq, FaqAssistant::open(speaker->model.faq, *speaker->runtime));
-    speaker->faq->set_chooser(speaker->transformer, speaker->tokenizer, speaker->runtime->context());
+    TRY_ASSIGN(std::optional<ChatTemplate> form, find_chat_template(speaker->model, speaker->tokenizer));
+    speaker->faq->set_chooser({speaker->transformer, speaker->tokenizer, speaker->runtime->context(), std::move(form)});
   }
   return speaker;
 }

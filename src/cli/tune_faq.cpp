@@ -20,6 +20,7 @@ namespace linnet::cli {
 namespace {
 
 constexpr const char* kTestFile = "test.jsonl";
+constexpr const char* kOpinionsFile = "opinions.json";
 
 std::string percent(int64_t part, int64_t whole) {
   return fmt::format("{:.0f}%", 100.0 * static_cast<double>(part) / static_cast<double>(std::max<int64_t>(whole, 1)));
@@ -29,10 +30,10 @@ std::string sentence(const FaqTuner& tuner, const Dataset& dataset, const FaqSet
   std::string text;
   for (const std::string& said : dataset.said) text += said + "\n";
   text += fmt::format(
-      "{} questions for {} answers: {} learns which question means which answer ({}), {} how people ask for it "
-      "({}), to choose among the likeliest\n",
+      "{} questions for {} answers: {} learns which question means which answer ({}), {} chooses among "
+      "the likeliest\n",
       tuner.list().questions.size(), tuner.list().answers.size(), settings.encoder,
-      counted(tuner.encoder_steps(), "step"), settings.base, counted(tuner.chooser_steps(), "step"));
+      counted(tuner.encoder_steps(), "step"), settings.base);
   return text;
 }
 
@@ -86,12 +87,10 @@ std::map<std::string, bool> rights_of(const std::filesystem::path& log) {
   return rights;
 }
 
-// What a person wants to know who edited an answer: did anything else change? Empty where the version that the name
-// means was not tested with these questions, or there is none.
-Result<std::string> beside_current(const RunStore& store, const RunVersion& now) {
-  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(now.name));
-  if (!before) return std::string();
-  const std::map<std::string, bool> old_rights = rights_of(before->folder / kTestFile);
+// What a person wants to know who edited an answer: did anything else change? Empty where the version before was not
+// tested with these questions.
+std::string beside(const RunVersion& before, const RunVersion& now) {
+  const std::map<std::string, bool> old_rights = rights_of(before.folder / kTestFile);
   int64_t same = 0;
   int64_t won = 0;
   int64_t lost = 0;
@@ -104,7 +103,7 @@ Result<std::string> beside_current(const RunStore& store, const RunVersion& now)
   }
   if (same + won + lost == 0) return std::string();
   return fmt::format("beside version {}: {} questions answered rightly that were not, {} no longer, {} as before\n",
-                     before->number, won, lost, same);
+                     before.number, won, lost, same);
 }
 
 Result<FaqTestResult> test_untaught(const FaqTuner& tuner, const FaqSettings& settings, Runtime& runtime,
@@ -116,15 +115,25 @@ Result<FaqTestResult> test_untaught(const FaqTuner& tuner, const FaqSettings& se
       *assistant, test, [](const FaqTestItem&) { return ok_status(); }, interrupt_token());
 }
 
-// Asks the finished run as anybody would, and writes what it said beside it.
-Result<FaqTestResult> test_taught(const RunVersion& version, Runtime& runtime, const std::vector<Sample>& test) {
-  TRY_ASSIGN(ModelHandle chooser, find_model(version.base()));
-  chooser.adapters.push_back(version.chooser_adapter().string());
-  TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(chooser));
+// All that an opinion depends on, beside the prompt.
+std::string thinker_name(const ModelHandle& model, const Runtime& runtime) {
+  std::error_code code;  // of a folder there is no such size: its name must do
+  const auto size = std::filesystem::file_size(model.stored.path, code);
+  return fmt::format("{}, {} bytes, {}", lasting_name(model), code ? 0 : size, runtime.isa());
+}
+
+// Asks the finished run as anybody would, and writes what it said beside it. What was thought of questions that the
+// version before was tested with holds still.
+Result<FaqTestResult> test_taught(const RunVersion& version, const std::optional<RunVersion>& before, Runtime& runtime,
+                                  const std::vector<Sample>& test) {
+  TRY_ASSIGN(const ModelHandle chooser, find_model(version.base()));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(chooser.description.files));
-  TRY_ASSIGN(const Transformer transformer, load_weights(chooser, runtime, kFaqContext, adapters));
+  TRY_ASSIGN(std::optional<ChatTemplate> form, find_chat_template(chooser, tokenizer));
+  TRY_ASSIGN(const Transformer transformer, load_weights(chooser, runtime, kFaqContext));
   TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, runtime));
-  assistant->set_chooser(transformer, tokenizer, runtime.context());
+  FaqOpinions opinions(thinker_name(chooser, runtime));
+  if (before) opinions.load(before->folder / kOpinionsFile);
+  assistant->set_chooser({transformer, tokenizer, runtime.context(), std::move(form), &opinions});
   auto printer = ProgressPrinter::for_stderr();
   RateMeter meter;
   Progress progress{.stage = "testing", .item = {}, .total = test.size(), .unit = ProgressUnit::kCount};
@@ -138,29 +147,18 @@ Result<FaqTestResult> test_taught(const RunVersion& version, Runtime& runtime, c
   };
   TRY_ASSIGN(const FaqTestResult result, test_faq(*assistant, test, on_item, interrupt_token()));
   TRY(write_file(version.folder / kTestFile, log));
+  TRY(opinions.save(version.folder / kOpinionsFile));
   return result;
 }
 
-Result<Tested> test_run(const RunVersion& version, const FaqTuner& tuner, const FaqSettings& settings,
-                        const std::vector<Sample>& test) {
+Result<Tested> test_run(const RunVersion& version, const std::optional<RunVersion>& before, const FaqTuner& tuner,
+                        const FaqSettings& settings, const std::vector<Sample>& test) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   Tested tested;
   if (test.empty()) return tested;
   TRY_ASSIGN(tested.untaught, test_untaught(tuner, settings, *runtime, test));
-  TRY_ASSIGN(tested.taught, test_taught(version, *runtime, test));
+  TRY_ASSIGN(tested.taught, test_taught(version, before, *runtime, test));
   return tested;
-}
-
-// With a bar for each of the two models.
-Status teach_both_shown(FaqTuner& tuner, const RunVersion& version, bool resume) {
-  std::optional<TeachingScreen> screen;
-  const auto show = [&](const char* stage, int64_t steps) {
-    screen.emplace(TeachingWork{.stage = stage, .steps = steps});
-    return screen->hooks();
-  };
-  return tuner.run(version, resume,
-                   {.encoder = [&] { return show("to read", tuner.encoder_steps()); },
-                    .chooser = [&] { return show("to choose", tuner.chooser_steps()); }});
 }
 
 Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tested) {
@@ -179,9 +177,11 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
-  TRY(teach_both_shown(*tuner, version, flags.resume));
-  TRY_ASSIGN(const Tested tested, test_run(version, *tuner, flags.faq, dataset.test));
-  TRY_ASSIGN(const std::string compared, beside_current(store, version));
+  TeachingScreen screen({.stage = "teaching", .steps = tuner->encoder_steps()});
+  TRY(tuner->run(version, flags.resume, screen.hooks()));
+  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(flags.name));
+  TRY_ASSIGN(const Tested tested, test_run(version, before, *tuner, flags.faq, dataset.test));
+  const std::string compared = before ? beside(*before, version) : "";
   TRY(store.set_current(version));
   if (flags.json) return print_json(to_json(*tuner, version, tested));
   return print(fmt::format("{}{}{} is ready (version {}): linnet chat {}\n", sentence(tested), compared, version.name,

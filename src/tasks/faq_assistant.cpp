@@ -11,9 +11,10 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 8;     // among which the language model chooses, at most
+constexpr size_t kCandidates = 6;     // among which the language model chooses, at most
 constexpr float kReach = 0.2f;        // of a cosine below the best: further ones are not worth its time
 constexpr double kOtherWeight = 0.7;  // of the nearest question that the list does not answer
+constexpr double kVerdictWeight = 0.05;
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -23,7 +24,7 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kGainWeight{0.05, 0.1};           // of the model's opinion beside a cosine: it read so many
+constexpr ByPhrasings kGainWeight{0.08, 0.15};          // of the model's opinion beside a cosine: it is shown so many
 constexpr ByPhrasings kLeastConfidence{-0.055, 0.065};  // the nearest of more is nearer
 constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};     // what is far from everything is about something else
 
@@ -72,8 +73,8 @@ Result<std::unique_ptr<FaqAssistant>> FaqAssistant::open(const std::filesystem::
   return create(std::move(embedder), std::move(index), std::move(info.declining));
 }
 
-void FaqAssistant::set_chooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx) {
-  chooser_ = std::make_unique<FaqChooser>(model, tokenizer, ctx, index_.list());
+void FaqAssistant::set_chooser(FaqThinker thinker) {
+  chooser_ = std::make_unique<FaqChooser>(std::move(thinker), index_.list());
 }
 
 Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
@@ -99,7 +100,11 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   std::stable_sort(judgement.candidates.begin(), judgement.candidates.end(),
                    [](const auto& x, const auto& y) { return x.score > y.score; });
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other;
+  const FaqJudgement::Candidate& best = judgement.candidates.front();
+  if (chooser_) {
+    TRY_ASSIGN(judgement.verdict, chooser_->verdict(question, best.answer));
+  }
+  judgement.confidence = best.score - kOtherWeight * judgement.nearest_other + kVerdictWeight * judgement.verdict;
   judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
                        matches.front().similarity < kLeastSimilarity.of(index_.list());
   return judgement;

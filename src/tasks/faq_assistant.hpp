@@ -25,6 +25,7 @@ struct FaqJudgement {
   };
   std::vector<Candidate> candidates;  // the best first; at least one
   double nearest_other = 0;           // similarity to the nearest question that the list does not answer
+  double verdict = 0;                 // FaqChooser's of the best; 0 where it was not asked
   double confidence = 0;
   bool declined = false;  // confidence is too small, or everything far away
 };
@@ -45,7 +46,7 @@ class FaqAssistant {
   static Result<std::unique_ptr<FaqAssistant>> open(const std::filesystem::path& folder, Runtime& runtime);
 
   // Lets a language model choose from now on; without one, the encoder decides alone.
-  void set_chooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx);
+  void set_chooser(FaqThinker thinker);
   // Errors: an empty question; those of the models.
   Result<FaqReply> reply(const std::string& question) const;
   const FaqList& list() const { return index_.list(); }

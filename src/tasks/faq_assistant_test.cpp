@@ -109,21 +109,6 @@ TEST_F(FaqAssistantTest, LessonsBringQuestionsToTheirAnswers) {
   EXPECT_LT(losses.back(), losses.front() / 3);
 }
 
-// What the chooser learns from is what it reads when it chooses, with one question more.
-TEST_F(FaqAssistantTest, TheChooserLearnsFromWhatItWillRead) {
-  const std::vector<Sample> lessons = chooser_lessons(kList, 2, 1);
-  ASSERT_EQ(lessons.size(), 6u);
-  EXPECT_EQ(lessons[0].text, "Our answer: At the station.\nCustomers ask for it like this:\n- where is the shop\n");
-  const std::string head = "Our answer: At nine.\nCustomers ask for it like this:\n";
-  for (const size_t i : {1u, 4u}) {
-    const std::string& text = lessons[i].text;
-    EXPECT_TRUE(text == head + "- when do you open\n- what hours\n" ||
-                text == head + "- what hours\n- when do you open\n")
-        << text;
-  }
-  EXPECT_EQ(chooser_lessons(kList, 2, 1)[4].text, lessons[4].text) << "the same seed, the same order";
-}
-
 TEST_F(FaqAssistantTest, ATestCountsWhatIsRightMissedAndDeclined) {
   const auto assistant = FaqAssistant::create(embedder(), index(), "no idea");
   const auto sample = [](const std::string& question, const std::string& answer) {

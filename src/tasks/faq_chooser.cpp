@@ -4,14 +4,17 @@
 #include <cmath>
 #include <numeric>
 
-#include "base/random.hpp"
 #include "base/strings.hpp"
+#include "engine/session.hpp"
+#include "tasks/chat_prompt.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet {
 
 namespace {
 
 constexpr size_t kPhrasings = 6;      // shown of an answer
+constexpr size_t kShownToJudge = 3;   // of them, to judge whether it answers
 constexpr size_t kMostTokens = 256;   // of what stands before the question, and of the question
 constexpr int64_t kMostTogether = 8;  // answers of one forward
 constexpr DType kKvType = DType::kF16;
@@ -35,53 +38,60 @@ std::string asked(const std::string& question) {
   return " " + plain(question) + "\n";
 }
 
-}  // namespace
-
-std::vector<Sample> chooser_lessons(const FaqList& list, int64_t times, uint64_t seed) {
-  Random random(seed);
-  std::vector<Sample> lessons;
-  std::vector<std::vector<uint32_t>> questions_of = list.by_answer();
-  for (int64_t i = 0; i < times; ++i) {
-    for (uint32_t answer = 0; answer < questions_of.size(); ++answer) {
-      std::vector<uint32_t>& questions = questions_of[answer];
-      shuffle(questions, random);
-      // As many as fit where it chooses, and one that is asked.
-      const auto shown = std::span<const uint32_t>(questions).first(std::min(questions.size(), kPhrasings + 1));
-      lessons.push_back(
-          {.place = "answer " + std::to_string(answer + 1),
-           .text = before(list, answer, shown.first(shown.size() - 1)) + asked(list.questions[shown.back()].text)});
-    }
-  }
-  return lessons;
+// Whether `answer` tells what the question asks. What changes with the question comes last: what stands before is read
+// once.
+std::string asked_whether(const FaqList& list, uint32_t answer, std::span<const uint32_t> known,
+                          const std::string& question) {
+  std::string text = "Answer: \"" + list.answers[answer] + "\"\nIt replies to:";
+  for (const uint32_t i : known.first(std::min(known.size(), kShownToJudge))) text += " " + list.questions[i].text;
+  return text + "\n\nA customer asks: \"" + question +
+         "\"\nDoes the answer tell the customer just what was asked? Say yes or no.";
 }
 
-FaqChooser::FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list,
-                       int64_t cache_bytes)
-    : model_(model),
-      tokenizer_(tokenizer),
-      ctx_(ctx),
+}  // namespace
+
+FaqChooser::FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_bytes)
+    : thinker_(std::move(thinker)),
       list_(list),
       questions_of_(list.by_answer()),
-      cache_(model.kv_shape(kKvType),
-             std::max(cache_bytes, model.kv_shape(kKvType).bytes_for(kMostTogether * kFaqContext))) {
+      cache_(thinker_.model.kv_shape(kKvType),
+             std::max(cache_bytes, thinker_.model.kv_shape(kKvType).bytes_for(kMostTogether * kFaqContext))) {
   for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
-Result<std::vector<int32_t>> FaqChooser::tokens_before(uint32_t answer) const {
+Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const std::string& question, uint32_t answer) const {
+  ChatRequest request;
+  request.messages = {{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
+                      {{"role", "user"}, {"content", asked_whether(list_, answer, questions_of_[answer], question)}}};
+  request.add_generation_prompt = true;
+  request.extra = {{"enable_thinking", false}};
+  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(*thinker_.chat_template, thinker_.tokenizer, request));
+  return std::move(prompt.tokens);
+}
+
+Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answer) const {
+  if (kind == Kind::kVerdict) {
+    // What two different questions have in common.
+    TRY_ASSIGN(std::vector<int32_t> tokens, verdict_prompt("a", answer));
+    TRY_ASSIGN(const std::vector<int32_t> other, verdict_prompt("1", answer));
+    tokens.resize(common_length(tokens, other));
+    return tokens;
+  }
   TRY_ASSIGN(std::vector<int32_t> tokens,
-             tokenizer_.encode(before(list_, answer, questions_of_[answer]), {.add_special = true}));
+             thinker_.tokenizer.encode(before(list_, answer, questions_of_[answer]), {.add_special = true}));
   if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
   return tokens;
 }
 
-Status FaqChooser::keep(std::span<const uint32_t> answers, int64_t more) {
+Status FaqChooser::keep(Kind kind, std::span<const uint32_t> answers, int64_t more) {
   for (const uint32_t answer : answers) {
-    const auto found = std::ranges::find(kept_, answer, &Before::answer);
+    const auto found = std::ranges::find_if(
+        kept_, [&](const Before& before) { return before.kind == kind && before.answer == answer; });
     if (found != kept_.end()) {
       std::rotate(found, found + 1, kept_.end());
     } else {
-      TRY_ASSIGN(std::vector<int32_t> tokens, tokens_before(answer));
-      kept_.push_back({answer, std::move(tokens), cache_.add_sequence()});
+      TRY_ASSIGN(std::vector<int32_t> tokens, tokens_before(kind, answer));
+      kept_.push_back({kind, answer, std::move(tokens), cache_.add_sequence()});
     }
   }
   const size_t others = kept_.size() - answers.size();
@@ -102,7 +112,7 @@ Status FaqChooser::keep(std::span<const uint32_t> answers, int64_t more) {
 Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32_t> answers,
                                                           std::span<const int32_t> question) {
   const auto asked = static_cast<int64_t>(question.size());
-  TRY(keep(answers, asked));
+  TRY(keep(Kind::kLikelihood, answers, asked));
   const auto befores = std::span<const Before>(kept_).last(answers.size());
   Batch batch;
   std::vector<int32_t> targets;
@@ -121,7 +131,7 @@ Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32
     }
     targets.insert(targets.end(), question.begin(), question.end());
   }
-  TRY_ASSIGN(const Tensor told, model_.log_probs(ctx_, batch, targets, &cache_));
+  TRY_ASSIGN(const Tensor told, thinker_.model.log_probs(thinker_.ctx, batch, targets, &cache_));
   std::vector<double> sums;
   for (size_t i = 0; i < befores.size(); ++i) {
     // The last token is read again with the next question, whose first token it foresees.
@@ -133,17 +143,71 @@ Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32
 }
 
 Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question, std::span<const uint32_t> answers) {
-  TRY_ASSIGN(std::vector<int32_t> tokens, tokenizer_.encode(asked(question), {}));
+  TRY_ASSIGN(std::vector<int32_t> tokens, thinker_.tokenizer.encode(asked(question), {}));
   if (tokens.empty()) return std::vector<double>(answers.size(), 0.0);  // nothing to tell them apart by
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
-  const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));
-  std::vector<double> likelihoods;
-  for (size_t begin = 0; begin < answers.size(); begin += kMostTogether) {
-    const auto some = answers.subspan(begin, std::min<size_t>(kMostTogether, answers.size() - begin));
-    TRY_ASSIGN(const std::vector<double> sums, log_probabilities(some, tokens));
-    for (const double sum : sums) likelihoods.push_back(sum * scale);
+  std::vector<std::vector<int32_t>> prompts;
+  std::vector<double> sums(answers.size());
+  std::vector<size_t> unknown;
+  for (size_t i = 0; i < answers.size(); ++i) {
+    TRY_ASSIGN(std::vector<int32_t> prompt, tokens_before(Kind::kLikelihood, answers[i]));
+    prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+    const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt;
+    if (known) sums[i] = *known;
+    if (!known) unknown.push_back(i);
+    prompts.push_back(std::move(prompt));
   }
-  return likelihoods;
+  for (size_t begin = 0; begin < unknown.size(); begin += kMostTogether) {
+    const auto some = std::span(unknown).subspan(begin, std::min<size_t>(kMostTogether, unknown.size() - begin));
+    std::vector<uint32_t> asked_for;
+    for (const size_t i : some) asked_for.push_back(answers[i]);
+    TRY_ASSIGN(const std::vector<double> got, log_probabilities(asked_for, tokens));
+    for (size_t k = 0; k < some.size(); ++k) {
+      sums[some[k]] = got[k];
+      if (thinker_.opinions) thinker_.opinions->add(prompts[some[k]], got[k]);
+    }
+  }
+  const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));
+  for (double& sum : sums) sum *= scale;
+  return sums;
+}
+
+Result<double> FaqChooser::odds(std::span<const int32_t> prompt, uint32_t answer) {
+  TRY(keep(Kind::kVerdict, {&answer, 1}, static_cast<int64_t>(prompt.size())));
+  const Before& before = kept_.back();
+  const auto shared = static_cast<int64_t>(common_length(before.tokens, prompt));
+  // Its last token is read in any case: behind it the model speaks.
+  const int64_t known = std::min({cache_.length(before.id), shared, static_cast<int64_t>(prompt.size()) - 1});
+  cache_.truncate(before.id, known);
+  Batch batch;
+  batch.tokens.assign(prompt.begin() + known, prompt.end());
+  batch.sequences.push_back(
+      {.rows = batch.rows(), .position = known, .cache_id = before.id, .total_length = kFaqContext});
+  batch.logit_rows = {static_cast<int32_t>(batch.rows() - 1)};
+  TRY_ASSIGN(const ForwardOutput out, thinker_.model.forward(thinker_.ctx, batch, &cache_));
+  cache_.truncate(before.id, shared);
+  const auto logits = out.logits.span<float>();
+  const auto either = [&](const char* lower, const char* upper) -> Result<double> {
+    TRY_ASSIGN(const std::vector<int32_t> one, thinker_.tokenizer.encode(lower, {}));
+    TRY_ASSIGN(const std::vector<int32_t> other, thinker_.tokenizer.encode(upper, {}));
+    if (one.empty() || other.empty()) return 0.0;
+    const double x = logits[static_cast<size_t>(one[0])];
+    const double y = logits[static_cast<size_t>(other[0])];
+    return std::max(x, y) + std::log1p(std::exp(-std::abs(x - y)));
+  };
+  TRY_ASSIGN(const double yes, either("yes", "Yes"));
+  TRY_ASSIGN(const double no, either("no", "No"));
+  return std::clamp(yes - no, -kSurest, kSurest);
+}
+
+Result<double> FaqChooser::verdict(const std::string& question, uint32_t answer) {
+  if (!thinker_.chat_template) return 0.0;
+  TRY_ASSIGN(const std::vector<int32_t> prompt, verdict_prompt(question, answer));
+  if (prompt.size() > static_cast<size_t>(kFaqContext)) return 0.0;
+  if (const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt) return *known;
+  TRY_ASSIGN(const double opinion, odds(prompt, answer));
+  if (thinker_.opinions) thinker_.opinions->add(prompt, opinion);
+  return opinion;
 }
 
 }  // namespace linnet

@@ -1,16 +1,19 @@
-// Which of a few answers a question was asked for, by a language model: how likely it holds the question after the
-// answer and its known phrasings (query likelihood, Ponte & Croft, SIGIR 1998; with language
-// models as rerankers: Sachan et al. 2022, arXiv:2204.07496).
-// Ownership: borrows model, tokenizer and context. Thread safety: one thread at a time.
+// A language model's opinion of questions and answers. Which of a few answers a question was asked for: how likely it
+// holds the question after the answer and its known phrasings (query likelihood, Ponte & Croft, SIGIR 1998; with
+// language models as rerankers: Sachan et al. 2022, arXiv:2204.07496). And whether an answer tells what was asked: it
+// is asked that, yes or no. Ownership: borrows model, tokenizer, context and opinions. Thread safety: one thread at a
+// time.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "data/faq.hpp"
-#include "data/sample.hpp"
 #include "models/transformer.hpp"
+#include "tasks/faq_opinions.hpp"
+#include "text/chat_template.hpp"
 #include "text/tokenizer.hpp"
 
 namespace linnet {
@@ -18,42 +21,56 @@ namespace linnet {
 // Tokens that a model must have room for to choose.
 inline constexpr int64_t kFaqContext = 512;
 
-// What such a model is taught so that it knows how people ask here: each answer with its questions, as it reads them
-// when it chooses, `times` times over, the questions in another order each time. Samples of plain text.
-std::vector<Sample> chooser_lessons(const FaqList& list, int64_t times, uint64_t seed);
-
 // What the chooser may keep in the KV cache, where a forward does not need more.
-inline constexpr int64_t kFaqCacheBytes = int64_t{256} << 20;
+inline constexpr int64_t kFaqCacheBytes = int64_t{384} << 20;
+
+// No verdict is surer: a few sure ones would outweigh all nearness.
+inline constexpr double kSurest = 8;
+
+// A model that thinks, and on what.
+struct FaqThinker {
+  const Transformer& model;
+  const Tokenizer& tokenizer;
+  Context& ctx;
+  std::optional<ChatTemplate> chat_template = {};  // without: it is asked nothing, and only chooses
+  FaqOpinions* opinions = nullptr;                 // what it thought before, and will have thought; may be null
+};
 
 class FaqChooser {
  public:
-  FaqChooser(const Transformer& model, const Tokenizer& tokenizer, Context& ctx, const FaqList& list,
-             int64_t cache_bytes = kFaqCacheBytes);
+  FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_bytes = kFaqCacheBytes);
 
   // For each of `answers`, different ones, log p(question | answer), in nats, divided by the root of the question's
   // length in tokens: only differences mean something. What was asked before changes no bit of them. Errors: those of
   // forward.
   Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers);
 
+  // The logarithm of the odds that the answer tells what the question asks, within -kSurest and kSurest; 0, which is no
+  // opinion, without a chat template, or where the prompt is longer than the model has room for. Errors: those of the
+  // template and of forward.
+  Result<double> verdict(const std::string& question, uint32_t answer);
+
  private:
-  // What stands before a question that was asked for `answer`; the cache holds its keys and values, but of the last
-  // token.
+  enum class Kind { kLikelihood, kVerdict };
+  // What stands before every question that is asked of an answer; the cache holds keys and values of its beginning.
   struct Before {
+    Kind kind;
     uint32_t answer;
     std::vector<int32_t> tokens;
     KvCache::SequenceId id;
   };
 
-  Result<std::vector<int32_t>> tokens_before(uint32_t answer) const;
+  Result<std::vector<int32_t>> tokens_before(Kind kind, uint32_t answer) const;
+  Result<std::vector<int32_t>> verdict_prompt(const std::string& question, uint32_t answer) const;
   // Puts what stands before each of `answers` at the end of kept_, in order, and forgets what was asked for longest ago
   // until there is room for `more` tokens behind each of them.
-  Status keep(std::span<const uint32_t> answers, int64_t more);
+  Status keep(Kind kind, std::span<const uint32_t> answers, int64_t more);
   // log p of `question` after each of `answers`.
   Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers, std::span<const int32_t> question);
+  // The logarithm of the odds of yes against no behind `prompt`, which is about `answer`.
+  Result<double> odds(std::span<const int32_t> prompt, uint32_t answer);
 
-  const Transformer& model_;
-  const Tokenizer& tokenizer_;
-  Context& ctx_;
+  FaqThinker thinker_;
   const FaqList& list_;
   std::vector<std::vector<uint32_t>> questions_of_;
   KvCache cache_;

@@ -2,12 +2,18 @@
 #include "tasks/faq_chooser.hpp"
 
 #include <cmath>
+#include <filesystem>
 #include <gtest/gtest.h>
 
+#include "base/file.hpp"
+#include "base/json.hpp"
 #include "engine/sampler.hpp"
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
+#include "tasks/chat_prompt.hpp"
+#include "tasks/model_handle.hpp"
 #include "tasks/tokenizer_loader.hpp"
+#include "text/chat_request.hpp"
 
 namespace linnet {
 namespace {
@@ -18,7 +24,10 @@ const std::vector<std::string> kQuestions{"where are you?", "hours on sunday", "
 
 class FaqChooserTest : public testing::Test {
  protected:
-  FaqChooser chooser(int64_t cache_bytes) { return {model_, tokenizer_, ctx_, kList, cache_bytes}; }
+  FaqThinker thinker(FaqOpinions* opinions = nullptr) {
+    return {model_, tokenizer_, ctx_, value(find_chat_template(handle_, tokenizer_)), opinions};
+  }
+  FaqChooser chooser(int64_t cache_bytes) { return {thinker(), kList, cache_bytes}; }
 
   // log p(question | what stands before it) by one forward without a cache, as likelihoods() scales it.
   double by_forward(const std::string& before, const std::string& question) {
@@ -36,9 +45,9 @@ class FaqChooserTest : public testing::Test {
 
   ThreadPool pool_{1};
   Context ctx_{pool_, reference_kernels()};
-  ModelDescription description_ = value(describe_model(golden_dir() / "tiny_chat"));
-  Transformer model_ = value(load_transformer(description_));
-  Tokenizer tokenizer_ = value(load_tokenizer(description_.files));
+  ModelHandle handle_ = value(find_model((golden_dir() / "tiny_chat").string()));
+  Transformer model_ = value(load_transformer(handle_.description));
+  Tokenizer tokenizer_ = value(load_tokenizer(handle_.description.files));
 };
 
 TEST_F(FaqChooserTest, LikelihoodsAreThoseOfAWholeForward) {
@@ -89,9 +98,87 @@ TEST_F(FaqChooserTest, ForgottenAnswersAreReadAgain) {
     }
     return all;
   };
-  FaqChooser narrow(model_, tokenizer_, ctx_, many, 0);
-  FaqChooser roomy(model_, tokenizer_, ctx_, many, kFaqCacheBytes);
+  FaqChooser narrow(thinker(), many, 0);
+  FaqChooser roomy(thinker(), many, kFaqCacheBytes);
   EXPECT_EQ(ask(narrow), ask(roomy));
+}
+
+TEST_F(FaqChooserTest, AVerdictIsTheOddsOfYesBehindTheWholePrompt) {
+  ChatRequest request;
+  request.messages = {{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
+                      {{"role", "user"},
+                       {"content",
+                        "Answer: \"At nine.\"\nIt replies to: when do you open What hours\n\nA customer asks: \"Sunday "
+                        "hours?\"\nDoes the answer tell the customer just what was asked? Say yes or no."}}};
+  request.add_generation_prompt = true;
+  const std::vector<int32_t> prompt =
+      value(make_chat_prompt(value(load_chat_template(handle_, tokenizer_)), tokenizer_, request)).tokens;
+  const Tensor logits = value(model_.forward(ctx_, whole_sequence(prompt), nullptr)).logits;
+  const auto last = logits.rows(static_cast<int64_t>(prompt.size()) - 1, 1);
+  const auto probability = [&](const char* word) {
+    return std::exp(log_probability(last.span<float>(), value(tokenizer_.encode(word, {}))[0]));
+  };
+  const double odds = (probability("yes") + probability("Yes")) / (probability("no") + probability("No"));
+  FaqChooser one = chooser(kFaqCacheBytes);
+  const double verdict = value(one.verdict("Sunday hours?", 1));
+  EXPECT_NEAR(verdict, std::log(odds), 2e-2);  // keys and values are kept in half precision
+  EXPECT_NE(value(one.verdict("Sunday hours?", 0)), verdict);
+  EXPECT_EQ(value(FaqChooser({model_, tokenizer_, ctx_}, kList).verdict("Sunday hours?", 1)), 0) << "no template";
+  EXPECT_EQ(value(one.verdict(std::string(5000, 'x'), 1)), 0) << "no room";
+}
+
+TEST_F(FaqChooserTest, WhatWasJudgedBeforeChangesNoBitOfAVerdict) {
+  FaqChooser roomy = chooser(kFaqCacheBytes);
+  FaqChooser narrow = chooser(0);
+  const std::vector<uint32_t> all{0, 1, 2};
+  for (const std::string& question : kQuestions) {
+    for (const uint32_t answer : all) {
+      const double alone = value(chooser(kFaqCacheBytes).verdict(question, answer));
+      EXPECT_EQ(value(roomy.verdict(question, answer)), alone) << question;
+      EXPECT_EQ(value(narrow.verdict(question, answer)), alone) << question;
+      ASSERT_TRUE(narrow.likelihoods(question, all).ok());
+    }
+  }
+}
+
+// With one answer edited, only what is said of that one is asked for again.
+TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
+  const std::filesystem::path file = std::filesystem::path(testing::TempDir()) / "opinions.json";
+  const std::vector<uint32_t> all{0, 1, 2};
+  FaqOpinions first("tiny");
+  FaqChooser before(thinker(&first), kList);
+  const std::vector<double> likelihoods = value(before.likelihoods("hours", all));
+  const double verdict = value(before.verdict("hours", 1));
+  ASSERT_TRUE(first.save(file).ok());
+
+  FaqList edited = kList;
+  edited.answers[2] = "No bread today.";
+  // Every number in the file is made another, so that what is taken from it can be told from what is computed.
+  Json json = value(read_json_file(file.string()));
+  for (auto& [key, opinion] : json["opinions"].items()) opinion = opinion.get<double>() - 100;
+  ASSERT_TRUE(write_file(file, dump_json(json)).ok());
+  FaqOpinions second("tiny");
+  second.load(file);
+  FaqChooser after(thinker(&second), edited);
+  const std::vector<double> again = value(after.likelihoods("hours", all));
+  const double root = std::sqrt(static_cast<double>(value(tokenizer_.encode(" hours\n", {})).size()));
+  EXPECT_NEAR(again[0], likelihoods[0] - 100 / root, 1e-6);
+  EXPECT_NEAR(again[1], likelihoods[1] - 100 / root, 1e-6);
+  EXPECT_GT(again[2], likelihoods[2] - 50 / root) << "this one is computed";
+  EXPECT_NEAR(value(after.verdict("hours", 1)), verdict - 100, 1e-6);
+
+  FaqOpinions other("another model");
+  other.load(file);
+  FaqChooser third(thinker(&other), kList);
+  EXPECT_EQ(value(third.likelihoods("hours", all)), likelihoods);
+  for (const char* damaged : {"", "{", "[]", R"({"model": "tiny", "opinions": {"x": 1, "y": "z"}})",
+                              R"({"model": "tiny", "opinions": [1]})"}) {
+    ASSERT_TRUE(write_file(file, damaged).ok());
+    FaqOpinions none("tiny");
+    none.load(file);
+    FaqChooser fourth(thinker(&none), kList);
+    EXPECT_EQ(value(fourth.likelihoods("hours", all)), likelihoods) << damaged;
+  }
 }
 
 TEST_F(FaqChooserTest, AQuestionOfNothingTellsNothing) {

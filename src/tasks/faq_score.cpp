@@ -56,6 +56,7 @@ Json to_json(const FaqTestItem& item) {
           {"declined", judgement.declined},
           {"confidence", judgement.confidence},
           {"nearest_other", judgement.nearest_other},
+          {"verdict", judgement.verdict},
           {"candidates", std::move(candidates)}};
 }
 

@@ -17,27 +17,6 @@ constexpr size_t kLongestQuestion = 200;
 constexpr int64_t kRank = 16;
 constexpr double kAlpha = 32;
 constexpr float kRate = 6e-4f;
-// Of the model that chooses: how often it reads each answer with its questions, but so many texts at most where once is
-// enough of each.
-constexpr int64_t kReadings = 2;
-constexpr int64_t kMostReadings = 600;
-constexpr double kChooserRate = 5e-4;
-constexpr int64_t kChooserBatch = 512;  // tokens of a step
-
-Result<std::unique_ptr<Tuner>> prepare_chooser(const FaqSettings& settings, const FaqList& list) {
-  const int64_t times = std::clamp<int64_t>(kMostReadings / static_cast<int64_t>(list.answers.size()), 1, kReadings);
-  TuneSettings tune;
-  tune.base = settings.base;
-  tune.pupil.adapter = {.rank = kRank, .alpha = kAlpha, .seed = settings.seed};
-  tune.rate = kChooserRate;
-  tune.epochs = 1;
-  tune.length = kFaqContext;
-  tune.batch = tune.row_length = kChooserBatch;
-  tune.allowed_cuts = 1;  // a long answer is known by its beginning
-  tune.seed = settings.seed;
-  tune.threads = settings.threads;
-  return Tuner::prepare(tune, {.form = DataForm::kText, .train = chooser_lessons(list, times, settings.seed)});
-}
 
 std::string digest_of(const FaqList& list) {
   Digest digest(Digest::Kind::kSha256);
@@ -77,7 +56,6 @@ Result<std::unique_ptr<FaqTuner>> FaqTuner::prepare(const FaqSettings& settings,
   samples.insert(samples.end(), dataset.held_out.begin(), dataset.held_out.end());
   tuner->list_ = faq_of(samples);
   tuner->encoder_steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
-  TRY_ASSIGN(tuner->chooser_, prepare_chooser(settings, tuner->list_));
   tuner->bfloat16_ = tuner->runtime_->context().kernels().matmul_bf16 != nullptr;
   return tuner;
 }
@@ -94,7 +72,6 @@ Json FaqTuner::info() const {
           {"alpha", kAlpha},
           {"rate", kRate},
           {"steps", encoder_steps_},
-          {"chooser", chooser_->info()},
           {"seed", settings_.seed},
           {"instruction_set", std::string(runtime_->isa())},
           {"products", bfloat16_ ? "bfloat16" : "float32"}};
@@ -118,7 +95,7 @@ Status FaqTuner::teach_encoder(Embedder& embedder, const std::vector<std::string
   return ok_status();
 }
 
-Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks) {
+Status FaqTuner::run(const RunVersion& version, bool resume, const TeachingHooks& hooks) {
   TRY_ASSIGN(Embedder embedder, Embedder::load(encoder_, *runtime_, kFaqTokens));
   // The texts of the list are embedded by the quicker products, too.
   begin_teaching(runtime_->context(), embedder.transformer(), bfloat16_);
@@ -128,12 +105,9 @@ Status FaqTuner::run(const RunVersion& version, bool resume, const Hooks& hooks)
              new_adapter(embedder.transformer(), {.rank = kRank, .alpha = kAlpha, .seed = settings_.seed}));
   adapter.base = encoder_.name();
   TRY(attach_adapter(embedder.transformer(), adapter));
-  TRY(teach_encoder(embedder, others, version, resume, hooks.encoder()));
+  TRY(teach_encoder(embedder, others, version, resume, hooks));
   TRY_ASSIGN(const FaqIndex index, FaqIndex::build(list_, others, embedder));
   TRY(index.save(version.folder));
-  const RunVersion chooser{version.name, version.number, version.folder / kFaqChooserFolder, chooser_->info()};
-  TRY(RunStore::standard().write_info(chooser));
-  TRY(chooser_->run(chooser, resume, hooks.chooser()));
   // Written last: by it the run is whole.
   return write_adapter(adapter, embedder.transformer().table(), "FEATURE_EXTRACTION",
                        version.folder / kFaqEncoderFolder);

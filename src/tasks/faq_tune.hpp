@@ -1,6 +1,6 @@
-// `linnet tune` on a list of questions: an encoder learns what belongs to which answer (tasks/faq_lessons.hpp), and a
-// language model how people ask for each, by which it chooses (tasks/faq_chooser.hpp). Weights alone do not carry such
-// a list: taught to write the answers, a small model invents those that it was not shown (docs/faq.md has the figures).
+// `linnet tune` on a list of questions: an encoder learns what belongs to which answer (tasks/faq_lessons.hpp). The
+// language model that chooses (tasks/faq_chooser.hpp) stays as it is. Weights alone do not carry such a list: taught to
+// write the answers, a small model invents those that it was not shown (docs/faq.md has the figures).
 // Ownership: owns the data. Thread safety: one thread at a time.
 #pragma once
 
@@ -10,12 +10,11 @@
 #include "data/dataset.hpp"
 #include "tasks/faq_assistant.hpp"
 #include "tasks/teaching.hpp"
-#include "tasks/tune.hpp"
 
 namespace linnet {
 
 inline constexpr const char* kFaqEncoder = "mpnet";
-inline constexpr const char* kFaqChooser = "gemma3:270m";
+inline constexpr const char* kFaqChooser = "qwen2.5-coder:1.5b";
 inline constexpr const char* kDeclining = "I don't know that. Please ask us directly.";
 
 struct FaqSettings {
@@ -36,16 +35,11 @@ class FaqTuner {
 
   const FaqList& list() const { return list_; }
   int64_t encoder_steps() const { return encoder_steps_; }
-  int64_t chooser_steps() const { return chooser_->plan().steps; }
   // All that decides what is learned, for run.json.
   Json info() const;
 
-  // Whoever is told of the encoder's steps, and of the chooser's: called as each begins.
-  struct Hooks {
-    std::function<TeachingHooks()> encoder, chooser;
-  };
-  // Teaches both, and writes the run to version.folder. Errors: those of load_weights, Tuner and run_loop.
-  Status run(const RunVersion& version, bool resume, const Hooks& hooks);
+  // Teaches, and writes the run to version.folder. Errors: those of load_weights and run_loop.
+  Status run(const RunVersion& version, bool resume, const TeachingHooks& hooks);
   // After run(): the list as the encoder saw it before it learned.
   const FaqIndex& untaught() const { return untaught_; }
 
@@ -66,7 +60,6 @@ class FaqTuner {
   std::unique_ptr<Runtime> runtime_;
   FaqList list_;
   FaqIndex untaught_;
-  std::unique_ptr<Tuner> chooser_;
   int64_t encoder_steps_ = 0;
   bool bfloat16_ = false;
 };

@@ -37,7 +37,6 @@ Result<FoundFiles> find_files(std::string_view name) {
       TRY_ASSIGN(found, find_files(run->base()));
       if (run->is_faq()) {
         found.faq = run->folder;
-        if (run->has_chooser()) found.adapters.push_back(run->chooser_adapter().string());
       } else {
         found.adapters.push_back((run->folder / kAdapterFolder).string());
         found.system = run->system();
@@ -91,6 +90,12 @@ std::vector<std::string> names_of(const ModelHandle& model) {
 
 bool has_chat_template(const ModelFiles& files) {
   return files.chat_template || !files.named_chat_templates.empty();
+}
+
+Result<std::optional<ChatTemplate>> find_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {
+  if (!has_chat_template(model.description.files)) return std::optional<ChatTemplate>();
+  TRY_ASSIGN(ChatTemplate found, load_chat_template(model, tokenizer));
+  return std::optional(std::move(found));
 }
 
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer) {

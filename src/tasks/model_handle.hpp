@@ -24,8 +24,8 @@ struct ModelHandle {
   // Of a run of tune (tasks/run_store.hpp): what it learned, on top of what it was taught from. stored.short_name is
   // the run's.
   std::vector<std::string> adapters = {};
-  std::string system = {};         // what a run was taught under: its conversations begin with it
-  std::filesystem::path faq = {};  // the folder of a taught list of questions; empty: it is none. Its adapter chooses
+  std::string system = {};                // what a run was taught under: its conversations begin with it
+  std::filesystem::path faq = {};         // the folder of a taught list of questions; empty: it is none
   std::filesystem::path classifier = {};  // the folder of a taught classifier; empty: it is none
   bool embedding = false;                 // its adapters were taught for vectors, and not to write
 
@@ -71,6 +71,8 @@ bool has_chat_template(const ModelFiles& files);
 // a guessed template would answer badly without anyone knowing why.
 Result<ChatTemplate> load_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);
 Result<ChatTemplate> load_chat_template(const ModelFiles& files, const std::string& name, const Tokenizer& tokenizer);
+// The same; nothing where the model has none.
+Result<std::optional<ChatTemplate>> find_chat_template(const ModelHandle& model, const Tokenizer& tokenizer);
 
 // Tokens after which a reply ends: generation_config's, the tokenizer's.
 std::vector<int32_t> end_tokens(const ModelHandle& model, const Tokenizer& tokenizer);

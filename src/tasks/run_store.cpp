@@ -57,14 +57,6 @@ bool RunVersion::is_faq() const {
   return text_in(info, "kind") == "faq";
 }
 
-bool RunVersion::has_chooser() const {
-  return is_faq() && fs::exists(chooser_adapter());
-}
-
-fs::path RunVersion::chooser_adapter() const {
-  return folder / kFaqChooserFolder / kAdapterFolder;
-}
-
 bool RunVersion::whole_model() const {
   return text_in(info, "kind") == "model";
 }

@@ -21,7 +21,6 @@ namespace linnet {
 // What is written last in a version's folder, as a whole.
 inline constexpr const char* kAdapterFolder = "adapter";
 inline constexpr const char* kFaqEncoderFolder = "encoder";
-inline constexpr const char* kFaqChooserFolder = "chooser";  // a run within the run
 inline constexpr const char* kModelFolder = "model";
 inline constexpr const char* kClassifierEncoderFolder = "encoder";
 inline constexpr const char* kClassifierFile = "classifier.json";
@@ -39,13 +38,11 @@ struct RunVersion {
   std::string chat_template() const;  // that it was taught through, of a base that has none; may be empty
   uint64_t bytes() const;             // on disk
   bool is_faq() const;                // a taught list of questions (tasks/faq_assistant.hpp), not an adapter
-  bool has_chooser() const;           // of such a list: the model that chooses was taught, too
-  std::filesystem::path chooser_adapter() const;
-  bool whole_model() const;    // a model of its own: of train, or of tune where its own weights learn
-  bool is_classifier() const;  // labelled texts (tasks/classifier.hpp)
-  bool is_embedding() const;   // an adapter for vectors alone (tasks/embedding_tune.hpp)
-  bool has_model() const;      // there is a base to load: not where a classifier is weighted words alone
-  bool finished() const;       // all of it is there
+  bool whole_model() const;           // a model of its own: of train, or of tune where its own weights learn
+  bool is_classifier() const;         // labelled texts (tasks/classifier.hpp)
+  bool is_embedding() const;          // an adapter for vectors alone (tasks/embedding_tune.hpp)
+  bool has_model() const;             // there is a base to load: not where a classifier is weighted words alone
+  bool finished() const;              // all of it is there
 };
 
 class RunStore {
