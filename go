@@ -21,7 +21,7 @@ usage: ./go                            open a chat
 
 Installs the Debian or Ubuntu packages that are missing (asking once), builds Linnet, fetches SmolLM2-135M-Instruct
 (98 MB) and talks to it. Without a terminal nothing is asked, and with no question a sample question is answered.
-To teach, it fetches two models more (692 MB); without a terminal it ends with the scores.
+To teach, it fetches two models more (1.6 GB); without a terminal it ends with the scores.
 Exit codes: 0 done, 1 failed, 2 used wrongly, or packages are missing that you may not install, 130 stopped.
 END
 }

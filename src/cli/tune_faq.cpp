@@ -87,9 +87,16 @@ std::map<std::string, bool> rights_of(const std::filesystem::path& log) {
   return rights;
 }
 
+// What the name of the run means so far; of the number 0 where it means nothing yet.
+Result<RunVersion> version_before(const RunStore& store, const std::string& name) {
+  TRY_ASSIGN(std::optional<RunVersion> found, store.find(name));
+  return std::move(found).value_or(RunVersion());
+}
+
 // What a person wants to know who edited an answer: did anything else change? Empty where the version before was not
-// tested with these questions.
+// tested with these questions, or there is none.
 std::string beside(const RunVersion& before, const RunVersion& now) {
+  if (before.number == 0) return "";
   const std::map<std::string, bool> old_rights = rights_of(before.folder / kTestFile);
   int64_t same = 0;
   int64_t won = 0;
@@ -124,7 +131,7 @@ std::string thinker_name(const ModelHandle& model, const Runtime& runtime) {
 
 // Asks the finished run as anybody would, and writes what it said beside it. What was thought of questions that the
 // version before was tested with holds still.
-Result<FaqTestResult> test_taught(const RunVersion& version, const std::optional<RunVersion>& before, Runtime& runtime,
+Result<FaqTestResult> test_taught(const RunVersion& version, const RunVersion& before, Runtime& runtime,
                                   const std::vector<Sample>& test) {
   TRY_ASSIGN(const ModelHandle chooser, find_model(version.base()));
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(chooser.description.files));
@@ -132,7 +139,7 @@ Result<FaqTestResult> test_taught(const RunVersion& version, const std::optional
   TRY_ASSIGN(const Transformer transformer, load_weights(chooser, runtime, kFaqContext));
   TRY_ASSIGN(const std::unique_ptr<FaqAssistant> assistant, FaqAssistant::open(version.folder, runtime));
   FaqOpinions opinions(thinker_name(chooser, runtime));
-  if (before) opinions.load(before->folder / kOpinionsFile);
+  if (before.number > 0) opinions.load(before.folder / kOpinionsFile);
   assistant->set_chooser({transformer, tokenizer, runtime.context(), std::move(form), &opinions});
   auto printer = ProgressPrinter::for_stderr();
   RateMeter meter;
@@ -151,7 +158,7 @@ Result<FaqTestResult> test_taught(const RunVersion& version, const std::optional
   return result;
 }
 
-Result<Tested> test_run(const RunVersion& version, const std::optional<RunVersion>& before, const FaqTuner& tuner,
+Result<Tested> test_run(const RunVersion& version, const RunVersion& before, const FaqTuner& tuner,
                         const FaqSettings& settings, const std::vector<Sample>& test) {
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   Tested tested;
@@ -179,9 +186,9 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   if (!flags.json) TRY(print(sentence(*tuner, dataset, flags.faq)));
   TeachingScreen screen({.stage = "teaching", .steps = tuner->encoder_steps()});
   TRY(tuner->run(version, flags.resume, screen.hooks()));
-  TRY_ASSIGN(const std::optional<RunVersion> before, store.find(flags.name));
+  TRY_ASSIGN(const RunVersion before, version_before(store, flags.name));
   TRY_ASSIGN(const Tested tested, test_run(version, before, *tuner, flags.faq, dataset.test));
-  const std::string compared = before ? beside(*before, version) : "";
+  const std::string compared = beside(before, version);
   TRY(store.set_current(version));
   if (flags.json) return print_json(to_json(*tuner, version, tested));
   return print(fmt::format("{}{}{} is ready (version {}): linnet chat {}\n", sentence(tested), compared, version.name,

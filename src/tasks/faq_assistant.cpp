@@ -11,10 +11,10 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 6;     // among which the language model chooses, at most
-constexpr float kReach = 0.2f;        // of a cosine below the best: further ones are not worth its time
-constexpr double kOtherWeight = 0.7;  // of the nearest question that the list does not answer
-constexpr double kVerdictWeight = 0.05;
+constexpr size_t kCandidates = 6;       // among which the language model chooses, at most
+constexpr float kReach = 0.2f;          // of a cosine below the best: further ones are not worth its time
+constexpr double kOtherWeight = 0.7;    // of the nearest question that the list does not answer
+constexpr double kVerdictWeight = 0.1;  // of the odds that the answer tells what was asked
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -24,9 +24,9 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kGainWeight{0.08, 0.15};          // of the model's opinion beside a cosine: it is shown so many
-constexpr ByPhrasings kLeastConfidence{-0.055, 0.065};  // the nearest of more is nearer
-constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};     // what is far from everything is about something else
+constexpr ByPhrasings kGainWeight{0.08, 0.15};       // of the model's opinion beside a cosine: it is shown so many
+constexpr ByPhrasings kLeastConfidence{-0.13, 0.0};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};  // what is far from everything is about something else
 
 }  // namespace
 

@@ -74,8 +74,8 @@ TEST_F(FaqAssistantTest, AnIndexOfNumbersThatAreNoneIsRefused) {
 TEST_F(FaqAssistantTest, WhatIsNearerToOtherQuestionsIsDeclined) {
   const auto assistant = FaqAssistant::create(embedder(), index(), "no idea");
   EXPECT_EQ(value(assistant->reply("where is shop")).text, "At the station.");
-  EXPECT_EQ(value(assistant->reply("the wifi password")).text, "no idea");
-  EXPECT_TRUE(value(assistant->reply("the wifi password")).judgement.declined);
+  EXPECT_EQ(value(assistant->reply("wifi password")).text, "no idea");
+  EXPECT_TRUE(value(assistant->reply("wifi password")).judgement.declined);
 }
 
 TEST_F(FaqAssistantTest, OtherQuestionsThatTheListMeansTooAreLeftOut) {
@@ -119,7 +119,7 @@ TEST_F(FaqAssistantTest, ATestCountsWhatIsRightMissedAndDeclined) {
     return made;
   };
   const std::vector<Sample> test{sample("where is shop", "At the station."), sample("sell bread", "At nine."),
-                                 sample("wifi password", "At nine."), sample("on facebook", ""),
+                                 sample("wifi password", "At nine."), sample("are you on facebook", ""),
                                  sample("when open", "")};
   std::vector<std::string> reasons;
   const auto on_item = [&](const FaqTestItem& item) {

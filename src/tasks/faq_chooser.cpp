@@ -59,24 +59,27 @@ FaqChooser::FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_by
   for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
-Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const std::string& question, uint32_t answer) const {
+Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const ChatTemplate& form, const std::string& question,
+                                                        uint32_t answer) const {
   ChatRequest request;
   request.messages = {{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
                       {{"role", "user"}, {"content", asked_whether(list_, answer, questions_of_[answer], question)}}};
   request.add_generation_prompt = true;
   request.extra = {{"enable_thinking", false}};
-  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(*thinker_.chat_template, thinker_.tokenizer, request));
+  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(form, thinker_.tokenizer, request));
   return std::move(prompt.tokens);
 }
 
+// What two different questions have in common.
+Result<std::vector<int32_t>> FaqChooser::tokens_before_verdict(const ChatTemplate& form, uint32_t answer) const {
+  TRY_ASSIGN(std::vector<int32_t> tokens, verdict_prompt(form, "a", answer));
+  TRY_ASSIGN(const std::vector<int32_t> other, verdict_prompt(form, "1", answer));
+  tokens.resize(common_length(tokens, other));
+  return tokens;
+}
+
 Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answer) const {
-  if (kind == Kind::kVerdict) {
-    // What two different questions have in common.
-    TRY_ASSIGN(std::vector<int32_t> tokens, verdict_prompt("a", answer));
-    TRY_ASSIGN(const std::vector<int32_t> other, verdict_prompt("1", answer));
-    tokens.resize(common_length(tokens, other));
-    return tokens;
-  }
+  if (kind == Kind::kVerdict && thinker_.chat_template) return tokens_before_verdict(*thinker_.chat_template, answer);
   TRY_ASSIGN(std::vector<int32_t> tokens,
              thinker_.tokenizer.encode(before(list_, answer, questions_of_[answer]), {.add_special = true}));
   if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
@@ -202,7 +205,7 @@ Result<double> FaqChooser::odds(std::span<const int32_t> prompt, uint32_t answer
 
 Result<double> FaqChooser::verdict(const std::string& question, uint32_t answer) {
   if (!thinker_.chat_template) return 0.0;
-  TRY_ASSIGN(const std::vector<int32_t> prompt, verdict_prompt(question, answer));
+  TRY_ASSIGN(const std::vector<int32_t> prompt, verdict_prompt(*thinker_.chat_template, question, answer));
   if (prompt.size() > static_cast<size_t>(kFaqContext)) return 0.0;
   if (const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt) return *known;
   TRY_ASSIGN(const double opinion, odds(prompt, answer));

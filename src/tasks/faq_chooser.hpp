@@ -61,7 +61,9 @@ class FaqChooser {
   };
 
   Result<std::vector<int32_t>> tokens_before(Kind kind, uint32_t answer) const;
-  Result<std::vector<int32_t>> verdict_prompt(const std::string& question, uint32_t answer) const;
+  Result<std::vector<int32_t>> tokens_before_verdict(const ChatTemplate& form, uint32_t answer) const;
+  Result<std::vector<int32_t>> verdict_prompt(const ChatTemplate& form, const std::string& question,
+                                              uint32_t answer) const;
   // Puts what stands before each of `answers` at the end of kept_, in order, and forgets what was asked for longest ago
   // until there is room for `more` tokens behind each of them.
   Status keep(Kind kind, std::span<const uint32_t> answers, int64_t more);

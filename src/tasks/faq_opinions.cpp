@@ -3,6 +3,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "hub/digest.hpp"
+#include "hub/source.hpp"
 
 namespace linnet {
 
