@@ -25,8 +25,9 @@ enum class ErrorCode {
   kCancelled,    // the person stopped it; exit code 130
 };
 
-// What went wrong, where, and what to do next.
-struct Error {
+// What went wrong, where, and what to do next. clang's analyser loses sight of what a std::variant holds, and takes a
+// moved Error for one that was never set.
+struct Error {  // NOLINT(clang-analyzer-core.uninitialized.Assign)
   ErrorCode code = ErrorCode::kInvalid;
   std::string message;  // one sentence, no full stop: "tensor ends after the file does"
   std::string place;    // path, byte offset, tensor name, line: "model.gguf: tensor blk.0.attn_q.weight"

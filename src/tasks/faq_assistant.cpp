@@ -24,9 +24,9 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kGainWeight{0.08, 0.15};       // of the model's opinion beside a cosine: it is shown so many
-constexpr ByPhrasings kLeastConfidence{-0.13, 0.0};  // the nearest of more is nearer
-constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};  // what is far from everything is about something else
+constexpr ByPhrasings kGainWeight{0.08, 0.15};         // of the model's opinion beside a cosine: it is shown so many
+constexpr ByPhrasings kLeastConfidence{-0.15, -0.04};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};    // what is far from everything is about something else
 
 }  // namespace
 
