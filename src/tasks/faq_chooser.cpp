@@ -66,8 +66,13 @@ Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const ChatTemplate& form
                       {{"role", "user"}, {"content", asked_whether(list_, answer, questions_of_[answer], question)}}};
   request.add_generation_prompt = true;
   request.extra = {{"enable_thinking", false}};
-  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(form, thinker_.tokenizer, request));
-  return std::move(prompt.tokens);
+  auto prompt = make_chat_prompt(form, thinker_.tokenizer, request);
+  if (!prompt.ok()) {  // some templates refuse a system message
+    request.messages.erase(0);
+    prompt = make_chat_prompt(form, thinker_.tokenizer, request);
+  }
+  if (!prompt.ok()) return std::move(prompt).error();
+  return std::move(prompt->tokens);
 }
 
 // What two different questions have in common.

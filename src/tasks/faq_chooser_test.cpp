@@ -127,6 +127,20 @@ TEST_F(FaqChooserTest, AVerdictIsTheOddsOfYesBehindTheWholePrompt) {
   EXPECT_EQ(value(one.verdict(std::string(5000, 'x'), 1)), 0) << "no room";
 }
 
+TEST_F(FaqChooserTest, ATemplateThatRefusesASystemMessageJudgesWithout) {
+  const auto judge = [&](const char* source) {
+    FaqThinker one = thinker();
+    one.chat_template = value(ChatTemplate::parse(Json(source), "test"));
+    return FaqChooser(std::move(one), kList).verdict("hours", 1);
+  };
+  const Result<double> got = judge(
+      "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[0]['content'] "
+      "}}");
+  ASSERT_TRUE(got.ok()) << got.error().to_string();
+  EXPECT_EQ(*got, value(judge("{{ messages[-1]['content'] }}")));
+  EXPECT_FALSE(judge("{{ raise_exception('nothing at all') }}").ok());
+}
+
 TEST_F(FaqChooserTest, WhatWasJudgedBeforeChangesNoBitOfAVerdict) {
   FaqChooser roomy = chooser(kFaqCacheBytes);
   FaqChooser narrow = chooser(0);
