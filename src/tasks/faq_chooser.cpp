@@ -154,16 +154,18 @@ Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
   TRY_ASSIGN(std::vector<int32_t> tokens, thinker_.tokenizer.encode(asked(question), {}));
   if (tokens.empty()) return std::vector<double>(answers.size(), 0.0);  // nothing to tell them apart by
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
-  std::vector<std::vector<int32_t>> prompts;
+  std::vector<std::vector<int32_t>> prompts(answers.size());  // where opinions are kept, which go by them
   std::vector<double> sums(answers.size());
   std::vector<size_t> unknown;
   for (size_t i = 0; i < answers.size(); ++i) {
-    TRY_ASSIGN(std::vector<int32_t> prompt, tokens_before(Kind::kLikelihood, answers[i]));
-    prompt.insert(prompt.end(), tokens.begin(), tokens.end());
-    const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt;
+    std::optional<double> known;
+    if (thinker_.opinions) {
+      TRY_ASSIGN(prompts[i], tokens_before(Kind::kLikelihood, answers[i]));
+      prompts[i].insert(prompts[i].end(), tokens.begin(), tokens.end());
+      known = thinker_.opinions->find(prompts[i]);
+    }
     if (known) sums[i] = *known;
     if (!known) unknown.push_back(i);
-    prompts.push_back(std::move(prompt));
   }
   for (size_t begin = 0; begin < unknown.size(); begin += kMostTogether) {
     const auto some = std::span(unknown).subspan(begin, std::min<size_t>(kMostTogether, unknown.size() - begin));
