@@ -77,11 +77,7 @@ TEST_P(ImportanceTest, ThreadsChangeNothing) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, ImportanceTest, testing::Values("llama", "llama-tied", "gpt2", "phi3", "mixtral"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& row) { return test_name(row.param); });
 
 class CalibrationTest : public testing::Test {
  protected:

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <gtest/gtest.h>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 #include "base/result.hpp"
@@ -23,6 +24,12 @@ inline std::filesystem::path shared_reference_dir() {
   const char* set = std::getenv("LINNET_SHARED");
   return (set ? std::filesystem::path(set) : std::filesystem::path(LINNET_SOURCE_DIR).parent_path() / "shared") /
          "reference";
+}
+
+// How the test of a golden model is called: gtest takes no hyphens.
+inline std::string test_name(std::string model) {
+  std::ranges::replace(model, '-', '_');
+  return model;
 }
 
 // The value, or an exception with the error: the test fails with it.

@@ -249,11 +249,7 @@ TEST_P(ManySequences, ARowHasTheBitsThatItHasAlone) {
 
 // Dense, with sliding windows and soft caps, with norms of queries and keys, mixtures of experts, with sinks.
 INSTANTIATE_TEST_SUITE_P(Models, ManySequences, testing::Values("llama", "gemma2", "gemma3", "qwen3-moe", "gpt-oss"),
-                         [](const auto& param) {
-                           std::string name = param.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& param) { return test_name(param.param); });
 
 }  // namespace
 }  // namespace linnet

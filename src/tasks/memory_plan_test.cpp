@@ -71,11 +71,7 @@ TEST_P(MemoryPlanTest, IsWhatIsTaken) {
 INSTANTIATE_TEST_SUITE_P(Models, MemoryPlanTest,
                          testing::Values("llama", "llama-biases", "gpt2", "phi3", "gemma3", "gpt-neox", "mixtral",
                                          "gpt-oss-mxfp4", "qwen3-moe"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& row) { return test_name(row.param); });
 
 }  // namespace
 }  // namespace linnet

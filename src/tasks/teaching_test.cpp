@@ -104,11 +104,7 @@ TEST_P(TeachingTest, LastLayersHaveTheGradientsOfTheReference) {
 
 INSTANTIATE_TEST_SUITE_P(Models, TeachingTest,
                          testing::Values("llama", "gemma2", "gemma3", "gpt2", "phi3", "qwen3", "mistral", "gpt-neox"),
-                         [](const auto& param) {
-                           std::string name = param.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& param) { return test_name(param.param); });
 
 }  // namespace
 }  // namespace linnet

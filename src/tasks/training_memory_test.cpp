@@ -94,11 +94,7 @@ INSTANTIATE_TEST_SUITE_P(Models, TrainingMemoryTest,
                                          Row{"llama-tied", kWhole}, Row{"gemma3", kAdapter}, Row{"gemma3", kWhole},
                                          Row{"gpt2", kWhole}, Row{"gpt-neox", kLast}, Row{"phi3", kAdapter},
                                          Row{"mixtral", kWhole}, Row{"olmo2", kWhole}),
-                         [](const auto& row) {
-                           std::string name = row.param.model;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name + std::to_string(row.index);
-                         });
+                         [](const auto& row) { return test_name(row.param.model) + std::to_string(row.index); });
 
 }  // namespace
 }  // namespace linnet

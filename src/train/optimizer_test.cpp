@@ -134,11 +134,7 @@ TEST_P(GoldenTraining, OneWrongNumberFails) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenTraining, testing::Values("llama-tied", "gemma3", "mixtral", "olmo2"),
-                         [](const auto& row) {
-                           std::string name = row.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+                         [](const auto& row) { return test_name(row.param); });
 
 TEST(AdamWTest, EveryFamilyLearnsAsInTheSharedReference) {
   if (!fs::is_directory(shared_reference_dir())) GTEST_SKIP() << "../shared absent";
