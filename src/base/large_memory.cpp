@@ -20,22 +20,11 @@ constexpr int64_t rounded_up(int64_t bytes, int64_t unit) {
   return (bytes + unit - 1) / unit * unit;
 }
 
-// A mapping that begins on a huge page.
 class Chunk {
  public:
-  explicit Chunk(int64_t bytes) : size_(rounded_up(bytes, kHugePage)) {
-    // The system aligns to small pages: map more, and give back what lies before and after.
-    const auto mapped = static_cast<size_t>(size_ + kHugePage);
-    void* at = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED) throw std::bad_alloc();
-    auto* begin = static_cast<std::byte*>(at);
-    const auto before = -reinterpret_cast<intptr_t>(at) & (kHugePage - 1);
-    begin_ = begin + before;
-    if (before > 0) ::munmap(begin, static_cast<size_t>(before));
-    if (before < kHugePage) ::munmap(begin_ + size_, static_cast<size_t>(kHugePage - before));
-    ::madvise(begin_, static_cast<size_t>(size_), MADV_HUGEPAGE);  // no harm where there are none
-  }
-  ~Chunk() { ::munmap(begin_, static_cast<size_t>(size_)); }
+  explicit Chunk(int64_t bytes)
+      : size_(rounded_up(bytes, kHugePage)), begin_(map_huge_pages(static_cast<size_t>(size_))) {}
+  ~Chunk() { unmap_pages(begin_, static_cast<size_t>(size_)); }
   Chunk(const Chunk&) = delete;
   Chunk& operator=(const Chunk&) = delete;
 
@@ -48,17 +37,27 @@ class Chunk {
   }
 
  private:
-  std::byte* begin_;
   int64_t size_;
+  std::byte* begin_;
   int64_t used_ = 0;
 };
 
 }  // namespace
 
-std::byte* map_pages(size_t bytes) {
-  void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+std::byte* map_huge_pages(size_t bytes) {
+  // The system aligns to small pages: map more, and give back what lies before and after.
+  CHECK(bytes % static_cast<size_t>(kHugePage) == 0);
+  const size_t mapped = bytes + static_cast<size_t>(kHugePage);
+  if (mapped < bytes) throw std::bad_alloc();
+  void* at = ::mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
-  return static_cast<std::byte*>(at);
+  auto* begin = static_cast<std::byte*>(at);
+  const auto before = -reinterpret_cast<intptr_t>(at) & (kHugePage - 1);
+  std::byte* pages = begin + before;
+  if (before > 0) ::munmap(begin, static_cast<size_t>(before));
+  if (before < kHugePage) ::munmap(pages + bytes, static_cast<size_t>(kHugePage - before));
+  ::madvise(pages, bytes, MADV_HUGEPAGE);  // no harm where there are none
+  return pages;
 }
 
 void unmap_pages(std::byte* pages, size_t bytes) {

@@ -124,18 +124,28 @@ Buffers expert_buffers(const TransformerConfig& c) {
   return out;
 }
 
-// A pool keeps what was freed for buffers of the same size: of each size there is the most that any list asks for.
+// What a pool takes for one list after another: what was freed of a large buffer serves any other, of a small one those
+// of its class.
 uint64_t pooled_bytes(std::span<const Buffers> lists, int64_t rows) {
-  std::map<uint64_t, uint64_t> most;
+  uint64_t large = 0;
+  std::map<uint64_t, uint64_t> small;  // the most of each class
   for (const Buffers& list : lists) {
+    uint64_t bytes = 0;
     std::map<uint64_t, uint64_t> count;
-    for (const int64_t numbers : list)
-      ++count[BufferPool::rounded(static_cast<uint64_t>(rows * numbers) * sizeof(float))];
-    for (const auto& [size, n] : count) most[size] = std::max(most[size], n);
+    for (const int64_t numbers : list) {
+      const uint64_t size = BufferPool::rounded(static_cast<uint64_t>(rows * numbers) * sizeof(float));
+      if (size < BufferPool::kLarge) {
+        ++count[size];
+      } else {
+        bytes += size;
+      }
+    }
+    large = std::max(large, bytes);
+    for (const auto& [size, n] : count) small[size] = std::max(small[size], n);
   }
-  uint64_t bytes = 0;
-  for (const auto& [size, n] : most) bytes += size * n;
-  return bytes;
+  uint64_t total = large;
+  for (const auto& [size, n] : small) total += size * n;
+  return total;
 }
 
 uint64_t activation_bytes(const TransformerConfig& c, int64_t context) {

@@ -75,7 +75,7 @@ Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {
   TRY(sum_gradients(ctx, pupil_->parameters(), parts));
   TrainingMemory memory = fixed_;
   memory.gradients = bytes_of(pupil_->parameters()) * parts.size();
-  const uint64_t buffers = ctx.buffers().touched_peak();
+  const uint64_t buffers = ctx.buffers().bytes_peak();
   memory.activations = buffers > memory.gradients ? buffers - memory.gradients : 0;
   return memory;
 }

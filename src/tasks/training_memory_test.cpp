@@ -33,7 +33,7 @@ uint64_t buffers_of(const ModelHandle& model, const PupilSettings& settings, con
     batch.targets.assign(static_cast<size_t>(shape.learned), 3);
   }
   value(sum_gradients(ctx, pupil->parameters(), token_losses(ctx, pupil->transformer(), batches)));
-  return ctx.buffers().touched_peak();
+  return ctx.buffers().bytes_peak();
 }
 
 struct Row {

@@ -400,8 +400,7 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));
     taught.right = held_out.right;
   }
-  log_debug("{} in buffers ({} of them touched), {} resident at most, {} foreseen",
-            format_bytes(ctx.buffers().bytes_peak()), format_bytes(ctx.buffers().touched_peak()),
+  log_debug("{} in buffers, {} resident at most, {} foreseen", format_bytes(ctx.buffers().bytes_peak()),
             format_bytes(peak_resident_bytes()), format_bytes(plan_.memory.total()));
   ctx.buffers().release_free();
   TRY(pupil->write(model_, tokenizer_, version));

@@ -1,9 +1,8 @@
-// Reuses the buffers of freed tensors: a forward allocates the same few sizes thousands of times.
+// Reuses the memory of freed tensors: a forward allocates the same few sizes thousands of times.
 //
-// Sizes are rounded up to four classes per power of two, so at most a quarter is wasted. A free buffer serves large
-// tensors of up to a third less, and goes back to the system where one of another size is needed: what is held together
-// is about what was ever in use together.
-// Ownership: a tensor keeps its pool alive. Thread safety: take() and the release of tensors may happen on any thread.
+// Large tensors are cut from an arena, whose free memory serves any size; small ones come in four size classes per
+// power of two, so that at most a quarter is wasted. Ownership: a tensor keeps its pool alive. Thread safety: empty()
+// and the release of tensors may happen on any thread.
 #pragma once
 
 #include <cstddef>
@@ -20,20 +19,26 @@ class BufferPool : public std::enable_shared_from_this<BufferPool> {
   BufferPool(const BufferPool&) = delete;
   BufferPool& operator=(const BufferPool&) = delete;
 
-  // Of Device::kMeta: counted like any other, but no memory is taken.
+  // From so many bytes on, tensors are cut from the arena. Smaller ones come from the heap, where that costs less and a
+  // sanitizer watches their bounds.
+  static constexpr size_t kLarge = size_t{1} << 16;
+
+  // device: the same for all tensors of a pool. Those of Device::kMeta are counted, but take no memory.
   Tensor empty(DType dtype, Shape shape, Device device = Device::kCpu);
-  // The size of the buffer that `bytes` get.
+  // What `bytes` take.
   static size_t rounded(size_t bytes);
-  // Bytes that tensors hold now, and the most that they and the free lists ever held together.
+  // Bytes that tensors hold now.
   uint64_t bytes_in_use() const;
+  // The most memory that the pool ever had from the system, for tensors and for what lay free between them.
   uint64_t bytes_peak() const;
-  // The most, of what was held together, that tensors reached: what a system that gives memory as it is written to
-  // gave.
-  uint64_t touched_peak() const;
+  // Gives the system back what it can.
   void release_free();
 
  private:
   BufferPool();
+  Tensor small(size_t size, DType dtype, const Shape& shape, Device device);
+  Tensor large(size_t size, DType dtype, const Shape& shape, Device device);
+
   struct State;
   std::unique_ptr<State> state_;
 };

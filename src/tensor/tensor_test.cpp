@@ -82,37 +82,19 @@ TEST(Tensor, ConvertsFromUnalignedBytes) {
   EXPECT_EQ(to_f32(t).data<float>()[0], 1.0f);
 }
 
-// Rows of many lengths take about as much as the longest of them.
-TEST(BufferPool, LargeBuffersServeOtherSizesOrAreGivenUp) {
+// Rows of many lengths take as much as the longest of them.
+TEST(BufferPool, WhatWasFreedServesOtherSizes) {
   const auto pool = BufferPool::create();
   constexpr int64_t kFloats = 1 << 18;  // 1 MiB
-  { const Tensor first = pool->empty(DType::kF32, {kFloats}); }
-  const std::byte* bytes = nullptr;
-  {
-    const Tensor less = pool->empty(DType::kF32, {kFloats * 3 / 4});
-    bytes = less.raw();
-    EXPECT_EQ(pool->bytes_peak(), uint64_t{4 * kFloats});
+  { const Tensor most = pool->empty(DType::kF32, {4 * kFloats}); }
+  EXPECT_EQ(pool->bytes_peak(), uint64_t{16 * kFloats});
+  for (const int64_t size : {kFloats, 3 * kFloats + 17, kFloats / 2}) {
+    const Tensor one = pool->empty(DType::kF32, {size});
+    const Tensor two = pool->empty(DType::kF32, {kFloats / 2});
+    EXPECT_GE(pool->bytes_in_use(), static_cast<uint64_t>(4 * (size + kFloats / 2)));
   }
-  { EXPECT_EQ(pool->empty(DType::kF32, {kFloats}).raw(), bytes); }
-  { const Tensor far_less = pool->empty(DType::kF32, {kFloats / 4}); }
-  { const Tensor more = pool->empty(DType::kF32, {2 * kFloats}); }
-  EXPECT_EQ(pool->bytes_peak(), uint64_t{8 * kFloats});
+  EXPECT_EQ(pool->bytes_peak(), uint64_t{16 * kFloats});
   EXPECT_EQ(pool->bytes_in_use(), 0u);
-}
-
-// Layers that ask for the same sizes again and again get the same pages, where something larger has been there before.
-TEST(BufferPool, WhatFitsBelowThePeakIsKept) {
-  const auto pool = BufferPool::create();
-  constexpr int64_t kFloats = 1 << 18;  // 1 MiB
-  { const Tensor most = pool->empty(DType::kF32, {4 * kFloats}); }
-  const uint64_t peak = pool->bytes_peak();
-  const std::vector<int64_t> sizes{kFloats, 2 * kFloats, kFloats / 2};
-  for (const int64_t size : sizes) pool->empty(DType::kF32, {size}).data<float>()[0] = static_cast<float>(size);
-  for (const int64_t size : sizes) {
-    EXPECT_EQ(pool->empty(DType::kF32, {size}).data<float>()[0], static_cast<float>(size)) << "new pages hold zeros";
-  }
-  { const Tensor most = pool->empty(DType::kF32, {4 * kFloats}); }
-  EXPECT_EQ(pool->bytes_peak(), peak) << "for what does not fit, others are given up";
 }
 
 TEST(BufferPool, CountsWhatTheMetaDeviceWouldTake) {
@@ -124,7 +106,6 @@ TEST(BufferPool, CountsWhatTheMetaDeviceWouldTake) {
   }
   { const Tensor less = pool->empty(DType::kF32, {(int64_t{1} << 40) - 1000}, Device::kMeta); }
   EXPECT_EQ(pool->bytes_peak(), uint64_t{4} << 40);
-  EXPECT_EQ(pool->touched_peak(), uint64_t{4} << 40);
 }
 
 }  // namespace
