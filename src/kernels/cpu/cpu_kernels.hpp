@@ -109,9 +109,6 @@ inline constexpr int64_t kPanelDepthBytes = 1024;             // of one row or c
 inline constexpr int64_t kMostDepth = 384;                    // of any MatmulKernels
 inline constexpr int64_t kMostTileFloats = int64_t{12} * 32;  // rows * cols of any MatmulKernels
 
-// Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
-inline constexpr int kPeakSums = 6;
-
 // What the integer dot product decides.
 struct IntegerKernels {
   QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;

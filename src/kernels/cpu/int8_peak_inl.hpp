@@ -1,7 +1,10 @@
 // Loops that do one thing as fast as the instruction set can: what `linnet bench` holds the real work against.
 #pragma once
 
+#include <algorithm>
+
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/unroll_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
@@ -28,27 +31,24 @@ int64_t multiply_int8(int64_t rounds) {
 // The integer dot product as matrix products use it for codes of four bits, without loads of weights.
 int64_t multiply_int8(int64_t rounds) {
   constexpr int kQuads = 8;  // of one group of 32
+  constexpr int kSums = kRowTile<4> * kPanelTile;
   alignas(64) std::byte bytes[64] = {};
-  int8_t activations[4 * kQuads] = {};
+  int8_t activations[kSums][4 * kQuads];  // a row for each sum, or one product would serve them all
+  for (auto& row : activations) std::fill_n(row, 4 * kQuads, static_cast<int8_t>(rounds % 2));
   U8 codes = load_line(bytes);
-  Dot<4> sums[kPeakSums];
-  for (auto& sum : sums) sum.start(0);
-  const auto step = [&]<int kIndex>() {
-    for (auto& sum : sums) sum.template step<kIndex, kQuads>(Dot<4>::prepare(codes), activations + int64_t{4} * kIndex);
-    hide(codes);
-  };
+  Dot<4> sums[kSums];
+  unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) { sums[kSum].start(0); });
   for (int64_t i = 0; i < rounds; ++i) {
-    step.template operator()<0>();
-    step.template operator()<1>();
-    step.template operator()<2>();
-    step.template operator()<3>();
-    step.template operator()<4>();
-    step.template operator()<5>();
-    step.template operator()<6>();
-    step.template operator()<7>();
-    for (auto& sum : sums) hide(sum.sum);
+    asm volatile("" : : "r"(activations) : "memory");  // loads may not move out of the loop
+    unroll<0, kQuads>([&]<int kIndex>() __attribute__((always_inline)) {
+      unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) {
+        sums[kSum].template step<kIndex, kQuads>(Dot<4>::prepare(codes), activations[kSum] + int64_t{4} * kIndex);
+      });
+      hide(codes);
+    });
+    unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) { hide(sums[kSum].sum); });
   }
-  return rounds * kQuads * kPeakSums * kLanes * 4 * 2;
+  return rounds * kQuads * kSums * kLanes * 4 * 2;
 }
 #endif
 

@@ -29,8 +29,13 @@ struct U8 {  // a quad of codes for each of the sixteen rows
 };
 
 // Activation rows whose sums fit the sixteen registers beside the codes; there is no room for a second panel.
+#ifdef __AVXVNNI__
+template <int kBits>
+inline constexpr int kRowTile = 6;  // integers alone: the floats wait in memory
+#else
 template <int kBits>
 inline constexpr int kRowTile = kBits <= 4 ? 3 : 2;
+#endif
 inline constexpr int kPanelTile = 1;
 inline constexpr int kFloatRowTile = 6;
 // A tile of a product of floats: rows, and vectors of columns.
@@ -39,6 +44,9 @@ inline constexpr int kMatmulVecs = 1;
 // Queries and registers of keys or dimensions in one tile of attention.
 inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 1;
+
+// Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
+inline constexpr int kPeakSums = 6;
 
 // The compiler may no longer assume what is in `a`, nor leave its computation out.
 LINNET_INLINE void hide(F32& a) {

@@ -48,6 +48,9 @@ inline constexpr int kMatmulVecs = 2;
 inline constexpr int64_t kAttentionRows = 6;
 inline constexpr int kAttentionVecs = 4;
 
+// Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
+inline constexpr int kPeakSums = 12;
+
 // The compiler may no longer assume what is in `a`, nor leave its computation out.
 LINNET_INLINE void hide(F32& a) {
   asm volatile("" : "+v"(a.v));

@@ -62,6 +62,9 @@ LINNET_INLINE Out each(const F& f, const In&... in) {
   return {{f(in.v[0]...), f(in.v[1]...), f(in.v[2]...), f(in.v[3]...)}};
 }
 
+// Independent sums in the loops of PeakLoops: enough to hide an instruction's latency, few enough to stay in registers.
+inline constexpr int kPeakSums = 6;
+
 // The compiler may no longer assume what is in `a`, nor leave its computation out.
 LINNET_INLINE void hide(F32& a) {
   asm volatile("" : "+w"(a.v[0]), "+w"(a.v[1]), "+w"(a.v[2]), "+w"(a.v[3]));
