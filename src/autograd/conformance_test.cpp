@@ -282,12 +282,20 @@ std::vector<Row> selection_rows() {
                out.insert(out.end(), in[0].begin() + int64_t{3} * id, in[0].begin() + int64_t{3} * id + 3);
              return out;
            }},
-          {"scatter_add_rows",
-           {{3, 2}, {3}},
-           [](Context& ctx, const Inputs& in) { return ops::scatter_add_rows(ctx, in[0], ids, in[1], 4); },
+          {"add_expert",
+           {{3, 2}, {2, 2}, {3, 2}},
+           [](Context& ctx, const Inputs& in) {
+             const Tensor y = ops::scale(ctx, in[0], 2);  // its memory is taken
+             static const std::vector<int32_t> picks{1, 4};
+             return ops::add_expert(ctx, y, in[1], picks, in[2]);
+           },
            [](const std::vector<Numbers>& in) {
-             Numbers out(8);
-             for (size_t i = 0; i < 6; ++i) out[static_cast<size_t>(ids[i / 2]) * 2 + i % 2] += in[0][i] * in[1][i / 2];
+             Numbers out;
+             for (const double y : in[0]) out.push_back(2 * y);
+             for (size_t c = 0; c < 2; ++c) {
+               out[c] += in[2][1] * in[1][c];
+               out[4 + c] += in[2][4] * in[1][2 + c];
+             }
              return out;
            }},
           {"split",

@@ -237,18 +237,15 @@ Tensor Transformer::experts(Run& run, int64_t layer, const Tensor& x) const {
   const MoeConfig& moe = config_.moe;
   Context& ctx = run.ctx;
   const ops::Routing routing = ops::route(ctx, at(layer, Role::kRouter).only().forward(ctx, x), moe.top_k, moe.weights);
-  const Tensor weights = routing.weights.reshape({x.dim(0) * moe.top_k, 1});
-  Tensor sum;
-  for (int64_t e = 0; e < moe.experts; ++e) {
-    const auto part = static_cast<size_t>(e);
-    std::vector<int32_t> rows;   // of x
-    std::vector<int32_t> picks;  // of weights
-    for (size_t i = 0; i < routing.experts.size(); ++i) {
-      if (routing.experts[i] != e) continue;
-      rows.push_back(static_cast<int32_t>(static_cast<int64_t>(i) / moe.top_k));
-      picks.push_back(static_cast<int32_t>(i));
-    }
-    if (rows.empty()) continue;
+  std::vector<std::vector<int32_t>> picks(static_cast<size_t>(moe.experts));  // numbers of routing.weights
+  for (size_t i = 0; i < routing.experts.size(); ++i) {
+    picks[static_cast<size_t>(routing.experts[i])].push_back(static_cast<int32_t>(i));
+  }
+  Tensor sum = ctx.zeros(x.shape());
+  for (size_t part = 0; part < picks.size(); ++part) {
+    if (picks[part].empty()) continue;
+    std::vector<int32_t> rows;  // of x
+    for (const int32_t pick : picks[part]) rows.push_back(static_cast<int32_t>(pick / moe.top_k));
     const Tensor in = ops::gather_rows(ctx, x, rows);
     Tensor gate;
     Tensor up;
@@ -257,19 +254,19 @@ Tensor Transformer::experts(Run& run, int64_t layer, const Tensor& x) const {
       gate = ops::columns(ctx, both, 0, moe.intermediate_size, 2);
       up = ops::columns(ctx, both, 1, moe.intermediate_size, 2);
     } else {
-      gate = at(layer, Role::kExpertGate).parts[part].forward(ctx, in);
-      up = at(layer, Role::kExpertUp).parts[part].forward(ctx, in);
+      const std::array both{&at(layer, Role::kExpertGate).parts[part], &at(layer, Role::kExpertUp).parts[part]};
+      const std::vector<Tensor> made = forward_together(ctx, both, in);
+      gate = made[0];
+      up = made[1];
     }
     constexpr float kAlpha = 1.702f;  // gpt-oss's modeling code
     constexpr float kLimit = 7.0f;
     const Tensor inner =
         moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit) : ops::gated(ctx, config_.activation, gate, up);
     const Tensor out = at(layer, Role::kExpertDown).parts[part].forward(ctx, inner);
-    const Tensor scales = ops::gather_rows(ctx, weights, picks).reshape({static_cast<int64_t>(picks.size())});
-    const Tensor scattered = ops::scatter_add_rows(ctx, out, rows, scales, x.dim(0));
-    sum = sum.defined() ? ops::add(ctx, sum, scattered) : scattered;
+    sum = ops::add_expert(ctx, sum, out, picks[part], routing.weights);
   }
-  return sum.defined() ? sum : ctx.zeros(x.shape());
+  return sum;
 }
 
 Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {

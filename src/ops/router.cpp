@@ -32,6 +32,21 @@ bool over_chosen(RouterWeights mode) {
   return mode != RouterWeights::kSoftmaxThenTop;
 }
 
+// Row r of the routing.
+void choose(const float* logits, int64_t experts, int64_t k, RouterWeights mode, int64_t r, Routing& routing) {
+  std::vector<int32_t> order = all_experts(experts);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return logits[a] > logits[b]; });
+  const std::span<const int32_t> best(order.data(), static_cast<size_t>(k));
+  std::copy(best.begin(), best.end(), routing.experts.begin() + r * k);
+  float* weights = routing.weights.data<float>() + r * k;
+  if (over_chosen(mode)) {
+    std::ranges::copy(softmax_over(logits, best), weights);
+    return;
+  }
+  const std::vector<float> all = softmax_over(logits, all_experts(experts));
+  for (const int32_t expert : best) *weights++ = all[static_cast<size_t>(expert)];
+}
+
 }  // namespace
 
 Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode) {
@@ -44,18 +59,10 @@ Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode)
   for (int64_t i = 0; i < rows * k && ctx.meta(); ++i) {
     routing.experts[static_cast<size_t>(i)] = static_cast<int32_t>(i % experts);
   }
-  for (int64_t r = 0; r < rows && !ctx.meta(); ++r) {
-    const float* row = logits.data<float>() + r * experts;
-    std::vector<int32_t> order = all_experts(experts);
-    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return row[a] > row[b]; });
-    order.resize(static_cast<size_t>(k));
-    std::copy(order.begin(), order.end(), routing.experts.begin() + r * k);
-    const std::vector<float> chosen = softmax_over(row, order);
-    const std::vector<float> all = over_chosen(mode) ? std::vector<float>() : softmax_over(row, all_experts(experts));
-    for (int64_t i = 0; i < k; ++i) {
-      const auto at = static_cast<size_t>(i);
-      routing.weights.data<float>()[r * k + i] = over_chosen(mode) ? chosen[at] : all[static_cast<size_t>(order[at])];
-    }
+  if (!ctx.meta()) {
+    ctx.for_rows(rows, experts * k, [&](int64_t first, int64_t last) {
+      for (int64_t r = first; r < last; ++r) choose(logits.data<float>() + r * experts, experts, k, mode, r, routing);
+    });
   }
   // d logits_e = Σ_i dw_i * w_i * ([e is chosen i] - p_e), p being the softmax that the weights come from.
   const Tensor weights = routing.weights;
@@ -78,6 +85,62 @@ Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode)
     return std::vector<Tensor>{dx};
   });
   return routing;
+}
+
+namespace {
+
+// Gradients of x and weights of add_expert.
+std::vector<Tensor> expert_vjp(Context& ctx, const Tensor& x, std::span<const int32_t> picks, const Tensor& weights,
+                               const Tensor& dy) {
+  const int64_t dim = x.dim(1);
+  Tensor dx = ctx.empty(x.shape());
+  Tensor dweights = ctx.zeros(weights.shape());
+  if (ctx.meta()) return {dx, dweights};
+  ctx.for_rows(x.dim(0), 2 * dim, [&](int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const int32_t pick = picks[static_cast<size_t>(i)];
+      const float* from = x.data<float>() + i * dim;
+      const float* g = dy.data<float>() + pick / weights.dim(1) * dim;
+      float* to = dx.data<float>() + i * dim;
+      const float weight = weights.data<float>()[pick];
+      float dot = 0;
+      for (int64_t c = 0; c < dim; ++c) {
+        dot += g[c] * from[c];
+        to[c] = weight * g[c];
+      }
+      dweights.data<float>()[pick] = dot;
+    }
+  });
+  return {dx, dweights};
+}
+
+}  // namespace
+
+Tensor add_expert(Context& ctx, Tensor y, const Tensor& x, std::span<const int32_t> picks, const Tensor& weights) {
+  const OpTimer timer(ctx, "mix");
+  const int64_t dim = y.dim(1);
+  require_shape(x.dim(0) == static_cast<int64_t>(picks.size()) && x.dim(1) == dim, "add_expert",
+                "x must be (" + std::to_string(picks.size()) + ", " + std::to_string(dim) + ")", x.shape());
+  const Tensor before = y;
+  if (!ctx.meta()) {
+    ctx.for_rows(x.dim(0), dim, [&](int64_t first, int64_t last) {
+      for (int64_t i = first; i < last; ++i) {
+        const int32_t pick = picks[static_cast<size_t>(i)];
+        const float weight = weights.data<float>()[pick];
+        const float* from = x.data<float>() + i * dim;
+        float* to = y.data<float>() + pick / weights.dim(1) * dim;
+        for (int64_t c = 0; c < dim; ++c) to[c] += weight * from[c];
+      }
+    });
+  }
+  y.set_grad_id(Tensor::kNoGrad);
+  ctx.record({before, x, weights}, {&y},
+             [=, owned = std::vector<int32_t>(picks.begin(), picks.end())](
+                 Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+               std::vector<Tensor> grads = expert_vjp(back, x, owned, weights, dy[0]);
+               return {dy[0], grads[0], grads[1]};
+             });
+  return y;
 }
 
 }  // namespace linnet::ops

@@ -1,6 +1,7 @@
 // Which experts of a mixture see a token, and with what weight.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "ops/context.hpp"
@@ -20,5 +21,10 @@ struct Routing {
 
 // logits: (N, E). Ties go to the lower expert. Requires 1 <= k <= E.
 Routing route(Context& ctx, const Tensor& logits, int64_t k, RouterWeights mode);
+
+// y (N, C) with what one expert made added to it, in the memory of y, which nothing may read any more. x: (M, C); its
+// row i, times number picks[i] of weights (N, k), is added to row picks[i] / k of y, each of which has one row of x at
+// most. Differentiable in y, x and weights; requires an op before y whose vjp does not need it.
+Tensor add_expert(Context& ctx, Tensor y, const Tensor& x, std::span<const int32_t> picks, const Tensor& weights);
 
 }  // namespace linnet::ops

@@ -16,21 +16,23 @@ Tensor gather(Context& ctx, const Tensor& table, std::span<const int32_t> ids) {
   const int64_t dim = table.dim(1);
   Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), dim});
   if (ctx.meta()) return out;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    std::copy_n(table.data<float>() + ids[i] * dim, dim, out.data<float>() + static_cast<int64_t>(i) * dim);
-  }
+  ctx.for_rows(out.dim(0), dim, [&](int64_t first, int64_t last) {
+    for (int64_t r = first; r < last; ++r) {
+      std::copy_n(table.data<float>() + ids[static_cast<size_t>(r)] * dim, dim, out.data<float>() + r * dim);
+    }
+  });
   return out;
 }
 
-Tensor scatter(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales, int64_t rows) {
+// Row i of x is added to row ids[i] of zeros (rows, C).
+Tensor scatter(Context& ctx, const Tensor& x, std::span<const int32_t> ids, int64_t rows) {
   const int64_t dim = x.dim(1);
   Tensor out = ctx.zeros({rows, dim});
   if (ctx.meta()) return out;
   for (size_t i = 0; i < ids.size(); ++i) {
     const float* from = x.data<float>() + static_cast<int64_t>(i) * dim;
     float* to = out.data<float>() + ids[i] * dim;
-    const float scale = scales.defined() ? scales.data<float>()[i] : 1.0f;
-    for (int64_t c = 0; c < dim; ++c) to[c] += scale * from[c];
+    for (int64_t c = 0; c < dim; ++c) to[c] += from[c];
   }
   return out;
 }
@@ -46,31 +48,7 @@ Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> i
   }
   Tensor out = gather(ctx, table, ids);
   ctx.record({table}, {&out}, [=, ids = Ids(ids.begin(), ids.end())](Context& back, std::span<const Tensor> dy) {
-    return std::vector<Tensor>{scatter(back, dy[0], ids, Tensor(), table.dim(0))};
-  });
-  return out;
-}
-
-Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales,
-                        int64_t rows) {
-  const OpTimer timer(ctx, "scatter");
-  require_shape(x.dim(0) == static_cast<int64_t>(ids.size()), "scatter_add_rows", "x must have one row an id",
-                x.shape());
-  Tensor out = scatter(ctx, x, ids, scales, rows);
-  ctx.record({x, scales}, {&out}, [=, ids = Ids(ids.begin(), ids.end())](Context& back, std::span<const Tensor> dy) {
-    Tensor dx = gather(back, dy[0], ids);
-    Tensor dscales = wants_grad(scales) ? back.zeros(scales.shape()) : Tensor();
-    if (back.meta()) return std::vector<Tensor>{dx, dscales};
-    const int64_t dim = x.dim(1);
-    for (size_t i = 0; i < ids.size(); ++i) {
-      float* g = dx.data<float>() + static_cast<int64_t>(i) * dim;
-      const float* xi = x.data<float>() + static_cast<int64_t>(i) * dim;
-      for (int64_t c = 0; c < dim; ++c) {
-        if (dscales.defined()) dscales.data<float>()[i] += g[c] * xi[c];
-        if (scales.defined()) g[c] *= scales.data<float>()[i];
-      }
-    }
-    return std::vector<Tensor>{dx, dscales};
+    return std::vector<Tensor>{scatter(back, dy[0], ids, table.dim(0))};
   });
   return out;
 }

@@ -11,10 +11,6 @@ namespace linnet::ops {
 // table: (V, C), ids: one row each, in [0, V) -> (N, C). Also an embedding.
 Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> ids);
 
-// x: (M, C); row i of x, times scales[i] where scales (M) is defined, is added to row ids[i] of zeros (rows, C).
-Tensor scatter_add_rows(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& scales,
-                        int64_t rows);
-
 // x: (N, C) -> (N, sizes[i]) each: its columns, from the first on, in parts that are all of them.
 std::vector<Tensor> split(Context& ctx, const Tensor& x, std::span<const int64_t> sizes);
 
