@@ -1,7 +1,9 @@
 #include "base/random.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <numbers>
 
 #include "base/check.hpp"
@@ -58,6 +60,21 @@ void philox4x32_run(std::array<uint32_t, 4> first, uint64_t key, int64_t count, 
     for (int64_t i = 0; i < std::min(kLanes, count - done); ++i, out += 4) {
       for (int w = 0; w < 4; ++w) out[w] = lanes.words[w][i];
     }
+  }
+}
+
+void random_levels(uint64_t seed, uint32_t draw, uint32_t place, uint64_t begin, int64_t n, uint16_t* out) {
+  CHECK(begin % kLevelGroup == 0);
+  constexpr int64_t kGroups = 32;
+  constexpr int64_t kNumbers = kGroups * kLevelGroup;
+  uint32_t words[kGroups * 4];
+  static_assert(std::endian::native == std::endian::little);  // of each word the low half comes first
+  for (int64_t i = 0; i < n; i += kNumbers) {
+    const uint64_t group = (begin + static_cast<uint64_t>(i)) / kLevelGroup;
+    const int64_t count = std::min(kNumbers, n - i);
+    philox4x32_run({static_cast<uint32_t>(group), static_cast<uint32_t>(group >> 32), draw, place}, seed,
+                   (count + kLevelGroup - 1) / kLevelGroup, words);
+    std::memcpy(out + i, words, static_cast<size_t>(count) * sizeof(uint16_t));
   }
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -15,6 +16,12 @@ std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, uint64_t key
 
 // The same for `count` counters, of which each is one above the one before in its first 64 bits: out (count, 4).
 void philox4x32_run(std::array<uint32_t, 4> first, uint64_t key, int64_t count, uint32_t* out);
+
+// Sixteen random bits for each of the numbers [begin, begin + n) of a tensor: a function of seed, draw, place and the
+// number alone. draw counts steps, or parts of steps; place differs for all uses in one draw. begin: a multiple of
+// kLevelGroup.
+void random_levels(uint64_t seed, uint32_t draw, uint32_t place, uint64_t begin, int64_t n, uint16_t* out);
+inline constexpr int64_t kLevelGroup = 8;  // numbers that one counter serves
 
 // A stream of numbers: Random(seed, stream) is a value that can be saved as (seed, stream, position()).
 class Random {

@@ -25,6 +25,7 @@ struct TuneFlags {
   std::string name;
   std::string method = "auto";
   std::string distil = "logits";
+  std::string weights = "f32";
   int64_t memory = 0;    // MB; 0: what is free
   double lora_plus = 0;  // 0: not asked for
   std::string base;      // empty: what suits the method

@@ -24,6 +24,7 @@ struct Flags {
   std::string shape = "llama";
   std::string schedule = "cosine";
   std::string optimizer = "adamw";
+  std::string weights = "f32";
   double beta1 = 0.9;
   double beta2 = 0.99;
   double momentum = -1;
@@ -79,6 +80,7 @@ TrainSettings settings_of(const Flags& flags) {
                       : flags.schedule == "stable" ? ScheduleKind::kStable
                                                    : ScheduleKind::kCosine;
   settings.optimizer = optimizer_of(flags);
+  settings.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
   choose(flags.layers, settings.size.layers);
   choose(flags.width, settings.size.width);
   choose(flags.heads, settings.size.heads);
@@ -109,9 +111,10 @@ std::string sentence(const Pretrainer& pretrainer) {
   text += fmt::format("{} parameters: layers {}, width {}, heads {}, context {}\n", millions(plan.parameters),
                       plan.size.layers, plan.size.width, plan.size.heads, plan.context);
   const double epochs = static_cast<double>(plan.steps) / static_cast<double>(plan.steps_per_epoch);
-  return text + fmt::format("{} of {} tokens, {:.2g} epochs, at a rate of {:.2g}, dropout {:.2g}, products in {}\n",
+  return text + fmt::format("{} of {} tokens, {:.2g} epochs, at a rate of {:.2g}, dropout {:.2g}, products in {}{}\n",
                             counted(plan.steps, "step"), plan.windows_per_step * plan.context, epochs, plan.rate,
-                            plan.dropout, plan.bfloat16 ? "bfloat16" : "float32");
+                            plan.dropout, plan.bfloat16 ? "bfloat16" : "float32",
+                            pretrainer.settings().weights == DType::kBF16 ? ", weights held in bfloat16" : "");
 }
 
 Result<std::unique_ptr<Pretrainer>> prepare(const TrainSettings& settings) {
@@ -207,6 +210,11 @@ void declare_learning(Arguments& args, Flags& flags) {
       .in_range(-1.0, 0.95)
       .under(heading);
   args.flag("--float32", flags.settings.float32, "no products in bfloat16");
+  args.add("--weights", flags.weights,
+           "what matrices are held as while they learn; bf16: half of f32's memory, each step rounded stochastically, "
+           "by seed")
+      .one_of({"f32", "bf16"})
+      .under(heading);
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ std::string sentence(const Tuner& tuner) {
                       tuner.train_set().learned());
   text += fmt::format("memory: {}, {} are free\n", plan.memory.to_string(), format_bytes(memory_info().available));
   const std::string numbers =
-      fmt::format("at a rate of {:.2g}, products in {}\n", plan.rate, plan.bfloat16 ? "bfloat16" : "float32");
+      fmt::format("at a rate of {:.2g}, products in {}{}\n", plan.rate, plan.bfloat16 ? "bfloat16" : "float32",
+                  tuner.pupil().weights == DType::kBF16 ? ", weights held in bfloat16" : "");
   if (plan.method) {
     return text + fmt::format("{} in {} of up to {} {} each, by {} with beta {:.2g}, {}", counted(plan.steps, "step"),
                               counted(plan.epochs, "epoch"), plan.pairs_per_step,
@@ -72,6 +73,9 @@ Status check_flags(const TuneFlags& flags) {
     return usage_error("--teacher is of --method lora, last and full");
   }
   if (pupil.layers > 0 && flags.method != "last") return usage_error("--layers is of --method last");
+  if (!weights && flags.weights != "f32") {
+    return usage_error("--weights is of --method last and full", "an adapter is float32, and small");
+  }
   if (!weights) return ok_status();
   const NewAdapter& adapter = pupil.adapter;
   if (adapter.dora || adapter.rank_stabilised || !adapter.targets.empty() || flags.lora_plus > 0) {
@@ -105,6 +109,7 @@ void fill_settings(TuneFlags& flags) {
   settings.teacher.from = flags.distil == "text" ? DistilFrom::kText : DistilFrom::kLogits;
   if (flags.method == "last") settings.pupil.learns = Learns::kLastLayers;
   if (flags.method == "full") settings.pupil.learns = Learns::kEverything;
+  settings.pupil.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
   adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
   flags.faq.threads = flags.classify.threads = settings.threads;
   flags.faq.encoder = flags.classify.encoder = flags.encoder;
@@ -305,6 +310,10 @@ Job declare_tune(Arguments& args) {
       .in_range(0.0, 1000.0);
   args.add("--layers", settings.pupil.layers, "last: how many of the last layers learn, with the final norm and head")
       .non_negative();
+  args.add("--weights", flags->weights,
+           "last, full: what matrices are held as while they learn; bf16: half of f32's memory, each step rounded "
+           "stochastically, by seed")
+      .one_of({"f32", "bf16"});
   declare_teacher(args, *flags);
   args.add("--rate", flags->rate, "learning rate; 0: chosen from the model");
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);

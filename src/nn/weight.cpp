@@ -14,6 +14,7 @@ Weight Weight::from_tensor(Tensor tensor) {
   Weight weight;
   weight.rows_ = tensor.dim(0);
   weight.cols_ = tensor.dim(1);
+  weight.format_ = ops::matrix_view(tensor).format->type;
   weight.tensor_ = std::move(tensor);
   return weight;
 }
@@ -48,6 +49,10 @@ std::span<const std::byte> Weight::unpacked_bytes() const {
 
 bool Weight::has_floats() const {
   return format_ == QuantType::kF32 || format_ == QuantType::kF16 || format_ == QuantType::kBF16;
+}
+
+MatrixView Weight::view() const {
+  return tensor_.defined() ? ops::matrix_view(tensor_) : blocks_;
 }
 
 bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
@@ -128,10 +133,9 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
 void Weight::decode_row(int64_t row, float* out) const {
   if (packed_) {
     packed_->gather(row, out);
-  } else if (tensor_.defined()) {
-    std::copy_n(tensor_.data<float>() + row * cols_, cols_, out);
   } else {
-    blocks_.format->decode(blocks_.bytes + row * blocks_.row_bytes(), out, cols_);
+    const MatrixView matrix = view();
+    matrix.format->decode(matrix.bytes + row * matrix.row_bytes(), out, cols_);
   }
 }
 
@@ -158,9 +162,7 @@ Tensor Weight::unpack() const {
 
 void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release) {
   if (packed_ || !defined() || !ctx.kernels().pack) return;
-  const MatrixView view =
-      tensor_.defined() ? MatrixView{&quant_format(QuantType::kF32), tensor_.raw(), rows_, cols_} : blocks_;
-  packed_ = ctx.kernels().pack(ctx.pool(), view, bits, release);
+  packed_ = ctx.kernels().pack(ctx.pool(), view(), bits, release);
   if (!packed_) return;
   tensor_ = Tensor();
   blocks_ = MatrixView();

@@ -1,6 +1,6 @@
 // A weight matrix of any storage format, behind four doors: product, transposed product, row gather, unpack.
 //
-// A Weight is not a Tensor. It holds its numbers in one of three ways: as a float32 tensor (which may be trained), as
+// A Weight is not a Tensor. It holds its numbers in one of three ways: as a tensor of floats (which may be trained), as
 // blocks in a mapped file, or packed for this machine's kernels. Packing replaces the blocks: they never stand side by
 // side for longer than one matrix takes.
 // Ownership: movable; shares mapped bytes. Thread safety: const methods are safe together.
@@ -19,7 +19,7 @@ class Weight {
  public:
   Weight() = default;
 
-  // tensor: (O, C) float32.
+  // tensor: (O, C) float32 or bfloat16.
   static Weight from_tensor(Tensor tensor);
   // Without numbers, for Device::kMeta: frozen, until it is unpacked to a tensor (which has none either). format: that
   // it would be held in.
@@ -58,7 +58,7 @@ class Weight {
   // What that would take.
   int64_t prepacked_bytes(const Context& ctx) const;
 
-  // The float32 tensor to train; undefined when the weight is held in another way.
+  // The tensor to train; undefined when the weight is held in another way.
   Tensor& tensor() { return tensor_; }
   const Tensor& tensor() const { return tensor_; }
 
@@ -66,6 +66,8 @@ class Weight {
   // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.
   bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
   bool has_floats() const;
+  // Requires numbers that are not packed.
+  MatrixView view() const;
   void decode_row(int64_t row, float* out) const;
 
   int64_t rows_ = 0;

@@ -23,7 +23,7 @@ std::vector<std::byte> random_q8_0(int64_t blocks) {
 
 class WeightTest : public testing::Test {
  protected:
-  WeightTest() : bytes_(random_q8_0(5 * 2)) {
+  WeightTest() : bytes_(random_q8_0(10)) {
     blocks_ = Weight::from_blocks({&quant_format(QuantType::kQ8_0), bytes_.data(), 5, 64}, nullptr);
     dense_ = Weight::from_tensor(blocks_.unpack());
   }
@@ -51,6 +51,38 @@ TEST_F(WeightTest, EveryDoorAgreesWithTheUnpackedMatrix) {
   const std::vector<int32_t> beyond{5};
   EXPECT_THROW(blocks_.gather(ctx_, beyond), ShapeError);
   EXPECT_THROW(blocks_.product(ctx_, random({3, 63})), ShapeError);
+}
+
+TEST_F(WeightTest, ATensorOfBFloat16IsTheFloatsThatItStandsFor) {
+  Weight held = Weight::from_tensor(to_dtype(blocks_.unpack(), DType::kBF16));
+  Weight floats = Weight::from_tensor(held.unpack());
+  EXPECT_EQ(held.bytes(), floats.bytes() / 2);
+  EXPECT_EQ(held.format(), QuantType::kBF16);
+  const std::vector<int32_t> ids{4, 0, 4};
+  const auto pass = [&](Weight& weight) {
+    Tape tape;
+    tape.watch(weight.tensor());
+    Tensor x = random({3, 64});
+    tape.watch(x);
+    const RecorderScope recording(ctx_, &tape);
+    const Tensor product = weight.product(ctx_, x);
+    tape.backward(ctx_, product, random({3, 5}));
+    const Tensor of_x = tape.grad(x);
+    const Tensor of_weight = tape.grad(weight.tensor());
+    const Tensor rows = weight.gather(ctx_, ids);
+    tape.backward(ctx_, rows, random({3, 64}));
+    return std::vector{
+        product, of_x, of_weight, rows, tape.grad(weight.tensor()), weight.transposed_product(ctx_, random({3, 5}))};
+  };
+  const std::vector<Tensor> got = pass(held);
+  const std::vector<Tensor> want = pass(floats);
+  for (size_t i = 0; i < want.size(); ++i) {
+    ASSERT_EQ(got[i].dtype(), DType::kF32);
+    ASSERT_EQ(got[i].shape(), want[i].shape());
+    for (int64_t j = 0; j < want[i].elements(); ++j) ASSERT_EQ(got[i].data<float>()[j], want[i].data<float>()[j]) << i;
+  }
+  const std::vector<int32_t> beyond{5};
+  EXPECT_THROW(held.gather(ctx_, beyond), ShapeError);
 }
 
 TEST_F(WeightTest, GradientsFlowThroughAFrozenBase) {

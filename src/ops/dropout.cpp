@@ -1,31 +1,22 @@
 #include "ops/dropout.hpp"
 
 #include <algorithm>
-#include <bit>
-#include <cstring>
+#include <cmath>
 
 #include "base/check.hpp"
-#include "base/random.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet {
 
 void DropoutMask::fill(uint64_t begin, int64_t n, float* out) const {
-  CHECK(begin % kDropoutGroup == 0);
   constexpr float kLevels = 65536;
-  const uint32_t dropped = std::min(static_cast<uint32_t>(rate * kLevels + 0.5f), 65535u);  // of the levels
+  const auto dropped = static_cast<uint32_t>(std::min(std::lround(rate * kLevels), 65535l));  // of the levels
   const float kept = 1 / (1 - static_cast<float>(dropped) / kLevels);
-  constexpr int64_t kGroups = 32;
-  constexpr int64_t kNumbers = kGroups * kDropoutGroup;
-  uint32_t words[kGroups * 4];
-  uint16_t levels[kNumbers];  // of each word the low half, then the high one
-  static_assert(sizeof(words) == sizeof(levels) && std::endian::native == std::endian::little);
+  constexpr int64_t kNumbers = 256;
+  uint16_t levels[kNumbers];
   for (int64_t i = 0; i < n; i += kNumbers) {
-    const uint64_t group = (begin + static_cast<uint64_t>(i)) / kDropoutGroup;
     const int64_t count = std::min(kNumbers, n - i);
-    philox4x32_run({static_cast<uint32_t>(group), static_cast<uint32_t>(group >> 32), draw, place}, seed,
-                   (count + kDropoutGroup - 1) / kDropoutGroup, words);
-    std::memcpy(levels, words, sizeof(words));
+    random_levels(seed, draw, place, begin + static_cast<uint64_t>(i), count, levels);
     for (int64_t j = 0; j < count; ++j) out[i + j] = levels[j] < dropped ? 0.0f : kept;
   }
 }

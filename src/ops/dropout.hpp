@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/random.hpp"
 #include "ops/context.hpp"
 
 namespace linnet {
@@ -21,8 +22,8 @@ struct DropoutMask {
   void fill(uint64_t begin, int64_t n, float* out) const;
 };
 
-// Numbers that one call of the generator decides, by 16 bits each.
-inline constexpr int64_t kDropoutGroup = 8;
+// Numbers that one counter decides, by 16 bits each.
+inline constexpr int64_t kDropoutGroup = kLevelGroup;
 
 namespace ops {
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <vector>
 
+#include "base/check.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet::ops {
@@ -66,11 +67,24 @@ Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Shape&
   return dw;
 }
 
-MatrixView view_of(const Tensor& weight) {
-  return {&quant_format(QuantType::kF32), weight.raw(), weight.dim(0), weight.dim(1)};
+// The b of `call`: as it lies, or decoded row by row.
+void set_b(MatmulCall& call, const Tensor& weight) {
+  if (weight.dtype() == DType::kF32) {
+    call.b = weight.data<float>();
+  } else {
+    call.b_row = [view = matrix_view(weight)](int64_t row, float* out) {
+      view.format->decode(view.bytes + row * view.row_bytes(), out, view.cols);
+    };
+  }
 }
 
 }  // namespace
+
+MatrixView matrix_view(const Tensor& weight) {
+  CHECK(weight.dtype() == DType::kF32 || weight.dtype() == DType::kBF16);
+  const QuantType type = weight.dtype() == DType::kF32 ? QuantType::kF32 : QuantType::kBF16;
+  return {&quant_format(type), weight.raw(), weight.dim(0), weight.dim(1)};
+}
 
 void product_reference(Context& ctx, const MatrixView& matrix, const float* x, int64_t n, float* y) {
   const bool plain = matrix.format->type == QuantType::kF32;
@@ -101,12 +115,13 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
   const OpTimer timer(ctx, "product back");
-  multiply(ctx, {.m = x.elements() / weight.dim(0),
-                 .n = weight.dim(1),
-                 .k = weight.dim(0),
-                 .a = x.data<float>(),
-                 .b = weight.data<float>(),
-                 .c = out.data<float>()});
+  MatmulCall call{.m = x.elements() / weight.dim(0),
+                  .n = weight.dim(1),
+                  .k = weight.dim(0),
+                  .a = x.data<float>(),
+                  .c = out.data<float>()};
+  set_b(call, weight);
+  multiply(ctx, call);
   return out;
 }
 
@@ -119,13 +134,14 @@ std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& wei
 }
 
 MatmulCall forward_call(const Tensor& x, const Tensor& weight, float* out) {
-  return {.m = x.elements() / weight.dim(1),
-          .n = weight.dim(0),
-          .k = weight.dim(1),
-          .a = x.data<float>(),
-          .b = weight.data<float>(),
-          .b_transposed = true,
-          .c = out};
+  MatmulCall call{.m = x.elements() / weight.dim(1),
+                  .n = weight.dim(0),
+                  .k = weight.dim(1),
+                  .a = x.data<float>(),
+                  .b_transposed = true,
+                  .c = out};
+  set_b(call, weight);
+  return call;
 }
 
 }  // namespace
@@ -158,7 +174,7 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
     if (ctx.kernels().matmul) {
       multiply(ctx, forward_call(x, weight, out.data<float>()));
     } else if (!ctx.meta()) {
-      product_reference(ctx, view_of(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
+      product_reference(ctx, matrix_view(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
     }
   }
   ctx.record({x, weight}, {&out},

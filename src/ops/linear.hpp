@@ -1,4 +1,5 @@
-// Matrix products with a weight of shape (O, C), as torch.nn.Linear stores it.
+// Matrix products with a weight of shape (O, C), as torch.nn.Linear stores it: float32, or bfloat16, which counts as
+// the float32 that it stands for. All gradients are float32.
 #pragma once
 
 #include "ops/context.hpp"
@@ -6,18 +7,21 @@
 
 namespace linnet::ops {
 
-// x: (..., C), weight: (O, C) float32 -> (..., O) = x · weightᵀ. Differentiable in both.
+// x: (..., C), weight: (O, C) -> (..., O) = x · weightᵀ. Differentiable in both.
 Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight);
 
 // x: (..., O), weight: (O, C) -> (..., C) = x · weight.
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
 
-// y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C) float32, y: (...,
-// O). Differentiable in all three; requires an op before y whose vjp does not need it.
+// y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
+// Differentiable in all three; requires an op before y whose vjp does not need it.
 Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tensor& weight);
 
 // The product that `call` describes, in ctx.compute() where the kernels can.
 void multiply(Context& ctx, const MatmulCall& call);
+
+// A weight (O, C) as kernels see it. Borrows its bytes.
+MatrixView matrix_view(const Tensor& weight);
 
 // The reference of a packed product: y (n, rows) = x (n, cols) · matrixᵀ, the matrix decoded row by row into float32.
 void product_reference(Context& ctx, const MatrixView& matrix, const float* x, int64_t n, float* y);

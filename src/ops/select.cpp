@@ -4,6 +4,7 @@
 #include <numeric>
 #include <vector>
 
+#include "ops/linear.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet::ops {
@@ -13,12 +14,13 @@ namespace {
 using Ids = std::vector<int32_t>;
 
 Tensor gather(Context& ctx, const Tensor& table, std::span<const int32_t> ids) {
-  const int64_t dim = table.dim(1);
-  Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), dim});
+  const MatrixView rows = matrix_view(table);
+  Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), rows.cols});
   if (ctx.meta()) return out;
-  ctx.for_rows(out.dim(0), dim, [&](int64_t first, int64_t last) {
+  ctx.for_rows(out.dim(0), rows.cols, [&](int64_t first, int64_t last) {
     for (int64_t r = first; r < last; ++r) {
-      std::copy_n(table.data<float>() + ids[static_cast<size_t>(r)] * dim, dim, out.data<float>() + r * dim);
+      const std::byte* row = rows.bytes + ids[static_cast<size_t>(r)] * rows.row_bytes();
+      rows.format->decode(row, out.data<float>() + r * rows.cols, rows.cols);
     }
   });
   return out;
@@ -99,6 +101,7 @@ std::vector<Tensor> split(Context& ctx, const Tensor& x, std::span<const int64_t
     begin += size;
   }
   std::vector<Tensor*> outputs;
+  outputs.reserve(parts.size());
   for (Tensor& part : parts) outputs.push_back(&part);
   ctx.record(
       std::span(&x, 1), outputs,

@@ -8,7 +8,7 @@
 
 namespace linnet::ops {
 
-// table: (V, C), ids: one row each, in [0, V) -> (N, C). Also an embedding.
+// table: (V, C), float32 or bfloat16; ids: one row each, in [0, V) -> (N, C). Also an embedding.
 Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> ids);
 
 // x: (N, C) -> (N, sizes[i]) each: its columns, from the first on, in parts that are all of them.

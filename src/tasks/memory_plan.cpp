@@ -26,10 +26,10 @@ struct Held {
 
 // What is special about the tensors of some names.
 struct Special {
-  std::set<std::string> biases;      // vectors, though those of stacked experts look like a matrix
-  std::set<std::string> transposed;  // stored the other way round: held as float32
-  std::set<std::string> reordered;   // rows in llama.cpp's order, or halves that are woven: copied
-  std::set<std::string> learning;
+  std::set<std::string> biases;          // vectors, though those of stacked experts look like a matrix
+  std::set<std::string> transposed;      // stored the other way round: held as float32
+  std::set<std::string> reordered;       // rows in llama.cpp's order, or halves that are woven: copied
+  std::map<std::string, DType> trained;  // as what
 };
 
 // Those of one line of the table, in a file of this kind.
@@ -48,12 +48,12 @@ std::vector<std::string> names_of(const TensorSpec& spec, bool gguf) {
   return names;
 }
 
-Special special_tensors(const ModelDescription& model, const std::function<bool(const TensorSpec&)>& learns) {
+Special special_tensors(const ModelDescription& model, const TrainedAs& trained_as) {
   const bool gguf = model.files.gguf != nullptr;
   Special special;
   for (const TensorSpec& spec : model.family->tensors(model.transformer)) {
-    if (learns && learns(spec)) {
-      for (std::string& name : names_of(spec, gguf)) special.learning.insert(std::move(name));
+    if (const auto dtype = trained_as ? trained_as(spec) : std::nullopt) {
+      for (std::string& name : names_of(spec, gguf)) special.trained.emplace(std::move(name), *dtype);
     }
     if (spec.bias) special.biases.insert(gguf ? spec.gguf : spec.name);
     if (spec.shape.rank() != 2) continue;
@@ -67,8 +67,8 @@ Special special_tensors(const ModelDescription& model, const std::function<bool(
 
 Held held(const StoredTensor& tensor, const Special& special, bool packs) {
   const Shape& shape = tensor.shape;
-  if (special.learning.contains(tensor.name)) {
-    return {static_cast<uint64_t>(shape.elements()) * sizeof(float), 0};
+  if (const auto trained = special.trained.find(tensor.name); trained != special.trained.end()) {
+    return {static_cast<uint64_t>(shape.elements() * dtype_bytes(trained->second)), 0};
   }
   if (shape.rank() < 2 || !tensor.format || special.biases.contains(tensor.name)) return {tensor.stored_bytes(), 0};
   const bool split = !tensor.split_scales.empty();
@@ -197,9 +197,9 @@ DType kv_dtype(const ModelDescription& model, const KernelTable& kernels) {
 }
 
 MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
-                       const std::function<bool(const TensorSpec&)>& learns, std::optional<DType> kv) {
+                       const TrainedAs& trained_as, std::optional<DType> kv) {
   const TransformerConfig& c = model.transformer;
-  const Special special = special_tensors(model, learns);
+  const Special special = special_tensors(model, trained_as);
   MemoryPlan plan;
   uint64_t at_first = 0;
   for (const StoredTensor& tensor : model.files.tensors->all()) {

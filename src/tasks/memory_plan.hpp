@@ -32,10 +32,13 @@ struct MemoryPlan {
 // multiply it, F16 elsewhere.
 DType kv_dtype(const ModelDescription& model, const KernelTable& kernels);
 
-// `context` tokens of one sequence, read and written by these kernels. learns: which tensors are held as float32, to be
-// trained, whatever the file holds; empty: none. kv: of cached keys and values; nothing: kv_dtype().
+// What a tensor is held as to be trained, whatever the file holds; nothing: it is not.
+using TrainedAs = std::function<std::optional<DType>(const TensorSpec&)>;
+
+// `context` tokens of one sequence, read and written by these kernels. trained_as: empty: nothing is trained. kv: of
+// cached keys and values; nothing: kv_dtype().
 MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,
-                       const std::function<bool(const TensorSpec&)>& learns = {}, std::optional<DType> kv = {});
+                       const TrainedAs& trained_as = {}, std::optional<DType> kv = {});
 
 // Error kOutOfMemory with both numbers, and what would fit, when the plan is more than this process may take.
 Status check_memory(const MemoryPlan& plan, int64_t context);

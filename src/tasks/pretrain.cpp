@@ -193,19 +193,20 @@ void Pretrainer::choose_steps() {
 }
 
 Status Pretrainer::check_memory() const {
-  // Weights, gradients, the sum of gradients, two moments, and the copy that samples come from; of each row what the
-  // way back needs.
-  constexpr double kBytesPerParameter = 4 * 6;
+  // Gradients, their sum, two moments; weights, and the copy that samples come from; of each row what the way back
+  // needs.
+  const double bytes_per_parameter = 4 * sizeof(float) + 2 * static_cast<double>(dtype_bytes(settings_.weights));
   constexpr double kNumbersPerRow = 28;  // of each layer, in widths
   const double rows = static_cast<double>(plan_.windows_per_part * plan_.context);
   const double activations =
       rows * static_cast<double>(plan_.size.width * plan_.size.layers) * kNumbersPerRow * sizeof(float);
-  const auto needed = static_cast<uint64_t>(kBytesPerParameter * static_cast<double>(plan_.parameters) + activations);
+  const auto needed = static_cast<uint64_t>(bytes_per_parameter * static_cast<double>(plan_.parameters) + activations);
   const uint64_t available = memory_info().available;
   if (needed <= available) return ok_status();
   return out_of_memory(
       fmt::format("training needs about {}, and {} are free", format_bytes(needed), format_bytes(available)),
-      "take a smaller --size or a shorter --context");
+      fmt::format("take {}a smaller --size or a shorter --context",
+                  settings_.weights == DType::kF32 ? "--weights bf16, " : ""));
 }
 
 Json Pretrainer::info() const {
@@ -242,16 +243,17 @@ Json Pretrainer::info() const {
           {"prompt", settings_.prompt},
           {"seed", settings_.seed},
           {"instruction_set", std::string(runtime_->isa())},
-          {"products", plan_.bfloat16 ? "bfloat16" : "float32"}};
+          {"products", plan_.bfloat16 ? "bfloat16" : "float32"},
+          {"weights", settings_.weights == DType::kBF16 ? "bfloat16" : "float32"}};
 }
 
 Result<LoopResult> Pretrainer::run(const RunVersion& version, bool resume, const Hooks& hooks) {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(Transformer model, initial_transformer(transformer_, family_->tensors(transformer_), settings_.seed));
   ctx.set_compute(plan_.bfloat16 ? DType::kBF16 : DType::kF32);
-  const TrainerConfig config{
-      .optimizer = settings_.optimizer, .schedule = plan_.schedule, .clip_norm = settings_.clip_norm};
-  Trainer trainer(ctx, train_all(model), config);
+  TrainerConfig config{.optimizer = settings_.optimizer, .schedule = plan_.schedule, .clip_norm = settings_.clip_norm};
+  config.optimizer.rounding_seed = settings_.seed;
+  Trainer trainer(ctx, train_all(model, settings_.weights), config);
   WindowFeed feed(text_.train, {.range = plan_.train,
                                 .length = plan_.context,
                                 .windows_per_step = plan_.windows_per_step,

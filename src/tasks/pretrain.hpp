@@ -36,8 +36,9 @@ struct TrainSettings {
   double spike = 10;      // LoopConfig::spike
   double held_out = 0.1;  // part of the text, at its end; without effect where text.held_out names one
   bool untied_head = false;
-  bool float32 = false;  // products are not rounded to bfloat16
-  std::string prompt;    // that samples go on from; empty: a new line
+  bool float32 = false;         // products are not rounded to bfloat16
+  DType weights = DType::kF32;  // what matrices are held as while they learn (train/parameters.hpp)
+  std::string prompt;           // that samples go on from; empty: a new line
   uint64_t seed = 0;
   int threads = 0;
 };
@@ -70,6 +71,7 @@ class Pretrainer {
                                                      const ProgressCallback& progress);
 
   const TrainPlan& plan() const { return plan_; }
+  const TrainSettings& settings() const { return settings_; }
   const TrainingText& text() const { return text_; }
   Runtime& runtime() { return *runtime_; }
   // All that decides what is learned, for run.json.

@@ -8,6 +8,7 @@
 
 #include "base/file.hpp"
 #include "base/folder_testing.hpp"
+#include "formats/safetensors.hpp"
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -84,21 +85,48 @@ TEST_F(PretrainTest, LearnsAndLeavesAModel) {
 }
 
 TEST_F(PretrainTest, AStopOrAnotherNumberOfThreadsChangesNotABit) {
-  const RunVersion straight = version("straight");
-  (void)value(prepare(settings(1))->run(straight, false, {}));
-  const RunVersion stopped = version("stopped");
-  for (const int64_t stop_after : {4, 13, -1}) {
-    CancelToken cancel;
-    const Pretrainer::Hooks hooks{.report =
-                                      [&](const StepReport& report, const std::optional<Evaluation>&) {
-                                        if (report.step == stop_after) cancel.cancel();
-                                      },
-                                  .sample = nullptr,
-                                  .cancel = &cancel};
-    const auto result = prepare(settings(3))->run(stopped, true, hooks);
-    EXPECT_EQ(result.ok(), stop_after < 0);
+  for (const DType weights : {DType::kF32, DType::kBF16}) {
+    const auto held = [&](int threads) {
+      TrainSettings chosen = settings(threads);
+      chosen.weights = weights;
+      return chosen;
+    };
+    const std::string name(dtype_name(weights));
+    const RunVersion straight = version("straight" + name);
+    (void)value(prepare(held(1))->run(straight, false, {}));
+    const RunVersion stopped = version("stopped" + name);
+    for (const int64_t stop_after : {4, 13, -1}) {
+      CancelToken cancel;
+      const Pretrainer::Hooks hooks{.report =
+                                        [&](const StepReport& report, const std::optional<Evaluation>&) {
+                                          if (report.step == stop_after) cancel.cancel();
+                                        },
+                                    .sample = nullptr,
+                                    .cancel = &cancel};
+      const auto result = prepare(held(3))->run(stopped, true, hooks);
+      EXPECT_EQ(result.ok(), stop_after < 0);
+    }
+    EXPECT_EQ(left_by(stopped), left_by(straight));
   }
-  EXPECT_EQ(left_by(stopped), left_by(straight));
+}
+
+TEST_F(PretrainTest, WeightsHeldInBFloat16LearnAsOthersDo) {
+  for (const OptimizerKind kind : {OptimizerKind::kAdamW, OptimizerKind::kMuon}) {
+    TrainSettings chosen = settings(2);
+    chosen.optimizer.kind = kind;
+    const std::string name = "held" + std::to_string(int(kind));
+    const double want = *value(prepare(chosen)->run(version(name + "f32"), false, {})).held_out;
+    chosen.weights = DType::kBF16;
+    const auto pretrainer = prepare(chosen);
+    EXPECT_EQ(pretrainer->info()["weights"], "bfloat16");
+    const RunVersion run = version(name + "bf16");
+    EXPECT_NEAR(*value(pretrainer->run(run, false, {})).held_out / want, 1, 0.03);
+    const auto checkpoint = value(open_safetensors(run.folder / "checkpoint.safetensors"));
+    for (const StoredTensor& tensor : checkpoint.tensors) {
+      const bool matrix = tensor.shape.rank() == 2 && tensor.name.ends_with(".weight");
+      EXPECT_EQ(tensor.dtype, matrix ? DType::kBF16 : DType::kF32) << tensor.name;
+    }
+  }
 }
 
 TEST_F(PretrainTest, AStepThatDivergesIsNamedAndItsTextKept) {

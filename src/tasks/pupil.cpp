@@ -25,9 +25,11 @@ std::string_view learns_name(Learns learns) {
   return "";
 }
 
-bool learns_itself(const PupilSettings& settings, int64_t layers, const TensorSpec& spec) {
-  return settings.learns == Learns::kEverything ||
-         (settings.learns == Learns::kLastLayers && is_from_layer(spec, layers - settings.layers));
+std::optional<DType> learns_as(const PupilSettings& settings, int64_t layers, const TensorSpec& spec) {
+  const bool learns = settings.learns == Learns::kEverything ||
+                      (settings.learns == Learns::kLastLayers && is_from_layer(spec, layers - settings.layers));
+  if (!learns) return std::nullopt;
+  return trained_dtype(spec, settings.weights);
 }
 
 Status Pupil::choose(const std::string& base, const PupilSettings& settings) {
@@ -40,10 +42,10 @@ Status Pupil::choose(const std::string& base, const PupilSettings& settings) {
       break;
     }
     case Learns::kLastLayers:
-      parameters_ = train_from(transformer_, transformer_.config().num_layers() - settings.layers);
+      parameters_ = train_from(transformer_, transformer_.config().num_layers() - settings.layers, settings.weights);
       break;
     case Learns::kEverything:
-      parameters_ = train_all(transformer_);
+      parameters_ = train_all(transformer_, settings.weights);
       break;
   }
   return ok_status();
@@ -58,7 +60,7 @@ Result<std::unique_ptr<Pupil>> Pupil::load(const ModelHandle& model, Runtime& ru
   const bool adapter = settings.learns == Learns::kAdapter;
   if (!adapter) TRY(pupil->choose(model.name(), settings));
   weights.pack(runtime.context(), files, [&, layers = weights.config().num_layers()](const TensorSpec& spec) {
-    return learns_itself(settings, layers, spec);
+    return learns_as(settings, layers, spec).has_value();
   });
   if (adapter) TRY(pupil->choose(model.name(), settings));
   return pupil;

@@ -1,6 +1,6 @@
 // The model that a run teaches, and what of it learns: an adapter beside weights that stay as they are in the file
 // (LoRA, arXiv:2106.09685; QLoRA, arXiv:2305.14314), its last layers, or all of it. Weights that learn are decoded to
-// float32, whatever the file holds.
+// float32 or bfloat16, whatever the file holds.
 // Ownership: a Pupil owns the weights. Thread safety: one thread at a time.
 #pragma once
 
@@ -20,9 +20,10 @@ std::string_view learns_name(Learns learns);  // "adapter", "last layers", "ever
 
 struct PupilSettings {
   Learns learns = Learns::kAdapter;
-  NewAdapter adapter = {};  // kAdapter
-  double b_rate = 1;        // kAdapter: of LoRA+ (train/parameters.hpp)
-  int64_t layers = 0;       // kLastLayers: how many, with the final norm and a head of its own; 1 to the model's
+  NewAdapter adapter = {};      // kAdapter
+  double b_rate = 1;            // kAdapter: of LoRA+ (train/parameters.hpp)
+  int64_t layers = 0;           // kLastLayers: how many, with the final norm and a head of its own; 1 to the model's
+  DType weights = DType::kF32;  // of the model's own that learn: what matrices are held as (train/parameters.hpp)
 };
 
 class Pupil {
@@ -49,8 +50,8 @@ class Pupil {
   std::vector<Parameter> parameters_;
 };
 
-// Whether a tensor of a model of so many layers is among those that learn.
-bool learns_itself(const PupilSettings& settings, int64_t layers, const TensorSpec& spec);
+// What a tensor of a model of so many layers is held as to learn; nothing: it does not learn.
+std::optional<DType> learns_as(const PupilSettings& settings, int64_t layers, const TensorSpec& spec);
 
 // Whether what such a pupil learns can be written: known before it learns. Errors: as hugging_face_config.
 Status check_writable(const ModelHandle& model, const Tokenizer& tokenizer, Learns learns);

@@ -12,9 +12,10 @@ namespace linnet {
 
 namespace {
 
-uint64_t bytes_of(std::span<const Parameter> parameters) {
+// Of a gradient, or of one of the optimiser's moments: float32, whatever the parameters are held as.
+uint64_t gradient_bytes(std::span<const Parameter> parameters) {
   return std::accumulate(parameters.begin(), parameters.end(), uint64_t{0}, [](uint64_t sum, const Parameter& p) {
-    return sum + static_cast<uint64_t>(p.tensor->bytes());
+    return sum + static_cast<uint64_t>(p.tensor->elements()) * sizeof(float);
   });
 }
 
@@ -44,8 +45,8 @@ Result<TrainingPlanner> TrainingPlanner::of(const ModelHandle& model, Runtime& r
   TrainingPlanner planner(runtime, std::move(pupil));
   const int64_t layers = model.config().num_layers();
   const MemoryPlan running = plan_memory(model.description, runtime.context().kernels(), 1,
-                                         [&](const TensorSpec& spec) { return learns_itself(settings, layers, spec); });
-  const uint64_t learned = bytes_of(planner.pupil_->parameters());
+                                         [&](const TensorSpec& spec) { return learns_as(settings, layers, spec); });
+  const uint64_t learned = gradient_bytes(planner.pupil_->parameters());
   planner.fixed_ = {.weights = running.weights,
                     .adapters = settings.learns == Learns::kAdapter ? learned : 0,
                     .optimizer = 2 * learned,
@@ -74,7 +75,7 @@ Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {
   const std::vector<PartLoss> parts(shape.several_rows ? 2 : 1, part);
   TRY(sum_gradients(ctx, pupil_->parameters(), parts));
   TrainingMemory memory = fixed_;
-  memory.gradients = bytes_of(pupil_->parameters()) * parts.size();
+  memory.gradients = gradient_bytes(pupil_->parameters()) * parts.size();
   const uint64_t buffers = ctx.buffers().bytes_peak();
   memory.activations = buffers > memory.gradients ? buffers - memory.gradients : 0;
   return memory;

@@ -21,7 +21,7 @@ struct StepShape {
 
 // All in bytes.
 struct TrainingMemory {
-  uint64_t weights = 0;    // as they are held; those that learn as float32
+  uint64_t weights = 0;    // as they are held
   uint64_t prepacked = 0;  // beside frozen weights, to be faster (Transformer::prepack): 0 where there is no room
   uint64_t adapters = 0;
   uint64_t optimizer = 0;

@@ -60,7 +60,7 @@ TEST_P(TrainingMemoryTest, BuffersOfAStepAreThoseThatItTakes) {
   }
 }
 
-// What does not hang on the step: weights as they are held, an adapter, two moments.
+// What does not hang on the step: weights as they are held, an adapter, two moments of float32.
 TEST_P(TrainingMemoryTest, WeightsAreThoseThatAreHeld) {
   const ModelHandle model = handle(GetParam().model);
   const auto runtime = value(Runtime::create(2));
@@ -76,7 +76,9 @@ TEST_P(TrainingMemoryTest, WeightsAreThoseThatAreHeld) {
     }
   });
   uint64_t learned = 0;
-  for (const Parameter& parameter : pupil->parameters()) learned += static_cast<uint64_t>(parameter.tensor->bytes());
+  for (const Parameter& parameter : pupil->parameters()) {
+    learned += static_cast<uint64_t>(parameter.tensor->elements()) * sizeof(float);
+  }
   EXPECT_NEAR(static_cast<double>(plan.weights) / static_cast<double>(weights), 1, 0.02);
   EXPECT_EQ(plan.adapters, GetParam().settings.learns == Learns::kAdapter ? learned : 0);
   EXPECT_EQ(plan.optimizer, 2 * learned);
@@ -88,12 +90,16 @@ const PupilSettings kAdapter{.adapter = {.rank = 4}};
 const PupilSettings kDora{.adapter = {.rank = 4, .dora = true}};
 const PupilSettings kLast{.learns = Learns::kLastLayers, .layers = 1};
 const PupilSettings kWhole{.learns = Learns::kEverything};
+const PupilSettings kLastHeld{.learns = Learns::kLastLayers, .layers = 1, .weights = DType::kBF16};
+const PupilSettings kWholeHeld{.learns = Learns::kEverything, .weights = DType::kBF16};
 
 INSTANTIATE_TEST_SUITE_P(Models, TrainingMemoryTest,
                          testing::Values(Row{"llama", kAdapter}, Row{"llama", kDora}, Row{"llama", kLast},
                                          Row{"llama-tied", kWhole}, Row{"gemma3", kAdapter}, Row{"gemma3", kWhole},
                                          Row{"gpt2", kWhole}, Row{"gpt-neox", kLast}, Row{"phi3", kAdapter},
-                                         Row{"mixtral", kWhole}, Row{"olmo2", kWhole}),
+                                         Row{"mixtral", kWhole}, Row{"olmo2", kWhole}, Row{"llama", kLastHeld},
+                                         Row{"llama-tied", kWholeHeld}, Row{"gpt2", kWholeHeld},
+                                         Row{"mixtral", kWholeHeld}),
                          [](const auto& row) { return test_name(row.param.model) + std::to_string(row.index); });
 
 }  // namespace

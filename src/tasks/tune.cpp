@@ -282,6 +282,7 @@ Result<std::unique_ptr<Pupil>> Tuner::load_pupil() {
 
 TrainerConfig Tuner::trainer_config() const {
   TrainerConfig config;
+  config.optimizer.rounding_seed = settings_.seed;
   config.schedule = {.kind = ScheduleKind::kCosine,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,

@@ -77,6 +77,7 @@ class Tuner {
 
   const Dataset& dataset() const { return dataset_; }
   const TunePlan& plan() const { return plan_; }
+  const PupilSettings& pupil() const { return settings_.pupil; }
   const TokenSet& train_set() const { return lessons_->set(); }
   // All that decides what is learned, for run.json: data, base, plan.
   Json info() const;

@@ -19,9 +19,11 @@ constexpr int64_t kMostEpochs = 6;
 constexpr double kWidth = 576;
 
 Json info_of(const PupilSettings& pupil) {
-  if (pupil.learns == Learns::kEverything) return {{"learns", learns_name(pupil.learns)}};
-  if (pupil.learns == Learns::kLastLayers) {
-    return {{"learns", learns_name(pupil.learns)}, {"last_layers", pupil.layers}};
+  if (pupil.learns != Learns::kAdapter) {
+    Json info = {{"learns", learns_name(pupil.learns)},
+                 {"weights", pupil.weights == DType::kBF16 ? "bfloat16" : "float32"}};
+    if (pupil.learns == Learns::kLastLayers) info["last_layers"] = pupil.layers;
+    return info;
   }
   const NewAdapter& adapter = pupil.adapter;
   Json info = {{"rank", adapter.rank}, {"alpha", adapter.alpha},     {"rank_stabilised", adapter.rank_stabilised},
@@ -72,8 +74,9 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
                     plan_.memory.to_string(), plan_.row_length, format_bytes(free)),
         settings_.pupil.learns == Learns::kAdapter
             ? "close other programs, cut samples with --length and --allow-cuts, or take a smaller --base"
-            : "close other programs, take --method lora, or --method last with few --layers, cut samples "
-              "with --length and --allow-cuts, or take a smaller --base");
+            : fmt::format("close other programs, take {}--method lora, or --method last with few --layers, cut samples "
+                          "with --length and --allow-cuts, or take a smaller --base",
+                          settings_.pupil.weights == DType::kF32 ? "--weights bf16, " : ""));
   }
   const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
   if (prepacked <= (free - plan_.memory.total()) / 2) plan_.memory.prepacked = prepacked;

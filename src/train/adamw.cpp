@@ -20,7 +20,7 @@ struct Step {
 };
 
 // grad: null for zero.
-void update(const Step& s, const float* grad, int64_t n, float* mean, float* square, float* x) {
+void update_numbers(const Step& s, const float* grad, int64_t n, float* mean, float* square, float* x) {
   for (int64_t i = 0; i < n; ++i) {
     const float g = grad ? grad[i] * s.grad_scale : 0.0f;
     mean[i] += (g - mean[i]) * (1 - s.beta1);
@@ -31,8 +31,8 @@ void update(const Step& s, const float* grad, int64_t n, float* mean, float* squ
 
 }  // namespace
 
-AdamW::AdamW(std::vector<Parameter> parameters, const AdamWConfig& config)
-    : Optimizer(std::move(parameters)), config_(config) {
+AdamW::AdamW(std::vector<Parameter> parameters, const AdamWConfig& config, uint64_t rounding_seed)
+    : Optimizer(std::move(parameters), rounding_seed), config_(config) {
   CHECK(config.beta1 >= 0 && config.beta1 < 1 && config.beta2 >= 0 && config.beta2 < 1 && config.eps > 0);
   for (const Parameter& parameter : parameters_) {
     const Shape& shape = parameter.tensor->shape();
@@ -47,8 +47,7 @@ void AdamW::step(Context& ctx, std::span<const Tensor> grads, float rate, float 
   const double mean_correction = 1 - std::pow(double{config_.beta1}, t);
   const double square_correction = 1 - std::pow(double{config_.beta2}, t);
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    Tensor& tensor = *parameters_[i].tensor;
-    CHECK(!grads[i].defined() || grads[i].shape() == tensor.shape());
+    CHECK(!grads[i].defined() || grads[i].shape() == parameters_[i].tensor->shape());
     const float own_rate = rate * parameters_[i].rate;
     const Step constants{.beta1 = config_.beta1,
                          .beta2 = config_.beta2,
@@ -60,9 +59,8 @@ void AdamW::step(Context& ctx, std::span<const Tensor> grads, float rate, float 
     const float* grad = grads[i].defined() ? grads[i].data<float>() : nullptr;
     float* mean = moments_[i].mean.data<float>();
     float* square = moments_[i].square.data<float>();
-    float* x = tensor.data<float>();
-    ctx.pool().parallel_for(tensor.elements(), kOptimizerChunk, [&](int64_t begin, int64_t end, int) {
-      update(constants, grad ? grad + begin : nullptr, end - begin, mean + begin, square + begin, x + begin);
+    update(ctx, i, [&](int64_t begin, int64_t end, float* x) {
+      update_numbers(constants, grad ? grad + begin : nullptr, end - begin, mean + begin, square + begin, x);
     });
   }
 }

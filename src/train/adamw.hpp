@@ -8,7 +8,7 @@ namespace linnet {
 class AdamW final : public Optimizer {
  public:
   // Takes two float32 numbers of memory for each number of `parameters`.
-  AdamW(std::vector<Parameter> parameters, const AdamWConfig& config);
+  AdamW(std::vector<Parameter> parameters, const AdamWConfig& config, uint64_t rounding_seed = 0);
 
   void step(Context& ctx, std::span<const Tensor> grads, float rate, float grad_scale = 1) override;
   std::vector<State> state() const override;  // NAME.mean and NAME.square

@@ -61,8 +61,10 @@ Tensor newton_schulz(Context& ctx, const Tensor& matrix) {
   return x;
 }
 
-Muon::Muon(std::vector<Parameter> parameters, const MuonConfig& config, const AdamWConfig& rest)
-    : Optimizer(std::move(parameters)), config_(config), rest_(not_hidden(parameters_), rest) {
+Muon::Muon(std::vector<Parameter> parameters, const MuonConfig& config, const AdamWConfig& rest, uint64_t rounding_seed)
+    : Optimizer(std::move(parameters), rounding_seed),
+      config_(config),
+      rest_(not_hidden(parameters_), rest, rounding_seed) {
   CHECK(config.momentum >= 0 && config.momentum < 1);
   for (const Parameter& parameter : parameters_) {
     momentum_.push_back(parameter.hidden ? Tensor::zeros(DType::kF32, parameter.tensor->shape()) : Tensor());
@@ -84,15 +86,19 @@ void Muon::step(Context& ctx, std::span<const Tensor> grads, float rate, float g
 }
 
 void Muon::step_matrix(Context& ctx, size_t i, const Tensor& grad, float rate, float grad_scale) {
-  Tensor& x = *parameters_[i].tensor;
-  CHECK(grad.shape() == x.shape());
+  const Shape& shape = parameters_[i].tensor->shape();
+  CHECK(grad.shape() == shape);
   combine(ctx.pool(), (1 - config_.momentum) * grad_scale, grad, config_.momentum, momentum_[i]);
   Tensor ahead = momentum_[i].clone();  // Nesterov's: where the momentum will be
   combine(ctx.pool(), (1 - config_.momentum) * grad_scale, grad, config_.momentum, ahead);
   const Tensor direction = newton_schulz(ctx, ahead);
-  const auto longest = static_cast<double>(std::max(x.dim(0), x.dim(1)));
+  const auto longest = static_cast<double>(std::max(shape[0], shape[1]));
   const auto scaled = static_cast<float>(rate * 0.2 * std::sqrt(longest));
-  combine(ctx.pool(), -scaled, direction, parameters_[i].decays ? 1 - rate * config_.weight_decay : 1.0f, x);
+  const float keep = parameters_[i].decays ? 1 - rate * config_.weight_decay : 1.0f;
+  const float* step = direction.data<float>();
+  update(ctx, i, [&](int64_t begin, int64_t end, float* x) {
+    for (int64_t j = begin; j < end; ++j) x[j - begin] = -scaled * step[j] + keep * x[j - begin];
+  });
 }
 
 std::vector<Optimizer::State> Muon::state() const {

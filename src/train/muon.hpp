@@ -12,7 +12,8 @@ namespace linnet {
 class Muon final : public Optimizer {
  public:
   // Muon's are the parameters that are `hidden`; each of their numbers takes one float32 number of memory.
-  Muon(std::vector<Parameter> parameters, const MuonConfig& config, const AdamWConfig& rest);
+  Muon(std::vector<Parameter> parameters, const MuonConfig& config, const AdamWConfig& rest,
+       uint64_t rounding_seed = 0);
 
   void step(Context& ctx, std::span<const Tensor> grads, float rate, float grad_scale = 1) override;
   std::vector<State> state() const override;  // NAME.momentum, then AdamW's

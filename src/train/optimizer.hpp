@@ -1,9 +1,12 @@
 // What makes steps of gradients. Each has a file of its own: adamw.cpp, muon.cpp, sgd.cpp.
 //
-// A step's result hangs on parameters, gradients and settings alone: the same bits on any number of threads.
+// A step's result hangs on parameters, gradients and settings alone: the same bits on any number of threads. It is
+// computed in float32; parameters that are held in bfloat16 are then rounded stochastically, by seed
+// (train/stochastic_rounding.hpp).
 // Thread safety: one step at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -42,14 +45,16 @@ enum class OptimizerKind : uint8_t {
 
 struct OptimizerConfig {
   OptimizerKind kind = OptimizerKind::kAdamW;
-  AdamWConfig adamw;
-  MuonConfig muon;
-  SgdConfig sgd;
+  AdamWConfig adamw = {};
+  MuonConfig muon = {};
+  SgdConfig sgd = {};
+  uint64_t rounding_seed = 0;  // of parameters in bfloat16
 };
 
 class Optimizer {
  public:
-  explicit Optimizer(std::vector<Parameter> parameters) : parameters_(std::move(parameters)) {}
+  Optimizer(std::vector<Parameter> parameters, uint64_t rounding_seed)
+      : parameters_(std::move(parameters)), rounding_seed_(rounding_seed) {}
   virtual ~Optimizer() = default;
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
@@ -69,8 +74,15 @@ class Optimizer {
   std::span<const Parameter> parameters() const { return parameters_; }
 
  protected:
+  // Calls change(begin, end, x) for pieces of parameter `i`, on several threads: x are its numbers [begin, end), which
+  // it changes. Once for each number and steps().
+  void update(Context& ctx, size_t i, const std::function<void(int64_t begin, int64_t end, float* x)>& change);
+
   std::vector<Parameter> parameters_;
   int64_t steps_ = 0;
+
+ private:
+  uint64_t rounding_seed_;
 };
 
 std::unique_ptr<Optimizer> make_optimizer(std::vector<Parameter> parameters, const OptimizerConfig& config);

@@ -21,7 +21,8 @@ std::string part_name(const TensorSpec& spec, size_t part) {
   return spec.stacked ? fmt::format("{}.{}", spec.name, part) : name_of_expert(spec.name, static_cast<int64_t>(part));
 }
 
-std::vector<Parameter> train_some(Transformer& model, const std::function<bool(const TensorSpec&)>& learns) {
+std::vector<Parameter> train_some(Transformer& model, DType matrices,
+                                  const std::function<bool(const TensorSpec&)>& learns) {
   std::vector<Parameter> parameters;
   model.for_each([&](const TensorSpec& spec, Slot& slot) {
     if (!learns(spec)) return;
@@ -40,8 +41,12 @@ std::vector<Parameter> train_some(Transformer& model, const std::function<bool(c
         linear.bias = copy_of(linear.bias);
         parameters.push_back({part_name(spec, part), &linear.bias, decays});
       } else if (linear.defined()) {
-        linear.weight = Weight::from_tensor(linear.weight.unpack());
-        parameters.push_back({part_name(spec, part), &linear.weight.tensor(), decays, spec.layer >= 0});
+        linear.weight = Weight::from_tensor(to_dtype(linear.weight.unpack(), trained_dtype(spec, matrices)));
+        parameters.push_back({.name = part_name(spec, part),
+                              .tensor = &linear.weight.tensor(),
+                              .decays = decays,
+                              .hidden = spec.layer >= 0,
+                              .number = static_cast<uint32_t>(parameters.size())});
       }
     }
   });
@@ -50,16 +55,21 @@ std::vector<Parameter> train_some(Transformer& model, const std::function<bool(c
 
 }  // namespace
 
-std::vector<Parameter> train_all(Transformer& model) {
-  return train_some(model, [](const TensorSpec&) { return true; });
+DType trained_dtype(const TensorSpec& spec, DType matrices) {
+  CHECK(matrices == DType::kF32 || matrices == DType::kBF16);
+  return spec.shape.rank() == 2 && !spec.bias ? matrices : DType::kF32;
+}
+
+std::vector<Parameter> train_all(Transformer& model, DType matrices) {
+  return train_some(model, matrices, [](const TensorSpec&) { return true; });
 }
 
 bool is_from_layer(const TensorSpec& spec, int64_t first) {
   return spec.layer >= 0 ? spec.layer >= first : spec.role == Role::kFinalNorm || spec.role == Role::kHead;
 }
 
-std::vector<Parameter> train_from(Transformer& model, int64_t first) {
-  return train_some(model, [first](const TensorSpec& spec) { return is_from_layer(spec, first); });
+std::vector<Parameter> train_from(Transformer& model, int64_t first, DType matrices) {
+  return train_some(model, matrices, [first](const TensorSpec& spec) { return is_from_layer(spec, first); });
 }
 
 std::vector<Parameter> train_adapters(Transformer& model, float b_rate) {

@@ -4,8 +4,8 @@
 
 namespace linnet {
 
-Sgd::Sgd(std::vector<Parameter> parameters, const SgdConfig& config)
-    : Optimizer(std::move(parameters)), config_(config) {
+Sgd::Sgd(std::vector<Parameter> parameters, const SgdConfig& config, uint64_t rounding_seed)
+    : Optimizer(std::move(parameters), rounding_seed), config_(config) {
   CHECK(config.momentum >= 0 && config.momentum < 1 && (!config.nesterov || config.momentum > 0));
   if (config.momentum == 0) return;
   for (const Parameter& parameter : parameters_) {
@@ -16,21 +16,20 @@ Sgd::Sgd(std::vector<Parameter> parameters, const SgdConfig& config)
 void Sgd::step(Context& ctx, std::span<const Tensor> grads, float rate, float grad_scale) {
   CHECK(grads.size() == parameters_.size());
   for (size_t i = 0; i < parameters_.size(); ++i) {
-    Tensor& tensor = *parameters_[i].tensor;
-    CHECK(!grads[i].defined() || grads[i].shape() == tensor.shape());
+    CHECK(!grads[i].defined() || grads[i].shape() == parameters_[i].tensor->shape());
     const float* grad = grads[i].defined() ? grads[i].data<float>() : nullptr;
     float* momentum = momentum_.empty() ? nullptr : momentum_[i].data<float>();
-    float* x = tensor.data<float>();
     const float own_rate = rate * parameters_[i].rate;
     const float decay = parameters_[i].decays ? config_.weight_decay : 0.0f;
-    ctx.pool().parallel_for(tensor.elements(), kOptimizerChunk, [&](int64_t begin, int64_t end, int) {
+    update(ctx, i, [&](int64_t begin, int64_t end, float* x) {
       for (int64_t j = begin; j < end; ++j) {
-        float g = (grad ? grad[j] * grad_scale : 0.0f) + decay * x[j];
+        float& number = x[j - begin];
+        float g = (grad ? grad[j] * grad_scale : 0.0f) + decay * number;
         if (momentum) {
           momentum[j] = config_.momentum * momentum[j] + g;
           g = config_.nesterov ? g + config_.momentum * momentum[j] : momentum[j];
         }
-        x[j] -= own_rate * g;
+        number -= own_rate * g;
       }
     });
   }

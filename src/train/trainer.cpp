@@ -99,16 +99,16 @@ Result<std::map<std::string, std::string>> Trainer::restore(const std::filesyste
   }
   for (const Optimizer::State& named : state) {
     TRY_ASSIGN(const StoredTensor* tensor, source.get(named.name));
-    if (tensor->dtype != DType::kF32 || tensor->shape != named.tensor.shape()) {
-      return invalid(fmt::format("{} is {}, where this run has {}", named.name, tensor->shape.to_string(),
-                                 named.tensor.shape().to_string()),
-                     tensor->place(), "it belongs to another run");
+    if (tensor->dtype != named.tensor.dtype() || tensor->shape != named.tensor.shape()) {
+      return invalid(
+          fmt::format("{} is {} {}, where this run has {} {}", named.name, tensor->type_name(),
+                      tensor->shape.to_string(), dtype_name(named.tensor.dtype()), named.tensor.shape().to_string()),
+          tensor->place(), "it belongs to another run");
     }
   }
   for (Optimizer::State& named : state) {
     const StoredTensor& tensor = *source.find(named.name);
-    const Tensor from = to_f32(tensor);
-    std::copy_n(from.data<float>(), from.elements(), named.tensor.data<float>());
+    std::copy_n(as_tensor(tensor).raw(), named.tensor.bytes(), named.tensor.raw());
     for (const auto& mapped : stored.files) mapped->drop_pages_of(tensor.bytes);  // or the file stands beside all of it
   }
   optimizer_->set_steps(steps);
