@@ -114,7 +114,7 @@ TEST_P(SameBitsTest, Attention) {
   const Tensor out = ops::attention_over(ctx, Tensor::from(q, Shape{kRows, kHeads, kDim}), 1, std::span(&span, 1),
                                          {.scale = 0.125f, .softcap = 20.0f});
   hash_.add(out.span<float>());
-  EXPECT_EQ(hash_.value(), 0xdf7f798af586c580u);
+  EXPECT_EQ(hash_.value(), 0x52d2df3adb4fad26u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, SameBitsTest, testing::ValuesIn(kernel_isas()),

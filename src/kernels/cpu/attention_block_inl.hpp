@@ -40,6 +40,18 @@ LINNET_INLINE F32 masked(F32 score, int64_t first_lane, int64_t begin, int64_t e
   return select_less(lane, set1(static_cast<float>(end)), score, nothing);
 }
 
+// Scores so far above the highest of before do not rescale what there is: weights of up to e^8 are as exact as those
+// below one, and a new highest by a little is frequent.
+constexpr float kHeadroom = 8;
+
+// Rescales what there is of a row to a new highest score.
+LINNET_INLINE void raise_highest(Query& query, int64_t dim, float highest) {
+  const F32 rescale = exp(sub(set1(query.highest), set1(highest)));
+  store(query.sums, mul(load(query.sums), rescale));
+  for (int64_t d = 0; d < dim; d += 16) store(query.out + d, mul(load(query.out + d), rescale));
+  query.highest = highest;
+}
+
 // From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
 template <class T>
 LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float* value_scales) {
@@ -54,20 +66,13 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
     if (!all) score[v] = masked(score[v], kLanes * v, query.begin, query.end);
     highest = max(score[v], highest);
   }
-  const float block_highest = reduce_max(highest);
+  if (any_above(highest, set1(query.highest + kHeadroom))) raise_highest(query, dim, reduce_max(highest));
   for (int v = 0; v < kVecs; ++v) {
-    score[v] = exp_below_one(sub(score[v], set1(block_highest)));
+    score[v] = exp_normal(sub(score[v], set1(query.highest)));
     store_weights<T>(query.weights, v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
   }
   static_assert(kVecs == 4);
-  const float block_sum = reduce_add(add(add(score[0], score[1]), add(score[2], score[3])));
-  if (block_highest != query.highest) {  // else the factor is exactly 1
-    const F32 rescale = exp(sub(set1(query.highest), set1(block_highest)));
-    query.sum *= first(rescale);
-    for (int64_t d = 0; d < dim; d += 16) store(query.out + d, mul(load(query.out + d), rescale));
-    query.highest = block_highest;
-  }
-  query.sum += block_sum;
+  store(query.sums, add(load(query.sums), add(add(score[0], score[1]), add(score[2], score[3]))));
 }
 
 // out += weights · values over keys [begin, end) of the block.

@@ -1,9 +1,10 @@
 // Attention of the heads that share one key/value head, block of keys by block (ops/attention.hpp).
 //
 // The arithmetic of one row and head, the same in every schedule: scores are fused multiply-adds over the dimensions in
-// order; a block's weights are summed in one fixed tree; values are added key by key; after every kAttentionPart keys
-// the sums are joined to those of the parts before. So a row has the same bits in a prefill, where a block is widened
-// to floats once for many rows, and in decoding, where it is read as it lies and threads share the parts.
+// order; a part's weights are summed lane by lane, and the lanes in one fixed tree; values are added key by key; after
+// every kAttentionPart keys the sums are joined to those of the parts before. So a row has the same bits in a prefill,
+// where a block is widened to floats once for many rows, and in decoding, where it is read as it lies and threads share
+// the parts.
 #pragma once
 
 #include "kernels/cpu/attention_block_inl.hpp"
@@ -77,6 +78,7 @@ struct AttentionScratch {
   float* out;        // (queries, padded)
   float* total_out;  // (queries, padded)
   float* weights;    // (queries, kAttentionBlock)
+  float* sums;       // (queries, 16)
   float* keys;       // (D, kAttentionBlock)
   float* values;     // (kAttentionBlock, padded)
   uint32_t* pairs;   // (queries, padded / 2)
@@ -94,7 +96,7 @@ int64_t total_bytes(int64_t queries) {
 
 int64_t attention_scratch(int64_t head_dim, int64_t queries) {
   const int64_t padded = padded_dim(head_dim);
-  const int64_t floats = queries * (2 * padded + padded / 2 + kAttentionBlock) + 2 * padded * kAttentionBlock;
+  const int64_t floats = queries * (2 * padded + padded / 2 + kAttentionBlock + kLanes) + 2 * padded * kAttentionBlock;
   return query_bytes(queries) + total_bytes(queries) + 4 * floats;
 }
 
@@ -106,7 +108,8 @@ AttentionScratch carve(const AttentionCall& call, int64_t queries) {
   scratch.out = reinterpret_cast<float*>(call.scratch + query_bytes(queries) + total_bytes(queries));
   scratch.total_out = scratch.out + queries * padded;
   scratch.weights = scratch.total_out + queries * padded;
-  scratch.keys = scratch.weights + queries * kAttentionBlock;
+  scratch.sums = scratch.weights + queries * kAttentionBlock;
+  scratch.keys = scratch.sums + queries * kLanes;
   scratch.values = scratch.keys + padded * kAttentionBlock;
   scratch.pairs = reinterpret_cast<uint32_t*>(scratch.values + padded * kAttentionBlock);
   return scratch;
@@ -183,6 +186,7 @@ void start_queries(const AttentionCall& call, const AttentionScratch& scratch, f
     query.q = call.q + place_of(call, i);
     query.out = out + i * out_stride;
     query.weights = scratch.weights + i * kAttentionBlock;
+    query.sums = scratch.sums + i * kLanes;
 #ifdef LINNET_KERNEL_BF16_PAIRS
     if (call.format != KeyFormat::kBF16Pairs) continue;
     uint32_t* pairs = scratch.pairs + i * padded_dim(call.head_dim) / 2;
@@ -199,7 +203,7 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
   for (int64_t i = 0; i < count; ++i) {
     Query& query = scratch.queries[i];
     query.highest = -__builtin_inff();
-    query.sum = 0;
+    store(query.sums, zero());
     for (int64_t d = 0; d < padded; d += 16) store(query.out + d, zero());
   }
   KeyRange range{visible(call, call.position + call.begin).first, visible(call, call.position + call.end - 1).last};
@@ -275,7 +279,7 @@ void attention(const AttentionCall& call) {
     attend_part(call, scratch, part);
     for (int64_t i = 0; i < count; ++i) {
       const Query& query = scratch.queries[i];
-      join(scratch.totals[i], query.out, query.highest, query.sum, padded);
+      join(scratch.totals[i], query.out, query.highest, reduce_add(load(query.sums)), padded);
     }
   }
   write_totals(call, scratch);
@@ -295,7 +299,7 @@ void attention_part(const AttentionCall& call, int64_t part, float* states) {
   attend_part(call, scratch, part);
   for (int64_t i = 0; i < count; ++i) {
     states[i * size + padded] = scratch.queries[i].highest;
-    states[i * size + padded + 1] = scratch.queries[i].sum;
+    states[i * size + padded + 1] = reduce_add(load(scratch.queries[i].sums));
   }
 }
 

@@ -26,9 +26,9 @@ struct Query {
   const uint32_t* pairs;  // (D / 2) of two bfloat16, where keys are such
   float* out;             // (D rounded up to 16): the values of this part so far, weighted by exp(score - highest)
   float* weights;         // (kAttentionBlock); bfloat16 where values are
-  float highest;
-  float sum;
-  int64_t begin;  // keys of the current block that it sees
+  float* sums;            // (16): of the weights so far, lane by lane
+  float highest;          // score of before, or up to kHeadroom below it
+  int64_t begin;          // keys of the current block that it sees
   int64_t end;
   const float* bias;  // (kAttentionBlock) of the current block, or null
 };

@@ -45,8 +45,8 @@ LINNET_INLINE F32 exp(F32 x) {
   return select_less(x, set1(kLowest), zero(), mul(mul(p, factor_a), factor_b));
 }
 
-// e^x for x <= 0, as exp but 0 where that would be subnormal: softmax's weights below 2^-126.
-LINNET_INLINE F32 exp_below_one(F32 x) {
+// e^x for x <= 88, as exp but 0 where that would be subnormal: softmax's weights below 2^-126.
+LINNET_INLINE F32 exp_normal(F32 x) {
   constexpr float kLowest = -87.0f;
   const F32 clamped = max(set1(kLowest), x);  // in this order NaN passes through
   const F32 n = round(mul(clamped, set1(1.44269504088896341f)));

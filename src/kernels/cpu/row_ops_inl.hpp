@@ -67,12 +67,12 @@ float exp_shifted(const float* x, float shift, int64_t n, float* out) {
   F32 sum = zero();
   int64_t i = 0;
   for (; i + 16 <= n; i += 16) {
-    const F32 e = exp_below_one(sub(load(x + i), set1(shift)));
+    const F32 e = exp_normal(sub(load(x + i), set1(shift)));
     store(out + i, e);
     sum = add(sum, e);
   }
   if (i < n) {
-    store_first(out + i, n - i, exp_below_one(sub(load_first(x + i, n - i), set1(shift))));
+    store_first(out + i, n - i, exp_normal(sub(load_first(x + i, n - i), set1(shift))));
     sum = add(sum, load_first(out + i, n - i));
   }
   return reduce_add(sum);

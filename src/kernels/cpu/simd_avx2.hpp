@@ -119,6 +119,10 @@ LINNET_INLINE F32 select_less(F32 x, F32 limit, F32 a, F32 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(x.lo, limit.lo, _CMP_LT_OQ)),
           _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(x.hi, limit.hi, _CMP_LT_OQ))};
 }
+LINNET_INLINE bool any_above(F32 a, F32 b) {  // in any lane; not where either is NaN
+  const __m256 above = _mm256_or_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_GT_OQ), _mm256_cmp_ps(a.hi, b.hi, _CMP_GT_OQ));
+  return _mm256_movemask_ps(above) != 0;
+}
 LINNET_INLINE F32 to_f32(I32 a) {
   return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
 }

@@ -115,6 +115,9 @@ LINNET_INLINE F32 round(F32 a) {
 LINNET_INLINE F32 select_less(F32 x, F32 limit, F32 a, F32 b) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x.v, limit.v, _CMP_LT_OQ), b.v, a.v)};
 }
+LINNET_INLINE bool any_above(F32 a, F32 b) {  // in any lane; not where either is NaN
+  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ) != 0;
+}
 LINNET_INLINE F32 to_f32(I32 a) {
   return {_mm512_cvtepi32_ps(a.v)};
 }

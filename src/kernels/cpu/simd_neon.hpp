@@ -137,6 +137,10 @@ LINNET_INLINE F32 select_less(F32 x, F32 limit, F32 a, F32 b) {
       [](auto number, auto most, auto yes, auto no) { return vbslq_f32(vcltq_f32(number, most), yes, no); }, x, limit,
       a, b);
 }
+LINNET_INLINE bool any_above(F32 a, F32 b) {  // in any lane; not where either is NaN
+  const auto above = [&](int i) { return vcgtq_f32(a.v[i], b.v[i]); };
+  return vmaxvq_u32(vorrq_u32(vorrq_u32(above(0), above(1)), vorrq_u32(above(2), above(3)))) != 0;
+}
 LINNET_INLINE F32 to_f32(I32 a) {
   return each<F32>([](auto x) { return vcvtq_f32_s32(x); }, a);
 }
