@@ -48,10 +48,12 @@ TEST(Arena, MemoryGoesBackToTheSystem) {
     blocks.push_back(arena.take(40 * kMiB, Device::kCpu));
     std::memset(blocks.back().bytes, 1, 40 * kMiB);
   }
-  EXPECT_GT(resident_bytes(), before + 350 * kMiB);
+  const uint64_t taken = resident_bytes() - before;
+  EXPECT_GT(taken, 350 * kMiB);
   for (const Arena::Block& block : blocks) arena.give_back(block);
   arena.release_free();
-  EXPECT_LT(resident_bytes(), before + 100 * kMiB) << "all but the first region";
+  // All but the first region, and what a sanitizer keeps beside it.
+  EXPECT_LT(resident_bytes(), before + taken / 3);
   EXPECT_EQ(arena.touched(), 41 * kMiB);
   arena.give_back(kept);
   arena.release_free();

@@ -54,7 +54,8 @@ struct BufferPool::State {
 size_t BufferPool::rounded(size_t bytes) {
   constexpr size_t kSmallest = 256;
   if (bytes <= kSmallest) return kSmallest;
-  const size_t unit = bytes < kLarge ? std::bit_floor(bytes - 1) / 4 : Tensor::kAlignment;
+  constexpr size_t kLeastUnit = Tensor::kAlignment;
+  const size_t unit = bytes < kLarge ? std::max(std::bit_floor(bytes - 1) / 4, kLeastUnit) : kLeastUnit;
   return (bytes + unit - 1) / unit * unit;
 }
 
