@@ -12,7 +12,6 @@ namespace linnet {
 namespace {
 
 constexpr int64_t kLine = 64;
-constexpr int64_t kHugePage = 1 << 21;
 // Of its last huge page a chunk wastes half on average: many small ones cost a 7B model 3% of its memory.
 constexpr int64_t kChunk = 128 * kHugePage;
 

@@ -13,8 +13,10 @@ namespace linnet {
 // piece, and what of it was never written takes no memory. Thread-safe. Throws std::bad_alloc.
 std::shared_ptr<std::byte> allocate_large(int64_t bytes);
 
+inline constexpr int64_t kHugePage = 1 << 21;
+
 // Huge pages where there are any, uninitialised, from the system and back to it; pages that were never written take no
-// memory. bytes: a multiple of 2 MiB. Thread-safe. Throws std::bad_alloc.
+// memory. bytes: a multiple of kHugePage. Thread-safe. Throws std::bad_alloc.
 std::byte* map_huge_pages(size_t bytes);
 void unmap_pages(std::byte* pages, size_t bytes);
 

@@ -89,10 +89,10 @@ void Arena::release_free() {
 
 Arena::Region& Arena::add_region(size_t size, Device device) {
   constexpr size_t kLeast = size_t{64} << 20;
-  constexpr size_t kHugePage = size_t{1} << 21;
+  constexpr auto kUnit = static_cast<size_t>(kHugePage);
   size_t all = 0;
   for (const auto& [number, region] : regions_) all += region->size;
-  auto region = std::make_unique<Region>(next_region_, rounded_up(std::max({size, all, kLeast}), kHugePage), device);
+  auto region = std::make_unique<Region>(next_region_, rounded_up(std::max({size, all, kLeast}), kUnit), device);
   Region& added = *region;
   regions_.emplace(next_region_++, std::move(region));
   insert_free(added, 0, added.size);

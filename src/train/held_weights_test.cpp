@@ -8,6 +8,7 @@
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
 #include "ops/kernel_table.hpp"
+#include "train/token_batch_testing.hpp"
 #include "train/token_loss.hpp"
 
 namespace linnet {
@@ -105,20 +106,9 @@ struct Pupil {
 
   double step(uint64_t seed) { return value(trainer.step(token_losses(ctx, model, batches(seed)))).loss; }
   // The same few texts again and again, in turn.
-  std::vector<TokenBatch> batches(uint64_t seed) {
-    std::vector<TokenBatch> all(2);
-    for (TokenBatch& batch : all) {
-      Random random(seed % 3, static_cast<uint64_t>(&batch - all.data()));
-      batch.batch = whole_sequence({});
-      for (int i = 0; i < 20; ++i) {
-        batch.batch.tokens.push_back(
-            static_cast<int32_t>(random.below(static_cast<uint64_t>(model.config().vocab_size))));
-      }
-      batch.batch = whole_sequence(batch.batch.tokens);
-      batch.batch.logit_rows.pop_back();
-      batch.targets.assign(batch.batch.tokens.begin() + 1, batch.batch.tokens.end());
-    }
-    return all;
+  std::vector<TokenBatch> batches(uint64_t seed) const {
+    const int64_t vocab = model.config().vocab_size;
+    return {random_batch(vocab, {20}, 2 * (seed % 3)), random_batch(vocab, {20}, 2 * (seed % 3) + 1)};
   }
   std::vector<std::vector<float>> numbers() const {
     std::vector<std::vector<float>> all;
