@@ -2,7 +2,6 @@
 #include <fstream>
 
 #include "base/folder_testing.hpp"
-#include "base/random.hpp"
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
 #include "ops/kernel_table.hpp"
