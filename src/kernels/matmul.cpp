@@ -12,6 +12,12 @@ namespace {
 // Rows of a that are packed at once: 3 MB, which the last cache holds. A multiple of every tile's height.
 constexpr int64_t kRowsAtOnce = 3072;
 
+// Panels of a that are packed together: where a is transposed, its rows run across them and are read in long pieces.
+constexpr int64_t kPanelsAtOnce = 16;
+constexpr int64_t kPanelsOfATask = 4;  // likewise of b
+// They lie a line apart from a power of two, or all would meet in few sets of the first cache.
+constexpr int64_t kPanelGap = 64;
+
 int64_t whole(int64_t count, int64_t unit) {
   return (count + unit - 1) / unit;
 }
@@ -21,7 +27,8 @@ constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 // Of the rows of a that are packed at once.
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kMostRowsOfATile = 12;
-  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * kPanelDepthBytes;
+  constexpr int64_t kFewestRowsOfATile = 6;
+  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile));
 }
 
 // Whether b's transpose is decoded row by row.
@@ -60,7 +67,8 @@ class Product {
       : kernels_(kernels),
         pool_(pool),
         call_(call),
-        a_panel_bytes_(kPanelDepthBytes * kernels.rows),
+        a_panel_bytes_(kPanelDepthBytes * kernels.rows + kPanelGap),
+        b_panel_bytes_(kPanelDepthBytes * kernels.cols + kPanelGap),
         a_(call.workspace),
         decoded_(reinterpret_cast<float*>(call.workspace + packed_bytes(call))) {}
 
@@ -77,27 +85,31 @@ class Product {
     fetch(block);
     const int64_t panels = whole(block.cols, kernels_.cols);
     const int64_t tiles = whole(block.rows, kernels_.rows);
-    // Few panels, as with the low rank of an adapter: rows are shared out, too.
+    // Few panels, as with the low rank of an adapter: rows are shared out, too. Of many, a task takes neighbours.
     constexpr int64_t kTasksPerThread = 4;
-    const int64_t parts = std::clamp<int64_t>(whole(kTasksPerThread * pool_.size(), panels), 1, tiles);
+    const int64_t tasks = kTasksPerThread * pool_.size();
+    const int64_t together = std::clamp<int64_t>(panels / tasks, 1, kPanelsOfATask);
+    const int64_t groups = whole(panels, together);
+    const int64_t parts = std::clamp<int64_t>(whole(tasks, groups), 1, tiles);
     const int64_t run = whole(tiles, parts);
     constexpr int64_t kWorthAThread = 1 << 16;  // multiply-adds
-    const int64_t work = run * kernels_.rows * kernels_.cols * block.depth;
-    pool_.parallel_for(panels * parts, std::max<int64_t>(1, kWorthAThread / work),
-                       [&](int64_t begin, int64_t end, int) {
-                         LineBuffer b(kPanelDepthBytes * kernels_.cols);
-                         for (int64_t task = begin; task < end; ++task) {
-                           const int64_t first = task % parts * run;
-                           multiply(block, task / parts, first, std::min(first + run, tiles), b.data());
-                         }
-                       });
+    const int64_t work = run * kernels_.rows * together * kernels_.cols * block.depth;
+    pool_.parallel_for(
+        groups * parts, std::max<int64_t>(1, kWorthAThread / work), [&](int64_t begin, int64_t end, int) {
+          LineBuffer b(together * b_panel_bytes_);
+          for (int64_t task = begin; task < end; ++task) {
+            const int64_t panel = task / parts * together;
+            const int64_t first = task % parts * run;
+            multiply(block, panel, std::min(together, panels - panel), first, std::min(first + run, tiles), b.data());
+          }
+        });
   }
 
   // The block's part of b, packed into `out`, where pack_operand() has all of it.
   void pack_b(const Block& block, std::byte* out) {
     fetch(block);
     pool_.parallel_for(whole(block.cols, kernels_.cols), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) pack_panel(block, p, out + place_of(block, p));
+      for (int64_t p = begin; p < end; ++p) pack_panels(block, p, 1, out + place_of(block, p));
     });
   }
 
@@ -113,12 +125,12 @@ class Product {
   void pack_a(const Block& block) {
     const int64_t k_stride = call_.a_transposed ? call_.m : 1;
     const int64_t row_stride = call_.a_transposed ? 1 : call_.k;
-    constexpr int64_t kTilesWorthAThread = 4;
-    pool_.parallel_for(whole(block.rows, kernels_.rows), kTilesWorthAThread, [&](int64_t begin, int64_t end, int) {
-      for (int64_t t = begin; t < end; ++t) {
-        const int64_t row = t * kernels_.rows;
+    const int64_t rows = kPanelsAtOnce * kernels_.rows;
+    pool_.parallel_for(whole(block.rows, rows), 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t row = begin * rows; row < std::min(end * rows, block.rows); row += rows) {
         kernels_.pack(call_.a + (block.row + row) * row_stride + block.k * k_stride, k_stride, row_stride, block.depth,
-                      std::min<int64_t>(kernels_.rows, block.rows - row), kernels_.rows, a_ + t * a_panel_bytes_);
+                      std::min(rows, block.rows - row), kernels_.rows, a_panel_bytes_,
+                      a_ + row / kernels_.rows * a_panel_bytes_);
       }
     });
   }
@@ -132,29 +144,33 @@ class Product {
     });
   }
 
-  void pack_panel(const Block& block, int64_t p, std::byte* to) const {
+  // `count` panels of the block's part of b, from panel p on, one every b_panel_bytes_.
+  void pack_panels(const Block& block, int64_t p, int64_t count, std::byte* to) const {
     const int64_t in_block = p * kernels_.cols;
     const int64_t col = block.col + in_block;
-    const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - in_block);
+    const int64_t cols = std::min<int64_t>(count * kernels_.cols, block.cols - in_block);
     const int64_t k_stride = call_.b_transposed ? 1 : call_.n;
     const int64_t col_stride = call_.b_transposed ? call_.k : 1;
     // Decoded are the block's k of all columns, or all k of the block's columns.
     const float* from = call_.b              ? call_.b + block.k * k_stride + col * col_stride
                         : call_.b_transposed ? decoded_ + block.k + in_block * call_.k
                                              : decoded_ + col;
-    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, to);
+    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b_panel_bytes_, to);
   }
 
-  // Panel p of the block's part of b with tiles [first, last) of a. scratch: room for a panel.
-  void multiply(const Block& block, int64_t p, int64_t first, int64_t last, std::byte* scratch) const {
+  // `count` panels of the block's part of b, from panel p on, with tiles [first, last) of a. scratch: room for them.
+  void multiply(const Block& block, int64_t p, int64_t count, int64_t first, int64_t last, std::byte* scratch) const {
+    if (!call_.packed) pack_panels(block, p, count, scratch);
+    for (int64_t i = 0; i < count; ++i) {
+      const std::byte* b =
+          call_.packed ? call_.packed->bytes.raw() + place_of(block, p + i) : scratch + i * b_panel_bytes_;
+      multiply_panel(block, p + i, first, last, b);
+    }
+  }
+
+  void multiply_panel(const Block& block, int64_t p, int64_t first, int64_t last, const std::byte* b) const {
     const int64_t col = block.col + p * kernels_.cols;
     const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - p * kernels_.cols);
-    const std::byte* b = scratch;
-    if (call_.packed) {
-      b = call_.packed->bytes.raw() + place_of(block, p);
-    } else {
-      pack_panel(block, p, scratch);
-    }
     for (int64_t t = first; t < last; ++t) {
       const std::byte* a = a_ + t * a_panel_bytes_;
       float* c = call_.c + (block.row + t * kernels_.rows) * call_.n + col;
@@ -180,6 +196,7 @@ class Product {
   ThreadPool& pool_;
   const MatmulCall& call_;
   int64_t a_panel_bytes_;
+  int64_t b_panel_bytes_;
   std::byte* a_;    // packed
   float* decoded_;  // rows of b, where they must be fetched
 };

@@ -94,21 +94,17 @@ void attention_by_rows(Context& ctx, const AttentionInputs& in, std::span<const 
                        const AttentionParams& params, Tensor& out) {
   constexpr int64_t kRows = 96;
   const int64_t heads = in.q.dim(1);
-  const int64_t kv_heads = in.k.dim(1);
-  const int64_t group = heads / kv_heads;
-  const int64_t tasks = kv_heads * static_cast<int64_t>(segments.size());
+  const int64_t group = heads / in.k.dim(1);
+  const int64_t tasks = heads * static_cast<int64_t>(segments.size());
   const int64_t work = in.q.elements() * in.q.dim(0) / std::max<int64_t>(tasks, 1);
   ctx.for_rows(tasks, work, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const Segment& segment = segments[static_cast<size_t>(task / kv_heads)];
-      const int64_t kv_head = task % kv_heads;
-      const std::vector<float> k = rows_of_head(in.k, kv_head, segment.row_begin, segment.rows);
-      const std::vector<float> v = rows_of_head(in.v, kv_head, segment.row_begin, segment.rows);
-      for (int64_t head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-        for (int64_t row = 0; row < segment.rows; row += kRows) {
-          attend_block(ctx, in, segment, params, head, row, std::min(row + kRows, segment.rows), k.data(), v.data(),
-                       out);
-        }
+      const Segment& segment = segments[static_cast<size_t>(task / heads)];
+      const int64_t head = task % heads;
+      const std::vector<float> k = rows_of_head(in.k, head / group, segment.row_begin, segment.rows);
+      const std::vector<float> v = rows_of_head(in.v, head / group, segment.row_begin, segment.rows);
+      for (int64_t row = 0; row < segment.rows; row += kRows) {
+        attend_block(ctx, in, segment, params, head, row, std::min(row + kRows, segment.rows), k.data(), v.data(), out);
       }
     }
   });

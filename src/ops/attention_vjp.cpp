@@ -50,55 +50,55 @@ void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Se
   }
 }
 
-// One segment's heads that share one key/value head.
+// One head of queries of one segment. Of grads it writes that head's dq, and in dk and dv, which are (N, H, D) here,
+// its share of the gradients of the keys and values that it sees.
 class HeadGrad {
  public:
   HeadGrad(Context& ctx, const AttentionInputs& in, const AttentionParams& params, const Tensor& dout,
-           const Segment& segment, int64_t kv_head, Gradients& grads, float* dsinks, Tensor dbias)
+           const Segment& segment, int64_t head, Gradients& grads, float* dsinks, Tensor dbias)
       : ctx_(ctx),
         in_(in),
         params_(params),
         dout_(dout),
         segment_(segment),
-        kv_head_(kv_head),
+        head_(head),
         dim_(in.q.dim(2)),
         grads_(grads),
         dsinks_(dsinks),
         dbias_(std::move(dbias)),
-        k_(rows_of_head(in.k, kv_head, segment.row_begin, segment.rows)),
-        v_(rows_of_head(in.v, kv_head, segment.row_begin, segment.rows)),
+        k_(rows_of_head(in.k, kv_head(), segment.row_begin, segment.rows)),
+        v_(rows_of_head(in.v, kv_head(), segment.row_begin, segment.rows)),
         dk_(k_.size()),
         dv_(v_.size()) {}
 
   void run() {
-    const int64_t group = in_.q.dim(1) / in_.k.dim(1);
-    for (int64_t head = kv_head_ * group; head < (kv_head_ + 1) * group; ++head) {
-      for (int64_t row = 0; row < segment_.rows; row += kRowsAtOnce) {
-        block(head, row, std::min(row + kRowsAtOnce, segment_.rows));
-      }
+    for (int64_t row = 0; row < segment_.rows; row += kRowsAtOnce) {
+      block(row, std::min(row + kRowsAtOnce, segment_.rows));
     }
-    scatter_add(dk_, segment_.row_begin, segment_.rows, kv_head_, grads_.dk);
-    scatter_add(dv_, segment_.row_begin, segment_.rows, kv_head_, grads_.dv);
+    scatter_add(dk_, segment_.row_begin, segment_.rows, head_, grads_.dk);
+    scatter_add(dv_, segment_.row_begin, segment_.rows, head_, grads_.dv);
   }
 
  private:
+  int64_t kv_head() const { return head_ / (in_.q.dim(1) / in_.k.dim(1)); }
+
   // Rows [begin, end) of the segment, and the keys [first, last) that one of them sees.
-  void block(int64_t head, int64_t begin, int64_t end) {
+  void block(int64_t begin, int64_t end) {
     const int64_t rows = end - begin;
     const int64_t first = first_visible_key(params_, begin);
     const int64_t keys = (params_.causal ? end : segment_.rows) - first;
-    const std::vector<float> q = rows_of_head(in_.q, head, segment_.row_begin + begin, rows);
-    const std::vector<float> dout = rows_of_head(dout_, head, segment_.row_begin + begin, rows);
+    const std::vector<float> q = rows_of_head(in_.q, head_, segment_.row_begin + begin, rows);
+    const std::vector<float> dout = rows_of_head(dout_, head_, segment_.row_begin + begin, rows);
     const float* k = k_.data() + first * dim_;
     const float* v = v_.data() + first * dim_;
     std::vector<float> p(static_cast<size_t>(rows * keys));   // (rows, keys): first the scores
     std::vector<float> ds(static_cast<size_t>(rows * keys));  // (rows, keys): first dp
     multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = q.data(), .b = k, .b_transposed = true, .c = p.data()});
     multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = dout.data(), .b = v, .b_transposed = true, .c = ds.data()});
-    soften(head, begin, end, first, keys, p.data(), ds.data());
+    soften(begin, end, first, keys, p.data(), ds.data());
     std::vector<float> dq(static_cast<size_t>(rows * dim_));
     multiply(ctx_, {.m = rows, .n = dim_, .k = keys, .a = ds.data(), .b = k, .c = dq.data()});
-    scatter_add(dq, segment_.row_begin + begin, rows, head, grads_.dq);
+    scatter_add(dq, segment_.row_begin + begin, rows, head_, grads_.dq);
     multiply(ctx_, {.m = keys,
                     .n = dim_,
                     .k = rows,
@@ -118,22 +118,22 @@ class HeadGrad {
   }
 
   // Scores and dp (rows, keys) to weights and gradients of scores, both zero where a row does not see a key.
-  void soften(int64_t head, int64_t begin, int64_t end, int64_t first, int64_t keys, float* p, float* ds) {
-    SoftmaxRow row{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head] : -INFINITY, {}};
+  void soften(int64_t begin, int64_t end, int64_t first, int64_t keys, float* p, float* ds) {
+    SoftmaxRow row{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head_] : -INFINITY, {}};
     std::vector<float> mask(params_.dropout.drops() ? static_cast<size_t>(keys) + kDropoutGroup : 0);
     for (int64_t r = begin; r < end; ++r, p += keys, ds += keys) {
       const int64_t from = first_visible_key(params_, r) - first;
       const int64_t to = (params_.causal ? r + 1 : segment_.rows) - first;
-      const float* bias = params_.bias.defined() ? bias_of(params_.bias, head, r) + first + from : nullptr;
+      const float* bias = params_.bias.defined() ? bias_of(params_.bias, head_, r) + first + from : nullptr;
       const float sink_weight = row.run(p + from, to - from, bias);
       const float* drop = nullptr;
       if (!mask.empty()) {
-        drop = attention_mask(params_.dropout, in_.q, segment_.row_begin + r, head, first + from, to - from, mask);
+        drop = attention_mask(params_.dropout, in_.q, segment_.row_begin + r, head_, first + from, to - from, mask);
       }
       float* dbias = dbias_.defined() ? dbias_.data<float>() + (bias - params_.bias.data<float>()) : nullptr;
       const float mean = through_softmax(row, p + from, drop, to - from, ds + from, dbias);
       for (int64_t j = from; drop && j < to; ++j) p[j] *= drop[j - from];
-      if (dsinks_) dsinks_[head] -= sink_weight * mean;
+      if (dsinks_) dsinks_[head_] -= sink_weight * mean;
       for (float* numbers : {p, ds}) {
         std::fill(numbers, numbers + from, 0.0f);
         std::fill(numbers + to, numbers + keys, 0.0f);
@@ -146,7 +146,7 @@ class HeadGrad {
   const AttentionParams& params_;
   const Tensor& dout_;
   const Segment& segment_;
-  int64_t kv_head_;
+  int64_t head_;
   int64_t dim_;
   Gradients& grads_;
   float* dsinks_;         // (H), or null
@@ -157,6 +157,21 @@ class HeadGrad {
   std::vector<float> dv_;
 };
 
+// to (N, K, D), of zeros, += the sums of from (N, H, D) over the heads that share a key/value head, in order.
+void sum_groups(Context& ctx, const Tensor& from, Tensor& to) {
+  const int64_t dim = to.dim(2);
+  const int64_t group = from.dim(1) / to.dim(1);
+  ctx.for_rows(to.dim(0) * to.dim(1), group * dim, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* sum = to.data<float>() + i * dim;
+      for (int64_t g = 0; g < group; ++g) {
+        const float* part = from.data<float>() + (i * group + g) * dim;
+        for (int64_t d = 0; d < dim; ++d) sum[d] += part[d];
+      }
+    }
+  });
+}
+
 }  // namespace
 
 std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
@@ -165,7 +180,14 @@ std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::
   Gradients grads{ctx.zeros(in.q.shape()), ctx.zeros(in.k.shape()), ctx.zeros(in.v.shape()),
                   params.sinks.defined() ? ctx.zeros(params.sinks.shape()) : Tensor(),
                   wants_grad(params.bias) ? ctx.zeros(params.bias.shape()) : Tensor()};
-  const int64_t kv_heads = in.k.dim(1);
+  const int64_t heads = in.q.dim(1);
+  const bool grouped = in.k.dim(1) < heads;
+  // Each head of queries has dk and dv of its own, so that as many threads find work as there are heads.
+  Gradients of_heads = grads;
+  if (grouped) {
+    of_heads.dk = ctx.zeros(in.q.shape());
+    of_heads.dv = ctx.zeros(in.q.shape());
+  }
   const auto count = static_cast<int64_t>(segments.size());
   std::vector<Tensor> dbias(segments.size());  // of each segment
   if (grads.dbias.defined()) {
@@ -176,20 +198,23 @@ std::vector<Tensor> attention_vjp(Context& ctx, const AttentionInputs& in, std::
     return {grads.dq, grads.dk, grads.dv, grads.dsinks, grads.dbias};
   }
   int64_t work = 1;
-  for (const Segment& segment : segments) work += segment.rows * segment.rows * in.q.dim(1) * in.q.dim(2);
-  std::vector<float> dsinks(grads.dsinks.defined() ? static_cast<size_t>(count * in.q.dim(1)) : 0);
-  // A key/value head's gradients come from its own query heads and segment alone: no two threads add to one number.
-  const int64_t tasks = kv_heads * count;
+  for (const Segment& segment : segments) work += segment.rows * segment.rows * heads * in.q.dim(2);
+  std::vector<float> dsinks(grads.dsinks.defined() ? static_cast<size_t>(count * heads) : 0);
+  const int64_t tasks = heads * count;
   ctx.for_rows(tasks, work / std::max<int64_t>(tasks, 1), [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t s = task / kv_heads;
-      float* sinks = dsinks.empty() ? nullptr : dsinks.data() + s * in.q.dim(1);
+      const int64_t s = task / heads;
+      float* sinks = dsinks.empty() ? nullptr : dsinks.data() + s * heads;
       const auto at = static_cast<size_t>(s);
-      HeadGrad(ctx, in, params, dout, segments[at], task % kv_heads, grads, sinks, dbias[at]).run();
+      HeadGrad(ctx, in, params, dout, segments[at], task % heads, of_heads, sinks, dbias[at]).run();
     }
   });
+  if (grouped) {
+    sum_groups(ctx, of_heads.dk, grads.dk);
+    sum_groups(ctx, of_heads.dv, grads.dv);
+  }
   for (size_t i = 0; i < dsinks.size(); ++i) {
-    grads.dsinks.data<float>()[static_cast<int64_t>(i) % in.q.dim(1)] += dsinks[i];
+    grads.dsinks.data<float>()[static_cast<int64_t>(i) % heads] += dsinks[i];
   }
   if (grads.dbias.defined()) {
     for (const Tensor& one : dbias) {

@@ -98,10 +98,11 @@ struct MatmulKernels {
   int cols;
   int depth;         // of k, in one product at most: a panel of b stays in the first cache
   int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
-  // One panel of `width` = rows or cols: from's number (k, j) lies at k * k_stride + j * j_stride, one of which is 1;
-  // columns from `count` on become zero. Takes k * width * number_bytes bytes, of an odd k those of k + 1.
+  // `count` columns in panels of `width` = rows or cols, one every panel_bytes: from's number (k, j) lies at
+  // k * k_stride + j * j_stride, one of which is 1; columns from `count` on become zero. A panel takes
+  // k * width * number_bytes bytes, of an odd k those of k + 1.
   void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
-               std::byte* out);
+               int64_t panel_bytes, std::byte* out);
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
   void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
 };

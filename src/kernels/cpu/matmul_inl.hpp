@@ -10,19 +10,29 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-// out (k, width) = from, whose number (k, j) lies at k * k_stride + j * j_stride; columns from `count` on are zero.
-void pack_floats(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
-                 std::byte* out) {
-  auto* to = reinterpret_cast<float*>(out);
-  if (count < width) std::memset(out, 0, static_cast<size_t>(k * width) * sizeof(float));
-  if (j_stride == 1) {
-    for (int64_t i = 0; i < k; ++i) {
-      std::memcpy(to + i * width, from + i * k_stride, static_cast<size_t>(count) * sizeof(float));
+// Rows of from hold neighbouring j.
+void pack_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width, int64_t panel_floats,
+               float* out) {
+  for (int64_t i = 0; i < k; ++i) {
+    float* to = out + i * width;
+    for (int64_t j = 0; j < count; j += width, to += panel_floats) {
+      const int64_t inside = count - j < width ? count - j : width;
+      std::memcpy(to, from + i * k_stride + j, static_cast<size_t>(inside) * sizeof(float));
     }
-    return;
   }
+}
+
+// See MatmulKernels::pack.
+void pack_floats(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
+                 int64_t panel_bytes, std::byte* out) {
+  const int64_t last = (count - 1) / width * panel_bytes;
+  if (count % width > 0) std::memset(out + last, 0, static_cast<size_t>(k * width) * sizeof(float));
+  auto* to = reinterpret_cast<float*>(out);
+  const int64_t panel_floats = panel_bytes / static_cast<int64_t>(sizeof(float));
+  if (j_stride == 1) return pack_rows(from, k_stride, k, count, width, panel_floats, to);
   for (int64_t j = 0; j < count; ++j) {
-    for (int64_t i = 0; i < k; ++i) to[i * width + j] = from[i * k_stride + j * j_stride];
+    float* column = to + j / width * panel_floats + j % width;
+    for (int64_t i = 0; i < k; ++i) column[i * width] = from[i + j * j_stride];
   }
 }
 

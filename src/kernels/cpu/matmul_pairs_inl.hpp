@@ -10,14 +10,30 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
+// The part of a row that a processor does not foresee, as rows lie far apart; sixteen numbers are a line.
+LINNET_INLINE void prefetch_line_numbers(const float* row, int64_t count) {
+  for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(row + j);
+}
+
 // Rows of from hold neighbouring j: one pair from each of two rows.
-void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width, uint32_t* to) {
-  for (int64_t i = 0; i < k; i += 2, to += width) {
-    for (int64_t j = 0; j < width; j += 16) {
-      const int64_t inside = j >= count ? 0 : count - j < 16 ? count - j : 16;
-      const float* row = from + i * k_stride + j;
-      const F32 high = i + 1 < k ? load_first(row + k_stride, inside) : zero();
-      store_pairs_first(to + j, width - j < 16 ? width - j : 16, load_first(row, inside), high);
+void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width,
+                        int64_t panel_pairs, uint32_t* out) {
+  constexpr int64_t kRowsAhead = 8;
+  for (int64_t i = 0; i < k; i += 2, from += 2 * k_stride, out += width) {
+    if (count > width) {
+      for (int64_t row = kRowsAhead; row < kRowsAhead + 2 && i + row < k; ++row)
+        prefetch_line_numbers(from + row * k_stride, count);
+    }
+    uint32_t* to = out;
+    for (int64_t begin = 0; begin < count; begin += width, to += panel_pairs) {
+      for (int64_t j = 0; j < width; j += 16) {
+        const int64_t lanes = width - j < 16 ? width - j : 16;
+        const int64_t left = count - begin - j;
+        const int64_t inside = left < 0 ? 0 : left < lanes ? left : lanes;
+        const float* row = from + begin + j;
+        const F32 high = i + 1 < k ? load_first(row + k_stride, inside) : zero();
+        store_pairs_first(to + j, lanes, load_first(row, inside), high);
+      }
     }
   }
 }
@@ -45,13 +61,15 @@ void pack_pairs_of_columns(const float* from, int64_t j_stride, int64_t k, int64
   }
 }
 
-// out (k / 2, width, 2) = from, rounded to nearest; a k that is odd ends in zeros. See MatmulKernels::pack: one of the
-// strides is 1.
+// Panels (k / 2, width, 2), rounded to nearest; a k that is odd ends in zeros. See MatmulKernels::pack.
 void pack_pairs(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
-                std::byte* out) {
+                int64_t panel_bytes, std::byte* out) {
   auto* to = reinterpret_cast<uint32_t*>(out);
-  if (j_stride == 1) return pack_pairs_of_rows(from, k_stride, k, count, width, to);
-  pack_pairs_of_columns(from, j_stride, k, count, width, to);
+  const int64_t panel_pairs = panel_bytes / static_cast<int64_t>(sizeof(uint32_t));
+  if (j_stride == 1) return pack_pairs_of_rows(from, k_stride, k, count, width, panel_pairs, to);
+  for (int64_t j = 0; j < count; j += width, from += width * j_stride, to += panel_pairs) {
+    pack_pairs_of_columns(from, j_stride, k, count - j < width ? count - j : width, width, to);
+  }
 }
 
 struct PairOperand {

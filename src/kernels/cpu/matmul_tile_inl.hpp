@@ -31,6 +31,10 @@ void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k
                    bool add) {
   const auto* a = reinterpret_cast<const typename Operand::Number*>(a_panel);
   const auto* b = reinterpret_cast<const typename Operand::Number*>(b_panel);
+  // c lies in a farther cache than the panels: fetched while they are multiplied.
+  for (int r = 0; r < kMatmulRows; ++r) {
+    for (int v = 0; v < kMatmulVecs; ++v) __builtin_prefetch(c + r * c_stride + v * kLanes, 1);
+  }
   F32 acc[kMatmulRows][kMatmulVecs];
   unroll<0, kMatmulRows * kMatmulVecs>([&]<int kIndex>() __attribute__((always_inline)) {
     acc[kIndex / kMatmulVecs][kIndex % kMatmulVecs] = zero();
