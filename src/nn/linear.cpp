@@ -27,21 +27,22 @@ Tensor scaled(Context& ctx, const Tensor& x, float factor) {
   return factor == 1 ? x : ops::scale(ctx, x, factor);
 }
 
-// `plain`: x · Wᵀ.
-Tensor finish(Context& ctx, const Linear& layer, const Tensor& x, const Tensor& plain) {
+// plain: x · Wᵀ; lows: x · Aᵀ of each adapter.
+Tensor finish(Context& ctx, const Linear& layer, const Tensor& plain, std::span<const Tensor> lows) {
   Tensor y = layer.bias.defined() ? ops::add(ctx, plain, layer.bias) : plain;
   const bool plain_is_needed = std::any_of(layer.adapters.begin(), layer.adapters.end(),
                                            [](const Lora& lora) { return lora.magnitude.defined(); });
-  for (const Lora& lora : layer.adapters) {
+  for (size_t i = 0; i < lows.size(); ++i) {
+    const Lora& lora = layer.adapters[i];
     if (!lora.magnitude.defined()) {
       // (..., R): scaled here, where it is small.
-      const Tensor low = scaled(ctx, lora.a.product(ctx, x), lora.scale * lora.share);
+      const Tensor low = scaled(ctx, lows[i], lora.scale * lora.share);
       const Tensor& b = lora.b.tensor();
       y = b.defined() && !plain_is_needed ? ops::add_matmul_transposed(ctx, y, low, b)
                                           : ops::add(ctx, y, lora.b.product(ctx, low));
       continue;
     }
-    const Tensor change = lora.b.product(ctx, lora.a.product(ctx, x));
+    const Tensor change = lora.b.product(ctx, lows[i]);
     const Tensor gain = lora.gain.defined() ? lora.gain : dora_gain(ctx, layer.weight, lora);
     const Tensor turned = ops::add(ctx, plain, scaled(ctx, change, lora.scale));
     const Tensor difference = ops::add(ctx, ops::scale_columns(ctx, turned, gain), ops::scale(ctx, plain, -1));
@@ -99,7 +100,8 @@ std::vector<double> gram(const Tensor& a) {
 }  // namespace
 
 Tensor Linear::forward(Context& ctx, const Tensor& x) const {
-  return finish(ctx, *this, x, weight.product(ctx, x));
+  const Linear* const one[] = {this};
+  return forward_together(ctx, one, x)[0];
 }
 
 Tensor Linear::merged() const {
@@ -113,9 +115,18 @@ Tensor Linear::merged() const {
 std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const> layers, const Tensor& x) {
   std::vector<const Weight*> weights;
   for (const Linear* layer : layers) weights.push_back(&layer->weight);
+  for (const Linear* layer : layers) {
+    for (const Lora& lora : layer->adapters) weights.push_back(&lora.a);
+  }
   std::vector<Tensor> ys = Weight::products(ctx, weights, x);
-  for (size_t i = 0; i < ys.size(); ++i) ys[i] = finish(ctx, *layers[i], x, ys[i]);
-  return ys;
+  std::span<const Tensor> lows(ys.begin() + static_cast<ptrdiff_t>(layers.size()), ys.end());
+  std::vector<Tensor> out;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const size_t adapters = layers[i]->adapters.size();
+    out.push_back(finish(ctx, *layers[i], ys[i], lows.first(adapters)));
+    lows = lows.subspan(adapters);
+  }
+  return out;
 }
 
 Tensor row_squares(const Weight& weight) {

@@ -62,63 +62,89 @@ bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
 }
 
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
-  require_shape(x.dim(-1) == cols_, "product", "x must be (..., C=" + std::to_string(cols_) + ")", x.shape());
-  if (ctx.observer()) ctx.observer()->observe(*this, x);
+  const Weight* const one[] = {this};
+  return products(ctx, one, x)[0];
+}
+
+Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
   if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
   Tensor out = ctx.empty(x.shape().with_last(rows_));
-  {
-    const OpTimer timer(ctx, "product");
-    const int64_t n = x.elements() / cols_;
-    if (is_multiplied_in_pairs(ctx, n)) {
-      ops::multiply(ctx, {.m = n,
-                          .n = rows_,
-                          .k = cols_,
-                          .a = x.data<float>(),
-                          .b_transposed = true,
-                          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-                          .packed = forth_.get(),
-                          .c = out.data<float>()});
-    } else if (packed_) {
-      packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
-    } else if (!ctx.meta()) {
-      ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
-    }
+  const OpTimer timer(ctx, "product");
+  const int64_t n = x.elements() / cols_;
+  if (is_multiplied_in_pairs(ctx, n)) {
+    ops::multiply(ctx, {.m = n,
+                        .n = rows_,
+                        .k = cols_,
+                        .a = x.data<float>(),
+                        .b_transposed = true,
+                        .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+                        .packed = forth_.get(),
+                        .c = out.data<float>()});
+  } else if (packed_) {
+    packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
+  } else if (!ctx.meta()) {
+    ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
   }
-  ctx.record({x}, {&out}, [frozen = *this](Context& back, std::span<const Tensor> dy) {
-    return std::vector<Tensor>{frozen.transposed_product(back, dy[0])};
-  });
   return out;
 }
 
-std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
+std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
+  const RecorderScope unrecorded(ctx, nullptr);
   std::vector<Tensor> ys;
-  const bool together =
-      ctx.kernels().product_together && !ctx.meta() && !ctx.recorder() &&
-      std::all_of(weights.begin(), weights.end(), [&](const Weight* w) {
-        return w->packed_ && w->cols_ == x.dim(-1) && !w->is_multiplied_in_pairs(ctx, x.elements() / w->cols_);
-      });
-  if (!together) {
-    for (const Weight* weight : weights) ys.push_back(weight->product(ctx, x));
-    return ys;
-  }
-  std::vector<const PackedMatrix*> matrices;
+  std::vector<const PackedMatrix*> packed;
   std::vector<float*> outs;
-  for (const Weight* weight : weights) {
-    if (ctx.observer()) ctx.observer()->observe(*weight, x);
-    ys.push_back(ctx.empty(x.shape().with_last(weight->rows_)));
-    matrices.push_back(weight->packed_.get());
-    outs.push_back(ys.back().data<float>());
+  for (const Weight* w : weights) {
+    require_shape(x.dim(-1) == w->cols_, "product", "x must be (..., C=" + std::to_string(w->cols_) + ")", x.shape());
+    if (ctx.observer()) ctx.observer()->observe(*w, x);
+    if (w->packed_ && !ctx.meta() && !w->is_multiplied_in_pairs(ctx, x.elements() / w->cols_)) {
+      ys.push_back(ctx.empty(x.shape().with_last(w->rows_)));
+      packed.push_back(w->packed_.get());
+      outs.push_back(ys.back().data<float>());
+    } else {
+      ys.push_back(w->product_unrecorded(ctx, x));
+    }
   }
+  if (packed.empty()) return ys;
   const OpTimer timer(ctx, "product");
-  ctx.kernels().product_together(ctx.pool(), matrices, x.data<float>(), x.elements() / x.dim(-1), outs);
+  ctx.kernels().product_together(ctx.pool(), packed, x.data<float>(), x.elements() / x.dim(-1), outs);
+  return ys;
+}
+
+std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
+  std::vector<Tensor> ys = products_unrecorded(ctx, weights, x);
+  if (!ctx.recorder()) return ys;
+  std::vector<Weight> kept;
+  std::vector<Tensor> inputs{x};
+  std::vector<Tensor*> outputs;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    kept.push_back(*weights[i]);
+    inputs.push_back(weights[i]->tensor_);
+    outputs.push_back(&ys[i]);
+  }
+  ctx.record(inputs, outputs, [x, kept](Context& back, std::span<const Tensor> dy) {
+    std::vector<Tensor> grads(1 + kept.size());
+    for (size_t i = 0; i < kept.size(); ++i) {
+      if (!dy[i].defined()) continue;
+      if (wants_grad(x)) kept[i].add_transposed_product(back, dy[i], grads[0]);
+      if (wants_grad(kept[i].tensor_)) grads[1 + i] = ops::weight_grad(back, dy[i], x);
+    }
+    return grads;
+  });
   return ys;
 }
 
 Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
-  if (tensor_.defined()) return ops::matmul(ctx, y, tensor_);
+  Tensor out;
+  add_transposed_product(ctx, y, out);
+  return out;
+}
+
+void Weight::add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) const {
+  if (tensor_.defined()) return ops::add_matmul(ctx, y, tensor_, sum);
   require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
                 y.shape());
-  Tensor out = ctx.empty(y.shape().with_last(cols_));
+  const bool add = sum.defined();
+  if (!add) sum = ctx.empty(y.shape().with_last(cols_));
   const OpTimer timer(ctx, "product back");
   ops::multiply(ctx, {.m = y.elements() / rows_,
                       .n = cols_,
@@ -126,8 +152,8 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
                       .a = y.data<float>(),
                       .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
                       .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr,
-                      .c = out.data<float>()});
-  return out;
+                      .c = sum.data<float>(),
+                      .add = add});
 }
 
 void Weight::decode_row(int64_t row, float* out) const {

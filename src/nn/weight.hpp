@@ -37,10 +37,13 @@ class Weight {
 
   // x: (..., C) -> (..., O). Differentiable in x, and in the weight when it is a tensor that asks for it.
   Tensor product(Context& ctx, const Tensor& x) const;
-  // The product of the same x with each of `weights`, as product() gives it.
+  // The product of the same x with each of `weights`, as product() gives it; packed ones share one wait for the threads,
+  // and on the way back all add to one gradient of x.
   static std::vector<Tensor> products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
+  // The same, added to `sum`; one that is undefined becomes the product.
+  void add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) const;
   // Rows `ids` (each in [0, O)) -> (N, C): an embedding.
   Tensor gather(Context& ctx, std::span<const int32_t> ids) const;
   // All of it: (O, C) float32.
@@ -63,6 +66,8 @@ class Weight {
   const Tensor& tensor() const { return tensor_; }
 
  private:
+  static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Weight* const> weights, const Tensor& x);
+  Tensor product_unrecorded(Context& ctx, const Tensor& x) const;
   // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.
   bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
   bool has_floats() const;

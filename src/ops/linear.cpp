@@ -53,20 +53,6 @@ void multiply_reference(Context& ctx, const MatmulCall& call) {
   });
 }
 
-// dW (O, C) = dyᵀ (O, N) · x (N, C)
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Shape& shape) {
-  const OpTimer timer(ctx, "weight grad");
-  Tensor dw = ctx.empty(shape);
-  multiply(ctx, {.m = shape[0],
-                 .n = shape[1],
-                 .k = x.elements() / shape[1],
-                 .a = dy.data<float>(),
-                 .a_transposed = true,
-                 .b = x.data<float>(),
-                 .c = dw.data<float>()});
-  return dw;
-}
-
 // The b of `call`: as it lies, or decoded row by row.
 void set_b(MatmulCall& call, const Tensor& weight) {
   if (weight.dtype() == DType::kF32) {
@@ -111,18 +97,38 @@ void multiply(Context& ctx, const MatmulCall& call) {
 }
 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
+  Tensor out;
+  add_matmul(ctx, x, weight, out);
+  return out;
+}
+
+void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum) {
   require_shape(weight.shape().rank() == 2 && weight.dim(0) == x.dim(-1), "matmul",
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
-  Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
+  const bool add = sum.defined();
+  if (!add) sum = ctx.empty(x.shape().with_last(weight.dim(1)));
   const OpTimer timer(ctx, "product back");
   MatmulCall call{.m = x.elements() / weight.dim(0),
                   .n = weight.dim(1),
                   .k = weight.dim(0),
                   .a = x.data<float>(),
-                  .c = out.data<float>()};
+                  .c = sum.data<float>(),
+                  .add = add};
   set_b(call, weight);
   multiply(ctx, call);
-  return out;
+}
+
+Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x) {
+  const OpTimer timer(ctx, "weight grad");
+  Tensor dw = ctx.empty({dy.dim(-1), x.dim(-1)});
+  multiply(ctx, {.m = dw.dim(0),
+                 .n = dw.dim(1),
+                 .k = x.elements() / x.dim(-1),
+                 .a = dy.data<float>(),
+                 .a_transposed = true,
+                 .b = x.data<float>(),
+                 .c = dw.data<float>()});
+  return dw;
 }
 
 namespace {
@@ -130,7 +136,7 @@ namespace {
 // The gradients of x and of the weight in x · weightᵀ.
 std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& dy) {
   return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(),
-          wants_grad(weight) ? weight_grad(ctx, dy, x, weight.shape()) : Tensor()};
+          wants_grad(weight) ? weight_grad(ctx, dy, x) : Tensor()};
 }
 
 MatmulCall forward_call(const Tensor& x, const Tensor& weight, float* out) {

@@ -12,6 +12,11 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight);
 
 // x: (..., O), weight: (O, C) -> (..., C) = x · weight.
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
+// The same, added to `sum`; one that is undefined becomes the product.
+void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum);
+
+// dy: (..., O), x: (..., C) -> dyᵀ · x (O, C), the gradient of the weight in matmul_transposed.
+Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x);
 
 // y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
 // Differentiable in all three; requires an op before y whose vjp does not need it.
