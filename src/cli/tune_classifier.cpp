@@ -219,7 +219,7 @@ Status tune_classifier(const TuneFlags& flags, const Dataset& dataset) {
     return usage_error("--length and --batch are of models that write", "leave them out, or add --method lora");
   }
   const ClassifySettings& settings = flags.classify;
-  if (!settings.words_only && settings.encoder == kFaqEncoder) TRY(ensure_model(kFaqEncoder));
+  if (!settings.words_only && flags.encoder.empty()) TRY(ensure_model(settings.encoder));
   TRY_ASSIGN(const std::unique_ptr<ClassifyTuner> tuner, ClassifyTuner::prepare(settings, dataset));
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));

@@ -21,7 +21,7 @@ struct TuneFlags {
   FaqSettings faq;
   ClassifySettings classify;
   EmbeddingSettings embedding;
-  std::string encoder = kFaqEncoder;
+  std::string encoder;  // empty: that of the settings of what is taught
   std::string name;
   std::string method = "auto";
   std::string distil = "logits";

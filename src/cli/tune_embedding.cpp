@@ -43,7 +43,7 @@ Json to_json(const Retrieval& one) {
 
 Status tune_embedding(const TuneFlags& flags, const Dataset& dataset) {
   const EmbeddingSettings& settings = flags.embedding;
-  if (settings.base == kFaqEncoder) TRY(ensure_model(kFaqEncoder));
+  if (flags.encoder.empty() && flags.base.empty()) TRY(ensure_model(settings.base));
   TRY_ASSIGN(const std::unique_ptr<EmbeddingTuner> tuner, EmbeddingTuner::prepare(settings, dataset));
   const RunStore store = RunStore::standard();
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));

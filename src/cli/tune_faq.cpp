@@ -178,7 +178,7 @@ Json to_json(const FaqTuner& tuner, const RunVersion& version, const Tested& tes
 }  // namespace
 
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
-  if (flags.faq.encoder == kFaqEncoder) TRY(ensure_model(kFaqEncoder));
+  if (flags.encoder.empty()) TRY(ensure_model(flags.faq.encoder));
   if (flags.base.empty()) TRY(ensure_model(kFaqChooser));
   TRY_ASSIGN(const std::unique_ptr<FaqTuner> tuner, FaqTuner::prepare(flags.faq, dataset));
   const RunStore store = RunStore::standard();

@@ -112,7 +112,7 @@ void fill_settings(TuneFlags& flags) {
   settings.pupil.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
   adapter.seed = settings.seed = flags.faq.seed = flags.data.seed;
   flags.faq.threads = flags.classify.threads = settings.threads;
-  flags.faq.encoder = flags.classify.encoder = flags.encoder;
+  if (!flags.encoder.empty()) flags.faq.encoder = flags.classify.encoder = flags.embedding.base = flags.encoder;
   flags.classify.adapter = adapter;
   flags.classify.rate = settings.rate;
   flags.classify.epochs = settings.epochs;
@@ -125,7 +125,7 @@ void fill_settings(TuneFlags& flags) {
   flags.embedding.pairs = settings.batch;
   flags.embedding.seed = flags.data.seed;
   flags.embedding.threads = settings.threads;
-  flags.embedding.base = flags.base.empty() ? flags.encoder : flags.base;
+  if (!flags.base.empty()) flags.embedding.base = flags.base;
   settings.base = flags.base.empty() ? kSmallBase : flags.base;
   if (!flags.base.empty()) flags.faq.base = flags.base;
 }
@@ -298,7 +298,7 @@ Job declare_tune(Arguments& args) {
            "pairs, summaries: what is longer is cut to its beginning; 0: chosen from the data")
       .in_range(0, 1 << 20);
   args.add("--system", settings.system, "system message of conversations that have none");
-  args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean");
+  args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean; mpnet for faq, minilm for labels");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
   args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank");
