@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/prefetch_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -47,12 +48,6 @@ struct KeyBlock {
   const float* key_scales;
   const float* value_scales;
 };
-
-template <class T>
-LINNET_INLINE void prefetch_row(const T* row, int64_t count) {
-  constexpr int64_t kPerLine = 64 / static_cast<int64_t>(sizeof(T));
-  for (int64_t i = 0; i < count; i += kPerLine) __builtin_prefetch(row + i);
-}
 
 // Two bfloat16 of neighbouring dimensions (keys) or positions (values).
 struct Bf16Pair {

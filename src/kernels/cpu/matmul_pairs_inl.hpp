@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu/matmul_tile_inl.hpp"
+#include "kernels/cpu/prefetch_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -10,19 +11,14 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-// The part of a row that a processor does not foresee, as rows lie far apart; sixteen numbers are a line.
-LINNET_INLINE void prefetch_line_numbers(const float* row, int64_t count) {
-  for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(row + j);
-}
-
-// Rows of from hold neighbouring j: one pair from each of two rows.
+// Rows of from hold neighbouring j: one pair from each of two rows. Rows lie far apart, so those of several panels are
+// fetched ahead; of a single panel that costs more than it saves.
 void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width,
                         int64_t panel_pairs, uint32_t* out) {
   constexpr int64_t kRowsAhead = 8;
   for (int64_t i = 0; i < k; i += 2, from += 2 * k_stride, out += width) {
-    if (count > width) {
-      for (int64_t row = kRowsAhead; row < kRowsAhead + 2 && i + row < k; ++row)
-        prefetch_line_numbers(from + row * k_stride, count);
+    for (int64_t row = kRowsAhead; count > width && row < kRowsAhead + 2 && i + row < k; ++row) {
+      prefetch_row(from + row * k_stride, count);
     }
     uint32_t* to = out;
     for (int64_t begin = 0; begin < count; begin += width, to += panel_pairs) {
