@@ -298,7 +298,9 @@ Job declare_tune(Arguments& args) {
            "pairs, summaries: what is longer is cut to its beginning; 0: chosen from the data")
       .in_range(0, 1 << 20);
   args.add("--system", settings.system, "system message of conversations that have none");
-  args.add("--encoder", flags->encoder, "faq, labels: the model that learns what texts mean; mpnet for faq, minilm for labels");
+  args.add("--encoder", flags->encoder,
+           "faq, labels: the model that learns what texts mean; " + flags->faq.encoder + " for faq, " +
+               flags->classify.encoder + " for labels");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
   args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank");

@@ -80,8 +80,6 @@ Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
                         .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
                         .packed = forth_.get(),
                         .c = out.data<float>()});
-  } else if (packed_) {
-    packed_->product(ctx.pool(), x.data<float>(), n, out.data<float>());
   } else if (!ctx.meta()) {
     ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
   }
@@ -121,7 +119,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const
     inputs.push_back(weights[i]->tensor_);
     outputs.push_back(&ys[i]);
   }
-  ctx.record(inputs, outputs, [x, kept](Context& back, std::span<const Tensor> dy) {
+  ctx.record(inputs, outputs, [x, kept = std::move(kept)](Context& back, std::span<const Tensor> dy) {
     std::vector<Tensor> grads(1 + kept.size());
     for (size_t i = 0; i < kept.size(); ++i) {
       if (!dy[i].defined()) continue;

@@ -135,8 +135,7 @@ namespace {
 
 // The gradients of x and of the weight in x · weightᵀ.
 std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& dy) {
-  return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(),
-          wants_grad(weight) ? weight_grad(ctx, dy, x) : Tensor()};
+  return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(), wants_grad(weight) ? weight_grad(ctx, dy, x) : Tensor()};
 }
 
 MatmulCall forward_call(const Tensor& x, const Tensor& weight, float* out) {
