@@ -1,0 +1,34 @@
+"""What the programs that set `linnet tune` beside peers share."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LINNET = ROOT / "build" / "release" / "linnet"
+
+
+def words(command):
+    return [str(word) for word in command]
+
+
+def processor():
+    return re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text()).group(1)
+
+
+def tune(folder, name, flags):
+    """Teaches folder/base what stands in folder/data.jsonl. Returns the run's folder, and of each step its seconds and its
+    loss, and the most bytes resident."""
+    command = [LINNET, "tune", folder / "data.jsonl", "--base", folder / "base", "--name", name, "--held-out", 0, *flags]
+    child = subprocess.Popen(words(command), env=dict(os.environ, XDG_DATA_HOME=str(folder / "home")),
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    said = child.stderr.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"linnet tune failed:\n{said}")
+    run = max((folder / "home" / "linnet" / "runs" / name).glob("[0-9]*"), key=lambda path: int(path.name))
+    read = lambda file: [json.loads(line) for line in (run / file).read_text().splitlines()]
+    return run, {"seconds": [line["seconds"] for line in read("times.jsonl") if "seconds" in line],
+                 "losses": [line["loss"] for line in read("metrics.jsonl") if "loss" in line],
+                 "bytes": usage.ru_maxrss * 1024}
