@@ -24,11 +24,13 @@ int64_t whole(int64_t count, int64_t unit) {
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
-// Of the rows of a that are packed at once.
+// Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kMostRowsOfATile = 12;
   constexpr int64_t kFewestRowsOfATile = 6;
-  return (std::min(call.m, kRowsAtOnce) + kMostRowsOfATile) * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile));
+  constexpr int64_t kLineBytes = 64;
+  const int64_t rows = std::min(call.m, kRowsAtOnce) + kMostRowsOfATile;
+  return whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
 // Whether b's transpose is decoded row by row.

@@ -95,6 +95,7 @@ TEST_P(MatmulTest, IsTheSumOfProducts) {
           call.b = nullptr;
           call.b_row = [&](int64_t row, float* out) {
             const int64_t length = call.b_transposed ? s.k : s.n;
+            EXPECT_EQ(reinterpret_cast<uintptr_t>(out) % alignof(float), 0u);
             std::copy_n((call.b_transposed ? bt : data.b).data() + row * length, length, out);
           };
         }
