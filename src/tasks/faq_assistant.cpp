@@ -11,10 +11,12 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 6;       // among which the language model chooses, at most
+constexpr size_t kCandidates = 10;      // among which the language model chooses, at most
 constexpr float kReach = 0.2f;          // of a cosine below the best: further ones are not worth its time
-constexpr double kOtherWeight = 0.7;    // of the nearest question that the list does not answer
-constexpr double kVerdictWeight = 0.1;  // of the odds that the answer tells what was asked
+constexpr double kGainWeight = 0.09;    // of the model's opinion beside a cosine
+constexpr double kOtherWeight = 0.9;    // of the nearest question that the list does not answer
+constexpr double kVerdictWeight = 0.2;  // of the odds that the answer tells what was asked
+constexpr double kNoVerdict = -0.8;     // those odds where nobody gave them: with these, as many are declined
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -24,8 +26,7 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kGainWeight{0.08, 0.15};         // of the model's opinion beside a cosine: it is shown so many
-constexpr ByPhrasings kLeastConfidence{-0.15, -0.04};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastConfidence{-0.34, -0.25};  // the nearest of more is nearer
 constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};    // what is far from everything is about something else
 
 }  // namespace
@@ -92,18 +93,19 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
     for (double& gain : gains) gain -= best;
   }
   FaqJudgement judgement;
-  const double weight = kGainWeight.of(index_.list());
   for (size_t i = 0; i < answers.size(); ++i) {
     const double similarity = matches[i].similarity;
-    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + weight * gains[i]});
+    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + kGainWeight * gains[i]});
   }
   std::stable_sort(judgement.candidates.begin(), judgement.candidates.end(),
                    [](const auto& x, const auto& y) { return x.score > y.score; });
   judgement.nearest_other = index_.nearest_other(query.span<float>());
   const FaqJudgement::Candidate& best = judgement.candidates.front();
+  std::optional<double> verdict;
   if (chooser_) {
-    TRY_ASSIGN(judgement.verdict, chooser_->verdict(question, best.answer));
+    TRY_ASSIGN(verdict, chooser_->verdict(question, best.answer));
   }
+  judgement.verdict = verdict.value_or(kNoVerdict);
   judgement.confidence = best.score - kOtherWeight * judgement.nearest_other + kVerdictWeight * judgement.verdict;
   judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
                        matches.front().similarity < kLeastSimilarity.of(index_.list());

@@ -25,7 +25,7 @@ struct FaqJudgement {
   };
   std::vector<Candidate> candidates;  // the best first; at least one
   double nearest_other = 0;           // similarity to the nearest question that the list does not answer
-  double verdict = 0;                 // FaqChooser's of the best; 0 where it was not asked
+  double verdict = 0;                 // FaqChooser's of the best; a usual one where it has none
   double confidence = 0;
   bool declined = false;  // confidence is too small, or everything far away
 };

@@ -13,39 +13,53 @@ namespace linnet {
 
 namespace {
 
-constexpr size_t kPhrasings = 6;      // shown of an answer
-constexpr size_t kShownToJudge = 3;   // of them, to judge whether it answers
-constexpr size_t kMostTokens = 256;   // of what stands before the question, and of the question
-constexpr int64_t kMostTogether = 8;  // answers of one forward
+constexpr size_t kPhrasings = 6;       // shown of an answer
+constexpr size_t kShownToJudge = 3;    // of them, to judge whether it answers
+constexpr size_t kMostTokens = 256;    // of what is listed before the question, and of the question
+constexpr int64_t kMostTogether = 10;  // answers of one forward
 constexpr DType kKvType = DType::kF16;
 
-// As the phrasings before it are written: in lower case, without a question mark, which people forget.
+// As the phrasings before it are listed: in lower case, without a question mark, which people forget.
 std::string plain(const std::string& question) {
   std::string text = ascii_lower(question);
   while (text.ends_with('?') || text.ends_with(' ')) text.pop_back();
   return text;
 }
 
-// What stands before a question that was asked for `answer`, when those of `known` were, too.
-std::string before(const FaqList& list, uint32_t answer, std::span<const uint32_t> known) {
+// What stands before a question in a list of those that were asked for `answer`, as `known` were.
+std::string listed(const FaqList& list, uint32_t answer, std::span<const uint32_t> known) {
   std::string text = "Our answer: " + list.answers[answer] + "\nCustomers ask for it like this:\n";
   for (const uint32_t i : known) text += "- " + plain(list.questions[i].text) + "\n";
   return text + "-";
 }
 
-// What is asked, behind that.
-std::string asked(const std::string& question) {
-  return " " + plain(question) + "\n";
+// The questions, each behind a space.
+std::string in_a_row(const FaqList& list, std::span<const uint32_t> questions) {
+  std::string text;
+  for (const uint32_t i : questions) text += " " + list.questions[i].text;
+  return text;
+}
+
+// What has a model write a message that is answered by `answer`, as `known` are. That people ask indirectly counts
+// most.
+std::string to_be_written(const FaqList& list, uint32_t answer, std::span<const uint32_t> known) {
+  return "Answer: \"" + list.answers[answer] + "\"\nUsual question:" + in_a_row(list, known) +
+         "\nWrite one more message by a customer which this answers, in casual and indirect words. "
+         "Write nothing but the message.";
 }
 
 // Whether `answer` tells what the question asks. What changes with the question comes last: what stands before is read
 // once.
 std::string asked_whether(const FaqList& list, uint32_t answer, std::span<const uint32_t> known,
                           const std::string& question) {
-  std::string text = "Answer: \"" + list.answers[answer] + "\"\nIt replies to:";
-  for (const uint32_t i : known.first(std::min(known.size(), kShownToJudge))) text += " " + list.questions[i].text;
-  return text + "\n\nA customer asks: \"" + question +
+  return "Answer: \"" + list.answers[answer] +
+         "\"\nIt replies to:" + in_a_row(list, known.first(std::min(known.size(), kShownToJudge))) +
+         "\n\nA customer asks: \"" + question +
          "\"\nDoes the answer tell the customer just what was asked? Say yes or no.";
+}
+
+Json message(const char* role, std::string content) {
+  return {{"role", role}, {"content", std::move(content)}};
 }
 
 }  // namespace
@@ -59,36 +73,48 @@ FaqChooser::FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_by
   for (std::vector<uint32_t>& known : questions_of_) known.resize(std::min(known.size(), kPhrasings));
 }
 
-Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const ChatTemplate& form, const std::string& question,
-                                                        uint32_t answer) const {
+Result<std::vector<int32_t>> FaqChooser::chat_prompt(Json messages) const {
   ChatRequest request;
-  request.messages = {{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
-                      {{"role", "user"}, {"content", asked_whether(list_, answer, questions_of_[answer], question)}}};
+  request.messages = std::move(messages);
   request.add_generation_prompt = true;
   request.extra = {{"enable_thinking", false}};
-  auto prompt = make_chat_prompt(form, thinker_.tokenizer, request);
-  if (!prompt.ok()) {  // some templates refuse a system message
-    request.messages.erase(0);
-    prompt = make_chat_prompt(form, thinker_.tokenizer, request);
-  }
-  if (!prompt.ok()) return std::move(prompt).error();
-  return std::move(prompt->tokens);
+  TRY_ASSIGN(ChatPrompt prompt, make_chat_prompt(*thinker_.chat_template, thinker_.tokenizer, request));
+  return std::move(prompt.tokens);
+}
+
+Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const std::string& question, uint32_t answer) const {
+  const Json asked = message("user", asked_whether(list_, answer, questions_of_[answer], question));
+  auto prompt = chat_prompt(
+      Json::array({message("system", "You check whether an answer replies to what a customer asks."), asked}));
+  if (prompt.ok()) return prompt;
+  return chat_prompt(Json::array({asked}));  // some templates refuse a system message
+}
+
+Result<std::vector<int32_t>> FaqChooser::tokens_before_listed(uint32_t answer) const {
+  TRY_ASSIGN(std::vector<int32_t> tokens,
+             thinker_.tokenizer.encode(listed(list_, answer, questions_of_[answer]), {.add_special = true}));
+  if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
+  return tokens;
 }
 
 // What two different questions have in common.
-Result<std::vector<int32_t>> FaqChooser::tokens_before_verdict(const ChatTemplate& form, uint32_t answer) const {
-  TRY_ASSIGN(std::vector<int32_t> tokens, verdict_prompt(form, "a", answer));
-  TRY_ASSIGN(const std::vector<int32_t> other, verdict_prompt(form, "1", answer));
+Result<std::vector<int32_t>> FaqChooser::tokens_before_verdict(uint32_t answer) const {
+  TRY_ASSIGN(std::vector<int32_t> tokens, verdict_prompt("a", answer));
+  TRY_ASSIGN(const std::vector<int32_t> other, verdict_prompt("1", answer));
   tokens.resize(common_length(tokens, other));
   return tokens;
 }
 
 Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answer) const {
-  if (kind == Kind::kVerdict && thinker_.chat_template) return tokens_before_verdict(*thinker_.chat_template, answer);
-  TRY_ASSIGN(std::vector<int32_t> tokens,
-             thinker_.tokenizer.encode(before(list_, answer, questions_of_[answer]), {.add_special = true}));
-  if (tokens.size() > kMostTokens) tokens.erase(tokens.begin() + 1, tokens.end() - kMostTokens + 1);
-  return tokens;
+  switch (kind) {
+    case Kind::kListed:
+      return tokens_before_listed(answer);
+    case Kind::kWritten:
+      return chat_prompt(Json::array({message("user", to_be_written(list_, answer, questions_of_[answer]))}));
+    case Kind::kVerdict:
+      return tokens_before_verdict(answer);
+  }
+  return std::vector<int32_t>{};
 }
 
 Status FaqChooser::keep(Kind kind, std::span<const uint32_t> answers, int64_t more) {
@@ -117,10 +143,10 @@ Status FaqChooser::keep(Kind kind, std::span<const uint32_t> answers, int64_t mo
   return ok_status();
 }
 
-Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32_t> answers,
+Result<std::vector<double>> FaqChooser::log_probabilities(Kind wording, std::span<const uint32_t> answers,
                                                           std::span<const int32_t> question) {
   const auto asked = static_cast<int64_t>(question.size());
-  TRY(keep(Kind::kLikelihood, answers, asked));
+  TRY(keep(wording, answers, asked));
   const auto befores = std::span<const Before>(kept_).last(answers.size());
   Batch batch;
   std::vector<int32_t> targets;
@@ -150,20 +176,19 @@ Result<std::vector<double>> FaqChooser::log_probabilities(std::span<const uint32
   return sums;
 }
 
-Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question, std::span<const uint32_t> answers) {
-  TRY_ASSIGN(std::vector<int32_t> tokens, thinker_.tokenizer.encode(asked(question), {}));
+Result<std::vector<double>> FaqChooser::likelihoods_of(Kind wording, const std::string& asked,
+                                                       std::span<const uint32_t> answers) {
+  TRY_ASSIGN(std::vector<int32_t> tokens, thinker_.tokenizer.encode(asked, {}));
   if (tokens.empty()) return std::vector<double>(answers.size(), 0.0);  // nothing to tell them apart by
   if (tokens.size() > kMostTokens) tokens.resize(kMostTokens);
-  std::vector<std::vector<int32_t>> prompts(answers.size());  // where opinions are kept, which go by them
   std::vector<double> sums(answers.size());
+  std::vector<std::vector<int32_t>> prompts(answers.size());
   std::vector<size_t> unknown;
   for (size_t i = 0; i < answers.size(); ++i) {
-    std::optional<double> known;
-    if (thinker_.opinions) {
-      TRY_ASSIGN(prompts[i], tokens_before(Kind::kLikelihood, answers[i]));
-      prompts[i].insert(prompts[i].end(), tokens.begin(), tokens.end());
-      known = thinker_.opinions->find(prompts[i]);
-    }
+    TRY_ASSIGN(prompts[i], tokens_before(wording, answers[i]));
+    prompts[i].insert(prompts[i].end(), tokens.begin(), tokens.end());
+    if (prompts[i].size() > static_cast<size_t>(kFaqContext)) return std::vector<double>{};
+    const std::optional<double> known = thinker_.opinions ? thinker_.opinions->find(prompts[i]) : std::nullopt;
     if (known) sums[i] = *known;
     if (!known) unknown.push_back(i);
   }
@@ -171,7 +196,7 @@ Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
     const auto some = std::span(unknown).subspan(begin, std::min<size_t>(kMostTogether, unknown.size() - begin));
     std::vector<uint32_t> asked_for;
     for (const size_t i : some) asked_for.push_back(answers[i]);
-    TRY_ASSIGN(const std::vector<double> got, log_probabilities(asked_for, tokens));
+    TRY_ASSIGN(const std::vector<double> got, log_probabilities(wording, asked_for, tokens));
     for (size_t k = 0; k < some.size(); ++k) {
       sums[some[k]] = got[k];
       if (thinker_.opinions) thinker_.opinions->add(prompts[some[k]], got[k]);
@@ -180,6 +205,14 @@ Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question,
   const double scale = 1 / std::sqrt(static_cast<double>(tokens.size()));
   for (double& sum : sums) sum *= scale;
   return sums;
+}
+
+Result<std::vector<double>> FaqChooser::likelihoods(const std::string& question, std::span<const uint32_t> answers) {
+  if (thinker_.chat_template) {
+    TRY_ASSIGN(std::vector<double> written, likelihoods_of(Kind::kWritten, question, answers));
+    if (!written.empty()) return written;
+  }
+  return likelihoods_of(Kind::kListed, " " + plain(question) + "\n", answers);
 }
 
 Result<double> FaqChooser::odds(std::span<const int32_t> prompt, uint32_t answer) {
@@ -210,14 +243,14 @@ Result<double> FaqChooser::odds(std::span<const int32_t> prompt, uint32_t answer
   return std::clamp(yes - no, -kSurest, kSurest);
 }
 
-Result<double> FaqChooser::verdict(const std::string& question, uint32_t answer) {
-  if (!thinker_.chat_template) return 0.0;
-  TRY_ASSIGN(const std::vector<int32_t> prompt, verdict_prompt(*thinker_.chat_template, question, answer));
-  if (prompt.size() > static_cast<size_t>(kFaqContext)) return 0.0;
-  if (const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt) return *known;
+Result<std::optional<double>> FaqChooser::verdict(const std::string& question, uint32_t answer) {
+  if (!thinker_.chat_template) return std::optional<double>();
+  TRY_ASSIGN(const std::vector<int32_t> prompt, verdict_prompt(question, answer));
+  if (prompt.size() > static_cast<size_t>(kFaqContext)) return std::optional<double>();
+  if (const auto known = thinker_.opinions ? thinker_.opinions->find(prompt) : std::nullopt) return known;
   TRY_ASSIGN(const double opinion, odds(prompt, answer));
   if (thinker_.opinions) thinker_.opinions->add(prompt, opinion);
-  return opinion;
+  return std::optional(opinion);
 }
 
 }  // namespace linnet

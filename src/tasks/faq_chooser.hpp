@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.hpp"
 #include "data/faq.hpp"
 #include "models/transformer.hpp"
 #include "tasks/faq_opinions.hpp"
@@ -19,7 +20,7 @@
 namespace linnet {
 
 // Tokens that a model must have room for to choose.
-inline constexpr int64_t kFaqContext = 512;
+inline constexpr int64_t kFaqContext = 768;
 
 // What the chooser may keep in the KV cache, where a forward does not need more.
 inline constexpr int64_t kFaqCacheBytes = int64_t{384} << 20;
@@ -41,17 +42,19 @@ class FaqChooser {
   FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_bytes = kFaqCacheBytes);
 
   // For each of `answers`, different ones, log p(question | answer), in nats, divided by the root of the question's
-  // length in tokens: only differences mean something. What was asked before changes no bit of them. Errors: those of
-  // forward.
+  // length in tokens: only differences mean something. In a chat the model is told to write a message to which the
+  // answer would be the reply; without a template, or where that is longer than the model has room for, the question
+  // stands in a list behind the answer. What was asked before changes no bit of them. Errors: those of the template and
+  // of forward.
   Result<std::vector<double>> likelihoods(const std::string& question, std::span<const uint32_t> answers);
 
-  // The logarithm of the odds that the answer tells what the question asks, within -kSurest and kSurest; 0, which is no
-  // opinion, without a chat template, or where the prompt is longer than the model has room for. Errors: those of the
-  // template and of forward.
-  Result<double> verdict(const std::string& question, uint32_t answer);
+  // The logarithm of the odds that the answer tells what the question asks, within -kSurest and kSurest; no opinion
+  // without a chat template, or where the prompt is longer than the model has room for. Errors: those of the template
+  // and of forward.
+  Result<std::optional<double>> verdict(const std::string& question, uint32_t answer);
 
  private:
-  enum class Kind { kLikelihood, kVerdict };
+  enum class Kind { kListed, kWritten, kVerdict };
   // What stands before every question that is asked of an answer; the cache holds keys and values of its beginning.
   struct Before {
     Kind kind;
@@ -61,14 +64,19 @@ class FaqChooser {
   };
 
   Result<std::vector<int32_t>> tokens_before(Kind kind, uint32_t answer) const;
-  Result<std::vector<int32_t>> tokens_before_verdict(const ChatTemplate& form, uint32_t answer) const;
-  Result<std::vector<int32_t>> verdict_prompt(const ChatTemplate& form, const std::string& question,
-                                              uint32_t answer) const;
+  Result<std::vector<int32_t>> tokens_before_listed(uint32_t answer) const;
+  Result<std::vector<int32_t>> tokens_before_verdict(uint32_t answer) const;
+  Result<std::vector<int32_t>> verdict_prompt(const std::string& question, uint32_t answer) const;
+  // Requires a template.
+  Result<std::vector<int32_t>> chat_prompt(Json messages) const;
   // Puts what stands before each of `answers` at the end of kept_, in order, and forgets what was asked for longest ago
   // until there is room for `more` tokens behind each of them.
   Status keep(Kind kind, std::span<const uint32_t> answers, int64_t more);
+  // likelihoods() of one wording, in which the question is `asked`; none where it has no room.
+  Result<std::vector<double>> likelihoods_of(Kind wording, const std::string& asked, std::span<const uint32_t> answers);
   // log p of `question` after each of `answers`.
-  Result<std::vector<double>> log_probabilities(std::span<const uint32_t> answers, std::span<const int32_t> question);
+  Result<std::vector<double>> log_probabilities(Kind wording, std::span<const uint32_t> answers,
+                                                std::span<const int32_t> question);
   // The logarithm of the odds of yes against no behind `prompt`, which is about `answer`.
   Result<double> odds(std::span<const int32_t> prompt, uint32_t answer);
 

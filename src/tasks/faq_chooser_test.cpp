@@ -30,9 +30,8 @@ class FaqChooserTest : public testing::Test {
   FaqChooser chooser(int64_t cache_bytes) { return {thinker(), kList, cache_bytes}; }
 
   // log p(question | what stands before it) by one forward without a cache, as likelihoods() scales it.
-  double by_forward(const std::string& before, const std::string& question) {
-    std::vector<int32_t> tokens = value(tokenizer_.encode(before, {.add_special = true}));
-    const std::vector<int32_t> asked = value(tokenizer_.encode(" " + question + "\n", {}));
+  double by_forward(std::vector<int32_t> tokens, const std::string& question) {
+    const std::vector<int32_t> asked = value(tokenizer_.encode(question, {}));
     const size_t begin = tokens.size();
     tokens.insert(tokens.end(), asked.begin(), asked.end());
     const Tensor logits = value(model_.forward(ctx_, whole_sequence(tokens), nullptr)).logits;
@@ -41,6 +40,22 @@ class FaqChooserTest : public testing::Test {
       sum += log_probability(logits.rows(static_cast<int64_t>(t) - 1, 1).span<float>(), tokens[t]);
     }
     return sum / std::sqrt(static_cast<double>(asked.size()));
+  }
+
+  std::vector<int32_t> text(const std::string& before) {
+    return value(tokenizer_.encode(before, {.add_special = true}));
+  }
+  std::vector<int32_t> chat(Json messages) {
+    ChatRequest request;
+    request.messages = std::move(messages);
+    request.add_generation_prompt = true;
+    return value(make_chat_prompt(value(load_chat_template(handle_, tokenizer_)), tokenizer_, request)).tokens;
+  }
+  std::vector<int32_t> to_be_written(const std::string& begin) {
+    return chat(
+        {{{"role", "user"},
+          {"content", begin + "\nWrite one more message by a customer which this answers, in casual and indirect "
+                              "words. Write nothing but the message."}}});
   }
 
   ThreadPool pool_{1};
@@ -53,15 +68,38 @@ class FaqChooserTest : public testing::Test {
 TEST_F(FaqChooserTest, LikelihoodsAreThoseOfAWholeForward) {
   FaqChooser with_cache = chooser(kFaqCacheBytes);
   const std::vector<uint32_t> answers{2, 1};
-  const std::vector<double> got = value(with_cache.likelihoods("Do you BAKE??", answers));
+  const std::string asked = "Do you BAKE??";
+  const std::vector<double> got = value(with_cache.likelihoods(asked, answers));
   ASSERT_EQ(got.size(), 2u);
-  const double bread =
-      by_forward("Our answer: Yes, bread and cake.\nCustomers ask for it like this:\n- bread\n-", "do you bake");
-  const double nine = by_forward(
-      "Our answer: At nine.\nCustomers ask for it like this:\n- when do you open\n- what hours\n-", "do you bake");
+  const double bread = by_forward(to_be_written("Answer: \"Yes, bread and cake.\"\nUsual question: bread"), asked);
+  const double nine =
+      by_forward(to_be_written("Answer: \"At nine.\"\nUsual question: when do you open What hours"), asked);
   EXPECT_NEAR(got[0], bread, 1e-3 * std::abs(bread));  // keys and values are kept in half precision
   EXPECT_NEAR(got[1], nine, 1e-3 * std::abs(nine));
-  EXPECT_GT(std::abs(bread - nine), 1e-2 * std::abs(nine)) << "they can be told apart";
+  EXPECT_NEAR(got[0] - got[1], bread - nine, 0.2 * std::abs(bread - nine)) << "they are told apart";
+}
+
+TEST_F(FaqChooserTest, WithoutATemplateTheQuestionStandsInAList) {
+  FaqChooser plain({model_, tokenizer_, ctx_}, kList);
+  const std::vector<uint32_t> answers{2, 1};
+  const std::vector<double> got = value(plain.likelihoods("Do you BAKE??", answers));
+  ASSERT_EQ(got.size(), 2u);
+  const double bread = by_forward(text("Our answer: Yes, bread and cake.\nCustomers ask for it like this:\n- bread\n-"),
+                                  " do you bake\n");
+  const double nine =
+      by_forward(text("Our answer: At nine.\nCustomers ask for it like this:\n- when do you open\n- what hours\n-"),
+                 " do you bake\n");
+  EXPECT_NEAR(got[0], bread, 1e-3 * std::abs(bread));
+  EXPECT_NEAR(got[1], nine, 1e-3 * std::abs(nine));
+}
+
+// A prompt of a chat cannot be cut, a list can.
+TEST_F(FaqChooserTest, AnAnswerTooLongForAChatIsListed) {
+  FaqList list = kList;
+  for (int i = 0; i < 400; ++i) list.answers[1] += " At nine.";
+  const std::vector<uint32_t> all{0, 1, 2};
+  EXPECT_EQ(value(FaqChooser(thinker(), list).likelihoods("hours", all)),
+            value(FaqChooser({model_, tokenizer_, ctx_}, list).likelihoods("hours", all)));
 }
 
 TEST_F(FaqChooserTest, WhatWasAskedBeforeChangesNoBit) {
@@ -104,15 +142,12 @@ TEST_F(FaqChooserTest, ForgottenAnswersAreReadAgain) {
 }
 
 TEST_F(FaqChooserTest, AVerdictIsTheOddsOfYesBehindTheWholePrompt) {
-  ChatRequest request;
-  request.messages = {{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
-                      {{"role", "user"},
-                       {"content",
-                        "Answer: \"At nine.\"\nIt replies to: when do you open What hours\n\nA customer asks: \"Sunday "
-                        "hours?\"\nDoes the answer tell the customer just what was asked? Say yes or no."}}};
-  request.add_generation_prompt = true;
   const std::vector<int32_t> prompt =
-      value(make_chat_prompt(value(load_chat_template(handle_, tokenizer_)), tokenizer_, request)).tokens;
+      chat({{{"role", "system"}, {"content", "You check whether an answer replies to what a customer asks."}},
+            {{"role", "user"},
+             {"content",
+              "Answer: \"At nine.\"\nIt replies to: when do you open What hours\n\nA customer asks: \"Sunday "
+              "hours?\"\nDoes the answer tell the customer just what was asked? Say yes or no."}}});
   const Tensor logits = value(model_.forward(ctx_, whole_sequence(prompt), nullptr)).logits;
   const auto last = logits.rows(static_cast<int64_t>(prompt.size()) - 1, 1);
   const auto probability = [&](const char* word) {
@@ -120,11 +155,11 @@ TEST_F(FaqChooserTest, AVerdictIsTheOddsOfYesBehindTheWholePrompt) {
   };
   const double odds = (probability("yes") + probability("Yes")) / (probability("no") + probability("No"));
   FaqChooser one = chooser(kFaqCacheBytes);
-  const double verdict = value(one.verdict("Sunday hours?", 1));
+  const double verdict = value(one.verdict("Sunday hours?", 1)).value();
   EXPECT_NEAR(verdict, std::log(odds), 2e-2);  // keys and values are kept in half precision
   EXPECT_NE(value(one.verdict("Sunday hours?", 0)), verdict);
-  EXPECT_EQ(value(FaqChooser({model_, tokenizer_, ctx_}, kList).verdict("Sunday hours?", 1)), 0) << "no template";
-  EXPECT_EQ(value(one.verdict(std::string(5000, 'x'), 1)), 0) << "no room";
+  EXPECT_FALSE(value(FaqChooser({model_, tokenizer_, ctx_}, kList).verdict("Sunday hours?", 1))) << "no template";
+  EXPECT_FALSE(value(one.verdict(std::string(5000, 'x'), 1))) << "no room";
 }
 
 TEST_F(FaqChooserTest, ATemplateThatRefusesASystemMessageJudgesWithout) {
@@ -133,7 +168,7 @@ TEST_F(FaqChooserTest, ATemplateThatRefusesASystemMessageJudgesWithout) {
     one.chat_template = value(ChatTemplate::parse(Json(source), "test"));
     return FaqChooser(std::move(one), kList).verdict("hours", 1);
   };
-  const Result<double> got = judge(
+  const Result<std::optional<double>> got = judge(
       "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ messages[0]['content'] "
       "}}");
   ASSERT_TRUE(got.ok()) << got.error().to_string();
@@ -147,7 +182,7 @@ TEST_F(FaqChooserTest, WhatWasJudgedBeforeChangesNoBitOfAVerdict) {
   const std::vector<uint32_t> all{0, 1, 2};
   for (const std::string& question : kQuestions) {
     for (const uint32_t answer : all) {
-      const double alone = value(chooser(kFaqCacheBytes).verdict(question, answer));
+      const std::optional<double> alone = value(chooser(kFaqCacheBytes).verdict(question, answer));
       EXPECT_EQ(value(roomy.verdict(question, answer)), alone) << question;
       EXPECT_EQ(value(narrow.verdict(question, answer)), alone) << question;
       ASSERT_TRUE(narrow.likelihoods(question, all).ok());
@@ -162,7 +197,7 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
   FaqOpinions first("tiny");
   FaqChooser before(thinker(&first), kList);
   const std::vector<double> likelihoods = value(before.likelihoods("hours", all));
-  const double verdict = value(before.verdict("hours", 1));
+  const double verdict = value(before.verdict("hours", 1)).value();
   ASSERT_TRUE(first.save(file).ok());
 
   FaqList edited = kList;
@@ -175,11 +210,11 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
   second.load(file);
   FaqChooser after(thinker(&second), edited);
   const std::vector<double> again = value(after.likelihoods("hours", all));
-  const double root = std::sqrt(static_cast<double>(value(tokenizer_.encode(" hours\n", {})).size()));
+  const double root = std::sqrt(static_cast<double>(value(tokenizer_.encode("hours", {})).size()));
   EXPECT_NEAR(again[0], likelihoods[0] - 100 / root, 1e-6);
   EXPECT_NEAR(again[1], likelihoods[1] - 100 / root, 1e-6);
   EXPECT_GT(again[2], likelihoods[2] - 50 / root) << "this one is computed";
-  EXPECT_NEAR(value(after.verdict("hours", 1)), verdict - 100, 1e-6);
+  EXPECT_NEAR(value(after.verdict("hours", 1)).value(), verdict - 100, 1e-6);
 
   FaqOpinions other("another model");
   other.load(file);
@@ -198,7 +233,7 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
 TEST_F(FaqChooserTest, AQuestionOfNothingTellsNothing) {
   FaqChooser one = chooser(kFaqCacheBytes);
   const std::vector<uint32_t> all{0, 1, 2};
-  const std::vector<double> got = value(one.likelihoods("?", all));
+  const std::vector<double> got = value(one.likelihoods("", all));
   EXPECT_EQ(got.size(), 3u);
   for (const double x : got) EXPECT_TRUE(std::isfinite(x));
 }
