@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/check.hpp"
 #include "base/strings.hpp"
 #include "engine/session.hpp"
 #include "tasks/chat_prompt.hpp"
@@ -74,6 +75,7 @@ FaqChooser::FaqChooser(FaqThinker thinker, const FaqList& list, int64_t cache_by
 }
 
 Result<std::vector<int32_t>> FaqChooser::chat_prompt(Json messages) const {
+  CHECK(thinker_.chat_template.has_value());
   ChatRequest request;
   request.messages = std::move(messages);
   request.add_generation_prompt = true;

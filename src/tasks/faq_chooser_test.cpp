@@ -155,7 +155,7 @@ TEST_F(FaqChooserTest, AVerdictIsTheOddsOfYesBehindTheWholePrompt) {
   };
   const double odds = (probability("yes") + probability("Yes")) / (probability("no") + probability("No"));
   FaqChooser one = chooser(kFaqCacheBytes);
-  const double verdict = value(one.verdict("Sunday hours?", 1)).value();
+  const double verdict = value(one.verdict("Sunday hours?", 1)).value_or(0);
   EXPECT_NEAR(verdict, std::log(odds), 2e-2);  // keys and values are kept in half precision
   EXPECT_NE(value(one.verdict("Sunday hours?", 0)), verdict);
   EXPECT_FALSE(value(FaqChooser({model_, tokenizer_, ctx_}, kList).verdict("Sunday hours?", 1))) << "no template";
@@ -197,7 +197,7 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
   FaqOpinions first("tiny");
   FaqChooser before(thinker(&first), kList);
   const std::vector<double> likelihoods = value(before.likelihoods("hours", all));
-  const double verdict = value(before.verdict("hours", 1)).value();
+  const double verdict = value(before.verdict("hours", 1)).value_or(0);
   ASSERT_TRUE(first.save(file).ok());
 
   FaqList edited = kList;
@@ -214,7 +214,7 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
   EXPECT_NEAR(again[0], likelihoods[0] - 100 / root, 1e-6);
   EXPECT_NEAR(again[1], likelihoods[1] - 100 / root, 1e-6);
   EXPECT_GT(again[2], likelihoods[2] - 50 / root) << "this one is computed";
-  EXPECT_NEAR(value(after.verdict("hours", 1)).value(), verdict - 100, 1e-6);
+  EXPECT_NEAR(value(after.verdict("hours", 1)).value_or(0), verdict - 100, 1e-6);
 
   FaqOpinions other("another model");
   other.load(file);
