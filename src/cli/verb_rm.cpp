@@ -8,6 +8,7 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/verb.hpp"
+#include "hub/catalog.hpp"
 
 namespace linnet::cli {
 
@@ -33,8 +34,12 @@ Status run(const Flags& flags) {
       runs.push_back(*run);
       continue;
     }
-    TRY_ASSIGN(StoredModel model, store.resolve(name));
-    models.push_back(std::move(model));
+    auto model = store.resolve(name);
+    if (!model.ok() && model.error().code == ErrorCode::kNotFound && find_in_catalog(name)) {
+      return not_found("is not on this machine", name, "linnet list shows the models that are here");
+    }
+    if (!model.ok()) return std::move(model).error();
+    models.push_back(*std::move(model));
   }
   Json list = Json::array();
   for (const RunVersion& run : runs) {
