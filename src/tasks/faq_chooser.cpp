@@ -107,7 +107,14 @@ Result<std::vector<int32_t>> FaqChooser::tokens_before_verdict(uint32_t answer) 
   return tokens;
 }
 
+std::ptrdiff_t FaqChooser::place_of(Kind kind, uint32_t answer) const {
+  const auto found =
+      std::ranges::find_if(kept_, [&](const Before& before) { return before.kind == kind && before.answer == answer; });
+  return found - kept_.begin();
+}
+
 Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answer) const {
+  if (const auto place = static_cast<size_t>(place_of(kind, answer)); place < kept_.size()) return kept_[place].tokens;
   switch (kind) {
     case Kind::kListed:
       return tokens_before_listed(answer);
@@ -121,8 +128,7 @@ Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answe
 
 Status FaqChooser::keep(Kind kind, std::span<const uint32_t> answers, int64_t more) {
   for (const uint32_t answer : answers) {
-    const auto found = std::ranges::find_if(
-        kept_, [&](const Before& before) { return before.kind == kind && before.answer == answer; });
+    const auto found = kept_.begin() + place_of(kind, answer);
     if (found != kept_.end()) {
       std::rotate(found, found + 1, kept_.end());
     } else {

@@ -63,6 +63,9 @@ class FaqChooser {
     KvCache::SequenceId id;
   };
 
+  // Where in kept_; its size where nowhere.
+  std::ptrdiff_t place_of(Kind kind, uint32_t answer) const;
+  // Those that are kept, else new ones.
   Result<std::vector<int32_t>> tokens_before(Kind kind, uint32_t answer) const;
   Result<std::vector<int32_t>> tokens_before_listed(uint32_t answer) const;
   Result<std::vector<int32_t>> tokens_before_verdict(uint32_t answer) const;
