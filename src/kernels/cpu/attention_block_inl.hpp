@@ -46,10 +46,12 @@ constexpr float kHeadroom = 8;
 
 // Rescales what there is of a row to a new highest score.
 LINNET_INLINE void raise_highest(Query& query, int64_t dim, float highest) {
-  const F32 rescale = exp(sub(set1(query.highest), set1(highest)));
+  const float before = query.highest;
+  query.highest = highest;
+  if (before == -__builtin_inff()) return;  // there is nothing yet
+  const F32 rescale = exp(sub(set1(before), set1(highest)));
   store(query.sums, mul(load(query.sums), rescale));
   for (int64_t d = 0; d < dim; d += 16) store(query.out + d, mul(load(query.out + d), rescale));
-  query.highest = highest;
 }
 
 // From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
@@ -67,9 +69,15 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
     highest = max(score[v], highest);
   }
   if (any_above(highest, set1(query.highest + kHeadroom))) raise_highest(query, dim, reduce_max(highest));
+  const float base = query.highest;
   for (int v = 0; v < kVecs; ++v) {
-    score[v] = exp_normal(sub(score[v], set1(query.highest)));
-    store_weights<T>(query.weights, v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
+    if constexpr (std::is_same_v<T, Bf16Pair>) {
+      score[v] = exp_below(score[v], base);
+      store_weights<T>(query.weights, v, score[v]);
+    } else {
+      score[v] = exp_normal(sub(score[v], set1(base)));
+      store_weights<T>(query.weights, v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
+    }
   }
   static_assert(kVecs == 4);
   store(query.sums, add(load(query.sums), add(add(score[0], score[1]), add(score[2], score[3]))));

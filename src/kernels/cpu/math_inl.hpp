@@ -55,6 +55,22 @@ LINNET_INLINE F32 exp_normal(F32 x) {
   return select_less(x, set1(kLowest), zero(), value);
 }
 
+// e^(x - highest) for x <= highest + 88, to 3 parts in a million: for weights of a softmax, which bfloat16 then rounds
+// to eight bits. Never below 2^-126, which is nothing beside the highest. NaN passes through.
+LINNET_INLINE F32 exp_below(F32 x, float highest) {
+  constexpr float kLog2E = 1.44269504088896341f;
+  constexpr float kLowest = -125.0f;
+  const F32 t = max(set1(kLowest), fmadd(x, set1(kLog2E), set1(-highest * kLog2E)));
+  const F32 n = round(t);
+  const F32 f = sub(t, n);
+  F32 p = set1(9.57008611e-3f);  // 2^f, |f| <= 1/2, of the least relative error
+  p = fmadd(p, f, set1(5.59178509e-2f));
+  p = fmadd(p, f, set1(2.40247451e-1f));
+  p = fmadd(p, f, set1(6.93121816e-1f));
+  p = fmadd(p, f, set1(9.99999261e-1f));
+  return bits_to_f32(add(f32_to_bits(p), shift_left<23>(to_i32(n))));
+}
+
 LINNET_INLINE F32 negated(F32 x) {
   return sub(zero(), x);
 }
