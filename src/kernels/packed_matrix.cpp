@@ -149,8 +149,8 @@ class PanelMatrix : public PackedMatrix {
       : kernels_(&kernels), panels_(coder, pool, matrix, release) {}
 
   void product(ThreadPool& pool, const float* x, int64_t n, float* y) const final {
-    const PackedMatrix* self = this;
-    product_together(pool, {&self, 1}, x, n, {&y, 1});
+    const PackedProduct self{this, x, n, y};
+    products_together(pool, {&self, 1});
   }
   void gather(int64_t row, float* out) const final { panels_.unpack_row(row, out); }
   int64_t bytes() const final { return panels_.bytes(); }
@@ -248,41 +248,49 @@ class FloatMatrix final : public PanelMatrix {
   FloatProduct kernel_;
 };
 
-// Activations in the kinds that a set of matrices asks for, each made once.
+// Activations in the kinds that the matrices of some products ask for, each made once.
 class SharedActivations {
  public:
-  SharedActivations(const CpuKernels& kernels, ThreadPool& pool, const float* x, int64_t n, int64_t cols)
-      : kernels_(&kernels), pool_(&pool), x_(x), n_(n), cols_(cols) {}
-
-  // Null where the matrix reads floats.
-  const ActGroup* of(const ActivationKind& kind) {
+  // Where those of `x` (n, cols) will be; null where the matrix reads floats.
+  const ActGroup* want(const CpuKernels& kernels, const float* x, int64_t n, int64_t cols, const ActivationKind& kind) {
     if (!kind.quantised()) return nullptr;
-    for (const Made& made : made_) {
-      if (made.kind == kind) return made.groups.get();
+    for (const Wanted& one : wanted_) {
+      if (one.x == x && one.n == n && one.cols == cols && one.kind == kind) return one.groups.get();
     }
+    auto groups = std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n * kind.act_groups(cols)));
+    wanted_.push_back({&kernels, x, n, cols, kind, rows_, std::move(groups)});
+    rows_ += n;
+    return wanted_.back().groups.get();
+  }
+
+  void make(ThreadPool& pool) const {
     constexpr int64_t kRowsWorthAThread = 16;
-    const int64_t row_groups = kind.act_groups(cols_);
-    made_.push_back({kind, std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n_ * row_groups))});
-    ActGroup* out = made_.back().groups.get();
-    const auto quantise = kernels_->floats->quantise[kind.terms - 1];
-    pool_->parallel_for(n_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      quantise(x_ + begin * cols_, (end - begin) * (cols_ / kGroup), kind.offset, kind.scales,
-               out + begin * row_groups);
+    pool.parallel_for(rows_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
+      for (const Wanted& one : wanted_) {
+        const int64_t first = std::max(begin - one.first_row, int64_t{0});
+        const int64_t last = std::min(end - one.first_row, one.n);
+        if (first < last) one.make(first, last);
+      }
     });
-    return out;
   }
 
  private:
-  struct Made {
+  struct Wanted {
+    const CpuKernels* kernels;
+    const float* x;
+    int64_t n;
+    int64_t cols;
     ActivationKind kind;
+    int64_t first_row;  // among those of all
     std::unique_ptr<ActGroup[]> groups;
+
+    void make(int64_t first, int64_t last) const {
+      kernels->floats->quantise[kind.terms - 1](x + first * cols, (last - first) * (cols / kGroup), kind.offset,
+                                                kind.scales, groups.get() + first * kind.act_groups(cols));
+    }
   };
-  const CpuKernels* kernels_;
-  ThreadPool* pool_;
-  const float* x_;
-  int64_t n_;
-  int64_t cols_;
-  std::vector<Made> made_;
+  std::vector<Wanted> wanted_;
+  int64_t rows_ = 0;
 };
 
 const QuantKernels* quant_kernels(const IntegerKernels& integers, QuantType type) {
@@ -351,42 +359,41 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
   return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix, release);
 }
 
-void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
-                      std::span<float* const> y) {
-  CHECK(matrices.size() == y.size());
-  if (matrices.empty() || n == 0) return;
+void products_together(ThreadPool& pool, std::span<const PackedProduct> products) {
   struct Job {
     const PanelMatrix* matrix;
+    const float* x;
     const ActGroup* groups;
+    int64_t n;
     float* y;
     Plan plan;
     int64_t first_task;
   };
-  // Every PackedMatrix is made by pack_matrix.
-  const auto matrix_at = [&](size_t i) { return static_cast<const PanelMatrix*>(matrices[i]); };
-  const int64_t cols = matrix_at(0)->panels().cols();
-  SharedActivations activations(matrix_at(0)->kernels(), pool, x, n, cols);
+  SharedActivations activations;
   std::vector<Job> jobs;
   int64_t tasks = 0;
-  for (size_t i = 0; i < matrices.size(); ++i) {
-    const PanelMatrix* matrix = matrix_at(i);
-    CHECK(matrix->panels().cols() == cols);
-    jobs.push_back({matrix, activations.of(matrix->activations()), y[i], matrix->plan(n, pool.size()), tasks});
+  for (const PackedProduct& product : products) {
+    if (product.n == 0) continue;
+    const auto* matrix = static_cast<const PanelMatrix*>(product.matrix);  // every one is made by pack_matrix
+    const ActGroup* groups =
+        activations.want(matrix->kernels(), product.x, product.n, matrix->panels().cols(), matrix->activations());
+    jobs.push_back({matrix, product.x, groups, product.n, product.y, matrix->plan(product.n, pool.size()), tasks});
     tasks += jobs.back().plan.tasks;
   }
+  activations.make(pool);
   pool.parallel_for(tasks, 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t task = begin; task < end; ++task) {
       size_t i = jobs.size() - 1;
       while (jobs[i].first_task > task) --i;
       const Job& job = jobs[i];
+      const Panels& panels = job.matrix->panels();
       const int64_t index = task - job.first_task;
       const int64_t row = index / job.plan.tasks_per_block * job.plan.row_block;
       const int64_t first = index % job.plan.tasks_per_block * job.plan.panels;
-      const Panels& panels = job.matrix->panels();
-      job.matrix->run(x + row * cols,
-                      job.groups ? job.groups + row * job.matrix->activations().act_groups(cols) : nullptr,
-                      std::min(job.plan.row_block, n - row), first, std::min(first + job.plan.panels, panels.count()),
-                      job.y + row * panels.rows());
+      job.matrix->run(job.x + row * panels.cols(),
+                      job.groups ? job.groups + row * job.matrix->activations().act_groups(panels.cols()) : nullptr,
+                      std::min(job.plan.row_block, job.n - row), first,
+                      std::min(first + job.plan.panels, panels.count()), job.y + row * panels.rows());
     }
   });
 }

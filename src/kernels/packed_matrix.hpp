@@ -17,8 +17,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
 // What it takes; 0 where there are no panels for such a matrix.
 int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols);
 
-// See KernelTable::product_together. The matrices come from pack_matrix with the same kernels.
-void product_together(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
-                      std::span<float* const> y);
+// See KernelTable::products_together. The matrices come from pack_matrix with the same kernels.
+void products_together(ThreadPool& pool, std::span<const PackedProduct> products);
 
 }  // namespace linnet::kernels

@@ -168,30 +168,38 @@ TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   }
 }
 
+// Of one x, as a layer's gate and up, and of an x each, as the experts of a mixture.
 TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(2);
-  const int64_t cols = 512;
   std::vector<TestMatrix> matrices;
   std::vector<std::unique_ptr<PackedMatrix>> packed;
-  std::vector<const PackedMatrix*> pointers;
   int64_t rows = 1;
   for (const Kind& kind : kinds()) {
-    matrices.push_back(random_matrix(kind.type, rows += 9, cols, 3));
+    matrices.push_back(random_matrix(kind.type, rows += 9, matrices.size() % 3 == 0 ? 256 : 512, 3));
     packed.push_back(table.pack(pool, matrices.back().view(), kind.bits, {}));
-    pointers.push_back(packed.back().get());
   }
-  for (const int64_t n : {0, 1, 2, 7, 40}) {
-    const std::vector<float> x = random_floats(n * cols, 5);
-    std::vector<std::vector<float>> ys;
-    std::vector<float*> y;
-    for (const TestMatrix& matrix : matrices) ys.emplace_back(static_cast<size_t>(n * matrix.rows));
-    for (auto& out : ys) y.push_back(out.data());
-    table.product_together(pool, pointers, x.data(), n, y);
-    for (size_t i = 0; i < matrices.size(); ++i) {
-      EXPECT_TRUE(same_bits(ys[i], product(table, pool, matrices[i], kinds()[i].bits, x)))
-          << kinds()[i].name() << " " << n;
+  for (const bool shared : {true, false}) {
+    for (const int64_t n : {0, 1, 2, 7, 40}) {
+      std::vector<std::vector<float>> xs;
+      std::vector<std::vector<float>> ys;
+      for (size_t i = 0; i < matrices.size(); ++i) {
+        const int64_t own = shared ? n : (n + static_cast<int64_t>(i)) % 41;  // rows
+        xs.push_back(random_floats(own * matrices[i].cols, shared ? 5 : 5 + static_cast<uint32_t>(i)));
+        ys.emplace_back(static_cast<size_t>(own * matrices[i].rows));
+      }
+      std::vector<PackedProduct> products;
+      for (size_t i = 0; i < matrices.size(); ++i) {
+        const size_t from = shared ? i % 3 == 0 ? 0 : 1 : i;
+        products.push_back(
+            {packed[i].get(), xs[from].data(), static_cast<int64_t>(xs[from].size()) / matrices[i].cols, ys[i].data()});
+      }
+      table.products_together(pool, products);
+      for (size_t i = 0; i < matrices.size(); ++i) {
+        EXPECT_TRUE(same_bits(ys[i], product(table, pool, matrices[i], kinds()[i].bits, xs[i])))
+            << kinds()[i].name() << " " << n;
+      }
     }
   }
 }

@@ -102,7 +102,7 @@ KernelTable table_for(Isa isa) {
   KernelTable table;
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
-  table.product_together = kernels::product_together;
+  table.products_together = kernels::products_together;
   table.attention = {.whole = attend_whole<kCpu>,
                      .part = attend_part<kCpu>,
                      .join = join_parts<kCpu>,

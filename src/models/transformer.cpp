@@ -178,9 +178,10 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
       qkv = {parts[0], parts[1], parts[2]};
     }
   } else {
-    const std::array parts{&at(layer, Role::kQuery).only(), &at(layer, Role::kKey).only(),
-                           &at(layer, Role::kValue).only()};
-    const std::vector<Tensor> all = forward_together(ctx, parts, x);
+    const std::array parts{LinearInput{&at(layer, Role::kQuery).only(), x},
+                           LinearInput{&at(layer, Role::kKey).only(), x},
+                           LinearInput{&at(layer, Role::kValue).only(), x}};
+    const std::vector<Tensor> all = forward_together(ctx, parts);
     qkv = {all[0], all[1], all[2]};
   }
   if (c.qk_norm == QkNorm::kWhole) {
@@ -224,49 +225,81 @@ Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
     gate = both[0];
     up = both[1];
   } else {
-    const std::array parts{&at(layer, Role::kGate).only(), &at(layer, Role::kUp).only()};
-    const std::vector<Tensor> both = forward_together(ctx, parts, x);
+    const std::array parts{LinearInput{&at(layer, Role::kGate).only(), x},
+                           LinearInput{&at(layer, Role::kUp).only(), x}};
+    const std::vector<Tensor> both = forward_together(ctx, parts);
     gate = both[0];
     up = both[1];
   }
   return run.drop(down.forward(ctx, ops::gated(ctx, c.activation, gate, up)), layer, Run::Place::kMlp);
 }
 
-// Rows are grouped by expert, so that each expert's matrices are read once.
+// Rows are grouped by expert, so that each expert's matrices are read once. Experts of few rows are computed together:
+// one alone would not keep the threads busy.
 Tensor Transformer::experts(Run& run, int64_t layer, const Tensor& x) const {
+  constexpr size_t kRowsTogether = 128;
+  const MoeConfig& moe = config_.moe;
+  const ops::Routing routing =
+      ops::route(run.ctx, at(layer, Role::kRouter).only().forward(run.ctx, x), moe.top_k, moe.weights);
+  std::vector<ExpertRows> all(static_cast<size_t>(moe.experts));
+  for (size_t e = 0; e < all.size(); ++e) all[e].expert = e;
+  for (size_t i = 0; i < routing.experts.size(); ++i) {
+    all[static_cast<size_t>(routing.experts[i])].picks.push_back(static_cast<int32_t>(i));
+  }
+  std::erase_if(all, [](const ExpertRows& rows) { return rows.picks.empty(); });
+  Tensor sum = run.ctx.zeros(x.shape());
+  for (size_t begin = 0; begin < all.size();) {
+    size_t end = begin;
+    size_t rows = 0;
+    do {
+      rows += all[end++].picks.size();
+    } while (end < all.size() && rows + all[end].picks.size() <= kRowsTogether);
+    const auto some = std::span(all).subspan(begin, end - begin);
+    const std::vector<Tensor> made = forward_experts(run, layer, x, some);
+    for (size_t i = 0; i < some.size(); ++i) {
+      sum = ops::add_expert(run.ctx, sum, made[i], some[i].picks, routing.weights);
+    }
+    begin = end;
+  }
+  return sum;
+}
+
+std::vector<Tensor> Transformer::forward_experts(Run& run, int64_t layer, const Tensor& x,
+                                                 std::span<const ExpertRows> some) const {
   const MoeConfig& moe = config_.moe;
   Context& ctx = run.ctx;
-  const ops::Routing routing = ops::route(ctx, at(layer, Role::kRouter).only().forward(ctx, x), moe.top_k, moe.weights);
-  std::vector<std::vector<int32_t>> picks(static_cast<size_t>(moe.experts));  // numbers of routing.weights
-  for (size_t i = 0; i < routing.experts.size(); ++i) {
-    picks[static_cast<size_t>(routing.experts[i])].push_back(static_cast<int32_t>(i));
-  }
-  Tensor sum = ctx.zeros(x.shape());
-  for (size_t part = 0; part < picks.size(); ++part) {
-    if (picks[part].empty()) continue;
-    std::vector<int32_t> rows;  // of x
-    for (const int32_t pick : picks[part]) rows.push_back(static_cast<int32_t>(pick / moe.top_k));
+  const Slot& fused = at(layer, Role::kExpertGateUp);
+  std::vector<LinearInput> inputs;  // of the gates and the ups
+  for (const ExpertRows& one : some) {
+    std::vector<int32_t> rows;
+    for (const int32_t pick : one.picks) rows.push_back(static_cast<int32_t>(pick / moe.top_k));
     const Tensor in = ops::gather_rows(ctx, x, rows);
+    if (fused.defined()) {
+      inputs.push_back({&fused.parts[one.expert], in});
+    } else {
+      inputs.push_back({&at(layer, Role::kExpertGate).parts[one.expert], in});
+      inputs.push_back({&at(layer, Role::kExpertUp).parts[one.expert], in});
+    }
+  }
+  const std::vector<Tensor> made = forward_together(ctx, inputs);
+  std::vector<LinearInput> inner;
+  for (size_t i = 0; i < some.size(); ++i) {
     Tensor gate;
     Tensor up;
-    if (const Slot& fused = at(layer, Role::kExpertGateUp); fused.defined()) {
-      const Tensor both = fused.parts[part].forward(ctx, in);  // gate and up alternate
-      gate = ops::columns(ctx, both, 0, moe.intermediate_size, 2);
-      up = ops::columns(ctx, both, 1, moe.intermediate_size, 2);
+    if (fused.defined()) {  // they alternate
+      gate = ops::columns(ctx, made[i], 0, moe.intermediate_size, 2);
+      up = ops::columns(ctx, made[i], 1, moe.intermediate_size, 2);
     } else {
-      const std::array both{&at(layer, Role::kExpertGate).parts[part], &at(layer, Role::kExpertUp).parts[part]};
-      const std::vector<Tensor> made = forward_together(ctx, both, in);
-      gate = made[0];
-      up = made[1];
+      gate = made[2 * i];
+      up = made[2 * i + 1];
     }
     constexpr float kAlpha = 1.702f;  // gpt-oss's modeling code
     constexpr float kLimit = 7.0f;
-    const Tensor inner =
-        moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit) : ops::gated(ctx, config_.activation, gate, up);
-    const Tensor out = at(layer, Role::kExpertDown).parts[part].forward(ctx, inner);
-    sum = ops::add_expert(ctx, sum, out, picks[part], routing.weights);
+    inner.push_back({&at(layer, Role::kExpertDown).parts[some[i].expert],
+                     moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit)
+                                 : ops::gated(ctx, config_.activation, gate, up)});
   }
-  return sum;
+  return forward_together(ctx, inner);
 }
 
 Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {

@@ -103,6 +103,13 @@ class Transformer {
   Tensor attend(Run& run, int64_t layer, const Tensor& q, const Tensor& k, const Tensor& v) const;
   Tensor mlp(Run& run, int64_t layer, const Tensor& x) const;
   Tensor experts(Run& run, int64_t layer, const Tensor& x) const;
+  // What an expert is given: the numbers of the weights of its rows, among (N, top_k).
+  struct ExpertRows {
+    size_t expert = 0;
+    std::vector<int32_t> picks;
+  };
+  // What each of `some` makes of its rows of x: (picks, C).
+  std::vector<Tensor> forward_experts(Run& run, int64_t layer, const Tensor& x, std::span<const ExpertRows> some) const;
   Tensor layer(Run& run, int64_t layer, const Tensor& x) const;
 
   TransformerConfig config_;

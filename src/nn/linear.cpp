@@ -100,8 +100,8 @@ std::vector<double> gram(const Tensor& a) {
 }  // namespace
 
 Tensor Linear::forward(Context& ctx, const Tensor& x) const {
-  const Linear* const one[] = {this};
-  return forward_together(ctx, one, x)[0];
+  const LinearInput one[] = {{this, x}};
+  return forward_together(ctx, one)[0];
 }
 
 Tensor Linear::merged() const {
@@ -112,18 +112,18 @@ Tensor Linear::merged() const {
   return out;
 }
 
-std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const> layers, const Tensor& x) {
-  std::vector<const Weight*> weights;
-  for (const Linear* layer : layers) weights.push_back(&layer->weight);
-  for (const Linear* layer : layers) {
-    for (const Lora& lora : layer->adapters) weights.push_back(&lora.a);
+std::vector<Tensor> forward_together(Context& ctx, std::span<const LinearInput> inputs) {
+  std::vector<Weight::Factors> factors;
+  for (const auto& [layer, x] : inputs) factors.push_back({&layer->weight, x});
+  for (const auto& [layer, x] : inputs) {
+    for (const Lora& lora : layer->adapters) factors.push_back({&lora.a, x});
   }
-  std::vector<Tensor> ys = Weight::products(ctx, weights, x);
-  std::span<const Tensor> lows(ys.begin() + static_cast<ptrdiff_t>(layers.size()), ys.end());
+  const std::vector<Tensor> ys = Weight::products(ctx, factors);
+  std::span<const Tensor> lows(ys.begin() + static_cast<ptrdiff_t>(inputs.size()), ys.end());
   std::vector<Tensor> out;
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const size_t adapters = layers[i]->adapters.size();
-    out.push_back(finish(ctx, *layers[i], ys[i], lows.first(adapters)));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const size_t adapters = inputs[i].layer->adapters.size();
+    out.push_back(finish(ctx, *inputs[i].layer, ys[i], lows.first(adapters)));
     lows = lows.subspan(adapters);
   }
   return out;

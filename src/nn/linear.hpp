@@ -36,8 +36,12 @@ struct Linear {
   Tensor merged() const;
 };
 
-// The forward of several layers on the same x: the results of each, sooner (KernelTable::product_together).
-std::vector<Tensor> forward_together(Context& ctx, std::span<const Linear* const> layers, const Tensor& x);
+struct LinearInput {
+  const Linear* layer;
+  Tensor x;  // (..., C)
+};
+// The forward of each, sooner (KernelTable::products_together).
+std::vector<Tensor> forward_together(Context& ctx, std::span<const LinearInput> inputs);
 
 // For DoRA. Of each row of W: ‖row‖².
 Tensor row_squares(const Weight& weight);  // (O)

@@ -62,8 +62,8 @@ bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
 }
 
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
-  const Weight* const one[] = {this};
-  return products(ctx, one, x)[0];
+  const Factors one[] = {{this, x}};
+  return products(ctx, one)[0];
 }
 
 Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
@@ -86,45 +86,55 @@ Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
   return out;
 }
 
-std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
+std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Factors> factors) {
   const RecorderScope unrecorded(ctx, nullptr);
   std::vector<Tensor> ys;
-  std::vector<const PackedMatrix*> packed;
-  std::vector<float*> outs;
-  for (const Weight* w : weights) {
+  std::vector<PackedProduct> packed;
+  for (const auto& [w, x] : factors) {
     require_shape(x.dim(-1) == w->cols_, "product", "x must be (..., C=" + std::to_string(w->cols_) + ")", x.shape());
     if (ctx.observer()) ctx.observer()->observe(*w, x);
-    if (w->packed_ && !ctx.meta() && !w->is_multiplied_in_pairs(ctx, x.elements() / w->cols_)) {
+    const int64_t n = x.elements() / w->cols_;
+    if (w->packed_ && !ctx.meta() && !w->is_multiplied_in_pairs(ctx, n)) {
       ys.push_back(ctx.empty(x.shape().with_last(w->rows_)));
-      packed.push_back(w->packed_.get());
-      outs.push_back(ys.back().data<float>());
+      packed.push_back({w->packed_.get(), x.data<float>(), n, ys.back().data<float>()});
     } else {
       ys.push_back(w->product_unrecorded(ctx, x));
     }
   }
   if (packed.empty()) return ys;
   const OpTimer timer(ctx, "product");
-  ctx.kernels().product_together(ctx.pool(), packed, x.data<float>(), x.elements() / x.dim(-1), outs);
+  ctx.kernels().products_together(ctx.pool(), packed);
   return ys;
 }
 
-std::vector<Tensor> Weight::products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x) {
-  std::vector<Tensor> ys = products_unrecorded(ctx, weights, x);
+std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> factors) {
+  std::vector<Tensor> ys = products_unrecorded(ctx, factors);
   if (!ctx.recorder()) return ys;
-  std::vector<Weight> kept;
-  std::vector<Tensor> inputs{x};
+  struct Kept {
+    Weight weight;
+    size_t x;  // its number among the inputs, which begin with every different x
+  };
+  std::vector<Tensor> inputs;
+  std::vector<Kept> kept;
+  for (const auto& [w, x] : factors) {
+    const auto same = std::ranges::find_if(
+        inputs, [&](const Tensor& other) { return other.raw() == x.raw() && other.grad_id() == x.grad_id(); });
+    kept.push_back({*w, static_cast<size_t>(same - inputs.begin())});
+    if (same == inputs.end()) inputs.push_back(x);
+  }
+  const std::vector<Tensor> xs = inputs;
   std::vector<Tensor*> outputs;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    kept.push_back(*weights[i]);
-    inputs.push_back(weights[i]->tensor_);
+  for (size_t i = 0; i < factors.size(); ++i) {
+    inputs.push_back(kept[i].weight.tensor_);
     outputs.push_back(&ys[i]);
   }
-  ctx.record(inputs, outputs, [x, kept = std::move(kept)](Context& back, std::span<const Tensor> dy) {
-    std::vector<Tensor> grads(1 + kept.size());
+  ctx.record(inputs, outputs, [xs, kept = std::move(kept)](Context& back, std::span<const Tensor> dy) {
+    std::vector<Tensor> grads(xs.size() + kept.size());
     for (size_t i = 0; i < kept.size(); ++i) {
       if (!dy[i].defined()) continue;
-      if (wants_grad(x)) kept[i].add_transposed_product(back, dy[i], grads[0]);
-      if (wants_grad(kept[i].tensor_)) grads[1 + i] = ops::weight_grad(back, dy[i], x);
+      const auto& [weight, x] = kept[i];
+      if (wants_grad(xs[x])) weight.add_transposed_product(back, dy[i], grads[x]);
+      if (wants_grad(weight.tensor_)) grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x]);
     }
     return grads;
   });

@@ -37,9 +37,13 @@ class Weight {
 
   // x: (..., C) -> (..., O). Differentiable in x, and in the weight when it is a tensor that asks for it.
   Tensor product(Context& ctx, const Tensor& x) const;
-  // The product of the same x with each of `weights`, as product() gives it; packed ones share one wait for the
-  // threads, and on the way back all add to one gradient of x.
-  static std::vector<Tensor> products(Context& ctx, std::span<const Weight* const> weights, const Tensor& x);
+  struct Factors {
+    const Weight* weight;
+    Tensor x;  // (..., C)
+  };
+  // The product of each, as product() gives it; packed ones share one wait for the threads, and on the way back those
+  // of the same x add to one gradient.
+  static std::vector<Tensor> products(Context& ctx, std::span<const Factors> factors);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
   // The same, added to `sum`; one that is undefined becomes the product.
@@ -66,7 +70,7 @@ class Weight {
   const Tensor& tensor() const { return tensor_; }
 
  private:
-  static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Weight* const> weights, const Tensor& x);
+  static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
   // Of one that is not packed, or whose product is one of pairs.
   Tensor product_unrecorded(Context& ctx, const Tensor& x) const;
   // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.

@@ -45,6 +45,14 @@ class PackedMatrix {
   virtual int64_t bytes() const = 0;
 };
 
+// y (n, rows) = x (n, cols) times the transposed matrix.
+struct PackedProduct {
+  const PackedMatrix* matrix;
+  const float* x;
+  int64_t n;
+  float* y;
+};
+
 // Told of bytes that nothing reads any more.
 using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
 
@@ -79,11 +87,9 @@ struct KernelTable {
   // empty, is called on this thread with each piece of the matrix's bytes once it is packed and nothing reads it again.
   std::unique_ptr<PackedMatrix> (*pack)(ThreadPool& pool, const MatrixView& matrix, ActivationBits bits,
                                         const ReleaseBytes& release) = nullptr;
-  // Products of the same x with several matrices of equal cols, all packed by this table: y[i] (n, rows of matrix i).
-  // The bits of PackedMatrix::product, with one wait for the threads instead of one for each matrix. Null where pack
-  // is.
-  void (*product_together)(ThreadPool& pool, std::span<const PackedMatrix* const> matrices, const float* x, int64_t n,
-                           std::span<float* const> y) = nullptr;
+  // Products with matrices that this table packed: the bits of PackedMatrix::product, with one wait for the threads
+  // instead of one for each. Of an x that several read the activations are made once. Null where pack is.
+  void (*products_together)(ThreadPool& pool, std::span<const PackedProduct> products) = nullptr;
 
   // The bits of a row of c hang on its row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in
   // float32; null where that is no faster.
