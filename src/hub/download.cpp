@@ -135,10 +135,11 @@ class Download {
     const HttpOutcome outcome = http_send(http, sink);
     const int status = outcome.response.status;
     if (outcome.kind == HttpOutcome::Kind::kFatal) return fatal(outcome.error, patience);
-    if (outcome.kind == HttpOutcome::Kind::kTransient) {
+    if (outcome.kind != HttpOutcome::Kind::kAnswered) {
       Error error = outcome.error;
       error.place = request_.name;
-      TRY(patience.wait(std::move(error), nullptr));
+      const bool never_there = outcome.kind == HttpOutcome::Kind::kNoHost && part_.size() == 0;
+      TRY(never_there ? patience.wait_for_host(std::move(error)) : patience.wait(std::move(error), nullptr));
       return false;
     }
     if (status == 416 && part_.size() > 0) {

@@ -171,12 +171,16 @@ class Hop {
       const std::string_view said = trimmed(error_text_.data());
       Error error{ErrorCode::kNetwork, printable(said.empty() ? curl_easy_strerror(result_) : said), url_, {}};
       if (too_many_headers_) error.message = "the answer's headers never end";
-      return {is_fatal(result_) || too_many_headers_ ? Kind::kFatal : Kind::kTransient, std::move(response_),
-              std::move(error)};
+      return {kind_of_failure(), std::move(response_), std::move(error)};
     }
     begin_body();
     if (!sink_status_.ok()) return {Kind::kFatal, std::move(response_), sink_status_.error()};
     return {Kind::kAnswered, std::move(response_), {}};
+  }
+
+  HttpOutcome::Kind kind_of_failure() const {
+    if (is_fatal(result_) || too_many_headers_) return HttpOutcome::Kind::kFatal;
+    return result_ == CURLE_COULDNT_RESOLVE_HOST ? HttpOutcome::Kind::kNoHost : HttpOutcome::Kind::kTransient;
   }
 
   bool wanted() const { return response_.status >= 200 && response_.status < 300; }

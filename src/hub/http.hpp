@@ -51,7 +51,8 @@ struct HttpResponse {
 struct HttpOutcome {
   enum class Kind {
     kAnswered,   // an answer came, whatever its status, and its body is complete
-    kTransient,  // it may work when tried again: cut, stalled, refused, no such host
+    kTransient,  // it may work when tried again: cut, stalled, refused
+    kNoHost,     // the host's name is not known: misspelt, or there is no connection
     kFatal,      // it will not: bad certificate, bad redirect, cancelled, the sink said no
   };
   Kind kind = Kind::kFatal;

@@ -459,6 +459,18 @@ TEST_F(HubTest, AChangedPlainFileIsFetchedWholeAgain) {
   for (size_t i = 4; i < text.size(); ++i) ASSERT_EQ(text[i], static_cast<char>(original[i] ^ 0xff)) << i;
 }
 
+TEST_F(HubTest, AHostThatNobodyKnowsIsAskedForTwice) {
+  ::setenv("HF_ENDPOINT", "https://nowhere.invalid", 1);  // RFC 2606: never a host
+  for (const char* name : {"hf:org/none", "https://nowhere.invalid/model.gguf"}) {
+    notices_.clear();
+    const auto model = get(name);
+    ASSERT_FALSE(model.ok());
+    EXPECT_EQ(model.error().code, ErrorCode::kNetwork);
+    EXPECT_NE(model.error().hint.find("is this machine connected"), std::string::npos) << model.error().to_string();
+    EXPECT_EQ(std::ranges::count(notices_, '\n'), 1) << notices_;
+  }
+}
+
 TEST_F(HubTest, ProxiesOfTheEnvironmentAreUsed) {
   ::setenv("http_proxy", server_->url().c_str(), 1);
   ::setenv("HF_ENDPOINT", "http://127.9.9.9:9", 1);  // nobody listens there

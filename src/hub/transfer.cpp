@@ -44,6 +44,12 @@ Status Patience::wait(Error error, const HttpResponse* response) {
   return sleep(pause);
 }
 
+Status Patience::wait_for_host(Error error) {
+  if (failures_ == 0) return wait(std::move(error), nullptr);
+  error.hint = "is this machine connected, and the name spelt right?";
+  return error;
+}
+
 Status Patience::sleep(milliseconds pause) const {
   const auto end = std::chrono::steady_clock::now() + pause;
   while (std::chrono::steady_clock::now() < end) {
@@ -69,6 +75,10 @@ Result<HttpResponse> send_patiently(const HttpRequest& request, const TransferOp
   for (;;) {
     HttpOutcome outcome = http_send(request, sink);
     if (outcome.kind == HttpOutcome::Kind::kFatal) return outcome.error;
+    if (outcome.kind == HttpOutcome::Kind::kNoHost) {
+      TRY(patience.wait_for_host(outcome.error));
+      continue;
+    }
     if (outcome.kind == HttpOutcome::Kind::kTransient) {
       TRY(patience.wait(outcome.error, nullptr));
       continue;

@@ -33,6 +33,8 @@ class Patience {
 
   // Waits before the next attempt; the error itself when there will be none. `response`: the server's; may be null.
   Status wait(Error error, const HttpResponse* response);
+  // The same where no host is known by the name: one more attempt, unless there was one before.
+  Status wait_for_host(Error error);
 
  private:
   Status sleep(std::chrono::milliseconds pause) const;
