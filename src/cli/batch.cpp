@@ -1,5 +1,7 @@
 #include "cli/batch.hpp"
 
+#include <algorithm>
+#include <deque>
 #include <fmt/core.h>
 #include <optional>
 #include <vector>
@@ -81,30 +83,80 @@ class Output {
   size_t failed_ = 0;
 };
 
-// The output for one line; an error only where the batch must end.
-Result<Json> answer_line(const Line& line, const std::string& place, const BatchAnswer& answer) {
-  Json out = Json::object();
-  const auto attempt = [&]() -> Result<Json> {
-    TRY_ASSIGN(const Json json, parse_json(line.text, place));
-    TRY_ASSIGN(const JsonObject prompt, JsonObject::of(json, place));
-    if (const Json* id = prompt.find("id")) out["id"] = *id;
-    return answer(prompt);
-  };
-  const auto result = attempt();
-  if (!result.ok() && result.error().code == ErrorCode::kCancelled) return result.error();
-  if (result.ok()) {
-    out.update(*result);
-  } else {
-    Error error = result.error().place.starts_with(place) ? result.error() : result.error().at(place);
+// Some lines on their way from prompt to output.
+class Lines {
+ public:
+  Lines(std::span<const Line> lines, const std::string& name, Output& output) : output_(output) {
+    for (const Line& line : lines) {
+      places_.push_back(fmt::format("{}:{}", name, line.number));
+      jsons_.push_back(parse_json(line.text, places_.back()));
+      outputs_.emplace_back();
+      auto object = jsons_.back().ok() ? JsonObject::of(*jsons_.back(), places_.back())
+                                       : Result<JsonObject>(jsons_.back().error());
+      if (object.ok()) {
+        prompts_.push_back({line.number, *object});
+        line_of_.push_back(outputs_.size() - 1);
+      } else {
+        set(outputs_.size() - 1, object.error());
+      }
+    }
+  }
+
+  // Those that can be asked.
+  std::span<const BatchPrompt> prompts() const { return prompts_; }
+
+  // Of prompt `place`.
+  Status answered(size_t place, const Result<Json>& output) {
+    set(line_of_[place], output);
+    return put_out();
+  }
+  // The lines whose turn it is.
+  Status put_out() {
+    for (; next_ < outputs_.size() && outputs_[next_]; ++next_) TRY(output_.add(*outputs_[next_]));
+    return ok_status();
+  }
+
+ private:
+  void set(size_t line, const Result<Json>& output) {
+    Json& out = outputs_[line].emplace(Json::object());
+    const Json* id = jsons_[line].ok() && jsons_[line]->is_object() && jsons_[line]->contains("id")
+                         ? &jsons_[line]->at("id")
+                         : nullptr;
+    if (id != nullptr && !id->is_null()) out["id"] = *id;
+    if (output.ok()) {
+      out.update(*output);
+      return;
+    }
+    const std::string& place = places_[line];
+    Error error = output.error().place.starts_with(place) ? output.error() : output.error().at(place);
     error.hint.clear();  // is for a person at the keyboard
     out["error"] = error.to_string();
   }
-  return out;
-}
+
+  Output& output_;
+  std::deque<Result<Json>> jsons_;  // prompts look at them where they are
+  std::vector<std::string> places_;
+  std::vector<std::optional<Json>> outputs_;
+  std::vector<BatchPrompt> prompts_;
+  std::vector<size_t> line_of_;  // of each prompt
+  size_t next_ = 0;
+};
 
 }  // namespace
 
-Status run_batch(const BatchOptions& options, const BatchAnswer& answer, const CancelToken& cancel) {
+BatchAnswers one_by_one(std::function<Result<Json>(const JsonObject& prompt)> answer) {
+  return [answer = std::move(answer)](std::span<const BatchPrompt> prompts, const BatchListener& done) -> Status {
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      auto output = answer(prompts[i].object);
+      if (!output.ok() && output.error().code == ErrorCode::kCancelled) return output.error();
+      TRY(done(i, std::move(output)));
+    }
+    return ok_status();
+  };
+}
+
+Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel) {
+  constexpr size_t kLinesTogether = 256;
   TRY_ASSIGN(const std::string text, options.input == "-" ? read_stdin() : read_file(options.input));
   const std::vector<Line> lines = lines_with_text(text);
   TRY_ASSIGN(Output output, Output::open(options));
@@ -131,11 +183,16 @@ Status run_batch(const BatchOptions& options, const BatchAnswer& answer, const C
   };
   show();
   while (output.done() < lines.size()) {
-    const Line& line = lines[output.done()];
     if (cancel.cancelled()) return stopped();
-    const auto result = answer_line(line, fmt::format("{}:{}", name, line.number), answer);
-    if (!result.ok()) return stopped();
-    TRY(output.add(*result));
+    const auto rest = std::span(lines).subspan(output.done());
+    Lines some(rest.first(std::min(rest.size(), kLinesTogether)), name, output);
+    TRY(some.put_out());
+    const Status answered = answers(some.prompts(), [&](size_t place, const Result<Json>& json) -> Status {
+      TRY(some.answered(place, json));
+      show();
+      return cancel.check();
+    });
+    if (!answered.ok()) return answered.error().code == ErrorCode::kCancelled ? stopped() : answered.error();
     show();
   }
   printer.finish();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 
 #include "base/cancel.hpp"
@@ -18,12 +19,21 @@ struct BatchOptions {
   bool progress = false;  // on standard error
 };
 
-// The output for one prompt, an object. An error becomes {"error": "..."}; kCancelled ends the batch, as `cancel` does.
-using BatchAnswer = std::function<Result<Json>(const JsonObject& prompt)>;
+struct BatchPrompt {
+  size_t line;  // from 1
+  JsonObject object;
+};
+// The output for prompt `place` of some, an object. An error becomes {"error": "..."}.
+using BatchListener = std::function<Status(size_t place, Result<Json> output)>;
+// Calls the listener, whose error it passes on, once for each of some prompts, in any order.
+using BatchAnswers = std::function<Status(std::span<const BatchPrompt> prompts, const BatchListener& done)>;
 
-// An "id" of a prompt stands first in its output. Each line is out before the next prompt is begun.
+// Of what answers one prompt at a time; kCancelled ends the batch.
+BatchAnswers one_by_one(std::function<Result<Json>(const JsonObject& prompt)> answer);
+
+// An "id" of a prompt stands first in its output. A line is out as soon as it and all before it are answered.
 // Errors: unreadable input, output that cannot be written or is there without `resume` (kUsage), kCancelled with how
 // many are done, and at the end how many of how many failed, also of those that an earlier run left in `output`.
-Status run_batch(const BatchOptions& options, const BatchAnswer& answer, const CancelToken& cancel);
+Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel);
 
 }  // namespace linnet::cli

@@ -4,13 +4,17 @@
 #include <fmt/core.h>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "base/cancel.hpp"
 #include "base/log.hpp"
+#include "base/random.hpp"
 #include "base/terminal.hpp"
 #include "cli/batch.hpp"
 #include "cli/common.hpp"
 #include "cli/verb.hpp"
+#include "engine/batch_writer.hpp"
+#include "engine/generate.hpp"
 #include "tasks/chat_prompt.hpp"
 #include "tasks/conversation.hpp"
 #include "text/chat_request.hpp"
@@ -198,26 +202,93 @@ Result<std::string> batch_question(const JsonObject& object) {
   return conversation.messages().back().content;
 }
 
+// Many prompts for a model that writes, answered together.
+class Lines {
+ public:
+  Lines(const Flags& flags, Speaker& speaker, const GenerateParams& params)
+      : flags_(flags),
+        speaker_(speaker),
+        params_(params),
+        prompts_(flags, speaker),
+        room_(std::min(speaker.context, speaker.transformer.config().max_positions)),
+        writer_(speaker.transformer, speaker.runtime->context(), speaker.tokenizer, room_, speaker.kv) {}
+
+  Status answer(std::span<const BatchPrompt> lines, const BatchListener& done) {
+    std::vector<WriterPrompt> together;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < lines.size(); ++i) {
+      auto tokens = tokens_of(lines[i].object);
+      if (!tokens.ok()) {
+        TRY(done(i, tokens.error()));
+        continue;
+      }
+      // Each line draws by itself, also where it says what another one does.
+      const uint64_t seed = Random(params_.sampling.seed, lines[i].line).below(UINT64_MAX);
+      const int64_t most = std::ssize(*tokens) + params_.max_tokens;
+      if (regime_of(speaker_.transformer.config(), most) != 0) {
+        TRY(answer_alone(i, *tokens, seed, done));
+        continue;
+      }
+      together.push_back({std::move(*tokens), seed});
+      places.push_back(i);
+    }
+    return writer_.write(together, params_, interrupt_token(),
+                         [&](size_t place, const Generated& reply) { return done(places[place], described(reply)); });
+  }
+
+ private:
+  Result<std::vector<int32_t>> tokens_of(const JsonObject& object) {
+    TRY_ASSIGN(std::vector<int32_t> tokens, batch_prompt(prompts_, object));
+    if (tokens.empty()) return empty_prompt();
+    if (std::ssize(tokens) > room_) return too_long(std::ssize(tokens), room_);
+    return tokens;
+  }
+
+  // Where rotary embeddings are stretched as the text grows, which texts of one step must do alike.
+  Status answer_alone(size_t place, std::span<const int32_t> tokens, uint64_t seed, const BatchListener& done) {
+    if (!session_) session_.emplace(speaker_.session());
+    GenerateParams params = params_;
+    params.sampling.seed = seed;
+    auto reply = generate(*session_, speaker_.tokenizer, tokens, params, {}, &interrupt_token());
+    TRY(interrupt_token().check());
+    return done(place, reply.ok() ? Result<Json>(described(*reply)) : Result<Json>(reply.error()));
+  }
+
+  Json described(const Generated& reply) const {
+    if (flags_.stats) print_stats(reply);
+    return to_json(reply, speaker_.tokenizer, flags_.logprobs >= 0);
+  }
+
+  const Flags& flags_;
+  Speaker& speaker_;
+  const GenerateParams& params_;
+  Prompts prompts_;
+  int64_t room_;
+  BatchWriter writer_;
+  std::optional<Session> session_;
+};
+
+// Lines that come on the same screen would tear a bar, and show themselves how far it is.
+BatchOptions with_progress(const Flags& flags) {
+  BatchOptions options = flags.batch;
+  options.progress = !flags.stats && (!options.output.empty() || !stdout_is_terminal());
+  return options;
+}
+
 Status run_lines(const Flags& flags, Speaker& speaker, const GenerateParams& params) {
-  Prompts prompts(flags, speaker);
-  Session session = speaker.session();
-  const CancelToken& cancel = interrupt_token();
-  const auto answer = [&](const JsonObject& object) -> Result<Json> {
-    if (speaker.faq) {
+  if (speaker.faq) {
+    const auto look_up = [&](const JsonObject& object) -> Result<Json> {
       TRY_ASSIGN(const std::string question, batch_question(object));
       TRY_ASSIGN(const FaqReply reply, speaker.faq->reply(question));
       return to_json(reply);
-    }
-    TRY_ASSIGN(const std::vector<int32_t> tokens, batch_prompt(prompts, object));
-    TRY_ASSIGN(const Generated result, generate(session, speaker.tokenizer, tokens, params, {}, &cancel));
-    TRY(cancel.check());
-    if (flags.stats) print_stats(result);
-    return to_json(result, speaker.tokenizer, flags.logprobs >= 0);
-  };
-  BatchOptions options = flags.batch;
-  // Lines that come on the same screen would tear a bar, and show themselves how far it is.
-  options.progress = !flags.stats && (!options.output.empty() || !stdout_is_terminal());
-  return run_batch(options, answer, cancel);
+    };
+    return run_batch(with_progress(flags), one_by_one(look_up), interrupt_token());
+  }
+  Lines lines(flags, speaker, params);
+  return run_batch(
+      with_progress(flags),
+      [&](std::span<const BatchPrompt> some, const BatchListener& done) { return lines.answer(some, done); },
+      interrupt_token());
 }
 
 Status label_texts(const Flags& flags, const Classifier& classifier) {
@@ -230,9 +301,7 @@ Status label_texts(const Flags& flags, const Classifier& classifier) {
       TRY_ASSIGN(const std::string text, batch_question(object));
       return label(text);
     };
-    BatchOptions options = flags.batch;
-    options.progress = !options.output.empty() || !stdout_is_terminal();
-    return run_batch(options, answer, interrupt_token());
+    return run_batch(with_progress(flags), one_by_one(answer), interrupt_token());
   }
   TRY_ASSIGN(const std::string text, read_prompt(flags));
   TRY_ASSIGN(const Json json, label(text));
@@ -291,7 +360,7 @@ Job declare_generate(Arguments& args) {
   args.add(
       "--batch", flags->batch.input,
       "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line, and perhaps an \"id\": a JSON line "
-      "each, in order; what fails has an \"error\" there");
+      "each, in order; many are answered at once, each with a seed of its own; what fails has an \"error\" there");
   args.add("--output", flags->batch.output, "with --batch: a new file for the lines, instead of standard output");
   args.flag("--resume", flags->batch.resume,
             "with --output: keep the lines that are there and make those that are not");

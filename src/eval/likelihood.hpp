@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/cancel.hpp"
-#include "eval/shared_beginning.hpp"
+#include "engine/shared_beginning.hpp"
 
 namespace linnet {
 

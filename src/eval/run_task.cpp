@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "base/random.hpp"
-#include "eval/batch_writer.hpp"
+#include "engine/batch_writer.hpp"
 #include "eval/likelihood.hpp"
 #include "text/jinja/pystr.hpp"
 
@@ -235,13 +235,13 @@ class Run {
 
   Status write(const std::function<void(int64_t, int64_t)>& progress) {
     BatchWriter writer(subject_.model, subject_.ctx, subject_.tokenizer, subject_.max_tokens, subject_.kv_dtype);
-    WriteParams params{.sampling = {.frequency_penalty = options_.frequency_penalty},
-                       .max_tokens = task_.max_tokens,
-                       .end_tokens = subject_.end_tokens,
-                       .stop_strings = {}};
+    GenerateParams params;
+    params.sampling.frequency_penalty = options_.frequency_penalty;
+    params.max_tokens = task_.max_tokens;
+    params.end_tokens = subject_.end_tokens;
     if (!options_.chat) params.stop_strings = task_.stops;
     while (done() < result_.planned) {
-      std::vector<std::vector<int32_t>> prompts;
+      std::vector<WriterPrompt> prompts;
       std::vector<const TaskItem*> items;
       for (auto i = static_cast<size_t>(done()), end = i + kPromptsAtOnce;
            i < std::min(end, static_cast<size_t>(result_.planned)); ++i) {
@@ -249,10 +249,10 @@ class Run {
         TRY_ASSIGN(std::vector<int32_t> tokens, prompts_.tokens(task_.items[i]));
         TRY_ASSIGN(const bool fit, fits(task_.items[i], static_cast<int64_t>(tokens.size()) + task_.max_tokens));
         if (!fit) continue;
-        prompts.push_back(std::move(tokens));
+        prompts.push_back({std::move(tokens)});
         items.push_back(&task_.items[i]);
       }
-      const auto keep_text = [&](size_t place, const Written& written) -> Status {
+      const auto keep_text = [&](size_t place, const Generated& written) -> Status {
         ItemRecord record = record_of(*items[place]);
         record.output = std::string(jinja::strip_space(written.text, true, true));
         TRY(keep(std::move(record)));

@@ -5,7 +5,7 @@
 #include <fmt/core.h>
 
 #include "data/split.hpp"
-#include "eval/batch_writer.hpp"
+#include "engine/batch_writer.hpp"
 #include "eval/sample_items.hpp"
 #include "eval/task_score.hpp"
 #include "tasks/chat_prompt.hpp"

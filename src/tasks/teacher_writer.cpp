@@ -6,8 +6,9 @@
 #include "base/file_lock.hpp"
 #include "base/json.hpp"
 #include "base/part_file.hpp"
+#include "base/random.hpp"
 #include "base/strings.hpp"
-#include "eval/batch_writer.hpp"
+#include "engine/batch_writer.hpp"
 #include "hub/digest.hpp"
 #include "tasks/chat_prompt.hpp"
 #include "tasks/memory_plan.hpp"
@@ -103,32 +104,38 @@ class Writing {
     return digest.hex();
   }
 
+  // Of what is drawn for a prompt: the same in any company.
+  uint64_t seed_of(const std::vector<int32_t>& prompt) const {
+    uint64_t seed = settings_.seed;
+    for (const int32_t token : prompt) seed = Random(seed, static_cast<uint64_t>(token)).below(UINT64_MAX);
+    return seed;
+  }
+
   Status write(const std::vector<std::vector<int32_t>>& prompts, const std::vector<size_t>& missing, int64_t longest,
                PartFile& file, Answers& answers) {
     TRY_ASSIGN(const Transformer model, teacher_.load(runtime_, longest));
     const DType kv = kv_dtype(teacher_.model().description, runtime_.context().kernels());
     BatchWriter writer(model, runtime_.context(), teacher_.tokenizer(), longest, kv);
-    WriteParams params;
+    GenerateParams params;
     params.max_tokens = settings_.most_tokens;
     params.end_tokens = end_tokens(teacher_.model(), teacher_.tokenizer());
     params.sampling.temperature = settings_.temperature;
-    params.sampling.seed = settings_.seed;
     Progress state{.stage = "the teacher writes", .total = missing.size(), .unit = ProgressUnit::kCount};
     RateMeter meter;
     const CancelToken never;
-    const auto keep = [&](size_t place, Written written) -> Status {
+    const auto keep = [&](size_t place, Generated written) -> Status {
       const size_t n = missing[place];
-      TRY(append(file, dump_json({{"n", n}, {"text", written.text}, {"whole", written.whole}}) + "\n"));
-      answers[n] = Answer{std::move(written.text), written.whole};
+      TRY(append(file, dump_json({{"n", n}, {"text", written.text}, {"whole", written.whole()}}) + "\n"));
+      answers[n] = Answer{std::move(written.text), written.whole()};
       ++state.done;
       meter.add(state.done, RateMeter::Clock::now());
       meter.fill(state, RateMeter::Clock::now());
       if (progress_) progress_(state);
       return ok_status();
     };
-    std::vector<std::vector<int32_t>> asked;
+    std::vector<WriterPrompt> asked;
     asked.reserve(missing.size());
-    for (const size_t n : missing) asked.push_back(prompts[n]);
+    for (const size_t n : missing) asked.push_back({prompts[n], seed_of(prompts[n])});
     Status written = writer.write(asked, params, cancel_ ? *cancel_ : never, keep);
     TRY(file.flush());
     return written;

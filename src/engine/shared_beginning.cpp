@@ -1,4 +1,4 @@
-#include "eval/shared_beginning.hpp"
+#include "engine/shared_beginning.hpp"
 
 #include <algorithm>
 
