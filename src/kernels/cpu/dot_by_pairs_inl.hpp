@@ -1,8 +1,11 @@
 // The integer dot product for sets without VNNI: vpmaddubsw adds two products of a u8 with an s8 in 16 bits and
 // saturates at 32767. Activations lie in [-128, 127], so codes of b bits give at most 256 (2^b - 1) a pair, and this
 // many pairs may be added before they are widened: 8 for four bits (30720), 4 for five (31744), 2 for six (32256).
-// Codes of eight bits are multiplied as two nibbles. Nothing ever saturates: sums are exact, as with VNNI.
+// Codes of eight bits are multiplied as two nibbles, or with activations of 16 bits (dot_of_words_inl.hpp). Nothing
+// ever saturates: sums are exact, as with VNNI.
 #pragma once
+
+#define LINNET_KERNEL_WORDS
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the simd header of one instruction set"
@@ -36,6 +39,23 @@ struct Dot {
     if ((kIndex + 1) % kPairsThatFit == 0 || kIndex + 1 == kCount) sum = add(sum, add_pairs(pairs, 1));
   }
 };
+
+// 256 * high + low of the 32 activations of a group, in pairs of words: of each quad the first and the third, and the
+// second and the fourth.
+struct Words {
+  alignas(32) int32_t even[8];
+  alignas(32) int32_t odd[8];
+};
+LINNET_INLINE Words join_terms(const int8_t* high, const int8_t* low) {
+  const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(high));
+  const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(low));
+  const __m256i even_b = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
+  const __m256i odd_a = _mm256_and_si256(a, _mm256_set1_epi16(static_cast<int16_t>(0xFF00)));
+  Words words;
+  _mm256_store_si256(reinterpret_cast<__m256i*>(words.even), _mm256_add_epi16(_mm256_slli_epi16(a, 8), even_b));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(words.odd), _mm256_add_epi16(odd_a, _mm256_srai_epi16(b, 8)));
+  return words;
+}
 
 template <>
 struct Dot<8> {

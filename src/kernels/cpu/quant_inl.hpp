@@ -143,6 +143,20 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
   }
 }
 
+// Rows of a tile of one panel.
+template <int kBits, int kTerms>
+inline constexpr int kTileRows = kRowTile<kBits> > kTerms ? kRowTile<kBits> / kTerms : 1;
+
+}  // namespace
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
+
+#ifdef LINNET_KERNEL_WORDS
+#include "kernels/cpu/dot_of_words_inl.hpp"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
 // One group of kRows rows of activations, `stride` apart, with kPanels panels.
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows, class Source>
 LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScales<kScales> (&scales)[kPanels],
@@ -247,7 +261,7 @@ void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t
                Ahead ahead) {
   // A panel alone leaves the other's registers to more rows.
   constexpr int kAlone = kPanels == 1 ? kPanelTile : 1;
-  constexpr int kRows = kRowTile<kBits> * kAlone > kTerms ? kRowTile<kBits> * kAlone / kTerms : 1;
+  constexpr int kRows = kTileRows<kBits, kTerms> * kAlone;
   if constexpr (kPanels <= kPanelTile) {
     tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride, ahead);
   } else {

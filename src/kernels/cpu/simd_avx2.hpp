@@ -292,6 +292,18 @@ LINNET_INLINE I32 add_pairs(I16 a, int factor) {
   const __m256i factors = _mm256_set1_epi16(static_cast<int16_t>(factor));
   return {_mm256_madd_epi16(a.lo, factors), _mm256_madd_epi16(a.hi, factors)};
 }
+LINNET_INLINE I16 even_bytes(U8 a) {
+  const __m256i low = _mm256_set1_epi16(255);
+  return {_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low)};
+}
+LINNET_INLINE I16 odd_bytes(U8 a) {
+  return {_mm256_srli_epi16(a.lo, 8), _mm256_srli_epi16(a.hi, 8)};
+}
+// Two words of each lane with those of `pair`.
+LINNET_INLINE I32 multiply_words(I16 a, int32_t pair) {
+  const __m256i all = _mm256_set1_epi32(pair);
+  return {_mm256_madd_epi16(a.lo, all), _mm256_madd_epi16(a.hi, all)};
+}
 #endif
 
 }  // namespace

@@ -336,6 +336,16 @@ LINNET_INLINE I16 multiply_pairs(U8 codes, const int8_t* q) {
 LINNET_INLINE I16 add(I16 a, I16 b) {
   return {_mm512_add_epi16(a.v, b.v)};
 }
+LINNET_INLINE I16 even_bytes(U8 a) {
+  return {_mm512_and_si512(a.v, _mm512_set1_epi16(255))};
+}
+LINNET_INLINE I16 odd_bytes(U8 a) {
+  return {_mm512_srli_epi16(a.v, 8)};
+}
+// Two words of each lane with those of `pair`.
+LINNET_INLINE I32 multiply_words(I16 a, int32_t pair) {
+  return {_mm512_madd_epi16(a.v, _mm512_set1_epi32(pair))};
+}
 LINNET_INLINE I32 add_pairs(I16 a, int factor) {
   return {_mm512_madd_epi16(a.v, _mm512_set1_epi16(static_cast<int16_t>(factor)))};
 }
