@@ -192,7 +192,8 @@ Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const
       show();
       return cancel.check();
     });
-    if (!answered.ok()) return answered.error().code == ErrorCode::kCancelled ? stopped() : answered.error();
+    if (!answered.ok() && answered.error().code != ErrorCode::kCancelled) return answered.error();
+    if (!answered.ok() && output.done() < lines.size()) return stopped();
     show();
   }
   printer.finish();

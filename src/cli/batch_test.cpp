@@ -34,7 +34,7 @@ class Batches : public FolderTest {
       if (n == 13) return invalid("is unlucky", {}, "take another");
       return Json{{"twice", 2 * n}};
     };
-    return run_batch(options_, answer, cancel);
+    return run_batch(options_, one_by_one(answer), cancel);
   }
   std::string output() const {
     const auto text = read_file(options_.output);
@@ -87,6 +87,30 @@ TEST_F(Batches, StoppedItKeepsWhatIsDoneAndGoesOn) {
   const std::string whole = output();
   EXPECT_EQ(run().error().message, "1 of 4 failed");
   EXPECT_EQ(output(), whole);
+}
+
+// Answers come in the order in which they are ready, lines in that of the prompts.
+TEST_F(Batches, LinesWaitForThoseBeforeThem) {
+  std::string prompts;
+  std::string expected;
+  for (int n = 0; n < 600; ++n) {
+    prompts += "{\"n\":" + std::to_string(n) + "}\n";
+    expected += "{\"line\":" + std::to_string(n + 1) + "}\n";
+  }
+  write(options_.input, prompts);
+  CancelToken cancel;
+  std::vector<size_t> lengths;  // of the output while answers came
+  const auto backwards = [&](std::span<const BatchPrompt> some, const BatchListener& done) -> Status {
+    for (size_t i = some.size(); i-- > 0;) {
+      TRY(done(i, Json{{"line", some[i].line}}));
+      lengths.push_back(output().size());
+    }
+    return ok_status();
+  };
+  ASSERT_TRUE(run_batch(options_, backwards, cancel).ok());
+  EXPECT_EQ(output(), expected);
+  EXPECT_EQ(lengths.size(), 600u);
+  EXPECT_EQ(lengths[0], 0u) << "the first of some comes last";
 }
 
 TEST_F(Batches, AnotherFilesOutputIsNotGoneOnWith) {

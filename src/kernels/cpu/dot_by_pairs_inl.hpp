@@ -46,14 +46,16 @@ struct Words {
   alignas(32) int32_t even[8];
   alignas(32) int32_t odd[8];
 };
+LINNET_INLINE I16 join_bytes(I16 high, I16 low) {
+  return add(shift_left<8>(high), shift_right_signed<8>(shift_left<8>(low)));
+}
+// high, low: of an ActGroup each, of which all 64 bytes may be read.
 LINNET_INLINE Words join_terms(const int8_t* high, const int8_t* low) {
-  const __m256i a = _mm256_load_si256(reinterpret_cast<const __m256i*>(high));
-  const __m256i b = _mm256_load_si256(reinterpret_cast<const __m256i*>(low));
-  const __m256i even_b = _mm256_srai_epi16(_mm256_slli_epi16(b, 8), 8);
-  const __m256i odd_a = _mm256_and_si256(a, _mm256_set1_epi16(static_cast<int16_t>(0xFF00)));
+  const U8 a = load_line(reinterpret_cast<const std::byte*>(high));
+  const U8 b = load_line(reinterpret_cast<const std::byte*>(low));
   Words words;
-  _mm256_store_si256(reinterpret_cast<__m256i*>(words.even), _mm256_add_epi16(_mm256_slli_epi16(a, 8), even_b));
-  _mm256_store_si256(reinterpret_cast<__m256i*>(words.odd), _mm256_add_epi16(odd_a, _mm256_srai_epi16(b, 8)));
+  store_half(words.even, join_bytes(even_bytes(a), even_bytes(b)));
+  store_half(words.odd, join_bytes(odd_bytes(a), odd_bytes(b)));
   return words;
 }
 

@@ -299,6 +299,18 @@ LINNET_INLINE I16 even_bytes(U8 a) {
 LINNET_INLINE I16 odd_bytes(U8 a) {
   return {_mm256_srli_epi16(a.lo, 8), _mm256_srli_epi16(a.hi, 8)};
 }
+template <int kBy>
+LINNET_INLINE I16 shift_left(I16 a) {
+  return {_mm256_slli_epi16(a.lo, kBy), _mm256_slli_epi16(a.hi, kBy)};
+}
+template <int kBy>
+LINNET_INLINE I16 shift_right_signed(I16 a) {
+  return {_mm256_srai_epi16(a.lo, kBy), _mm256_srai_epi16(a.hi, kBy)};
+}
+// The first eight of the sixteen lanes. out: on 32 bytes.
+LINNET_INLINE void store_half(int32_t* out, I16 a) {
+  _mm256_store_si256(reinterpret_cast<__m256i*>(out), a.lo);
+}
 // Two words of each lane with those of `pair`.
 LINNET_INLINE I32 multiply_words(I16 a, int32_t pair) {
   const __m256i all = _mm256_set1_epi32(pair);
