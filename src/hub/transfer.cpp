@@ -38,9 +38,10 @@ Status Patience::wait(Error error, const HttpResponse* response) {
     return error;
   }
   if (asked >= 0) pause = std::chrono::seconds(asked);
-  if (options_.notice)
+  if (options_.notice) {
     options_.notice(
         fmt::format("{}; trying again in {:.3g} s", error.message, std::chrono::duration<double>(pause).count()));
+  }
   return sleep(pause);
 }
 

@@ -272,6 +272,7 @@ std::vector<Tensor> Transformer::forward_experts(Run& run, int64_t layer, const 
   std::vector<LinearInput> inputs;  // of the gates and the ups
   for (const ExpertRows& one : some) {
     std::vector<int32_t> rows;
+    rows.reserve(one.picks.size());
     for (const int32_t pick : one.picks) rows.push_back(static_cast<int32_t>(pick / moe.top_k));
     const Tensor in = ops::gather_rows(ctx, x, rows);
     if (fused.defined()) {
