@@ -7,6 +7,7 @@
 #include <sys/auxv.h>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <thread>
 #include <unistd.h>
 
@@ -84,6 +85,17 @@ std::string cpu_name() {
 
 std::array<uint64_t, 2> cpu_capabilities() {
   return {::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)};
+}
+
+bool allow_tile_registers() {
+#if defined(__x86_64__)
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // its bit in XCR0
+  static const bool kAllowed = ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return kAllowed;
+#else
+  return false;
+#endif
 }
 
 std::string format_bytes(uint64_t bytes) {

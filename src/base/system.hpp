@@ -23,6 +23,9 @@ std::string cpu_name();  // "Intel(R) Xeon(R) ..."; "unknown processor" where th
 // The processor's extensions as the system tells them to each program (AT_HWCAP, AT_HWCAP2), in the architecture's own
 // numbering. Where cores differ, what they share.
 std::array<uint64_t, 2> cpu_capabilities();
+// Asks the system to keep the tile registers of x86-64 (AMX) for all threads of this process, which it does not do
+// unasked (Linux 5.16, Documentation/arch/x86/xstate.rst). False where it does not know them.
+bool allow_tile_registers();
 
 // "98.3 MB", "1.2 GB": powers of ten, as disks and downloads are sold.
 std::string format_bytes(uint64_t bytes);

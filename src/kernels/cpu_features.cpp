@@ -4,10 +4,10 @@
 #include <array>
 #include <cstdint>
 
+#include "base/system.hpp"
+
 #if defined(__x86_64__)
 #include <cpuid.h>
-#elif defined(__aarch64__)
-#include "base/system.hpp"
 #endif
 
 namespace linnet {
@@ -34,7 +34,8 @@ constexpr std::array kFeatures{
     Feature{"avx512bw", 7, 0, kEbx, 30, Saved::kZmm},   Feature{"avx512dq", 7, 0, kEbx, 17, Saved::kZmm},
     Feature{"avx512vl", 7, 0, kEbx, 31, Saved::kZmm},   Feature{"avx512_vnni", 7, 0, kEcx, 11, Saved::kZmm},
     Feature{"avx512_bf16", 7, 1, kEax, 5, Saved::kZmm}, Feature{"avx512_fp16", 7, 0, kEdx, 23, Saved::kZmm},
-    Feature{"amx_int8", 7, 0, kEdx, 25, Saved::kTiles}, Feature{"amx_bf16", 7, 0, kEdx, 22, Saved::kTiles},
+    Feature{"amx_tile", 7, 0, kEdx, 24, Saved::kTiles}, Feature{"amx_int8", 7, 0, kEdx, 25, Saved::kTiles},
+    Feature{"amx_bf16", 7, 0, kEdx, 22, Saved::kTiles},
 };
 
 bool cpuid_bit(const Feature& feature) {
@@ -63,7 +64,7 @@ bool is_saved(Saved what) {
                         : what == Saved::kZmm   ? kZmmMask
                         : what == Saved::kTiles ? kTileMask
                                                 : 0;
-  return (saved_state() & mask) == mask;
+  return (saved_state() & mask) == mask && (what != Saved::kTiles || allow_tile_registers());
 }
 
 bool has_feature(const Feature& feature) {

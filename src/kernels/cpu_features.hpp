@@ -2,7 +2,8 @@
 //
 // On x86-64 from CPUID, and XGETBV for what is saved on a context switch (Intel SDM volume 1, 13.3 and 14.3); on arm64
 // from the capabilities that the kernel tells each program, which are those that all of its cores share. Elsewhere
-// there are none. Thread safety: all functions are pure.
+// there are none. AMX counts where the operating system gives this process its registers when it is asked.
+// Thread safety: all functions may be called from any thread.
 #pragma once
 
 #include <initializer_list>

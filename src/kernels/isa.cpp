@@ -18,14 +18,20 @@ constexpr std::string_view kBaselineName = "x86-64-v2";
 constexpr std::string_view kBaselineName = "portable";
 #endif
 constexpr std::array kNames{
-    IsaName{Isa::kBaseline, kBaselineName},  IsaName{Isa::kAvx2, "avx2"},
-    IsaName{Isa::kAvxVnni, "avxvnni"},       IsaName{Isa::kAvx512, "avx512"},
-    IsaName{Isa::kAvx512Vnni, "avx512vnni"}, IsaName{Isa::kAvx512Bf16, "avx512bf16"},
-    IsaName{Isa::kDotprod, "dotprod"},       IsaName{Isa::kI8mm, "i8mm"},
+    IsaName{Isa::kBaseline, kBaselineName},
+    IsaName{Isa::kAvx2, "avx2"},
+    IsaName{Isa::kAvxVnni, "avxvnni"},
+    IsaName{Isa::kAvx512, "avx512"},
+    IsaName{Isa::kAvx512Vnni, "avx512vnni"},
+    IsaName{Isa::kAvx512Bf16, "avx512bf16"},
+    IsaName{Isa::kAmx, "amx"},
+    IsaName{Isa::kDotprod, "dotprod"},
+    IsaName{Isa::kI8mm, "i8mm"},
     IsaName{Isa::kArmBf16, "armbf16"},
 };
 #if defined(__x86_64__)
-constexpr std::array kIsas{Isa::kBaseline, Isa::kAvx2, Isa::kAvxVnni, Isa::kAvx512, Isa::kAvx512Vnni, Isa::kAvx512Bf16};
+constexpr std::array kIsas{Isa::kBaseline,   Isa::kAvx2,       Isa::kAvxVnni, Isa::kAvx512,
+                           Isa::kAvx512Vnni, Isa::kAvx512Bf16, Isa::kAmx};
 #elif defined(__aarch64__)
 constexpr std::array kIsas{Isa::kBaseline, Isa::kDotprod, Isa::kI8mm, Isa::kArmBf16};
 #else
@@ -66,6 +72,8 @@ bool machine_has(Isa isa) {
       return machine_has(Isa::kAvx512) && cpu_has({"avx512_vnni"});
     case Isa::kAvx512Bf16:
       return machine_has(Isa::kAvx512Vnni) && cpu_has({"avx512_bf16"});
+    case Isa::kAmx:
+      return machine_has(Isa::kAvx512Bf16) && cpu_has({"avx512_fp16", "amx_tile", "amx_bf16"});
     case Isa::kDotprod:
       return cpu_has({"asimd", "asimddp"});
     case Isa::kI8mm:

@@ -22,6 +22,7 @@ enum class Isa : uint8_t {
   kAvx512,      // AVX-512 F, BW, DQ, VL: Skylake-X (2017)
   kAvx512Vnni,  // and AVX-512 VNNI: Cascade Lake (2019)
   kAvx512Bf16,  // and AVX-512 BF16: Zen 4 (2022), Sapphire Rapids
+  kAmx,         // and AMX, AVX-512 FP16: Sapphire Rapids (2023)
   // arm64
   kDotprod,  // Advanced SIMD with dot products of int8: Cortex-A76 (2018), Neoverse N1, Apple M1
   kI8mm,     // and products of int8 matrices: Neoverse V1 (2020), Cortex-A710

@@ -31,7 +31,11 @@ inline std::vector<Isa> kernel_isas() {
   const std::span<const Isa> all = all_isas();
   return {all.begin() + 1, all.end()};
 }
-// Whose bits the others have.
+// AMX multiplies quantised matrices in bfloat16: what it computes is close to the others, and not the same.
+inline bool multiplies_integers(Isa isa) {
+  return isa != Isa::kAmx;
+}
+// Whose bits the others have, but for those of AMX.
 inline Isa lowest_kernel_isa() {
   return kernel_isas().front();
 }

@@ -1,6 +1,7 @@
 #include "kernels/packed_matrix.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 #include <vector>
 
@@ -131,15 +132,27 @@ int64_t panels_per_task(int64_t panels, int64_t panel_bytes, int64_t n, int thre
   return best;
 }
 
-// What a product reads of its activations: floats, or groups with what the format's offset asks for.
+// What a product reads of its activations: floats, groups of integers with what the format's offset asks for, or tiles
+// of bfloat16.
 struct ActivationKind {
-  int terms = 0;  // of a quantised group; 0: floats
+  enum class Form : uint8_t { kFloats, kGroups, kTiles };
+  Form form = Form::kFloats;
+  int terms = 0;  // of a quantised group; this and the next are those of kGroups
   int offset = 0;
   int scales = 0;
   bool operator==(const ActivationKind&) const = default;
 
-  bool quantised() const { return terms > 0; }
-  int64_t act_groups(int64_t cols) const { return cols / kGroup * terms; }  // of one row
+  int64_t row_bytes(int64_t cols) const {
+    switch (form) {
+      case Form::kFloats:
+        return cols * static_cast<int64_t>(sizeof(float));
+      case Form::kGroups:
+        return cols / kGroup * terms * static_cast<int64_t>(sizeof(ActGroup));
+      case Form::kTiles:
+        return cols * static_cast<int64_t>(sizeof(uint16_t));
+    }
+    return 0;
+  }
 };
 
 class PanelMatrix : public PackedMatrix {
@@ -158,17 +171,13 @@ class PanelMatrix : public PackedMatrix {
   const CpuKernels& kernels() const { return *kernels_; }
   const Panels& panels() const { return panels_; }
   virtual ActivationKind activations() const = 0;
-  // Panels [begin, end) times `rows` rows: of x, or of quantised groups. y: where the first of the rows begins.
-  virtual void run(const float* x, const ActGroup* groups, int64_t rows, int64_t begin, int64_t end,
-                   float* y) const = 0;
+  // Panels [begin, end) times `rows` rows of x, which are of that kind. y: where the first of the rows begins.
+  virtual void run(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const = 0;
 
   Plan plan(int64_t n, int threads) const {
     constexpr int64_t kBlockBytes = 1 << 19;
-    constexpr int64_t kRowMultiple = 24;  // of every tile's height
-    const ActivationKind kind = activations();
-    const int64_t row_bytes = kind.quantised()
-                                  ? kind.act_groups(panels_.cols()) * static_cast<int64_t>(sizeof(ActGroup))
-                                  : panels_.cols() * static_cast<int64_t>(sizeof(float));
+    constexpr int64_t kRowMultiple = 96;  // of every tile's height
+    const int64_t row_bytes = activations().row_bytes(panels_.cols());
     Plan plan;
     plan.row_block = std::min(n, std::max(kRowMultiple, kBlockBytes / row_bytes / kRowMultiple * kRowMultiple));
     plan.panels = panels_per_task(panels_.count(), panels_.panel_bytes(), plan.row_block, threads);
@@ -190,9 +199,12 @@ class QuantMatrix final : public PanelMatrix {
         quant_(&quant),
         terms_(bits == ActivationBits::k16 ? 2 : 1) {}
 
-  ActivationKind activations() const override { return {terms_, quant_->offset, quant_->scales}; }
+  ActivationKind activations() const override {
+    return {ActivationKind::Form::kGroups, terms_, quant_->offset, quant_->scales};
+  }
 
-  void run(const float* /*x*/, const ActGroup* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
+  void run(const std::byte* activations, int64_t rows, int64_t begin, int64_t end, float* y) const override {
+    const auto* x = reinterpret_cast<const ActGroup*>(activations);
     const int64_t groups = panels().cols() / kGroup;
     if (rows < kFewRows) return few_rows(x, rows, begin, end, y);
     const int64_t wide_bytes = groups * quant_->wide_group_bytes;
@@ -227,6 +239,69 @@ class QuantMatrix final : public PanelMatrix {
   int terms_;  // of the activations
 };
 
+// By tiles of bfloat16, whatever the activations' bits.
+class TileMatrix final : public PanelMatrix {
+ public:
+  TileMatrix(const CpuKernels& kernels, const TileQuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
+             const MatrixView& matrix, const ReleaseBytes& release)
+      : PanelMatrix(kernels, coder, pool, matrix, release),
+        quant_(&quant),
+        exponents_(static_cast<size_t>(panels().count())) {
+    constexpr int64_t kPanelsWorthAThread = 16;
+    pool.parallel_for(panels().count(), kPanelsWorthAThread, [&](int64_t begin, int64_t end, int) {
+      for (int64_t p = begin; p < end; ++p) {
+        exponents_[static_cast<size_t>(p)] = exponent_for(quant_->largest(panels().panel(p), groups()));
+      }
+    });
+  }
+
+  ActivationKind activations() const override { return {.form = ActivationKind::Form::kTiles}; }
+
+  void run(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
+    if (rows <= kFewTileRows) {
+      // The last panel may have rows that the matrix lacks.
+      const int64_t whole = panels().rows_in(end - 1) == kPanelRows ? end : end - 1;
+      few_rows(x, rows, begin, whole, y);
+      few_rows(x, rows, whole, end, y);
+      return;
+    }
+    LineBuffer tiles(2 * groups() * kTileBytes);
+    for (int64_t p = begin; p < end; p += 2) {
+      const int64_t count = std::min<int64_t>(2, end - p);
+      const int8_t* exponents = exponents_.data() + p;
+      for (int64_t i = 0; i < count; ++i) {
+        quant_->spread(panels().panel(p + i), groups(), exponents[i], tiles.data() + i * kTileBytes,
+                       count * kTileBytes);
+      }
+      PanelOutput out(panels(), p, count, y, rows);
+      kernels().tiles->many_rows[count - 1](tiles.data(), groups(), exponents, x, rows, out.data(), out.stride());
+      out.finish();
+    }
+  }
+
+ private:
+  void few_rows(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const {
+    if (begin == end) return;
+    PanelOutput out(panels(), begin, end - begin, y, rows);
+    quant_->few_rows(panels().panel(begin), end - begin, groups(), exponents_.data() + begin, x, rows, out.data(),
+                     out.stride());
+    out.finish();
+  }
+
+  int64_t groups() const { return panels().cols() / kGroup; }
+
+  // What brings the largest weight of a panel just below 2^15, where half precision ends at 2^16.
+  static int8_t exponent_for(float largest) {
+    constexpr int kMost = 126;  // both ways, a power of two that float32 has
+    constexpr int kLeast = -70;
+    if (!(largest > 0) || !std::isfinite(largest)) return 0;
+    return static_cast<int8_t>(std::clamp(14 - std::ilogb(largest), kLeast, kMost));
+  }
+
+  const TileQuantKernels* quant_;
+  std::vector<int8_t> exponents_;  // of the panels
+};
+
 class FloatMatrix final : public PanelMatrix {
  public:
   FloatMatrix(const CpuKernels& kernels, FloatProduct kernel, const PanelCoder& coder, ThreadPool& pool,
@@ -235,11 +310,10 @@ class FloatMatrix final : public PanelMatrix {
 
   ActivationKind activations() const override { return {}; }
 
-  void run(const float* x, const ActGroup* /*groups*/, int64_t rows, int64_t begin, int64_t end,
-           float* y) const override {
+  void run(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
     for (int64_t p = begin; p < end; ++p) {
       PanelOutput out(panels(), p, 1, y, rows);
-      kernel_(panels().panel(p), panels().cols(), x, rows, out.data(), out.stride());
+      kernel_(panels().panel(p), panels().cols(), reinterpret_cast<const float*>(x), rows, out.data(), out.stride());
       out.finish();
     }
   }
@@ -251,22 +325,22 @@ class FloatMatrix final : public PanelMatrix {
 // Activations in the kinds that the matrices of some products ask for, each made once.
 class SharedActivations {
  public:
-  // Where those of `x` (n, cols) will be; null where the matrix reads floats.
-  const ActGroup* want(const CpuKernels& kernels, const float* x, int64_t n, int64_t cols, const ActivationKind& kind) {
-    if (!kind.quantised()) return nullptr;
+  // Where those of `x` (n, cols) will be.
+  const std::byte* want(const CpuKernels& kernels, const float* x, int64_t n, int64_t cols,
+                        const ActivationKind& kind) {
+    if (kind.form == ActivationKind::Form::kFloats) return reinterpret_cast<const std::byte*>(x);
     for (const Wanted& one : wanted_) {
-      if (one.x == x && one.n == n && one.cols == cols && one.kind == kind) return one.groups.get();
+      if (one.x == x && one.n == n && one.cols == cols && one.kind == kind) return one.made.data();
     }
-    auto groups = std::make_unique_for_overwrite<ActGroup[]>(static_cast<size_t>(n * kind.act_groups(cols)));
-    wanted_.push_back({&kernels, x, n, cols, kind, rows_, std::move(groups)});
+    wanted_.push_back({&kernels, x, n, cols, kind, rows_, LineBuffer(n * kind.row_bytes(cols))});
     rows_ += n;
-    return wanted_.back().groups.get();
+    return wanted_.back().made.data();
   }
 
-  void make(ThreadPool& pool) const {
+  void make(ThreadPool& pool) {
     constexpr int64_t kRowsWorthAThread = 16;
     pool.parallel_for(rows_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      for (const Wanted& one : wanted_) {
+      for (Wanted& one : wanted_) {
         const int64_t first = std::max(begin - one.first_row, int64_t{0});
         const int64_t last = std::min(end - one.first_row, one.n);
         if (first < last) one.make(first, last);
@@ -282,45 +356,53 @@ class SharedActivations {
     int64_t cols;
     ActivationKind kind;
     int64_t first_row;  // among those of all
-    std::unique_ptr<ActGroup[]> groups;
+    LineBuffer made;
 
-    void make(int64_t first, int64_t last) const {
-      kernels->floats->quantise[kind.terms - 1](x + first * cols, (last - first) * (cols / kGroup), kind.offset,
-                                                kind.scales, groups.get() + first * kind.act_groups(cols));
+    void make(int64_t first, int64_t last) {
+      const int64_t groups = cols / kGroup;
+      if (kind.form == ActivationKind::Form::kTiles) {
+        kernels->tiles->tile_rows(x, first, last, n, groups, made.data());
+      } else {
+        kernels->floats->quantise[kind.terms - 1](
+            x + first * cols, (last - first) * groups, kind.offset, kind.scales,
+            reinterpret_cast<ActGroup*>(made.data() + first * kind.row_bytes(cols)));
+      }
     }
   };
   std::vector<Wanted> wanted_;
   int64_t rows_ = 0;
 };
 
-const QuantKernels* quant_kernels(const IntegerKernels& integers, QuantType type) {
+// Those of one format, of IntegerKernels or TileKernels; null where there are none.
+template <class Kernels>
+auto kernels_of(const Kernels& kernels, QuantType type) -> decltype(&kernels.q4_0) {
   switch (type) {
     case QuantType::kQ4_0:
-      return &integers.q4_0;
+      return &kernels.q4_0;
     case QuantType::kQ4_1:
-      return &integers.q4_1;
+      return &kernels.q4_1;
     case QuantType::kQ5_0:
-      return &integers.q5_0;
+      return &kernels.q5_0;
     case QuantType::kQ5_1:
-      return &integers.q5_1;
+      return &kernels.q5_1;
     case QuantType::kQ8_0:
-      return &integers.q8_0;
+      return &kernels.q8_0;
     case QuantType::kQ2_K:
-      return &integers.q2_k;
+      return &kernels.q2_k;
     case QuantType::kQ3_K:
-      return &integers.q3_k;
+      return &kernels.q3_k;
     case QuantType::kQ4_K:
-      return &integers.q4_k;
+      return &kernels.q4_k;
     case QuantType::kQ5_K:
-      return &integers.q5_k;
+      return &kernels.q5_k;
     case QuantType::kQ6_K:
-      return &integers.q6_k;
+      return &kernels.q6_k;
     case QuantType::kIQ4_NL:
-      return &integers.iq4_nl;
+      return &kernels.iq4_nl;
     case QuantType::kIQ4_XS:
-      return &integers.iq4_xs;
+      return &kernels.iq4_xs;
     case QuantType::kMXFP4:
-      return &integers.mxfp4;
+      return &kernels.mxfp4;
     default:
       return nullptr;
   }
@@ -353,7 +435,10 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
   const QuantType type = matrix.format->type;
   if (packed_bytes(type, matrix.rows, matrix.cols) == 0) return nullptr;
   const PanelCoder* coder = panel_coder(type);
-  if (const QuantKernels* quant = quant_kernels(*kernels.integers, type)) {
+  if (const TileQuantKernels* quant = kernels.tiles ? kernels_of(*kernels.tiles, type) : nullptr) {
+    return std::make_unique<TileMatrix>(kernels, *quant, *coder, pool, matrix, release);
+  }
+  if (const QuantKernels* quant = kernels_of(*kernels.integers, type)) {
     return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits, release);
   }
   return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix, release);
@@ -362,8 +447,7 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
 void products_together(ThreadPool& pool, std::span<const PackedProduct> products) {
   struct Job {
     const PanelMatrix* matrix;
-    const float* x;
-    const ActGroup* groups;
+    const std::byte* x;
     int64_t n;
     float* y;
     Plan plan;
@@ -375,9 +459,9 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
   for (const PackedProduct& product : products) {
     if (product.n == 0) continue;
     const auto* matrix = static_cast<const PanelMatrix*>(product.matrix);  // every one is made by pack_matrix
-    const ActGroup* groups =
+    const std::byte* x =
         activations.want(matrix->kernels(), product.x, product.n, matrix->panels().cols(), matrix->activations());
-    jobs.push_back({matrix, product.x, groups, product.n, product.y, matrix->plan(product.n, pool.size()), tasks});
+    jobs.push_back({matrix, x, product.n, product.y, matrix->plan(product.n, pool.size()), tasks});
     tasks += jobs.back().plan.tasks;
   }
   activations.make(pool);
@@ -390,8 +474,7 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
       const int64_t index = task - job.first_task;
       const int64_t row = index / job.plan.tasks_per_block * job.plan.row_block;
       const int64_t first = index % job.plan.tasks_per_block * job.plan.panels;
-      job.matrix->run(job.x + row * panels.cols(),
-                      job.groups ? job.groups + row * job.matrix->activations().act_groups(panels.cols()) : nullptr,
+      job.matrix->run(job.x + row * job.matrix->activations().row_bytes(panels.cols()),
                       std::min(job.plan.row_block, job.n - row), first,
                       std::min(first + job.plan.panels, panels.count()), job.y + row * panels.rows());
     }

@@ -68,6 +68,10 @@ Quantised quantise(const std::vector<float>& x, ActivationBits bits) {
 
 class ProductTest : public testing::TestWithParam<Isa> {};
 
+// Of what integers promise to the bit.
+#define SKIP_UNLESS_INTEGERS(isa) \
+  if (!multiplies_integers(isa)) GTEST_SKIP() << isa_name(isa) << " multiplies in bfloat16"
+
 struct Sizes {
   int64_t rows;
   int64_t groups;  // of the format's columns (32, or 256)
@@ -76,6 +80,7 @@ struct Sizes {
 
 TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
+  SKIP_UNLESS_INTEGERS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(2);
   for (const Kind& kind : kinds()) {
@@ -115,6 +120,69 @@ TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
   }
 }
 
+// Weights and activations are rounded to the eight bits of bfloat16, each to half of 2^-7 at most, and weights to half
+// precision before. Matrices of floats are multiplied as elsewhere.
+TEST_P(ProductTest, InBfloat16IsWithinTheRoundingOfEachProduct) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  if (multiplies_integers(GetParam())) GTEST_SKIP() << isa_name(GetParam()) << " multiplies integers";
+  ThreadPool pool(2);
+  for (const Kind& kind : kinds()) {
+    SCOPED_TRACE(kind.name());
+    for (const float size : {1e-6f, 1.0f, 1e12f}) {
+      for (const Sizes& sizes :
+           {Sizes{1, 1, 1}, Sizes{16, 3, 2}, Sizes{17, 2, 29}, Sizes{40, 5, 71}, Sizes{5, 1, 33}}) {
+        const int64_t cols = sizes.groups * std::max<int64_t>(32, quant_format(kind.type).block_elements);
+        const TestMatrix matrix = random_matrix(kind.type, sizes.rows, cols, 7 + cols);
+        const std::vector<float> w = matrix.decoded();
+        std::vector<float> x = random_floats(sizes.n * cols, 11);
+        for (float& one : x) one *= size;
+        const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, kind.bits, x);
+        for (int64_t r = 0; r < sizes.n; ++r) {
+          for (int64_t o = 0; o < sizes.rows; ++o) {
+            double expected = 0;
+            double squares = 0;
+            double largest_weight = 0;
+            double activations = 0;
+            for (int64_t c = 0; c < cols; ++c) {
+              const double weight = w[static_cast<size_t>(o * cols + c)];
+              const double activation = x[static_cast<size_t>(r * cols + c)];
+              expected += weight * activation;
+              squares += weight * weight * activation * activation;
+              largest_weight = std::max(largest_weight, std::abs(weight));
+              activations += std::abs(activation);
+            }
+            // Errors of single products are independent: six standard deviations. Those of half precision are of the
+            // largest numbers that a weight is made of, and meet all activations of a group.
+            const double bound = 6 * 0.004 * std::sqrt(squares) + 0.001 * largest_weight * activations / 16;
+            ASSERT_NEAR(y[static_cast<size_t>(r * sizes.rows + o)], expected, bound) << "row " << r << " output " << o;
+          }
+        }
+      }
+    }
+  }
+}
+
+// Matrices far from one in size are held as well as others.
+TEST_P(ProductTest, HoldsSmallAndLargeScales) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(1);
+  for (const float scale : {6.1e-5f, 1.0f, 4096.0f}) {
+    TestMatrix matrix = random_matrix(QuantType::kQ8_0, 16, 64, 9);
+    for (size_t at = 0; at < matrix.bytes.size(); at += static_cast<size_t>(matrix.format->block_bytes)) {
+      const Half half = to_half(scale);
+      std::memcpy(matrix.bytes.data() + at, &half, sizeof(half));
+    }
+    const std::vector<float> w = matrix.decoded();
+    const std::vector<float> x = random_floats(64, 5);
+    const std::vector<float> y = product(kernel_table(GetParam()), pool, matrix, ActivationBits::k16, x);
+    for (size_t o = 0; o < 16; ++o) {
+      double expected = 0;
+      for (size_t c = 0; c < 64; ++c) expected += double{w[o * 64 + c]} * x[c];
+      ASSERT_NEAR(y[o], expected, 0.02 * 127 * double{scale}) << scale;
+    }
+  }
+}
+
 TEST_P(ProductTest, HasTheSameBitsForAnyNumberOfRowsAndThreads) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
@@ -125,10 +193,10 @@ TEST_P(ProductTest, HasTheSameBitsForAnyNumberOfRowsAndThreads) {
     SCOPED_TRACE(kind.name());
     const int64_t cols = 768;
     const TestMatrix matrix = random_matrix(type, 83, cols, 3);
-    const std::vector<float> x = random_floats(61 * cols, 5);
+    const std::vector<float> x = random_floats(117 * cols, 5);
     const std::vector<float> all = product(table, three, matrix, kind.bits, x);
     ASSERT_TRUE(same_bits(all, product(table, one, matrix, kind.bits, x)));
-    for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 25}) {
+    for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 15, 16, 17, 25, 32, 33, 61, 64}) {
       const std::vector<float> part(x.begin(), x.begin() + rows * cols);
       const std::vector<float> expected(all.begin(), all.begin() + rows * matrix.rows);
       ASSERT_TRUE(same_bits(expected, product(table, three, matrix, kind.bits, part))) << rows << " rows";
@@ -157,6 +225,7 @@ TEST_P(ProductTest, HasTheSameBitsAcrossBlocksOfRows) {
 
 TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
+  SKIP_UNLESS_INTEGERS(GetParam());
   SKIP_UNLESS_MACHINE_HAS(lowest_kernel_isa());
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
@@ -224,6 +293,7 @@ TEST_P(ProductTest, GathersTheRowsOfTheFile) {
 // Codes and activations at their limits, where sixteen-bit sums would saturate.
 TEST_P(ProductTest, IsExactAtTheLimits) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
+  SKIP_UNLESS_INTEGERS(GetParam());
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
     const QuantType type = kind.type;
@@ -261,6 +331,7 @@ TEST_P(ProductTest, IsExactAtTheLimits) {
 // What sixteen bits are for: the error of eight, from the same activations, all but vanishes.
 TEST_P(ProductTest, SixteenBitsAreFarCloserToTheFloats) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
+  SKIP_UNLESS_INTEGERS(GetParam());
   ThreadPool pool(1);
   const int64_t cols = 512;
   const std::vector<float> x = random_floats(4 * cols, 5);
@@ -299,7 +370,8 @@ TEST_P(ProductTest, TakesAnyNumber) {
     };
     for (const float y : run(0.0f)) EXPECT_EQ(y, 0.0f);
     for (const float y : run(1e-42f)) EXPECT_NEAR(y, 0.0f, 1e-38f);
-    for (const float y : run(3e36f)) EXPECT_TRUE(std::isfinite(y));
+    // Times 2^60, bfloat16 must hold it.
+    for (const float y : run(multiplies_integers(GetParam()) ? 3e36f : 1e20f)) EXPECT_TRUE(std::isfinite(y));
     for (const float y : run(std::nanf(""))) EXPECT_TRUE(std::isnan(y));
     for (const float y : run(INFINITY)) EXPECT_FALSE(std::isfinite(y));
     // A row of NaN leaves its neighbours alone.

@@ -132,19 +132,22 @@ KernelTable table_for(Isa isa) {
 
 #if defined(__x86_64__)
 constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::kFloats, &kernels::avx2::kAttention,
-                                    nullptr};
-constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention, nullptr};
+                                    nullptr, nullptr};
+constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention, nullptr, nullptr};
 constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx512::kFloats,
-                                      &kernels::avx512::kAttention, nullptr};
-constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr};
+                                      &kernels::avx512::kAttention, nullptr, nullptr};
+constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr,
+                                          nullptr};
 constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
-                                          &kernels::avx512bf16::kPairs};
+                                          &kernels::avx512bf16::kPairs, nullptr};
+constexpr kernels::CpuKernels kAmx{kAvx512Vnni.integers, kAvx512.floats, &kernels::amx::kAttention, kAvx512Bf16.pairs,
+                                   &kernels::amx::kTileKernels};
 #elif defined(__aarch64__)
 constexpr kernels::CpuKernels kDotprod{&kernels::dotprod::kIntegers, &kernels::dotprod::kFloats,
-                                       &kernels::dotprod::kAttention, nullptr};
-constexpr kernels::CpuKernels kI8mm{&kernels::i8mm::kIntegers, kDotprod.floats, kDotprod.attention, nullptr};
+                                       &kernels::dotprod::kAttention, nullptr, nullptr};
+constexpr kernels::CpuKernels kI8mm{&kernels::i8mm::kIntegers, kDotprod.floats, kDotprod.attention, nullptr, nullptr};
 constexpr kernels::CpuKernels kArmBf16{kI8mm.integers, kDotprod.floats, &kernels::armbf16::kAttention,
-                                       &kernels::armbf16::kPairs};
+                                       &kernels::armbf16::kPairs, nullptr};
 #endif
 
 }  // namespace
@@ -156,6 +159,7 @@ const KernelTable& kernel_table(Isa isa) {
   static const KernelTable kTableAvx512 = table_for<kAvx512>(Isa::kAvx512);
   static const KernelTable kTableAvx512Vnni = table_for<kAvx512Vnni>(Isa::kAvx512Vnni);
   static const KernelTable kTableAvx512Bf16 = table_for<kAvx512Bf16>(Isa::kAvx512Bf16);
+  static const KernelTable kTableAmx = table_for<kAmx>(Isa::kAmx);
   switch (isa) {
     case Isa::kAvx2:
       return kTableAvx2;
@@ -167,6 +171,8 @@ const KernelTable& kernel_table(Isa isa) {
       return kTableAvx512Vnni;
     case Isa::kAvx512Bf16:
       return kTableAvx512Bf16;
+    case Isa::kAmx:
+      return kTableAmx;
     default:
       break;
   }

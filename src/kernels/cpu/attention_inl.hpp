@@ -8,6 +8,8 @@
 #pragma once
 
 #include "kernels/cpu/attention_block_inl.hpp"
+// After its softmax.
+#include "kernels/cpu/attention_tiles_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -81,6 +83,7 @@ struct AttentionScratch {
   float* sums;       // (queries, 16)
   float* keys;       // (D, kAttentionBlock)
   float* values;     // (kAttentionBlock, padded)
+  float* tiles;      // tile_scratch_floats(padded)
   uint32_t* pairs;   // (queries, padded / 2)
 };
 
@@ -97,7 +100,7 @@ int64_t total_bytes(int64_t queries) {
 int64_t attention_scratch(int64_t head_dim, int64_t queries) {
   const int64_t padded = padded_dim(head_dim);
   const int64_t floats = queries * (2 * padded + padded / 2 + kAttentionBlock + kLanes) + 2 * padded * kAttentionBlock;
-  return query_bytes(queries) + total_bytes(queries) + 4 * floats;
+  return query_bytes(queries) + total_bytes(queries) + 4 * (floats + tile_scratch_floats(padded));
 }
 
 AttentionScratch carve(const AttentionCall& call, int64_t queries) {
@@ -111,7 +114,8 @@ AttentionScratch carve(const AttentionCall& call, int64_t queries) {
   scratch.sums = scratch.weights + queries * kAttentionBlock;
   scratch.keys = scratch.sums + queries * kLanes;
   scratch.values = scratch.keys + padded * kAttentionBlock;
-  scratch.pairs = reinterpret_cast<uint32_t*>(scratch.values + padded * kAttentionBlock);
+  scratch.tiles = scratch.values + padded * kAttentionBlock;
+  scratch.pairs = reinterpret_cast<uint32_t*>(scratch.tiles + tile_scratch_floats(padded));
   return scratch;
 }
 
@@ -179,6 +183,59 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
   }
 }
 
+#ifdef LINNET_KERNEL_TILES
+// The keys of `range`, which lie in one part, kSoftKeys at a time.
+void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, KeyRange range) {
+  const int64_t group = call.heads / call.kv_heads;
+  const int64_t at = head_at<Bf16Pair>(call);
+  const auto numbers = [&](const std::byte* const* blocks, int64_t b, int64_t bytes) {
+    return reinterpret_cast<const uint32_t*>(blocks[b] + bytes) + at;
+  };
+  for (int64_t first = 0; first < queries_of(call); first += kTileQueries) {
+    const int64_t left = queries_of(call) - first;
+    Query* queries = scratch.queries + first;
+    const TileQueries q{.queries = queries,
+                        .count = left < kTileQueries ? left : kTileQueries,
+                        .dim = call.head_dim,
+                        .pairs = queries[0].pairs,
+                        .scores = scratch.tiles,
+                        .out = queries[0].out,
+                        .out_stride = left > 1 ? queries[1].out - queries[0].out : call.head_dim,
+                        .cleaned = reinterpret_cast<std::byte*>(scratch.tiles + kTileQueries * kSoftKeys)};
+    const KeyRange top = visible(call, call.position + call.begin + first / group);
+    const KeyRange bottom = visible(call, call.position + call.begin + (first + q.count - 1) / group);
+    const int64_t from = top.first > range.first ? top.first : range.first;
+    const int64_t to = bottom.last < range.last ? bottom.last : range.last;
+    if (from >= to) continue;
+    for (int64_t start = from / kSoftKeys * kSoftKeys; start < to; start += kSoftKeys) {
+      const int64_t begin = from > start ? (from - start) / kAttentionBlock : 0;
+      const int64_t end = to - start < kSoftKeys ? (to - start + kAttentionBlock - 1) / kAttentionBlock : kSoftBlocks;
+      TileBlocks blocks;
+      blocks.count = end - begin;
+      const int64_t first_block = start / kAttentionBlock + begin;
+      for (int64_t b = 0; b < blocks.count; ++b) {
+        const int64_t next = (first_block + b + 1) * kAttentionBlock < to ? first_block + b + 1 : first_block + b;
+        blocks.keys[b] = numbers(call.key_blocks, first_block + b, call.keys_at);
+        blocks.values[b] = numbers(call.value_blocks, first_block + b, call.values_at);
+        blocks.next_keys[b] = numbers(call.key_blocks, next, call.keys_at);
+        blocks.next_values[b] = numbers(call.value_blocks, next, call.values_at);
+      }
+      const int64_t key = first_block * kAttentionBlock;
+      for (int64_t i = 0; i < q.count; ++i) {
+        const int64_t position = call.position + call.begin + (first + i) / group;
+        const KeyRange seen = visible(call, position);
+        const int64_t last = blocks.count * kAttentionBlock;
+        queries[i].begin = seen.first > key ? seen.first - key : 0;
+        queries[i].end = seen.last - key < last ? seen.last - key : last;
+        const int64_t head = call.kv_head * group + (first + i) % group;
+        queries[i].bias = call.bias ? call.bias + head * call.bias_stride + key - position : nullptr;
+      }
+      attend_soft_keys(q, blocks, call);
+    }
+  }
+}
+#endif
+
 // Where each query finds its numbers, the same for every part; its out is `out_stride` floats after the one before.
 void start_queries(const AttentionCall& call, const AttentionScratch& scratch, float* out, int64_t out_stride) {
   for (int64_t i = 0; i < queries_of(call); ++i) {
@@ -218,7 +275,9 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
     case KeyFormat::kI8:
       return attend_blocks<int8_t>(call, scratch, range);
     case KeyFormat::kBF16Pairs:
-#ifdef LINNET_KERNEL_BF16_PAIRS
+#ifdef LINNET_KERNEL_TILES
+      attend_tiles(call, scratch, range);
+#elif defined(LINNET_KERNEL_BF16_PAIRS)
       attend_blocks<Bf16Pair>(call, scratch, range);
 #endif
       return;

@@ -142,6 +142,28 @@ struct PairKernels {
   int64_t (*multiply_bf16)(int64_t rounds);  // for PeakLoops
 };
 
+// Products with one quantised format, by tiles of bfloat16. A group of a panel makes one tile, of kTileBytes. Weights
+// are decoded times two to the power of their panel's exponent.
+struct TileQuantKernels {
+  float (*largest)(const std::byte* panel, int64_t groups);  // no weight of the panel is larger
+  void (*spread)(const std::byte* panel, int64_t groups, int exponent, std::byte* tiles, int64_t tile_stride);
+  // out[r * out_stride + 16 p + 0..15] for n <= kFewTileRows rows r of activations and `count` panels p, which lie one
+  // after the other. Same bits as many_rows.
+  void (*few_rows)(const std::byte* panels, int64_t count, int64_t groups, const int8_t* exponents, const std::byte* x,
+                   int64_t n, float* out, int64_t out_stride);
+};
+inline constexpr int64_t kTileBytes = 1024;
+inline constexpr int64_t kFewTileRows = 32;
+
+struct TileKernels {
+  TileQuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+  // Rows [first, last) of x (n, 32 groups) as activations: out has n * groups * 64 bytes.
+  void (*tile_rows)(const float* x, int64_t first, int64_t last, int64_t n, int64_t groups, std::byte* out);
+  // As few_rows, for any n and one or two panels. weights: of each group, the tiles of all panels.
+  void (*many_rows[2])(const std::byte* weights, int64_t groups, const int8_t* exponents, const std::byte* x, int64_t n,
+                       float* out, int64_t out_stride);
+};
+
 // An instruction set compiles only what its instructions do faster; the rest is that of the set below it.
 namespace avx2 {
 extern const IntegerKernels kIntegers;
@@ -163,6 +185,10 @@ namespace avx512bf16 {
 extern const CpuAttention kAttention;
 extern const PairKernels kPairs;
 }  // namespace avx512bf16
+namespace amx {
+extern const CpuAttention kAttention;
+extern const TileKernels kTileKernels;
+}  // namespace amx
 namespace dotprod {
 extern const IntegerKernels kIntegers;
 extern const FloatKernels kFloats;
@@ -181,6 +207,7 @@ struct CpuKernels {
   const FloatKernels* floats;
   const CpuAttention* attention;
   const PairKernels* pairs;  // null without such instructions
+  const TileKernels* tiles;  // likewise; where they are, they do what `integers` does elsewhere
 };
 
 }  // namespace linnet::kernels

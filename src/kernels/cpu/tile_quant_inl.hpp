@@ -1,0 +1,330 @@
+// Products with quantised matrices in tiles of bfloat16 (AMX).
+//
+// The arithmetic of one output: weights are decoded in half precision and rounded to bfloat16, activations are rounded
+// to bfloat16, and their products are summed group by group, in order, as tile_add_product says. Both operands are kept
+// away from the ends of their ranges by powers of two: weights by that of their panel (so that half precision holds the
+// largest), activations by 2^60, since decoding leaves weights at 2^-112 of their size.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/panel_inl.hpp"
+#include "kernels/cpu/unroll_inl.hpp"
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+constexpr float kActivationUnit = 0x1p60f;
+constexpr int kUnitsExponent = 112 - 60;  // of what a product must be multiplied by
+
+// 2^exponent, for exponents of normal numbers.
+LINNET_INLINE float power_of_two(int exponent) {
+  const int32_t bits = (exponent + 127) << 23;
+  float power;
+  std::memcpy(&power, &bits, sizeof(power));
+  return power;
+}
+
+// The groups of a panel, one after the other.
+template <PanelFormat F>
+class Groups {
+ public:
+  Groups(const std::byte* panel, int exponent) : at_(panel), unit_(set1(power_of_two(exponent))) {}
+
+  // Calls take.operator()<i>(pairs) for the sixteen rows i of the group's tile, (16, 16, 2): pairs of columns, of which
+  // a quad's first and third, and its second and fourth, are one; the sixteen rows of the panel; both columns.
+  template <class Take>
+  LINNET_INLINE void next(const Take& take) {
+    for (int64_t line = 0; line < F.group_bytes() + F.header_bytes(); line += kLine) {
+      __builtin_prefetch(at_ + kBytesAhead + line);
+    }
+    if (left_ == 0) start_super();
+    --left_;
+    const PackedCodes<F> codes{at_ + F.sub_bytes()};
+    const GroupScales<F.scales> scales = group_scales<F>(at_, d_, min_);
+    Halves scale[F.scales];
+    Halves min[F.scales];  // where there is one
+    for (int i = 0; i < F.scales; ++i) {
+      scale[i] = twice(mul(scales.scale[i], unit_));
+      if constexpr (F.has_min) min[i] = twice(mul(scales.min[i], unit_));
+    }
+    unroll<0, kQuads>([&]<int kQuad>() __attribute__((always_inline)) {
+      constexpr int kPart = kQuad * F.scales / kQuads;
+      take.template operator()<2 * kQuad>(weights<kQuad, false>(codes, scale[kPart], min[kPart]));
+      take.template operator()<2 * kQuad + 1>(weights<kQuad, true>(codes, scale[kPart], min[kPart]));
+    });
+    at_ += F.group_bytes();
+  }
+
+ private:
+  static constexpr int64_t kBytesAhead = 4096;
+  static constexpr bool kLooksUp = F.low_bits == 4 && F.high_bits == 0;
+
+  LINNET_INLINE void start_super() {
+    if constexpr (F.header_bytes() > 0) d_ = load_f16(at_);
+    if constexpr (F.has_min) min_ = load_f16(at_ + kHalfRow);
+    at_ += F.header_bytes();
+    left_ = F.groups_in_super();
+  }
+
+  // The values of all sixteen codes, twice.
+  static LINNET_INLINE Halves values() {
+    alignas(64) static constexpr auto kValues = [] {
+      struct Table {
+        _Float16 numbers[32];
+      } table{};
+      for (int i = 0; i < 32; ++i) {
+        const int code = i % 16;
+        const int value = F.table == CodeTable::kIq4    ? kIq4Table[code]
+                          : F.table == CodeTable::kE2M1 ? kE2M1Table[code]
+                                                        : code;
+        table.numbers[i] = static_cast<_Float16>(value - F.offset);
+      }
+      return table;
+    }();
+    return load_halves(&kValues);
+  }
+
+  template <int kQuad, bool kSecond>
+  static LINNET_INLINE Bf16s weights(const PackedCodes<F>& codes, Halves scale, Halves min) {
+    Halves weight;
+    if constexpr (kLooksUp) {
+      constexpr int kBy = kQuad / 4 * 4 + (kSecond ? 8 : 0);
+      weight = look_up<kBy>(values(), load_line(codes.at + kLine * (kQuad % 4)));
+    } else {
+      weight = bytes_to_halves<kSecond>(codes.template quad<kQuad>(), F.offset);
+    }
+    if constexpr (F.has_min) {
+      weight = fmadd(weight, scale, min);
+    } else {
+      weight = mul(weight, scale);
+    }
+    return shrink(weight);
+  }
+
+  const std::byte* at_;
+  F32 unit_;
+  F32 d_ = zero();
+  F32 min_ = zero();
+  int left_ = 0;
+};
+
+// No weight of the panel is larger.
+template <PanelFormat F>
+float largest_weight(const std::byte* panel, int64_t groups) {
+  constexpr float kMostSteps = 1 << F.value_bits();
+  const I32 no_sign = set1(int32_t{0x7FFFFFFF});
+  const auto magnitude = [&](F32 a) { return bits_to_f32(bit_and(f32_to_bits(a), no_sign)); };
+  F32 most = zero();
+  for_each_group<F>(
+      panel, groups, [&](const auto& /*codes*/, const auto& scales) __attribute__((always_inline)) {
+        for (int i = 0; i < F.scales; ++i) {
+          F32 bound = mul(magnitude(scales.scale[i]), set1(kMostSteps));
+          if constexpr (F.has_min) bound = add(bound, magnitude(scales.min[i]));
+          most = max(bound, most);
+        }
+      });
+  const int32_t bits = reduce_max(f32_to_bits(most));  // of numbers that are not negative, ordered as they are
+  float number;
+  std::memcpy(&number, &bits, sizeof(number));
+  return number;
+}
+
+// Writes the next group's tile.
+template <PanelFormat F>
+LINNET_INLINE void store_next(Groups<F>& groups, std::byte* tile) {
+  groups.next([&]<int kRow>(Bf16s pairs)
+                  __attribute__((always_inline)) { store_pairs(tile + kRow * kTileRowBytes, pairs); });
+}
+
+template <PanelFormat F>
+void spread_tiles(const std::byte* panel, int64_t groups, int exponent, std::byte* tiles, int64_t tile_stride) {
+  Groups<F> from(panel, exponent);
+  for (int64_t g = 0; g < groups; ++g) store_next(from, tiles + g * tile_stride);
+}
+
+// Sums of kDown tiles of rows with kPanels panels are tiles 0 to 3, activations 4 and 5, weights 6 and 7.
+constexpr int kSumTile = 0;
+constexpr int kActTile = 4;
+constexpr int kWeightTile = 6;
+constexpr int kMostDown = 2;
+constexpr int kPanelsAcross = 2;
+
+LINNET_INLINE Tiles shaped(int64_t upper_rows, int64_t lower_rows) {
+  return Tiles({upper_rows, upper_rows, lower_rows, lower_rows, upper_rows, lower_rows, kTileHeight, kTileHeight});
+}
+
+template <int kDown, int kPanels>
+LINNET_INLINE void zero_sums() {
+  tile_zero<0>();
+  if constexpr (kPanels > 1) tile_zero<1>();
+  if constexpr (kDown > 1) tile_zero<2>();
+  if constexpr (kDown > 1 && kPanels > 1) tile_zero<3>();
+}
+
+// Adds one group. weights: kPanels tiles, one after the other.
+template <int kDown, int kPanels>
+LINNET_INLINE void add_group(const std::byte* upper, const std::byte* lower, const std::byte* weights) {
+  tile_load<6>(weights, kTileRowBytes);
+  tile_load<4>(upper, kTileRowBytes);
+  tile_add_product<0, 4, 6>();
+  if constexpr (kPanels > 1) {
+    tile_load<7>(weights + kTileBytes, kTileRowBytes);
+    tile_add_product<1, 4, 7>();
+  }
+  if constexpr (kDown > 1) {
+    tile_load<5>(lower, kTileRowBytes);
+    tile_add_product<2, 5, 6>();
+    if constexpr (kPanels > 1) tile_add_product<3, 5, 7>();
+  }
+}
+
+// Writes the sums of one tile of rows, tile kSum for each panel.
+template <int kFirst, int kPanels>
+LINNET_INLINE void store_sums(int64_t rows, const F32 (&unit)[kPanelsAcross], float* out, int64_t out_stride) {
+  alignas(64) float sums[kPanels][kTileHeight * kPanelRows];
+  tile_store<kFirst>(sums[0], kTileRowBytes);
+  if constexpr (kPanels > 1) tile_store<kFirst + 1>(sums[1], kTileRowBytes);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int p = 0; p < kPanels; ++p) {
+      store(out + r * out_stride + p * kPanelRows, mul(load(sums[p] + r * kPanelRows), unit[p]));
+    }
+  }
+}
+
+struct Units {
+  F32 of[kPanelsAcross];
+};
+template <int kPanels>
+LINNET_INLINE Units units_of(const int8_t* exponents) {
+  Units units{{zero(), zero()}};
+  for (int p = 0; p < kPanels; ++p) units.of[p] = set1(power_of_two(kUnitsExponent - exponents[p]));
+  return units;
+}
+
+// Rows of activations from `first` on as tile_rows() packs them: whole tiles of sixteen rows, then the rest.
+LINNET_INLINE const std::byte* rows_at(const std::byte* x, int64_t first, int64_t groups) {
+  return x + first * groups * kTileRowBytes;
+}
+
+// Up to 32 rows: each group's tile is multiplied soon after it was decoded, from the first cache. Panels come one after
+// the other, as memory is read fastest.
+template <PanelFormat F, int kDown>
+LINNET_INLINE void few_rows(const std::byte* panels, int64_t count, int64_t groups, const int8_t* exponents,
+                            const std::byte* x, int64_t n, float* out, int64_t out_stride) {
+  // A tile is loaded some groups after it was stored, or the load would wait for the store.
+  constexpr int64_t kBehind = 2;
+  constexpr int64_t kKept = 4;
+  alignas(64) std::byte kept[kKept][kTileBytes];
+  const int64_t panel_bytes = groups / F.groups_in_super() * F.super_bytes();
+  const int64_t upper_rows = n < kTileHeight ? n : kTileHeight;
+  const int64_t lower_rows = kDown > 1 ? n - kTileHeight : kTileHeight;
+  const std::byte* lower = rows_at(x, upper_rows, groups);
+  const Tiles tiles = shaped(upper_rows, lower_rows);
+  for (int64_t p = 0; p < count; ++p, panels += panel_bytes, out += kPanelRows) {
+    Groups<F> from(panels, exponents[p]);
+    zero_sums<kDown, 1>();
+    for (int64_t g = 0; g < groups + kBehind; ++g) {
+      if (g < groups) store_next(from, kept[g % kKept]);
+      if (const int64_t b = g - kBehind; b >= 0) {
+        add_group<kDown, 1>(x + b * upper_rows * kTileRowBytes, lower + b * lower_rows * kTileRowBytes,
+                            kept[b % kKept]);
+      }
+    }
+    const Units units = units_of<1>(exponents + p);
+    store_sums<0, 1>(upper_rows, units.of, out, out_stride);
+    if constexpr (kDown > 1) store_sums<2, 1>(lower_rows, units.of, out + kTileHeight * out_stride, out_stride);
+  }
+}
+
+template <PanelFormat F>
+void few_rows_of(const std::byte* panels, int64_t count, int64_t groups, const int8_t* exponents, const std::byte* x,
+                 int64_t n, float* out, int64_t out_stride) {
+  if (n <= kTileHeight) {
+    few_rows<F, 1>(panels, count, groups, exponents, x, n, out, out_stride);
+  } else {
+    few_rows<F, 2>(panels, count, groups, exponents, x, n, out, out_stride);
+  }
+}
+
+template <int kDown, int kPanels>
+LINNET_INLINE void multiply_rows(const std::byte* weights, int64_t groups, const std::byte* x, int64_t upper_rows,
+                                 int64_t lower_rows, const Units& units, float* out, int64_t out_stride) {
+  zero_sums<kDown, kPanels>();
+  const std::byte* lower = rows_at(x, upper_rows, groups);
+  for (int64_t g = 0; g < groups; ++g) {
+    add_group<kDown, kPanels>(x + g * upper_rows * kTileRowBytes, lower + g * lower_rows * kTileRowBytes,
+                              weights + g * kPanels * kTileBytes);
+  }
+  store_sums<0, kPanels>(upper_rows, units.of, out, out_stride);
+  if constexpr (kDown > 1) store_sums<2, kPanels>(lower_rows, units.of, out + kTileHeight * out_stride, out_stride);
+}
+
+// weights: (groups, kPanels) tiles.
+template <int kPanels>
+void many_rows(const std::byte* weights, int64_t groups, const int8_t* exponents, const std::byte* x, int64_t n,
+               float* out, int64_t out_stride) {
+  const Units units = units_of<kPanels>(exponents);
+  int64_t done = 0;
+  {
+    const Tiles tiles = shaped(kTileHeight, kTileHeight);
+    for (; n - done >= kMostDown * kTileHeight; done += kMostDown * kTileHeight) {
+      multiply_rows<kMostDown, kPanels>(weights, groups, rows_at(x, done, groups), kTileHeight, kTileHeight, units,
+                                        out + done * out_stride, out_stride);
+    }
+  }
+  while (done < n) {
+    const int64_t rows = n - done < kTileHeight ? n - done : kTileHeight;
+    const Tiles tiles = shaped(rows, rows);
+    multiply_rows<1, kPanels>(weights, groups, rows_at(x, done, groups), rows, rows, units, out + done * out_stride,
+                              out_stride);
+    done += rows;
+  }
+}
+
+// Rows [first, last) of x (n, 32 groups), as tiles of sixteen rows and of what is left: (groups, rows, 32), with the
+// columns of each quad in the order of the weights' tiles.
+void tile_rows(const float* x, int64_t first, int64_t last, int64_t n, int64_t groups, std::byte* out) {
+  const F32 unit = set1(kActivationUnit);
+  for (int64_t r = first; r < last; ++r) {
+    const int64_t upper = r / kTileHeight * kTileHeight;
+    const int64_t rows = n - upper < kTileHeight ? n - upper : kTileHeight;
+    std::byte* to = out + upper * groups * kTileRowBytes + (r - upper) * kTileRowBytes;
+    const float* from = x + r * groups * kGroup;
+    for (int64_t g = 0; g < groups; ++g, from += kGroup, to += rows * kTileRowBytes) {
+      const F32 a = swap_middles(mul(load(from), unit));
+      const F32 b = swap_middles(mul(load(from + kLanes), unit));
+      store_pairs(to, neighbours(a, b));
+    }
+  }
+}
+
+template <PanelFormat F>
+constexpr TileQuantKernels tile_format() {
+  return {largest_weight<F>, spread_tiles<F>, few_rows_of<F>};
+}
+
+}  // namespace
+
+constexpr TileKernels kTileKernels{
+    .q4_0 = tile_format<kPanelQ4_0>(),
+    .q4_1 = tile_format<kPanelQ4_1>(),
+    .q5_0 = tile_format<kPanelQ5_0>(),
+    .q5_1 = tile_format<kPanelQ5_1>(),
+    .q8_0 = tile_format<kPanelQ8_0>(),
+    .q2_k = tile_format<kPanelQ2_K>(),
+    .q3_k = tile_format<kPanelQ3_K>(),
+    .q4_k = tile_format<kPanelQ4_K>(),
+    .q5_k = tile_format<kPanelQ5_K>(),
+    .q6_k = tile_format<kPanelQ6_K>(),
+    .iq4_nl = tile_format<kPanelIQ4_NL>(),
+    .iq4_xs = tile_format<kPanelIQ4_XS>(),
+    .mxfp4 = tile_format<kPanelMXFP4>(),
+    .tile_rows = tile_rows,
+    .many_rows = {many_rows<1>, many_rows<2>},
+};
+
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
