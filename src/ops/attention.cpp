@@ -148,16 +148,15 @@ struct SharedUnit {
 
 class SpanRunner {
  public:
-  SpanRunner(const AttentionKernels& kernels, const float* q, const AttentionShape& shape,
+  SpanRunner(const AttentionKernels& kernels, int threads, const float* q, const AttentionShape& shape,
              const AttentionParams& params, float* out)
-      : kernels_(kernels), q_(q), shape_(shape), params_(params), out_(out) {}
+      : kernels_(kernels), threads_(threads), q_(q), shape_(shape), params_(params), out_(out) {}
 
   void add(const AttentionSpan& span) {
-    // So that a long prefill spreads over the pool.
-    constexpr int64_t kRowsPerUnit = 32;
-    for (int64_t begin = 0; begin < span.rows; begin += kRowsPerUnit) {
+    const int64_t rows = rows_per_unit(span);
+    for (int64_t begin = 0; begin < span.rows; begin += rows) {
       for (int64_t kv_head = 0; kv_head < shape_.kv_heads; ++kv_head) {
-        add_unit({&span, kv_head, begin, std::min(begin + kRowsPerUnit, span.rows)});
+        add_unit({&span, kv_head, begin, std::min(begin + rows, span.rows)});
       }
     }
     work_ += span.rows * span.keys * shape_.heads * shape_.head_dim;
@@ -177,6 +176,16 @@ class SpanRunner {
     SharedUnit* shared;  // null: the unit whole
     int64_t part;        // among those that the unit sees
   };
+
+  // A unit reads all keys of its head, which a later cache holds once they are many: the more rows it has, the better.
+  // But a long prefill must spread over the pool.
+  int64_t rows_per_unit(const AttentionSpan& span) const {
+    constexpr int64_t kFewest = 32;
+    constexpr int64_t kMost = 128;
+    constexpr int64_t kUnitsPerThread = 4;
+    const int64_t rows = span.rows * shape_.kv_heads / (kUnitsPerThread * threads_);
+    return std::clamp(rows / kFewest * kFewest, kFewest, kMost);
+  }
 
   void add_unit(const AttentionUnit& unit) {
     constexpr int64_t kFewRows = 4;
@@ -212,6 +221,7 @@ class SpanRunner {
   }
 
   const AttentionKernels& kernels_;
+  int threads_;
   const float* q_;
   const AttentionShape& shape_;
   const AttentionParams& params_;
@@ -223,7 +233,7 @@ class SpanRunner {
 
 void run_spans(Context& ctx, const Tensor& q, std::span<const AttentionSpan> spans, const AttentionShape& shape,
                const AttentionParams& params, Tensor& out) {
-  SpanRunner runner(ctx.kernels().attention, q.data<float>(), shape, params, out.data<float>());
+  SpanRunner runner(ctx.kernels().attention, ctx.pool().size(), q.data<float>(), shape, params, out.data<float>());
   for (const AttentionSpan& span : spans) runner.add(span);
   runner.run(ctx);
 }

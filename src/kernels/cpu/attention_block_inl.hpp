@@ -72,7 +72,7 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
   const float base = query.highest;
   for (int v = 0; v < kVecs; ++v) {
     if constexpr (std::is_same_v<T, Bf16Pair>) {
-      score[v] = exp_below(score[v], base);
+      score[v] = exp_below(score[v], 1.0f, base);
       store_weights<T>(query.weights, v, score[v]);
     } else {
       score[v] = exp_normal(sub(score[v], set1(base)));

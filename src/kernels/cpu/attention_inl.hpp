@@ -128,6 +128,11 @@ LINNET_INLINE KeyRange visible(const AttentionCall& call, int64_t position) {
   return {first, call.causal ? position + 1 : call.keys};
 }
 
+// What is added to the scores of a query, from `key` on; or null.
+LINNET_INLINE const float* bias_at(const AttentionCall& call, const Query& query, int64_t key) {
+  return call.bias ? call.bias + query.head * call.bias_stride + key - query.position : nullptr;
+}
+
 LINNET_INLINE int64_t queries_of(const AttentionCall& call) {
   return (call.end - call.begin) * (call.heads / call.kv_heads);
 }
@@ -144,19 +149,16 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
   constexpr int64_t kFewQueries = 2 * kAttentionRows;
   const int64_t dim = call.head_dim;
   const int64_t padded = padded_dim(dim);
-  const int64_t group = call.heads / call.kv_heads;
   const int64_t count = queries_of(call);
   const bool as_it_lies = std::is_same_v<T, Bf16Pair> || (call.by_head && dim == padded && count <= kFewQueries);
   for (int64_t b = range.first / kAttentionBlock; b * kAttentionBlock < range.last; ++b) {
     const int64_t start = b * kAttentionBlock;
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t position = call.position + call.begin + i / group;
-      const KeyRange seen = visible(call, position);
       Query& query = scratch.queries[i];
+      const KeyRange seen = visible(call, query.position);
       query.begin = seen.first > start ? seen.first - start : 0;
       query.end = seen.last - start < kAttentionBlock ? seen.last - start : kAttentionBlock;
-      const int64_t head = call.kv_head * group + i % group;
-      query.bias = call.bias ? call.bias + head * call.bias_stride + start - position : nullptr;
+      query.bias = bias_at(call, query, start);
     }
     const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b] + call.keys_at);
     const auto* values = reinterpret_cast<const T*>(call.value_blocks[b] + call.values_at);
@@ -184,53 +186,60 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
 }
 
 #ifdef LINNET_KERNEL_TILES
-// The keys of `range`, which lie in one part, kSoftKeys at a time.
-void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, KeyRange range) {
-  const int64_t group = call.heads / call.kv_heads;
+// Blocks [first, last) of keys, and those that are as many later, where these begin before `to`.
+TileBlocks tile_blocks(const AttentionCall& call, int64_t first, int64_t last, int64_t to) {
   const int64_t at = head_at<Bf16Pair>(call);
   const auto numbers = [&](const std::byte* const* blocks, int64_t b, int64_t bytes) {
     return reinterpret_cast<const uint32_t*>(blocks[b] + bytes) + at;
   };
-  for (int64_t first = 0; first < queries_of(call); first += kTileQueries) {
-    const int64_t left = queries_of(call) - first;
-    Query* queries = scratch.queries + first;
-    const TileQueries q{.queries = queries,
-                        .count = left < kTileQueries ? left : kTileQueries,
+  TileBlocks blocks;
+  blocks.count = last - first;
+  for (int64_t b = 0; b < blocks.count; ++b) {
+    const int64_t block = first + b;
+    const int64_t next = (block + blocks.count) * kAttentionBlock < to ? block + blocks.count : block;
+    blocks.keys[b] = numbers(call.key_blocks, block, call.keys_at);
+    blocks.values[b] = numbers(call.value_blocks, block, call.values_at);
+    blocks.next_keys[b] = numbers(call.key_blocks, next, call.keys_at);
+    blocks.next_values[b] = numbers(call.value_blocks, next, call.values_at);
+  }
+  return blocks;
+}
+
+// The keys of `range`, which lie in one part, kSoftKeys at a time.
+void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, KeyRange range) {
+  const int64_t count = queries_of(call);
+  const int64_t out_stride = count > 1 ? scratch.queries[1].out - scratch.queries[0].out : call.head_dim;
+  Tiles tiles;
+  for (int64_t start = range.first / kSoftKeys * kSoftKeys; start < range.last; start += kSoftKeys) {
+    const int64_t from = (range.first > start ? range.first : start) / kAttentionBlock;
+    const int64_t to = range.last - start < kSoftKeys ? range.last : start + kSoftKeys;
+    const int64_t key = from * kAttentionBlock;
+    const TileBlocks blocks = tile_blocks(call, from, (to + kAttentionBlock - 1) / kAttentionBlock, range.last);
+    const int64_t keys = blocks.count * kAttentionBlock;
+    for (int64_t first = 0; first < count; first += kTileQueries) {
+      Query* queries = scratch.queries + first;
+      const int64_t some = count - first < kTileQueries ? count - first : kTileQueries;
+      bool seen = false;
+      for (int64_t i = 0; i < some; ++i) {
+        const KeyRange sees = visible(call, queries[i].position);
+        queries[i].begin = sees.first > key ? sees.first - key : 0;
+        queries[i].end = sees.last - key < keys ? sees.last - key : keys;
+        queries[i].bias = bias_at(call, queries[i], key);
+        seen |= queries[i].begin < queries[i].end;
+      }
+      if (!seen) continue;
+      attend_soft_keys({.tiles = &tiles,
+                        .queries = queries,
+                        .count = some,
                         .dim = call.head_dim,
                         .pairs = queries[0].pairs,
                         .scores = scratch.tiles,
+                        .weights = reinterpret_cast<uint16_t*>(scratch.tiles + kTileQueries * kSoftKeys),
                         .out = queries[0].out,
-                        .out_stride = left > 1 ? queries[1].out - queries[0].out : call.head_dim,
-                        .cleaned = reinterpret_cast<std::byte*>(scratch.tiles + kTileQueries * kSoftKeys)};
-    const KeyRange top = visible(call, call.position + call.begin + first / group);
-    const KeyRange bottom = visible(call, call.position + call.begin + (first + q.count - 1) / group);
-    const int64_t from = top.first > range.first ? top.first : range.first;
-    const int64_t to = bottom.last < range.last ? bottom.last : range.last;
-    if (from >= to) continue;
-    for (int64_t start = from / kSoftKeys * kSoftKeys; start < to; start += kSoftKeys) {
-      const int64_t begin = from > start ? (from - start) / kAttentionBlock : 0;
-      const int64_t end = to - start < kSoftKeys ? (to - start + kAttentionBlock - 1) / kAttentionBlock : kSoftBlocks;
-      TileBlocks blocks;
-      blocks.count = end - begin;
-      const int64_t first_block = start / kAttentionBlock + begin;
-      for (int64_t b = 0; b < blocks.count; ++b) {
-        const int64_t next = (first_block + b + 1) * kAttentionBlock < to ? first_block + b + 1 : first_block + b;
-        blocks.keys[b] = numbers(call.key_blocks, first_block + b, call.keys_at);
-        blocks.values[b] = numbers(call.value_blocks, first_block + b, call.values_at);
-        blocks.next_keys[b] = numbers(call.key_blocks, next, call.keys_at);
-        blocks.next_values[b] = numbers(call.value_blocks, next, call.values_at);
-      }
-      const int64_t key = first_block * kAttentionBlock;
-      for (int64_t i = 0; i < q.count; ++i) {
-        const int64_t position = call.position + call.begin + (first + i) / group;
-        const KeyRange seen = visible(call, position);
-        const int64_t last = blocks.count * kAttentionBlock;
-        queries[i].begin = seen.first > key ? seen.first - key : 0;
-        queries[i].end = seen.last - key < last ? seen.last - key : last;
-        const int64_t head = call.kv_head * group + (first + i) % group;
-        queries[i].bias = call.bias ? call.bias + head * call.bias_stride + key - position : nullptr;
-      }
-      attend_soft_keys(q, blocks, call);
+                        .out_stride = out_stride,
+                        .cleaned = reinterpret_cast<std::byte*>(scratch.tiles + kTileQueries * kSoftKeys * 3 / 2),
+                        .fetch = count <= kTileQueries},
+                       blocks, call);
     }
   }
 }
@@ -238,8 +247,11 @@ void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, Ke
 
 // Where each query finds its numbers, the same for every part; its out is `out_stride` floats after the one before.
 void start_queries(const AttentionCall& call, const AttentionScratch& scratch, float* out, int64_t out_stride) {
+  const int64_t group = call.heads / call.kv_heads;
   for (int64_t i = 0; i < queries_of(call); ++i) {
     Query& query = scratch.queries[i];
+    query.position = call.position + call.begin + i / group;
+    query.head = call.kv_head * group + i % group;
     query.q = call.q + place_of(call, i);
     query.out = out + i * out_stride;
     query.weights = scratch.weights + i * kAttentionBlock;

@@ -23,6 +23,8 @@ LINNET_INLINE F32 load_number(const int8_t* p) {
 
 // One query vector: a row and a head.
 struct Query {
+  int64_t position;
+  int64_t head;
   const float* q;         // (D)
   const uint32_t* pairs;  // (D / 2) of two bfloat16, where keys are such
   float* out;             // (D rounded up to 16): the values of this part so far, weighted by exp(score - highest)

@@ -4,9 +4,12 @@
 // order, each as tile_add_product says; kSoftKeys keys share one highest score, whose raising rescales what came
 // before; weights are rounded to bfloat16 and multiplied with the values of 32 keys at a time, in order. Keys that a
 // row does not see have the weight zero, which leaves the bits of a sum alone, so long as their values are finite.
+//
+// Keys and values of kSoftKeys keys stay in the first cache while queries pass by, sixteen at a time.
 #pragma once
 
 #include "kernels/cpu/attention_query_inl.hpp"
+#include "kernels/cpu/unroll_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -15,16 +18,16 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-constexpr int64_t kSoftKeys = 256;  // divides kAttentionPart
+constexpr int64_t kSoftKeys = 128;  // divides kAttentionPart
 #ifdef LINNET_KERNEL_TILES
-constexpr int64_t kTileQueries = 2 * kTileHeight;
+constexpr int64_t kTileQueries = kTileHeight;
 #else
 constexpr int64_t kTileQueries = 0;
 #endif
 
-// Of memory for the scores, and for two blocks of values.
+// Of memory for the scores, the weights, and two blocks of values.
 int64_t tile_scratch_floats(int64_t padded) {
-  return kTileQueries > 0 ? kTileQueries * kSoftKeys + kAttentionBlock * padded : 0;
+  return kTileQueries > 0 ? kTileQueries * kSoftKeys * 3 / 2 + kAttentionBlock * padded : 0;
 }
 
 }  // namespace
@@ -37,23 +40,30 @@ namespace {
 constexpr int64_t kSoftBlocks = kSoftKeys / kAttentionBlock;
 constexpr int64_t kKeyRowBytes = kAttentionBlock * 4;  // of one pair of dimensions
 constexpr int64_t kTileKeys = 32;                      // that one product of weights and values sums
+constexpr int64_t kScoreTile = kTileHeight * kLanes;   // numbers
+constexpr int64_t kWeightTile = kTileHeight * kTileKeys;
+constexpr int kSumTiles = 4;  // tiles 0 to 3
 
-// Up to kTileQueries rows and heads beside up to kSoftKeys keys.
+// Up to kTileQueries rows and heads.
 struct TileQueries {
+  Tiles* tiles;
   Query* queries;
   int64_t count;
   int64_t dim;
   const uint32_t* pairs;  // (count, dim / 2)
-  float* scores;          // (kTileQueries, kSoftKeys); then, in each row, its weights in bfloat16
+  float* scores;          // (kSoftKeys / 16, 16 queries, 16 keys): tile by tile, as are
+  uint16_t* weights;      // (kSoftKeys / 32, 16 queries, 32 keys), bfloat16
   float* out;             // (count, out_stride)
   int64_t out_stride;
   std::byte* cleaned;  // two blocks of values
+  bool fetch;          // the blocks that come next: no other queries will wait for them
 
-  int64_t upper() const { return count < kTileHeight ? count : kTileHeight; }
-  int64_t lower() const { return count - upper(); }
+  // Where those of a query begin; they go on a tile later.
+  float* scores_of(int64_t query) const { return scores + query * kLanes; }
+  uint16_t* weights_of(int64_t query) const { return weights + query * kTileKeys; }
 };
 
-// Blocks [first, last) of one head. Which keys of them a query sees are its begin and end, counted from the first.
+// Up to kSoftKeys keys of one head. Which of them a query sees are its begin and end, counted from the first.
 struct TileBlocks {
   const uint32_t* keys[kSoftBlocks];
   const uint32_t* values[kSoftBlocks];  // null: of no weight
@@ -62,159 +72,184 @@ struct TileBlocks {
   int64_t count;
 };
 
-// Fetches a tile's place in the block that comes next: of few queries, which memory keeps waiting.
+// Fetches a tile's place in the block that comes next.
 LINNET_INLINE void prefetch_tile(const void* at, int64_t stride, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(static_cast<const std::byte*>(at) + r * stride);
 }
 
-// Scores of 32 keys. kDims: dimensions that a product sums.
-template <int kDims, bool kLower>
-LINNET_INLINE void score_keys(const TileQueries& q, const std::byte* keys, const std::byte* next, float* scores) {
-  const int64_t row_bytes = q.dim * 2;
-  const auto* upper = reinterpret_cast<const std::byte*>(q.pairs);
-  const std::byte* lower = upper + kTileHeight * row_bytes;
-  tile_zero<0>();
-  tile_zero<1>();
-  if constexpr (kLower) {
-    tile_zero<2>();
-    tile_zero<3>();
-  }
+// Adds to kSum the product of tile kLeft with the one that lies there, by tile 6 or 7.
+template <int kSum, int kLeft>
+LINNET_INLINE void add_product_with(const void* right, int64_t stride) {
+  constexpr int kRight = 6 + kSum % 2;
+  tile_load<kRight>(right, stride);
+  tile_add_product<kSum, kLeft, kRight>();
+}
+
+// Scores of a block of keys. kDims: dimensions that a product sums.
+template <int kDims, bool kFetch>
+LINNET_INLINE void score_block(const TileQueries& q, const uint32_t* keys, const uint32_t* next, float* scores) {
+  unroll<0, kSumTiles>([&]<int kSum>() __attribute__((always_inline)) { tile_zero<kSum>(); });
   for (int64_t d = 0; d < q.dim; d += kDims) {
-    const int64_t at = d / 2 * kKeyRowBytes;
-    tile_load<6>(keys + at, kKeyRowBytes);
-    tile_load<4>(upper + d * 2, row_bytes);
-    if constexpr (!kLower) prefetch_tile(next + at, kKeyRowBytes, kDims / 2);
-    tile_add_product<0, 4, 6>();
-    tile_load<7>(keys + at + kTileRowBytes, kKeyRowBytes);
-    if constexpr (!kLower) prefetch_tile(next + at + kTileRowBytes, kKeyRowBytes, kDims / 2);
-    tile_add_product<1, 4, 7>();
-    if constexpr (kLower) {
-      tile_load<5>(lower + d * 2, row_bytes);
-      tile_add_product<2, 5, 6>();
-      tile_add_product<3, 5, 7>();
-    }
+    const int64_t at = d / 2 * kAttentionBlock;
+    tile_load<4>(reinterpret_cast<const std::byte*>(q.pairs) + d * 2, q.dim * 2);
+    unroll<0, kSumTiles>([&]<int kSum>() __attribute__((always_inline)) {
+      add_product_with<kSum, 4>(keys + at + kSum * kLanes, kKeyRowBytes);
+      if constexpr (kFetch) prefetch_tile(next + at + kSum * kLanes, kKeyRowBytes, kDims / 2);
+    });
   }
-  constexpr int64_t kStride = kSoftKeys * 4;
-  tile_store<0>(scores, kStride);
-  tile_store<1>(scores + kTileHeight, kStride);
-  if constexpr (kLower) {
-    tile_store<2>(scores + kTileHeight * kSoftKeys, kStride);
-    tile_store<3>(scores + kTileHeight * kSoftKeys + kTileHeight, kStride);
-  }
+  unroll<0, kSumTiles>([&]<int kSum>() __attribute__((always_inline)) {
+    tile_store<kSum>(scores + kSum * kScoreTile, kTileRowBytes);
+  });
 }
 
-template <int kDims, bool kLower>
+template <int kDims>
 void score_blocks(const TileQueries& q, const TileBlocks& blocks) {
-  const int64_t lower = kLower ? q.lower() : kTileHeight;
-  const Tiles tiles({q.upper(), q.upper(), lower, lower, q.upper(), lower, kDims / 2, kDims / 2}, kDims * 2);
+  q.tiles->shape({.left_rows = q.count, .left_bytes = kDims * 2, .right_rows = kDims / 2});
   for (int64_t b = 0; b < blocks.count; ++b) {
-    for (int64_t key = 0; key < kAttentionBlock; key += kTileKeys) {
-      score_keys<kDims, kLower>(q, reinterpret_cast<const std::byte*>(blocks.keys[b] + key),
-                                reinterpret_cast<const std::byte*>(blocks.next_keys[b] + key),
-                                q.scores + b * kAttentionBlock + key);
+    float* scores = q.scores + b * kAttentionBlock * kTileHeight;
+    if (q.fetch) {
+      score_block<kDims, true>(q, blocks.keys[b], blocks.next_keys[b], scores);
+    } else {
+      score_block<kDims, false>(q, blocks.keys[b], blocks.next_keys[b], scores);
     }
   }
 }
 
-// From scores to weights, and what came before rescaled to a new highest score.
-template <int kBlocks>
-void soften_row(const TileQueries& q, int64_t row, const AttentionCall& call) {
-  constexpr int kVecs = kBlocks * kAttentionBlock / kLanes;
-  Query& query = q.queries[row];
-  float* scores = q.scores + row * kSoftKeys;
-  F32 score[kVecs];
-  F32 highest = set1(query.highest);
-  const F32 scale = set1(call.scale);
-  const bool all = query.begin == 0 && query.end == kBlocks * kAttentionBlock;
-  for (int v = 0; v < kVecs; ++v) {
-    score[v] = mul(load(scores + kLanes * v), scale);
-    if (query.bias) score[v] = add(score[v], load(query.bias + kLanes * v));
-    if (call.softcap > 0) score[v] = capped(score[v], call.softcap);
-    if (!all) score[v] = masked(score[v], kLanes * v, query.begin, query.end);
-    highest = max(score[v], highest);
-  }
-  if (any_above(highest, set1(query.highest))) raise_highest(query, q.dim, reduce_max(highest));
-  auto* weights = reinterpret_cast<uint16_t*>(scores);
-  F32 sums = load(query.sums);
-  for (int v = 0; v < kVecs; ++v) {
-    F32 weight = exp_below(score[v], query.highest);
-    if (!all) weight = select_less(score[v], set1(-__FLT_MAX__), zero(), weight);
-    sums = add(sums, weight);
-    store_bf16(weights + kLanes * v, weight);
-  }
-  store(query.sums, sums);
+// What is done to scores: kScaled, nothing but to scale them; kMasked, and not all keys are seen; kAny: whatever the
+// call asks for, of any keys.
+enum class Softening : uint8_t { kScaled, kMasked, kAny };
+
+Softening softening_of(const Query& query, int64_t keys, const AttentionCall& call) {
+  if (query.bias || call.softcap > 0 || !(call.scale > 0)) return Softening::kAny;
+  return query.begin == 0 && query.end == keys ? Softening::kScaled : Softening::kMasked;
 }
 
-void soften_rows(const TileQueries& q, int64_t blocks, const AttentionCall& call) {
+// e^(scale * x - highest) to 3 parts in a million, which bfloat16 then rounds to eight bits. 0 for -infinity; NaN
+// passes through.
+LINNET_INLINE F32 weight_of(F32 x, float scale, float highest) {
+  constexpr float kLog2E = 1.44269504088896341f;
+  const F32 t = fmadd(x, set1(scale * kLog2E), set1(-highest * kLog2E));
+  const F32 f = fraction(t);
+  F32 p = set1(1.353416792e-2f);  // 2^f, 0 <= f < 1, of the least relative error
+  p = fmadd(p, f, set1(5.201146061e-2f));
+  p = fmadd(p, f, set1(2.414427569e-1f));
+  p = fmadd(p, f, set1(6.930038345e-1f));
+  p = fmadd(p, f, set1(1.000002593f));
+  return scale_by_power(p, t);
+}
+
+// Four chains, since one would keep a row waiting.
+template <int kVecs, class Op>
+LINNET_INLINE F32 reduce(const F32 (&a)[kVecs], const Op& op) {
+  F32 chains[4] = {a[0], a[1], a[2], a[3]};
+  unroll<4, kVecs>([&]<int kVec>()
+                       __attribute__((always_inline)) { chains[kVec % 4] = op(chains[kVec % 4], a[kVec]); });
+  return op(op(chains[0], chains[1]), op(chains[2], chains[3]));
+}
+
+// Finds the highest score of a row, and rescales what came before where it is far above. Scores are left as weigh_row()
+// wants them: -infinity where a key is not seen.
+template <int kVecs, Softening kHow>
+void raise_row(const TileQueries& q, int64_t row, const AttentionCall& call) {
+  Query& query = q.queries[row];
+  float* scores = q.scores_of(row);
+  F32 score[kVecs];
+  unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+    F32& one = score[kVec];
+    one = load(scores + kVec * kScoreTile);
+    if constexpr (kHow == Softening::kAny) {
+      one = mul(one, set1(call.scale));
+      if (query.bias) one = add(one, load(query.bias + kLanes * kVec));
+      if (call.softcap > 0) one = capped(one, call.softcap);
+    }
+    if constexpr (kHow != Softening::kScaled) {
+      one = masked(one, kLanes * kVec, query.begin, query.end);
+      store(scores + kVec * kScoreTile, one);
+    }
+  });
+  const F32 highest = reduce(
+      score, [](F32 a, F32 b) __attribute__((always_inline)) { return max(a, b); });
+  const float most = reduce_max(highest) * (kHow == Softening::kAny ? 1.0f : call.scale);
+  if (most > query.highest + kHeadroom) raise_highest(query, q.dim, most);
+}
+
+template <int kVecs>
+void weigh_row(const TileQueries& q, int64_t row, float scale) {
+  Query& query = q.queries[row];
+  const float* scores = q.scores_of(row);
+  const float base = query.highest;
+  uint16_t* weights = q.weights_of(row);
+  F32 weight[kVecs];
+  unroll<0, kVecs / 2>([&]<int kPair>() __attribute__((always_inline)) {
+    for (int i = 2 * kPair; i < 2 * kPair + 2; ++i) weight[i] = weight_of(load(scores + i * kScoreTile), scale, base);
+    store_pairs(weights + kPair * kWeightTile, neighbours(weight[2 * kPair], weight[2 * kPair + 1]));
+  });
+  const F32 sum = reduce(
+      weight, [](F32 a, F32 b) __attribute__((always_inline)) { return add(a, b); });
+  store(query.sums, add(load(query.sums), sum));
+}
+
+// From scores to weights. Rows are taken twice, so that none waits for its own highest score.
+template <int kBlocks>
+void soften_rows(const TileQueries& q, const AttentionCall& call) {
+  constexpr int kVecs = kBlocks * kAttentionBlock / kLanes;
+  const auto how = [&](int64_t r) { return softening_of(q.queries[r], kBlocks * kAttentionBlock, call); };
+  const auto sees = [&](int64_t r) { return q.queries[r].begin < q.queries[r].end; };
   for (int64_t r = 0; r < q.count; ++r) {
-    if (q.queries[r].begin >= q.queries[r].end) {
-      std::memset(q.scores + r * kSoftKeys, 0, kSoftKeys * 2);
+    if (!sees(r)) continue;
+    switch (how(r)) {
+      case Softening::kScaled:
+        raise_row<kVecs, Softening::kScaled>(q, r, call);
+        break;
+      case Softening::kMasked:
+        raise_row<kVecs, Softening::kMasked>(q, r, call);
+        break;
+      case Softening::kAny:
+        raise_row<kVecs, Softening::kAny>(q, r, call);
+    }
+  }
+  for (int64_t r = 0; r < q.count; ++r) {
+    if (sees(r)) {
+      weigh_row<kVecs>(q, r, how(r) == Softening::kAny ? 1.0f : call.scale);
       continue;
     }
-    switch (blocks) {
-      case 1:
-        soften_row<1>(q, r, call);
-        break;
-      case 2:
-        soften_row<2>(q, r, call);
-        break;
-      case 3:
-        soften_row<3>(q, r, call);
-        break;
-      default:
-        soften_row<4>(q, r, call);
+    for (int64_t t = 0; t < kVecs / 2; ++t) {
+      std::memset(q.weights_of(r) + t * kWeightTile, 0, kTileKeys * sizeof(uint16_t));
     }
   }
 }
 
-// out += weights · values for the 32 dimensions from `column` on, or for 16. first: the first query.
-template <bool kLower, bool kRight>
+// out += weights · values for kSums times sixteen dimensions from `column` on. first: the first query.
+template <int kSums, bool kFetch>
 LINNET_INLINE void add_tile_columns(const TileQueries& q, const TileBlocks& blocks, int64_t first, int64_t column) {
   const int64_t out_bytes = q.out_stride * 4;
-  constexpr int64_t kWeightBytes = kSoftKeys * 4;
-  float* upper = q.out + first * q.out_stride + column;
-  float* lower = upper + kTileHeight * q.out_stride;
-  tile_load<0>(upper, out_bytes);
-  if constexpr (kRight) tile_load<1>(upper + kTileHeight, out_bytes);
-  if constexpr (kLower) tile_load<2>(lower, out_bytes);
-  if constexpr (kLower && kRight) tile_load<3>(lower + kTileHeight, out_bytes);
   const int64_t value_bytes = q.dim * 4;
+  float* out = q.out + first * q.out_stride + column;
+  unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) { tile_load<kSum>(out + kSum * kLanes, out_bytes); });
   for (int64_t b = 0; b < blocks.count; ++b) {
     if (!blocks.values[b]) continue;
     for (int64_t key = 0; key < kAttentionBlock; key += kTileKeys) {
       const int64_t at = key / 2 * q.dim + column;
-      const uint32_t* value = blocks.values[b] + at;
-      const auto* weights = reinterpret_cast<const uint16_t*>(q.scores + first * kSoftKeys) + b * kAttentionBlock + key;
-      tile_load<4>(weights, kWeightBytes);
-      tile_load<6>(value, value_bytes);
-      if constexpr (!kLower) prefetch_tile(blocks.next_values[b] + at, value_bytes, kTileHeight);
-      tile_add_product<0, 4, 6>();
-      if constexpr (kRight) {
-        tile_load<7>(value + kTileHeight, value_bytes);
-        if constexpr (!kLower) prefetch_tile(blocks.next_values[b] + at + kTileHeight, value_bytes, kTileHeight);
-        tile_add_product<1, 4, 7>();
-      }
-      if constexpr (kLower) {
-        tile_load<5>(weights + kTileHeight * kWeightBytes / 2, kWeightBytes);
-        tile_add_product<2, 5, 6>();
-        if constexpr (kRight) tile_add_product<3, 5, 7>();
-      }
+      tile_load<4>(q.weights_of(first) + (b * kAttentionBlock + key) * kTileHeight, kTileRowBytes);
+      unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) {
+        add_product_with<kSum, 4>(blocks.values[b] + at + kSum * kLanes, value_bytes);
+        if constexpr (kFetch) prefetch_tile(blocks.next_values[b] + at + kSum * kLanes, value_bytes, kTileHeight);
+      });
     }
   }
-  tile_store<0>(upper, out_bytes);
-  if constexpr (kRight) tile_store<1>(upper + kTileHeight, out_bytes);
-  if constexpr (kLower) tile_store<2>(lower, out_bytes);
-  if constexpr (kLower && kRight) tile_store<3>(lower + kTileHeight, out_bytes);
+  unroll<0, kSums>([&]<int kSum>()
+                       __attribute__((always_inline)) { tile_store<kSum>(out + kSum * kLanes, out_bytes); });
 }
 
-// For `upper` queries from `first` on, and `lower` after sixteen of those.
-template <bool kLower>
-void add_block_values(const TileQueries& q, const TileBlocks& blocks, int64_t first, int64_t upper, int64_t lower) {
-  const int64_t second = kLower ? lower : kTileHeight;
-  const Tiles tiles({upper, upper, second, second, upper, second, kTileHeight, kTileHeight}, kTileRowBytes);
+// For `count` queries from `first` on.
+template <bool kFetch>
+void add_block_values(const TileQueries& q, const TileBlocks& blocks, int64_t first, int64_t count) {
+  q.tiles->shape({.left_rows = count});
   int64_t column = 0;
-  for (; column + kTileKeys <= q.dim; column += kTileKeys) add_tile_columns<kLower, true>(q, blocks, first, column);
-  if (column < q.dim) add_tile_columns<kLower, false>(q, blocks, first, column);
+  for (; column + kSumTiles * kLanes <= q.dim; column += kSumTiles * kLanes) {
+    add_tile_columns<kSumTiles, kFetch>(q, blocks, first, column);
+  }
+  for (; column < q.dim; column += kLanes) add_tile_columns<1, kFetch>(q, blocks, first, column);
 }
 
 bool all_finite(const uint32_t* values, int64_t count) {
@@ -247,12 +282,12 @@ void add_seen_values(const TileQueries& q, const TileBlocks& blocks) {
       const int64_t end = q.queries[r].end - start;
       if (begin >= kAttentionBlock || end <= 0 || begin >= end) {
         seen.values[b] = nullptr;
-      } else if (begin > 0 || end < kAttentionBlock) {  // at most two
+      } else if (begin > 0 || end < kAttentionBlock) {
         seen.values[b] = clean_values(blocks.values[b], q.dim, begin, end, cleaned);
         cleaned += kAttentionBlock / 2 * q.dim;
       }
     }
-    add_block_values<false>(q, seen, r, 1, 0);
+    add_block_values<false>(q, seen, r, 1);
   }
 }
 
@@ -275,19 +310,15 @@ bool values_are_harmless(const TileQueries& q, const TileBlocks& blocks) {
 void attend_soft_keys(const TileQueries& q, const TileBlocks& blocks, const AttentionCall& call) {
   constexpr int kWhole = 32;
   constexpr int kHalf = 16;
-  const bool lower = q.lower() > 0;
-  if (q.dim % kWhole == 0) {
-    lower ? score_blocks<kWhole, true>(q, blocks) : score_blocks<kWhole, false>(q, blocks);
-  } else {
-    lower ? score_blocks<kHalf, true>(q, blocks) : score_blocks<kHalf, false>(q, blocks);
-  }
-  soften_rows(q, blocks.count, call);
+  q.dim % kWhole == 0 ? score_blocks<kWhole>(q, blocks) : score_blocks<kHalf>(q, blocks);
+  static_assert(kSoftBlocks == 2);
+  blocks.count == 1 ? soften_rows<1>(q, call) : soften_rows<2>(q, call);
   if (!values_are_harmless(q, blocks)) {
     add_seen_values(q, blocks);
-  } else if (lower) {
-    add_block_values<true>(q, blocks, 0, q.upper(), q.lower());
+  } else if (q.fetch) {
+    add_block_values<true>(q, blocks, 0, q.count);
   } else {
-    add_block_values<false>(q, blocks, 0, q.upper(), 0);
+    add_block_values<false>(q, blocks, 0, q.count);
   }
 }
 

@@ -55,20 +55,21 @@ LINNET_INLINE F32 exp_normal(F32 x) {
   return select_less(x, set1(kLowest), zero(), value);
 }
 
-// e^(x - highest) for x <= highest + 88, to 3 parts in a million: for weights of a softmax, which bfloat16 then rounds
-// to eight bits. Never below 2^-126, which is nothing beside the highest. NaN passes through.
-LINNET_INLINE F32 exp_below(F32 x, float highest) {
+// e^(scale * x - highest), where that is at most e^88, to 3 parts in a million: for weights of a softmax, which
+// bfloat16 then rounds to eight bits. Never below 2^-126, which is nothing beside the highest. NaN passes through.
+LINNET_INLINE F32 exp_below(F32 x, float scale, float highest) {
   constexpr float kLog2E = 1.44269504088896341f;
   constexpr float kLowest = -125.0f;
-  const F32 t = max(set1(kLowest), fmadd(x, set1(kLog2E), set1(-highest * kLog2E)));
-  const F32 n = round(t);
-  const F32 f = sub(t, n);
+  constexpr float kUnits = 0x1.8p23f;  // what is added to it is rounded, and stands in its last bits
+  const F32 t = max(set1(kLowest), fmadd(x, set1(scale * kLog2E), set1(-highest * kLog2E)));
+  const F32 rounded = add(t, set1(kUnits));
+  const F32 f = sub(t, sub(rounded, set1(kUnits)));
   F32 p = set1(9.57008611e-3f);  // 2^f, |f| <= 1/2, of the least relative error
   p = fmadd(p, f, set1(5.59178509e-2f));
   p = fmadd(p, f, set1(2.40247451e-1f));
   p = fmadd(p, f, set1(6.93121816e-1f));
   p = fmadd(p, f, set1(9.99999261e-1f));
-  return bits_to_f32(add(f32_to_bits(p), shift_left<23>(to_i32(n))));
+  return bits_to_f32(add(f32_to_bits(p), shift_left<23>(f32_to_bits(rounded))));
 }
 
 LINNET_INLINE F32 negated(F32 x) {

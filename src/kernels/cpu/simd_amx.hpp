@@ -16,32 +16,49 @@ inline constexpr int64_t kTileHeight = 16;
 inline constexpr int64_t kTileRowBytes = 64;
 inline constexpr int kTiles = 8;
 
-// The shapes of the eight tiles (Intel SDM volume 1, 18.2): palette 1, whole rows, and so many of them.
-struct alignas(64) TileShapes {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
+// Of tiles that are multiplied: 0 to 3 are sums and 4 and 5 what stands left, 6 and 7 what stands right. `lower`: the
+// rows of tiles 2, 3 and 5, where these are the rows below those of 0, 1 and 4.
+struct TileShape {
+  int64_t left_rows;
+  int64_t lower_rows = left_rows;
+  int64_t left_bytes = kTileRowBytes;  // of a row
+  int64_t right_rows = kTileHeight;
+  bool operator==(const TileShape&) const = default;
 };
-static_assert(sizeof(TileShapes) == 64);
 
 // This thread's tiles, while it lives. They are the thread's own, so that each kernel shapes them for itself.
 class Tiles {
  public:
-  // rows: of tile i, rows[i]. left_bytes: of a row of tiles 4 and 5, which are what is multiplied from the left; others
-  // have kTileRowBytes.
-  explicit Tiles(const int64_t (&rows)[kTiles], int64_t left_bytes = kTileRowBytes) {
-    TileShapes shapes;
-    for (int i = 0; i < kTiles; ++i) {
-      shapes.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? left_bytes : kTileRowBytes);
-      shapes.rows[i] = static_cast<uint8_t>(rows[i]);
-    }
-    asm volatile("ldtilecfg %0" : : "m"(shapes));
-  }
+  Tiles() = default;
   ~Tiles() { asm volatile("tilerelease"); }
   Tiles(const Tiles&) = delete;
   Tiles& operator=(const Tiles&) = delete;
+
+  // Takes fifty nanoseconds where the shape is another than before, and then clears all tiles.
+  void shape(const TileShape& wanted) {
+    if (wanted == shape_) return;
+    shape_ = wanted;
+    const int64_t upper = wanted.left_rows;
+    const int64_t lower = wanted.lower_rows;
+    const int64_t rows[kTiles] = {upper, upper, lower, lower, upper, lower, wanted.right_rows, wanted.right_rows};
+    Config config;
+    for (int i = 0; i < kTiles; ++i) {
+      config.row_bytes[i] = static_cast<uint16_t>(i == 4 || i == 5 ? wanted.left_bytes : kTileRowBytes);
+      config.rows[i] = static_cast<uint8_t>(rows[i]);
+    }
+    asm volatile("ldtilecfg %0" : : "m"(config));
+  }
+
+ private:
+  struct alignas(64) Config {  // palette 1 (Intel SDM volume 1, 18.2)
+    uint8_t palette = 1;
+    uint8_t start_row = 0;
+    uint8_t reserved[14] = {};
+    uint16_t row_bytes[16] = {};
+    uint8_t rows[16] = {};
+  };
+  static_assert(sizeof(Config) == 64);
+  TileShape shape_{.left_rows = 0};
 };
 
 // gcc's own intrinsics do not say that these touch memory.
@@ -113,6 +130,14 @@ LINNET_INLINE Bf16s shrink(Halves a) {
 }
 LINNET_INLINE void store_pairs(void* p, Bf16s a) {
   _mm512_store_si512(p, a.v);
+}
+// a - floor(a); 0 for an infinity.
+LINNET_INLINE F32 fraction(F32 a) {
+  return {_mm512_reduce_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
+}
+// a * 2^floor(power).
+LINNET_INLINE F32 scale_by_power(F32 a, F32 power) {
+  return {_mm512_scalef_ps(a.v, power.v)};
 }
 LINNET_INLINE bool finite_pairs(Bf16s a) {  // no infinity, no NaN
   const __m512i exponents = _mm512_set1_epi16(0x7F80);

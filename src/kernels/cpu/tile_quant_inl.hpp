@@ -147,15 +147,8 @@ void spread_tiles(const std::byte* panel, int64_t groups, int exponent, std::byt
 }
 
 // Sums of kDown tiles of rows with kPanels panels are tiles 0 to 3, activations 4 and 5, weights 6 and 7.
-constexpr int kSumTile = 0;
-constexpr int kActTile = 4;
-constexpr int kWeightTile = 6;
 constexpr int kMostDown = 2;
 constexpr int kPanelsAcross = 2;
-
-LINNET_INLINE Tiles shaped(int64_t upper_rows, int64_t lower_rows) {
-  return Tiles({upper_rows, upper_rows, lower_rows, lower_rows, upper_rows, lower_rows, kTileHeight, kTileHeight});
-}
 
 template <int kDown, int kPanels>
 LINNET_INLINE void zero_sums() {
@@ -223,7 +216,8 @@ LINNET_INLINE void few_rows(const std::byte* panels, int64_t count, int64_t grou
   const int64_t upper_rows = n < kTileHeight ? n : kTileHeight;
   const int64_t lower_rows = kDown > 1 ? n - kTileHeight : kTileHeight;
   const std::byte* lower = rows_at(x, upper_rows, groups);
-  const Tiles tiles = shaped(upper_rows, lower_rows);
+  Tiles tiles;
+  tiles.shape({.left_rows = upper_rows, .lower_rows = lower_rows});
   for (int64_t p = 0; p < count; ++p, panels += panel_bytes, out += kPanelRows) {
     Groups<F> from(panels, exponents[p]);
     zero_sums<kDown, 1>();
@@ -268,17 +262,16 @@ template <int kPanels>
 void many_rows(const std::byte* weights, int64_t groups, const int8_t* exponents, const std::byte* x, int64_t n,
                float* out, int64_t out_stride) {
   const Units units = units_of<kPanels>(exponents);
+  Tiles tiles;
+  tiles.shape({.left_rows = kTileHeight});
   int64_t done = 0;
-  {
-    const Tiles tiles = shaped(kTileHeight, kTileHeight);
-    for (; n - done >= kMostDown * kTileHeight; done += kMostDown * kTileHeight) {
-      multiply_rows<kMostDown, kPanels>(weights, groups, rows_at(x, done, groups), kTileHeight, kTileHeight, units,
-                                        out + done * out_stride, out_stride);
-    }
+  for (; n - done >= kMostDown * kTileHeight; done += kMostDown * kTileHeight) {
+    multiply_rows<kMostDown, kPanels>(weights, groups, rows_at(x, done, groups), kTileHeight, kTileHeight, units,
+                                      out + done * out_stride, out_stride);
   }
   while (done < n) {
     const int64_t rows = n - done < kTileHeight ? n - done : kTileHeight;
-    const Tiles tiles = shaped(rows, rows);
+    tiles.shape({.left_rows = rows});
     multiply_rows<1, kPanels>(weights, groups, rows_at(x, done, groups), rows, rows, units, out + done * out_stride,
                               out_stride);
     done += rows;
