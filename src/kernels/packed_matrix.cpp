@@ -171,15 +171,23 @@ class PanelMatrix : public PackedMatrix {
   const CpuKernels& kernels() const { return *kernels_; }
   const Panels& panels() const { return panels_; }
   virtual ActivationKind activations() const = 0;
+  // Rows of activations that stay in the second cache: at most `bytes`, and a multiple of every tile's height.
+  struct BlockOfRows {
+    int64_t bytes;
+    int64_t multiple;
+  };
+  virtual BlockOfRows block_of_rows() const { return {1 << 19, 24}; }
   // Panels [begin, end) times `rows` rows of x, which are of that kind. y: where the first of the rows begins.
   virtual void run(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const = 0;
 
   Plan plan(int64_t n, int threads) const {
-    constexpr int64_t kBlockBytes = 1 << 19;
-    constexpr int64_t kRowMultiple = 96;  // of every tile's height
+    const BlockOfRows block = block_of_rows();
     const int64_t row_bytes = activations().row_bytes(panels_.cols());
+    const int64_t most = std::max(block.multiple, block.bytes / row_bytes / block.multiple * block.multiple);
+    const int64_t blocks = (n + most - 1) / most;
+    const int64_t even = (n + blocks - 1) / blocks;
     Plan plan;
-    plan.row_block = std::min(n, std::max(kRowMultiple, kBlockBytes / row_bytes / kRowMultiple * kRowMultiple));
+    plan.row_block = std::min(n, (even + block.multiple - 1) / block.multiple * block.multiple);
     plan.panels = panels_per_task(panels_.count(), panels_.panel_bytes(), plan.row_block, threads);
     plan.tasks_per_block = (panels_.count() + plan.panels - 1) / plan.panels;
     plan.tasks = plan.tasks_per_block * ((n + plan.row_block - 1) / plan.row_block);
@@ -256,6 +264,8 @@ class TileMatrix final : public PanelMatrix {
   }
 
   ActivationKind activations() const override { return {.form = ActivationKind::Form::kTiles}; }
+  // Tiles are soon multiplied beside what decoding a panel takes, so the block is as large as the cache allows.
+  BlockOfRows block_of_rows() const override { return {1 << 20, kFewTileRows}; }
 
   void run(const std::byte* x, int64_t rows, int64_t begin, int64_t end, float* y) const override {
     if (rows <= kFewTileRows) {
@@ -290,12 +300,15 @@ class TileMatrix final : public PanelMatrix {
 
   int64_t groups() const { return panels().cols() / kGroup; }
 
-  // What brings the largest weight of a panel just below 2^15, where half precision ends at 2^16.
+  // The usual one where half precision then holds the panel's weights, down to 2^-18 of the largest at least; else what
+  // brings the largest just below 2^15.
   static int8_t exponent_for(float largest) {
     constexpr int kMost = 126;  // both ways, a power of two that float32 has
     constexpr int kLeast = -70;
-    if (!(largest > 0) || !std::isfinite(largest)) return 0;
-    return static_cast<int8_t>(std::clamp(14 - std::ilogb(largest), kLeast, kMost));
+    if (!(largest > 0) || !std::isfinite(largest)) return kUsualExponent;
+    const int exponent = kUsualExponent - std::ilogb(largest);
+    const bool usual = exponent >= kUsualExponent && exponent <= kUsualExponent + 10;
+    return usual ? kUsualExponent : static_cast<int8_t>(std::clamp(exponent, kLeast, kMost));
   }
 
   const TileQuantKernels* quant_;
@@ -322,25 +335,59 @@ class FloatMatrix final : public PanelMatrix {
   FloatProduct kernel_;
 };
 
+// Memory that a thread keeps for its next products, since the system clears the pages of new memory each time.
+class KeptMemory {
+ public:
+  // Forgets what was taken, and makes room for pieces of so many bytes in all, a line more for each.
+  void start(int64_t bytes) {
+    if (bytes > size_) {
+      memory_ = nullptr;  // first, so that both are never there
+      memory_ = allocate_large(bytes);
+      size_ = bytes;
+    }
+    used_ = 0;
+  }
+  std::byte* take(int64_t bytes) {
+    std::byte* piece = memory_.get() + used_;
+    used_ += (bytes + kLine - 1) / kLine * kLine;
+    CHECK(used_ <= size_);
+    return piece;
+  }
+
+ private:
+  std::shared_ptr<std::byte> memory_;
+  int64_t size_ = 0;
+  int64_t used_ = 0;
+};
+
 // Activations in the kinds that the matrices of some products ask for, each made once.
 class SharedActivations {
  public:
+  explicit SharedActivations(std::span<const PackedProduct> products) : memory_(kept_memory()) {
+    int64_t bytes = 0;
+    for (const PackedProduct& product : products) {
+      const auto& matrix = static_cast<const PanelMatrix&>(*product.matrix);
+      bytes += product.n * matrix.activations().row_bytes(matrix.panels().cols()) + kLine;
+    }
+    memory_.start(bytes);
+  }
+
   // Where those of `x` (n, cols) will be.
   const std::byte* want(const CpuKernels& kernels, const float* x, int64_t n, int64_t cols,
                         const ActivationKind& kind) {
     if (kind.form == ActivationKind::Form::kFloats) return reinterpret_cast<const std::byte*>(x);
     for (const Wanted& one : wanted_) {
-      if (one.x == x && one.n == n && one.cols == cols && one.kind == kind) return one.made.data();
+      if (one.x == x && one.n == n && one.cols == cols && one.kind == kind) return one.made;
     }
-    wanted_.push_back({&kernels, x, n, cols, kind, rows_, LineBuffer(n * kind.row_bytes(cols))});
+    wanted_.push_back({&kernels, x, n, cols, kind, rows_, memory_.take(n * kind.row_bytes(cols))});
     rows_ += n;
-    return wanted_.back().made.data();
+    return wanted_.back().made;
   }
 
-  void make(ThreadPool& pool) {
+  void make(ThreadPool& pool) const {
     constexpr int64_t kRowsWorthAThread = 16;
     pool.parallel_for(rows_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-      for (Wanted& one : wanted_) {
+      for (const Wanted& one : wanted_) {
         const int64_t first = std::max(begin - one.first_row, int64_t{0});
         const int64_t last = std::min(end - one.first_row, one.n);
         if (first < last) one.make(first, last);
@@ -356,19 +403,25 @@ class SharedActivations {
     int64_t cols;
     ActivationKind kind;
     int64_t first_row;  // among those of all
-    LineBuffer made;
+    std::byte* made;
 
-    void make(int64_t first, int64_t last) {
+    void make(int64_t first, int64_t last) const {
       const int64_t groups = cols / kGroup;
       if (kind.form == ActivationKind::Form::kTiles) {
-        kernels->tiles->tile_rows(x, first, last, n, groups, made.data());
+        kernels->tiles->tile_rows(x, first, last, n, groups, made);
       } else {
-        kernels->floats->quantise[kind.terms - 1](
-            x + first * cols, (last - first) * groups, kind.offset, kind.scales,
-            reinterpret_cast<ActGroup*>(made.data() + first * kind.row_bytes(cols)));
+        kernels->floats->quantise[kind.terms - 1](x + first * cols, (last - first) * groups, kind.offset, kind.scales,
+                                                  reinterpret_cast<ActGroup*>(made + first * kind.row_bytes(cols)));
       }
     }
   };
+  // Products on this thread follow each other.
+  static KeptMemory& kept_memory() {
+    thread_local KeptMemory memory;
+    return memory;
+  }
+
+  KeptMemory& memory_;
   std::vector<Wanted> wanted_;
   int64_t rows_ = 0;
 };
@@ -453,7 +506,7 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
     Plan plan;
     int64_t first_task;
   };
-  SharedActivations activations;
+  SharedActivations activations(products);
   std::vector<Job> jobs;
   int64_t tasks = 0;
   for (const PackedProduct& product : products) {

@@ -154,6 +154,7 @@ struct TileQuantKernels {
 };
 inline constexpr int64_t kTileBytes = 1024;
 inline constexpr int64_t kFewTileRows = 32;
+inline constexpr int kUsualExponent = 14;  // of a panel: products with it cost least
 
 struct TileKernels {
   TileQuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;

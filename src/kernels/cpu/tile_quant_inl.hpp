@@ -2,8 +2,9 @@
 //
 // The arithmetic of one output: weights are decoded in half precision and rounded to bfloat16, activations are rounded
 // to bfloat16, and their products are summed group by group, in order, as tile_add_product says. Both operands are kept
-// away from the ends of their ranges by powers of two: weights by that of their panel (so that half precision holds the
-// largest), activations by 2^60, since decoding leaves weights at 2^-112 of their size.
+// away from the ends of their ranges by powers of two: weights by that of their panel, activations by 2^98. Decoding
+// leaves weights at 2^-112 of their size; so with the usual exponent of a panel, kUsualExponent, sums are what they
+// are.
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.hpp"
@@ -17,8 +18,8 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-constexpr float kActivationUnit = 0x1p60f;
-constexpr int kUnitsExponent = 112 - 60;  // of what a product must be multiplied by
+constexpr float kActivationUnit = 0x1p98f;
+static_assert(kUsualExponent == 112 - 98);
 
 // 2^exponent, for exponents of normal numbers.
 LINNET_INLINE float power_of_two(int exponent) {
@@ -175,27 +176,34 @@ LINNET_INLINE void add_group(const std::byte* upper, const std::byte* lower, con
   }
 }
 
-// Writes the sums of one tile of rows, tile kSum for each panel.
-template <int kFirst, int kPanels>
-LINNET_INLINE void store_sums(int64_t rows, const F32 (&unit)[kPanelsAcross], float* out, int64_t out_stride) {
-  alignas(64) float sums[kPanels][kTileHeight * kPanelRows];
-  tile_store<kFirst>(sums[0], kTileRowBytes);
-  if constexpr (kPanels > 1) tile_store<kFirst + 1>(sums[1], kTileRowBytes);
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int p = 0; p < kPanels; ++p) {
-      store(out + r * out_stride + p * kPanelRows, mul(load(sums[p] + r * kPanelRows), unit[p]));
-    }
-  }
-}
-
+// What the sums of each panel must be multiplied by.
 struct Units {
   F32 of[kPanelsAcross];
+  bool one;  // by nothing
 };
 template <int kPanels>
 LINNET_INLINE Units units_of(const int8_t* exponents) {
-  Units units{{zero(), zero()}};
-  for (int p = 0; p < kPanels; ++p) units.of[p] = set1(power_of_two(kUnitsExponent - exponents[p]));
+  Units units{{zero(), zero()}, true};
+  for (int p = 0; p < kPanels; ++p) {
+    units.of[p] = set1(power_of_two(kUsualExponent - exponents[p]));
+    units.one &= exponents[p] == kUsualExponent;
+  }
   return units;
+}
+
+// Writes the sums of one tile of rows, tile kFirst and what follows for each panel.
+template <int kFirst, int kPanels>
+LINNET_INLINE void store_sums(int64_t rows, const Units& units, float* out, int64_t out_stride) {
+  const int64_t out_bytes = out_stride * static_cast<int64_t>(sizeof(float));
+  tile_store<kFirst>(out, out_bytes);
+  if constexpr (kPanels > 1) tile_store<kFirst + 1>(out + kPanelRows, out_bytes);
+  if (units.one) return;
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int p = 0; p < kPanels; ++p) {
+      float* at = out + r * out_stride + p * kPanelRows;
+      store(at, mul(load(at), units.of[p]));
+    }
+  }
 }
 
 // Rows of activations from `first` on as tile_rows() packs them: whole tiles of sixteen rows, then the rest.
@@ -229,8 +237,8 @@ LINNET_INLINE void few_rows(const std::byte* panels, int64_t count, int64_t grou
       }
     }
     const Units units = units_of<1>(exponents + p);
-    store_sums<0, 1>(upper_rows, units.of, out, out_stride);
-    if constexpr (kDown > 1) store_sums<2, 1>(lower_rows, units.of, out + kTileHeight * out_stride, out_stride);
+    store_sums<0, 1>(upper_rows, units, out, out_stride);
+    if constexpr (kDown > 1) store_sums<2, 1>(lower_rows, units, out + kTileHeight * out_stride, out_stride);
   }
 }
 
@@ -253,8 +261,8 @@ LINNET_INLINE void multiply_rows(const std::byte* weights, int64_t groups, const
     add_group<kDown, kPanels>(x + g * upper_rows * kTileRowBytes, lower + g * lower_rows * kTileRowBytes,
                               weights + g * kPanels * kTileBytes);
   }
-  store_sums<0, kPanels>(upper_rows, units.of, out, out_stride);
-  if constexpr (kDown > 1) store_sums<2, kPanels>(lower_rows, units.of, out + kTileHeight * out_stride, out_stride);
+  store_sums<0, kPanels>(upper_rows, units, out, out_stride);
+  if constexpr (kDown > 1) store_sums<2, kPanels>(lower_rows, units, out + kTileHeight * out_stride, out_stride);
 }
 
 // weights: (groups, kPanels) tiles.
