@@ -26,10 +26,9 @@ constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
 // Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
-  constexpr int64_t kMostRowsOfATile = 12;
   constexpr int64_t kFewestRowsOfATile = 6;
   constexpr int64_t kLineBytes = 64;
-  const int64_t rows = std::min(call.m, kRowsAtOnce) + kMostRowsOfATile;
+  const int64_t rows = std::min(call.m, kRowsAtOnce) + kMostTileRows;
   return whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
@@ -47,9 +46,13 @@ int64_t columns_at_once(const MatmulCall& call) {
 }
 
 // Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
-int64_t depth_of_a_part(int64_t k, int64_t most) {
-  const int64_t part = whole(k, whole(k, most));
-  return part + part % 2;  // pairs are whole
+int64_t depth_of_a_part(int64_t k, const MatmulKernels& kernels) {
+  return whole(whole(k, whole(k, kernels.depth)), kernels.depth_unit) * kernels.depth_unit;
+}
+
+// Of k, in a panel that holds so many.
+int64_t packed_depth(const MatmulKernels& kernels, int64_t k) {
+  return whole(k, kernels.depth_unit) * kernels.depth_unit;
 }
 
 // c[row.., col..] (+)= a · b over depth numbers from k on.
@@ -99,11 +102,13 @@ class Product {
     pool_.parallel_for(
         groups * parts, std::max<int64_t>(1, kWorthAThread / work), [&](int64_t begin, int64_t end, int) {
           LineBuffer b(together * b_panel_bytes_);
+          if (kernels_.enter) kernels_.enter();
           for (int64_t task = begin; task < end; ++task) {
             const int64_t panel = task / parts * together;
             const int64_t first = task % parts * run;
             multiply(block, panel, std::min(together, panels - panel), first, std::min(first + run, tiles), b.data());
           }
+          if (kernels_.leave) kernels_.leave();
         });
   }
 
@@ -121,7 +126,7 @@ class Product {
     const int64_t panels = whole(call_.n, kernels_.cols);
     const int64_t number = block.col / kernels_.cols + p;
     return int64_t{kernels_.number_bytes} * kernels_.cols *
-           (block.k * panels + number * (block.depth + block.depth % 2));
+           (block.k * panels + number * packed_depth(kernels_, block.depth));
   }
 
   void pack_a(const Block& block) {
@@ -130,9 +135,9 @@ class Product {
     const int64_t rows = kPanelsAtOnce * kernels_.rows;
     pool_.parallel_for(whole(block.rows, rows), 1, [&](int64_t begin, int64_t end, int) {
       for (int64_t row = begin * rows; row < std::min(end * rows, block.rows); row += rows) {
-        kernels_.pack(call_.a + (block.row + row) * row_stride + block.k * k_stride, k_stride, row_stride, block.depth,
-                      std::min(rows, block.rows - row), kernels_.rows, a_panel_bytes_,
-                      a_ + row / kernels_.rows * a_panel_bytes_);
+        kernels_.pack_a(call_.a + (block.row + row) * row_stride + block.k * k_stride, k_stride, row_stride,
+                        block.depth, std::min(rows, block.rows - row), kernels_.rows, a_panel_bytes_,
+                        a_ + row / kernels_.rows * a_panel_bytes_);
       }
     });
   }
@@ -157,7 +162,7 @@ class Product {
     const float* from = call_.b              ? call_.b + block.k * k_stride + col * col_stride
                         : call_.b_transposed ? decoded_ + block.k + in_block * call_.k
                                              : decoded_ + col;
-    kernels_.pack(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b_panel_bytes_, to);
+    kernels_.pack_b(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b_panel_bytes_, to);
   }
 
   // `count` panels of the block's part of b, from panel p on, with tiles [first, last) of a. scratch: room for them.
@@ -230,7 +235,7 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
   }
   CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
   Product product(kernels, pool, call);
-  const int64_t depth = depth_of_a_part(call.k, kernels.depth);
+  const int64_t depth = depth_of_a_part(call.k, kernels);
   each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
       const int64_t rows = std::min(kRowsAtOnce, call.m - row);
@@ -244,13 +249,13 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
 PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
   PackedOperand operand{.k = call.k, .n = call.n, .bytes = {}};
   const int64_t columns_in_all = whole(call.n, kernels.cols) * kernels.cols;
-  operand.bytes = Tensor::empty(DType::kU8, {columns_in_all * (call.k + call.k % 2) * kernels.number_bytes});
+  operand.bytes = Tensor::empty(DType::kU8, {columns_in_all * packed_depth(kernels, call.k) * kernels.number_bytes});
   if (call.k == 0) return operand;
   MatmulCall with = call;
   Tensor workspace = Tensor::empty(DType::kU8, {matmul_workspace(call)});
   with.workspace = workspace.raw();
   Product product(kernels, pool, with);
-  const int64_t depth = depth_of_a_part(call.k, kernels.depth);
+  const int64_t depth = depth_of_a_part(call.k, kernels);
   each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t k = 0; k < call.k; k += depth) {
       product.pack_b(

@@ -140,8 +140,8 @@ constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx5
                                           nullptr};
 constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
                                           &kernels::avx512bf16::kPairs, nullptr};
-constexpr kernels::CpuKernels kAmx{kAvx512Vnni.integers, kAvx512.floats, &kernels::amx::kAttention, kAvx512Bf16.pairs,
-                                   &kernels::amx::kTileKernels};
+constexpr kernels::CpuKernels kAmx{kAvx512Vnni.integers, kAvx512.floats, &kernels::amx::kAttention,
+                                   &kernels::amx::kPairs, &kernels::amx::kTileKernels};
 #elif defined(__aarch64__)
 constexpr kernels::CpuKernels kDotprod{&kernels::dotprod::kIntegers, &kernels::dotprod::kFloats,
                                        &kernels::dotprod::kAttention, nullptr, nullptr};

@@ -94,21 +94,28 @@ struct CpuAttention {
 
 // Products of two float matrices, both packed for it: tiles of (rows, cols) numbers.
 struct MatmulKernels {
+  // `count` columns in panels of `width` = rows or cols, one every panel_bytes: from's number (k, j) lies at
+  // k * k_stride + j * j_stride, one of which is 1; columns from `count` on become zero. A panel takes
+  // k * width * number_bytes bytes, for a k that depth_unit does not divide those of the next that it does.
+  using Pack = void (*)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
+                        int64_t panel_bytes, std::byte* out);
   int rows;
   int cols;
   int depth;         // of k, in one product at most: a panel of b stays in the first cache
+  int depth_unit;    // divides depth
   int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
-  // `count` columns in panels of `width` = rows or cols, one every panel_bytes: from's number (k, j) lies at
-  // k * k_stride + j * j_stride, one of which is 1; columns from `count` on become zero. A panel takes
-  // k * width * number_bytes bytes, of an odd k those of k + 1.
-  void (*pack)(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
-               int64_t panel_bytes, std::byte* out);
+  Pack pack_a;       // j counts rows of a
+  Pack pack_b;
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
   void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
+  // Around all calls of tile() by one thread; or null.
+  void (*enter)() = nullptr;
+  void (*leave)() = nullptr;
 };
 inline constexpr int64_t kPanelDepthBytes = 1024;             // of one row or column, in a panel of any MatmulKernels
 inline constexpr int64_t kMostDepth = 384;                    // of any MatmulKernels
-inline constexpr int64_t kMostTileFloats = int64_t{12} * 32;  // rows * cols of any MatmulKernels
+inline constexpr int64_t kMostTileRows = 32;                  // likewise
+inline constexpr int64_t kMostTileFloats = int64_t{32} * 32;  // rows * cols of any MatmulKernels
 
 // What the integer dot product decides.
 struct IntegerKernels {
@@ -188,6 +195,7 @@ extern const PairKernels kPairs;
 }  // namespace avx512bf16
 namespace amx {
 extern const CpuAttention kAttention;
+extern const PairKernels kPairs;
 extern const TileKernels kTileKernels;
 }  // namespace amx
 namespace dotprod {

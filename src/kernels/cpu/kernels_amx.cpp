@@ -6,4 +6,5 @@
 #include "kernels/cpu/math_inl.hpp"
 // After the maths that they use.
 #include "kernels/cpu/attention_inl.hpp"
+#include "kernels/cpu/matmul_by_tiles_inl.hpp"
 #include "kernels/cpu/tile_quant_inl.hpp"

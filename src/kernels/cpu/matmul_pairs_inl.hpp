@@ -1,6 +1,7 @@
 // Products of float matrices as pairs of bfloat16, two products an instruction.
 #pragma once
 
+#include "kernels/cpu/load_pairs_inl.hpp"
 #include "kernels/cpu/matmul_tile_inl.hpp"
 #include "kernels/cpu/prefetch_inl.hpp"
 
@@ -32,12 +33,6 @@ void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t 
       }
     }
   }
-}
-
-// The pairs of `left` numbers, or of 32, with zeros behind them.
-LINNET_INLINE Bf16s pairs_from(const float* p, int64_t left) {
-  if (left >= 32) return neighbours(load(p), load(p + 16));
-  return neighbours(load_first(p, left < 16 ? left : 16), left > 16 ? load_first(p + 16, left - 16) : zero());
 }
 
 // Rows of from hold neighbouring k: sixteen rows of sixteen pairs at a time, turned.

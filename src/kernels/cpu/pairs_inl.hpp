@@ -13,7 +13,14 @@ constexpr int kPairBytes = sizeof(PairOperand::Number);
 
 }  // namespace
 
-constexpr PairKernels kPairs{
-    {kMatmulRows, kMatmulCols, kPairDepth, kPairBytes / 2, pack_pairs, multiply_tile<PairOperand>}, multiply_bf16};
+constexpr PairKernels kPairs{{.rows = kMatmulRows,
+                              .cols = kMatmulCols,
+                              .depth = kPairDepth,
+                              .depth_unit = 2,
+                              .number_bytes = kPairBytes / 2,
+                              .pack_a = pack_pairs,
+                              .pack_b = pack_pairs,
+                              .tile = multiply_tile<PairOperand>},
+                             multiply_bf16};
 
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -228,6 +228,12 @@ LINNET_INLINE void store_bf16(void* p, F32 a) {
 LINNET_INLINE Bf16s neighbours(F32 a, F32 b) {
   return {__builtin_bit_cast(__m512i, _mm512_cvtne2ps_pbh(b.v, a.v))};
 }
+// Pairs of a number of each. To nearest, ties to even.
+LINNET_INLINE Bf16s interleaved(F32 low, F32 high) {
+  alignas(64) static constexpr uint16_t kPairs[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                      8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return {_mm512_permutexvar_epi16(_mm512_load_si512(kPairs), neighbours(low, high).v)};
+}
 LINNET_INLINE Bf16s zero_pairs() {
   return {_mm512_setzero_si512()};
 }
@@ -262,9 +268,7 @@ LINNET_INLINE void transpose(Bf16s (&rows)[16]) {
   }
 }
 LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
-  const __m512i lows = _mm512_cvtepu16_epi32(narrow_bf16(low));
-  const __m512i highs = _mm512_slli_epi32(_mm512_cvtepu16_epi32(narrow_bf16(high)), 16);
-  _mm512_mask_storeu_epi32(p, static_cast<__mmask16>((1u << n) - 1), _mm512_or_si512(lows, highs));
+  store_first(p, n, interleaved(low, high));
 }
 #endif
 LINNET_INLINE I32 load_u8(const void* p) {

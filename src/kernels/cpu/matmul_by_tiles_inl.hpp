@@ -1,0 +1,127 @@
+// Products of float matrices by tiles of bfloat16 (AMX). Panels of a and b are (k / 32, 2) tiles: of a, 16 rows of 32
+// numbers; of b, 16 pairs of numbers of 16 columns.
+#pragma once
+
+#include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/load_pairs_inl.hpp"
+
+#ifndef LINNET_KERNEL_ISA
+#error "included by the kernel file of one instruction set"
+#endif
+
+namespace linnet::kernels::LINNET_KERNEL_ISA {
+namespace {
+
+constexpr int64_t kTileDepth = 32;     // of k
+constexpr int64_t kTilesAcross = 2;    // of a panel
+constexpr int kTileMatmulDepth = 384;  // panels of both fit the first cache
+constexpr int kTileSide = kTilesAcross * kTileHeight;
+
+// A tile of pairs of rows k, k + 1 and columns j, from (k, j) on: lines[p] has pair p of each of sixteen columns.
+// Rows of from hold neighbouring j.
+LINNET_INLINE void pairs_by_k(const float* from, int64_t k_stride, int64_t k, int64_t columns, Bf16s (&lines)[16]) {
+  for (int64_t p = 0; p < 16; ++p) {
+    const float* low = from + 2 * p * k_stride;
+    const F32 a = 2 * p < k ? load_first(low, columns) : zero();
+    const F32 b = 2 * p + 1 < k ? load_first(low + k_stride, columns) : zero();
+    lines[p] = interleaved(a, b);
+  }
+}
+
+// The same turned: lines[j] has the sixteen pairs of column j. Rows of from hold neighbouring k.
+LINNET_INLINE void pairs_by_column(const float* from, int64_t j_stride, int64_t k, int64_t columns,
+                                   Bf16s (&lines)[16]) {
+  for (int64_t j = 0; j < 16; ++j) lines[j] = j < columns ? pairs_from(from + j * j_stride, k) : zero_pairs();
+}
+
+// See MatmulKernels::pack. kLeft: for a, whose tiles have a column (a row of a) to a line; those of b have a pair.
+template <bool kLeft>
+void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
+                int64_t panel_bytes, std::byte* out) {
+  const bool by_k = j_stride == 1;
+  for (int64_t j = 0; j < count; j += width, out += panel_bytes) {
+    std::byte* tile = out;
+    for (int64_t i = 0; i < k; i += kTileDepth) {
+      for (int64_t c = j; c < j + width; c += kTileHeight, tile += kTileBytes) {
+        const int64_t left = c < count ? count - c : 0;
+        const int64_t columns = left < kTileHeight ? left : kTileHeight;
+        const float* at = from + i * k_stride + c * j_stride;
+        Bf16s lines[16];
+        if (by_k) {
+          pairs_by_k(at, k_stride, k - i, columns, lines);
+        } else {
+          pairs_by_column(at, j_stride, k - i, columns, lines);
+        }
+        if (by_k == kLeft) transpose(lines);
+        for (int64_t p = 0; p < 16; ++p) store_pairs(tile + p * kTileRowBytes, lines[p]);
+      }
+    }
+  }
+}
+
+// See MatmulKernels::tile; between enter_tiles() and leave_tiles().
+void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add) {
+  const int64_t c_bytes = c_stride * static_cast<int64_t>(sizeof(float));
+  float* lower = c + kTileHeight * c_stride;
+  if (add) {
+    tile_load<0>(c, c_bytes);
+    tile_load<1>(c + kLanes, c_bytes);
+    tile_load<2>(lower, c_bytes);
+    tile_load<3>(lower + kLanes, c_bytes);
+  } else {
+    tile_zero<0>();
+    tile_zero<1>();
+    tile_zero<2>();
+    tile_zero<3>();
+  }
+  for (int64_t i = 0; i < k; i += kTileDepth, a += kTilesAcross * kTileBytes, b += kTilesAcross * kTileBytes) {
+    tile_load<6>(b, kTileRowBytes);
+    tile_load<4>(a, kTileRowBytes);
+    tile_add_product<0, 4, 6>();
+    tile_load<7>(b + kTileBytes, kTileRowBytes);
+    tile_add_product<1, 4, 7>();
+    tile_load<5>(a + kTileBytes, kTileRowBytes);
+    tile_add_product<2, 5, 6>();
+    tile_add_product<3, 5, 7>();
+  }
+  tile_store<0>(c, c_bytes);
+  tile_store<1>(c + kLanes, c_bytes);
+  tile_store<2>(lower, c_bytes);
+  tile_store<3>(lower + kLanes, c_bytes);
+}
+
+void enter_tiles() {
+  load_shape({.left_rows = kTileHeight});
+}
+void leave_tiles() {
+  release_tiles();
+}
+
+// The loop of bf16_peak_inl.hpp.
+int64_t multiply_bf16_tiles(int64_t rounds) {
+  Tiles tiles;
+  tiles.shape({.left_rows = kTileHeight});
+  for (int64_t i = 0; i < rounds; ++i) {
+    tile_add_product<0, 4, 6>();
+    tile_add_product<1, 4, 7>();
+    tile_add_product<2, 5, 6>();
+    tile_add_product<3, 5, 7>();
+  }
+  return rounds * 4 * kTileHeight * kLanes * kTileDepth * 2;
+}
+
+}  // namespace
+
+constexpr PairKernels kPairs{{.rows = kTileSide,
+                              .cols = kTileSide,
+                              .depth = kTileMatmulDepth,
+                              .depth_unit = kTileDepth,
+                              .number_bytes = sizeof(uint16_t),
+                              .pack_a = pack_tiles<true>,
+                              .pack_b = pack_tiles<false>,
+                              .tile = multiply_tiles,
+                              .enter = enter_tiles,
+                              .leave = leave_tiles},
+                             multiply_bf16_tiles};
+
+}  // namespace linnet::kernels::LINNET_KERNEL_ISA
