@@ -9,11 +9,8 @@ namespace linnet::kernels {
 
 namespace {
 
-// Rows of a that are packed at once: 3 MB, which the last cache holds. A multiple of every tile's height.
-constexpr int64_t kRowsAtOnce = 3072;
-
 // Panels of a that are packed together: where a is transposed, its rows run across them and are read in long pieces.
-constexpr int64_t kPanelsAtOnce = 16;
+constexpr int64_t kPanelsAtOnce = 4;
 constexpr int64_t kPanelsOfATask = 4;  // likewise of b
 // They lie a line apart from a power of two, or all would meet in few sets of the first cache.
 constexpr int64_t kPanelGap = 64;
@@ -24,12 +21,26 @@ int64_t whole(int64_t count, int64_t unit) {
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
+// Rows of a that are packed at once, over all of k: the second cache holds them beside a strip of c, while panels of b
+// pass by; where these must be packed for each, the last cache. A multiple of every tile's height.
+int64_t rows_at_once(const MatmulCall& call) {
+  constexpr int64_t kUnit = 96;
+  constexpr int64_t kMostBytesOfANumber = 4;
+  const int64_t bytes = int64_t{call.packed ? 2 : 6} << 20;
+  const int64_t rows = bytes / (std::max<int64_t>(call.k, 1) * kMostBytesOfANumber) / kUnit * kUnit;
+  return std::clamp<int64_t>(rows, kUnit, 3072);
+}
+
+// k is cut in parts of at least this: of two that are as long as can be, the shorter.
+constexpr int64_t kLeastDepth = 128;
+
 // Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kFewestRowsOfATile = 6;
   constexpr int64_t kLineBytes = 64;
-  const int64_t rows = std::min(call.m, kRowsAtOnce) + kMostTileRows;
-  return whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
+  const int64_t rows = std::min(call.m, rows_at_once(call)) + kMostTileRows;
+  const int64_t parts = whole(call.k, kLeastDepth);
+  return parts * whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
 // Whether b's transpose is decoded row by row.
@@ -55,7 +66,7 @@ int64_t packed_depth(const MatmulKernels& kernels, int64_t k) {
   return whole(k, kernels.depth_unit) * kernels.depth_unit;
 }
 
-// c[row.., col..] (+)= a · b over depth numbers from k on.
+// c[row.., col..] (+)= a · b over depth numbers from k on, part by part.
 struct Block {
   int64_t row;
   int64_t rows;
@@ -72,6 +83,7 @@ class Product {
       : kernels_(kernels),
         pool_(pool),
         call_(call),
+        part_(depth_of_a_part(call.k, kernels)),
         a_panel_bytes_(kPanelDepthBytes * kernels.rows + kPanelGap),
         b_panel_bytes_(kPanelDepthBytes * kernels.cols + kPanelGap),
         a_(call.workspace),
@@ -84,6 +96,10 @@ class Product {
       for (int64_t j = begin; j < end; ++j) call_.b_row(col + j, decoded_ + j * call_.k);
     });
   }
+
+  int64_t part() const { return part_; }
+  // Whether b's rows are fetched for one part of k at a time.
+  bool fetches_parts() const { return !call_.packed && !call_.b && !call_.b_transposed; }
 
   void run(const Block& block) {
     pack_a(block);
@@ -129,22 +145,39 @@ class Product {
            (block.k * panels + number * packed_depth(kernels_, block.depth));
   }
 
+  // Calls visit(part) for each part of a block's k, as a block of its own.
+  template <class Visit>
+  void each_part(const Block& block, const Visit& visit) const {
+    Block one = block;
+    for (const int64_t end = block.k + block.depth; one.k < end; one.k += part_, one.add = true) {
+      one.depth = std::min(part_, end - one.k);
+      visit(one);
+    }
+  }
+
+  // Where the rows of a block are packed for the part of k that begins there.
+  std::byte* packed_a(const Block& block, int64_t k) const {
+    return a_ + (k - block.k) / part_ * whole(block.rows, kernels_.rows) * a_panel_bytes_;
+  }
+
   void pack_a(const Block& block) {
     const int64_t k_stride = call_.a_transposed ? call_.m : 1;
     const int64_t row_stride = call_.a_transposed ? 1 : call_.k;
     const int64_t rows = kPanelsAtOnce * kernels_.rows;
     pool_.parallel_for(whole(block.rows, rows), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t row = begin * rows; row < std::min(end * rows, block.rows); row += rows) {
-        kernels_.pack_a(call_.a + (block.row + row) * row_stride + block.k * k_stride, k_stride, row_stride,
-                        block.depth, std::min(rows, block.rows - row), kernels_.rows, a_panel_bytes_,
-                        a_ + row / kernels_.rows * a_panel_bytes_);
-      }
+      each_part(block, [&](const Block& part) {
+        for (int64_t row = begin * rows; row < std::min(end * rows, block.rows); row += rows) {
+          kernels_.pack_a(call_.a + (block.row + row) * row_stride + part.k * k_stride, k_stride, row_stride,
+                          part.depth, std::min(rows, block.rows - row), kernels_.rows, a_panel_bytes_,
+                          packed_a(block, part.k) + row / kernels_.rows * a_panel_bytes_);
+        }
+      });
     });
   }
 
   // Decodes the block's rows of a b that is decoded row by row.
   void fetch(const Block& block) {
-    if (call_.packed || call_.b || call_.b_transposed) return;
+    if (!fetches_parts()) return;
     constexpr int64_t kRowsWorthAThread = 16;
     pool_.parallel_for(block.depth, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) call_.b_row(block.k + i, decoded_ + i * call_.n);
@@ -165,28 +198,29 @@ class Product {
     kernels_.pack_b(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b_panel_bytes_, to);
   }
 
-  // `count` panels of the block's part of b, from panel p on, with tiles [first, last) of a. scratch: room for them.
+  // `count` panels of the block's b, from panel p on, with tiles [first, last) of a. scratch: room for them.
   void multiply(const Block& block, int64_t p, int64_t count, int64_t first, int64_t last, std::byte* scratch) const {
-    if (!call_.packed) pack_panels(block, p, count, scratch);
-    for (int64_t i = 0; i < count; ++i) {
-      const std::byte* b =
-          call_.packed ? call_.packed->bytes.raw() + place_of(block, p + i) : scratch + i * b_panel_bytes_;
-      multiply_panel(block, p + i, first, last, b);
-    }
+    each_part(block, [&](const Block& part) {
+      if (!call_.packed) pack_panels(part, p, count, scratch);
+      const std::byte* a = packed_a(block, part.k);
+      for (int64_t t = first; t < last; ++t) {
+        for (int64_t i = 0; i < count; ++i) {  // neighbours in c's rows
+          const std::byte* b =
+              call_.packed ? call_.packed->bytes.raw() + place_of(part, p + i) : scratch + i * b_panel_bytes_;
+          multiply_tile(part, a + t * a_panel_bytes_, b, t, p + i);
+        }
+      }
+    });
   }
 
-  void multiply_panel(const Block& block, int64_t p, int64_t first, int64_t last, const std::byte* b) const {
-    const int64_t col = block.col + p * kernels_.cols;
-    const int64_t cols = std::min<int64_t>(kernels_.cols, block.cols - p * kernels_.cols);
-    for (int64_t t = first; t < last; ++t) {
-      const std::byte* a = a_ + t * a_panel_bytes_;
-      float* c = call_.c + (block.row + t * kernels_.rows) * call_.n + col;
-      const int64_t rows = std::min<int64_t>(kernels_.rows, block.rows - t * kernels_.rows);
-      if (rows == kernels_.rows && cols == kernels_.cols) {
-        kernels_.tile(a, b, block.depth, c, call_.n, block.add);
-      } else {
-        multiply_edge(a, b, block, c, rows, cols);
-      }
+  void multiply_tile(const Block& part, const std::byte* a, const std::byte* b, int64_t t, int64_t p) const {
+    float* c = call_.c + (part.row + t * kernels_.rows) * call_.n + part.col + p * kernels_.cols;
+    const int64_t rows = std::min<int64_t>(kernels_.rows, part.rows - t * kernels_.rows);
+    const int64_t cols = std::min<int64_t>(kernels_.cols, part.cols - p * kernels_.cols);
+    if (rows == kernels_.rows && cols == kernels_.cols) {
+      kernels_.tile(a, b, part.depth, c, call_.n, part.add);
+    } else {
+      multiply_edge(a, b, part, c, rows, cols);
     }
   }
 
@@ -202,6 +236,7 @@ class Product {
   const MatmulKernels& kernels_;
   ThreadPool& pool_;
   const MatmulCall& call_;
+  int64_t part_;  // of k
   int64_t a_panel_bytes_;
   int64_t b_panel_bytes_;
   std::byte* a_;    // packed
@@ -235,12 +270,12 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
   }
   CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
   Product product(kernels, pool, call);
-  const int64_t depth = depth_of_a_part(call.k, kernels);
+  const int64_t depth = product.fetches_parts() ? product.part() : call.k;
+  const int64_t rows = rows_at_once(call);
   each_columns(product, call, [&](int64_t col, int64_t cols) {
-    for (int64_t row = 0; row < call.m; row += kRowsAtOnce) {
-      const int64_t rows = std::min(kRowsAtOnce, call.m - row);
+    for (int64_t row = 0; row < call.m; row += rows) {
       for (int64_t k = 0; k < call.k; k += depth) {
-        product.run({row, rows, col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
+        product.run({row, std::min(rows, call.m - row), col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
       }
     }
   });
@@ -255,7 +290,7 @@ PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const
   Tensor workspace = Tensor::empty(DType::kU8, {matmul_workspace(call)});
   with.workspace = workspace.raw();
   Product product(kernels, pool, with);
-  const int64_t depth = depth_of_a_part(call.k, kernels);
+  const int64_t depth = product.part();
   each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t k = 0; k < call.k; k += depth) {
       product.pack_b(
