@@ -68,9 +68,9 @@ Quantised quantise(const std::vector<float>& x, ActivationBits bits) {
 
 class ProductTest : public testing::TestWithParam<Isa> {};
 
-// Of what integers promise to the bit.
-#define SKIP_UNLESS_INTEGERS(isa) \
-  if (!multiplies_integers(isa)) GTEST_SKIP() << isa_name(isa) << " multiplies in bfloat16"
+// Of what integers promise to the bit, and of what tiles of bfloat16 come near to.
+class IntegerProductTest : public ProductTest {};
+class TileProductTest : public ProductTest {};
 
 struct Sizes {
   int64_t rows;
@@ -78,9 +78,8 @@ struct Sizes {
   int64_t n;
 };
 
-TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
+TEST_P(IntegerProductTest, IsTheExactDotProductOfQuantisedGroups) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  SKIP_UNLESS_INTEGERS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
   ThreadPool pool(2);
   for (const Kind& kind : kinds()) {
@@ -122,9 +121,8 @@ TEST_P(ProductTest, IsTheExactDotProductOfQuantisedGroups) {
 
 // Weights and activations are rounded to the eight bits of bfloat16, each to half of 2^-7 at most, and weights to half
 // precision before. Matrices of floats are multiplied as elsewhere.
-TEST_P(ProductTest, InBfloat16IsWithinTheRoundingOfEachProduct) {
+TEST_P(TileProductTest, IsWithinTheRoundingOfEachProduct) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  if (multiplies_integers(GetParam())) GTEST_SKIP() << isa_name(GetParam()) << " multiplies integers";
   ThreadPool pool(2);
   for (const Kind& kind : kinds()) {
     SCOPED_TRACE(kind.name());
@@ -223,9 +221,8 @@ TEST_P(ProductTest, HasTheSameBitsAcrossBlocksOfRows) {
   }
 }
 
-TEST_P(ProductTest, HasTheBitsOfEveryOtherInstructionSet) {
+TEST_P(IntegerProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  SKIP_UNLESS_INTEGERS(GetParam());
   SKIP_UNLESS_MACHINE_HAS(lowest_kernel_isa());
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
@@ -291,9 +288,8 @@ TEST_P(ProductTest, GathersTheRowsOfTheFile) {
 }
 
 // Codes and activations at their limits, where sixteen-bit sums would saturate.
-TEST_P(ProductTest, IsExactAtTheLimits) {
+TEST_P(IntegerProductTest, IsExactAtTheLimits) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  SKIP_UNLESS_INTEGERS(GetParam());
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
     const QuantType type = kind.type;
@@ -329,9 +325,8 @@ TEST_P(ProductTest, IsExactAtTheLimits) {
 }
 
 // What sixteen bits are for: the error of eight, from the same activations, all but vanishes.
-TEST_P(ProductTest, SixteenBitsAreFarCloserToTheFloats) {
+TEST_P(IntegerProductTest, SixteenBitsAreFarCloserToTheFloats) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  SKIP_UNLESS_INTEGERS(GetParam());
   ThreadPool pool(1);
   const int64_t cols = 512;
   const std::vector<float> x = random_floats(4 * cols, 5);
@@ -400,8 +395,16 @@ TEST_P(ProductTest, LeavesWhatItCannotPackToTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Isas, ProductTest, testing::ValuesIn(kernel_isas()),
-                         [](const auto& one) { return std::string(isa_name(one.param)); });
+std::vector<Isa> isas_that_multiply_integers(bool integers) {
+  std::vector<Isa> isas = kernel_isas();
+  std::erase_if(isas, [=](Isa isa) { return multiplies_integers(isa) != integers; });
+  return isas;
+}
+constexpr auto kIsaName = [](const auto& one) { return std::string(isa_name(one.param)); };
+INSTANTIATE_TEST_SUITE_P(Isas, ProductTest, testing::ValuesIn(kernel_isas()), kIsaName);
+INSTANTIATE_TEST_SUITE_P(Isas, IntegerProductTest, testing::ValuesIn(isas_that_multiply_integers(true)), kIsaName);
+INSTANTIATE_TEST_SUITE_P(Isas, TileProductTest, testing::ValuesIn(isas_that_multiply_integers(false)), kIsaName);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(TileProductTest);  // there are no tiles on arm64
 
 }  // namespace
 }  // namespace linnet
