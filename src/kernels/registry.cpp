@@ -55,31 +55,40 @@ kernels::AttentionCall call_of(const float* q, const AttentionUnit& unit, const 
           .scratch = scratch};
 }
 
+// What a thread keeps for its next units: there are tens of thousands a second, and the system would clear the pages of
+// new memory each time.
 template <const kernels::CpuKernels& kCpu>
-kernels::LineBuffer scratch_for(const AttentionUnit& unit, const AttentionShape& shape) {
+std::byte* scratch_for(const AttentionUnit& unit, const AttentionShape& shape) {
+  thread_local int64_t size = 0;
+  thread_local kernels::LineBuffer kept(0);
   const int64_t queries = (unit.end - unit.begin) * (shape.heads / shape.kv_heads);
-  return kernels::LineBuffer(kCpu.attention->scratch(shape.head_dim, queries));
+  const int64_t bytes = kCpu.attention->scratch(shape.head_dim, queries);
+  if (bytes > size) {
+    kept = kernels::LineBuffer(bytes);
+    size = bytes;
+  }
+  return kept.data();
 }
 
 template <const kernels::CpuKernels& kCpu>
 void attend_whole(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
                   float* out) {
-  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
-  kCpu.attention->whole(call_of(q, unit, shape, params, out, scratch.data()));
+  std::byte* scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->whole(call_of(q, unit, shape, params, out, scratch));
 }
 
 template <const kernels::CpuKernels& kCpu>
 void attend_part(const float* q, const AttentionUnit& unit, const AttentionShape& shape, const AttentionParams& params,
                  int64_t part, float* states) {
-  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
-  kCpu.attention->part(call_of(q, unit, shape, params, nullptr, scratch.data()), part, states);
+  std::byte* scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->part(call_of(q, unit, shape, params, nullptr, scratch), part, states);
 }
 
 template <const kernels::CpuKernels& kCpu>
 void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, const AttentionShape& shape,
                 const AttentionParams& params, float* out) {
-  kernels::LineBuffer scratch = scratch_for<kCpu>(unit, shape);
-  kCpu.attention->join(call_of(nullptr, unit, shape, params, out, scratch.data()), states, parts);
+  std::byte* scratch = scratch_for<kCpu>(unit, shape);
+  kCpu.attention->join(call_of(nullptr, unit, shape, params, out, scratch), states, parts);
 }
 
 template <const kernels::CpuKernels& kCpu>
