@@ -143,4 +143,8 @@ float Random::normal() {
   return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * uniform()));
 }
 
+uint64_t seed_of_part(uint64_t seed, uint64_t number) {
+  return Random(seed, number).below(UINT64_MAX);
+}
+
 }  // namespace linnet

@@ -43,6 +43,9 @@ class Random {
   uint64_t position_;  // 32-bit numbers taken so far
 };
 
+// A seed of its own for the part `number` of what `seed` decides.
+uint64_t seed_of_part(uint64_t seed, uint64_t number);
+
 // Every order is equally likely (Fisher and Yates).
 template <class T>
 void shuffle(std::vector<T>& values, Random& random) {

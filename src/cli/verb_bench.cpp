@@ -71,9 +71,9 @@ Speeds speeds_of(const BenchResult& r) {
   return {tokens / *most, tokens / middle, tokens / *least, r.work.operations / middle, r.work.bytes / middle};
 }
 
-// The faster of the two units: what the roof is made of.
+// That of the fastest units: what the roof is made of.
 double peak_of(const MachinePeaks& peaks) {
-  return std::max(peaks.int8, peaks.f32);
+  return std::max({peaks.int8, peaks.f32, peaks.bf16});
 }
 
 // The share of what the machine allows: memory or arithmetic, whichever limits the case.
@@ -164,6 +164,7 @@ Status run(const Flags& flags) {
                        {"read_bytes_per_second", peaks.read},
                        {"int8_operations_per_second", peaks.int8},
                        {"f32_operations_per_second", peaks.f32},
+                       {"bf16_operations_per_second", peaks.bf16},
                        {"peak_resident_bytes", peak_resident_bytes()},
                        {"results", std::move(list)}});
   }
@@ -172,6 +173,7 @@ Status run(const Flags& flags) {
   out += fmt::format("memory reads {:.1f} GB/s", peaks.read / 1e9);
   if (peak_of(peaks) > 0) {
     out += fmt::format("; arithmetic does {:.0f} GOPS in int8, {:.0f} in float32", peaks.int8 / 1e9, peaks.f32 / 1e9);
+    if (peaks.bf16 > 0) out += fmt::format(", {:.0f} in bfloat16", peaks.bf16 / 1e9);
   }
   out += "\n\n" + draw_results(peaks, results);
   if (flags.ops) {

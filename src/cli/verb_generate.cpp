@@ -223,7 +223,7 @@ class Lines {
         continue;
       }
       // Each line draws by itself, also where it says what another one does.
-      const uint64_t seed = Random(params_.sampling.seed, lines[i].line).below(UINT64_MAX);
+      const uint64_t seed = seed_of_part(params_.sampling.seed, lines[i].line);
       const int64_t most = std::ssize(*tokens) + params_.max_tokens;
       if (regime_of(speaker_.transformer.config(), most) != 0) {
         TRY(answer_alone(i, *tokens, seed, done));

@@ -107,7 +107,7 @@ class Writing {
   // Of what is drawn for a prompt: the same in any company.
   uint64_t seed_of(const std::vector<int32_t>& prompt) const {
     uint64_t seed = settings_.seed;
-    for (const int32_t token : prompt) seed = Random(seed, static_cast<uint64_t>(token)).below(UINT64_MAX);
+    for (const int32_t token : prompt) seed = seed_of_part(seed, static_cast<uint64_t>(token));
     return seed;
   }
 

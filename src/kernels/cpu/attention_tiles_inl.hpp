@@ -104,7 +104,7 @@ LINNET_INLINE void score_block(const TileQueries& q, const uint32_t* keys, const
 
 template <int kDims>
 void score_blocks(const TileQueries& q, const TileBlocks& blocks) {
-  q.tiles->shape({.left_rows = q.count, .left_bytes = kDims * 2, .right_rows = kDims / 2});
+  q.tiles->shape({.left_rows = q.count, .left_bytes = int64_t{kDims} * 2, .right_rows = kDims / 2});
   for (int64_t b = 0; b < blocks.count; ++b) {
     float* scores = q.scores + b * kAttentionBlock * kTileHeight;
     if (q.fetch) {

@@ -33,12 +33,11 @@ LINNET_INLINE float power_of_two(int exponent) {
 template <PanelFormat F>
 class Groups {
  public:
-  Groups(const std::byte* panel, int exponent) : at_(panel), unit_(set1(power_of_two(exponent))) {}
+  Groups(const std::byte* panel, int exponent) : unit_(set1(power_of_two(exponent))), at_(panel) {}
 
-  // Calls take.operator()<i>(pairs) for the sixteen rows i of the group's tile, (16, 16, 2): pairs of columns, of which
-  // a quad's first and third, and its second and fourth, are one; the sixteen rows of the panel; both columns.
-  template <class Take>
-  LINNET_INLINE void next(const Take& take) {
+  // Writes the group's tile, (16, 16, 2): pairs of columns, of which a quad's first and third, and its second and
+  // fourth, are one; the sixteen rows of the panel; both columns.
+  LINNET_INLINE void next(std::byte* tile) {
     for (int64_t line = 0; line < F.group_bytes() + F.header_bytes(); line += kLine) {
       __builtin_prefetch(at_ + kBytesAhead + line);
     }
@@ -54,8 +53,9 @@ class Groups {
     }
     unroll<0, kQuads>([&]<int kQuad>() __attribute__((always_inline)) {
       constexpr int kPart = kQuad * F.scales / kQuads;
-      take.template operator()<2 * kQuad>(weights<kQuad, false>(codes, scale[kPart], min[kPart]));
-      take.template operator()<2 * kQuad + 1>(weights<kQuad, true>(codes, scale[kPart], min[kPart]));
+      std::byte* row = tile + int64_t{2} * kQuad * kTileRowBytes;
+      store_pairs(row, weights<kQuad, false>(codes, scale[kPart], min[kPart]));
+      store_pairs(row + kTileRowBytes, weights<kQuad, true>(codes, scale[kPart], min[kPart]));
     });
     at_ += F.group_bytes();
   }
@@ -106,10 +106,10 @@ class Groups {
     return shrink(weight);
   }
 
-  const std::byte* at_;
   F32 unit_;
   F32 d_ = zero();
   F32 min_ = zero();
+  const std::byte* at_;
   int left_ = 0;
 };
 
@@ -134,17 +134,10 @@ float largest_weight(const std::byte* panel, int64_t groups) {
   return number;
 }
 
-// Writes the next group's tile.
-template <PanelFormat F>
-LINNET_INLINE void store_next(Groups<F>& groups, std::byte* tile) {
-  groups.next([&]<int kRow>(Bf16s pairs)
-                  __attribute__((always_inline)) { store_pairs(tile + kRow * kTileRowBytes, pairs); });
-}
-
 template <PanelFormat F>
 void spread_tiles(const std::byte* panel, int64_t groups, int exponent, std::byte* tiles, int64_t tile_stride) {
   Groups<F> from(panel, exponent);
-  for (int64_t g = 0; g < groups; ++g) store_next(from, tiles + g * tile_stride);
+  for (int64_t g = 0; g < groups; ++g) from.next(tiles + g * tile_stride);
 }
 
 // Sums of kDown tiles of rows with kPanels panels are tiles 0 to 3, activations 4 and 5, weights 6 and 7.
@@ -230,7 +223,7 @@ LINNET_INLINE void few_rows(const std::byte* panels, int64_t count, int64_t grou
     Groups<F> from(panels, exponents[p]);
     zero_sums<kDown, 1>();
     for (int64_t g = 0; g < groups + kBehind; ++g) {
-      if (g < groups) store_next(from, kept[g % kKept]);
+      if (g < groups) from.next(kept[g % kKept]);
       if (const int64_t b = g - kBehind; b >= 0) {
         add_group<kDown, 1>(x + b * upper_rows * kTileRowBytes, lower + b * lower_rows * kTileRowBytes,
                             kept[b % kKept]);
