@@ -21,14 +21,20 @@ int64_t whole(int64_t count, int64_t unit) {
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
-// Rows of a that are packed at once, over all of k: the second cache holds them beside a strip of c, while panels of b
-// pass by; where these must be packed for each, the last cache. A multiple of every tile's height.
-int64_t rows_at_once(const MatmulCall& call) {
+// What of a is packed at once: the second cache holds it beside a strip of c, while panels of b pass by; where these
+// must be packed for each, the last cache. Rows, a multiple of every tile's height, over all of k; but of a long k only
+// so much that b, which passes by anew for each such block, does not pass by for few rows.
+struct AtOnce {
+  int64_t rows;
+  int64_t depth;  // of k, at most
+};
+AtOnce at_once(const MatmulCall& call) {
   constexpr int64_t kUnit = 96;
-  constexpr int64_t kMostBytesOfANumber = 4;
-  const int64_t bytes = int64_t{call.packed ? 2 : 6} << 20;
-  const int64_t rows = bytes / (std::max<int64_t>(call.k, 1) * kMostBytesOfANumber) / kUnit * kUnit;
-  return std::clamp<int64_t>(rows, kUnit, 3072);
+  constexpr int64_t kMostRows = 3072;
+  const int64_t fewest = call.packed ? 288 : 768;
+  const int64_t numbers = int64_t{call.packed ? 2 : 6} << 18;  // as floats: 2 or 6 MB
+  const int64_t rows = std::clamp(numbers / std::max<int64_t>(call.k, 1) / kUnit * kUnit, fewest, kMostRows);
+  return {rows, std::min(call.k, std::max(numbers / rows, kMostDepth))};
 }
 
 // k is cut in parts of at least this: of two that are as long as can be, the shorter.
@@ -38,14 +44,19 @@ constexpr int64_t kLeastDepth = 128;
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kFewestRowsOfATile = 6;
   constexpr int64_t kLineBytes = 64;
-  const int64_t rows = std::min(call.m, rows_at_once(call)) + kMostTileRows;
-  const int64_t parts = whole(call.k, kLeastDepth);
+  const AtOnce most = at_once(call);
+  const int64_t rows = std::min(call.m, most.rows) + kMostTileRows;
+  const int64_t parts = whole(most.depth, kLeastDepth);
   return parts * whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
 // Whether b's transpose is decoded row by row.
 bool decodes_columns(const MatmulCall& call) {
   return !call.packed && !call.b && call.b_transposed;
+}
+// Whether b's rows are, for one part of k at a time.
+bool fetches_parts(const MatmulCall& call) {
+  return !call.packed && !call.b && !call.b_transposed;
 }
 
 // Columns of b that are decoded at once where its transpose is decoded row by row: 8 MB.
@@ -56,14 +67,14 @@ int64_t columns_at_once(const MatmulCall& call) {
   return std::min(call.n, std::max(kNumbers / std::max<int64_t>(call.k, 1) / kUnit, int64_t{1}) * kUnit);
 }
 
-// Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
-int64_t depth_of_a_part(int64_t k, const MatmulKernels& kernels) {
-  return whole(whole(k, whole(k, kernels.depth)), kernels.depth_unit) * kernels.depth_unit;
-}
-
 // Of k, in a panel that holds so many.
 int64_t packed_depth(const MatmulKernels& kernels, int64_t k) {
   return whole(k, kernels.depth_unit) * kernels.depth_unit;
+}
+
+// Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
+int64_t depth_of_a_part(const MatmulKernels& kernels, int64_t k) {
+  return packed_depth(kernels, whole(k, whole(k, kernels.depth)));
 }
 
 // c[row.., col..] (+)= a · b over depth numbers from k on, part by part.
@@ -83,7 +94,7 @@ class Product {
       : kernels_(kernels),
         pool_(pool),
         call_(call),
-        part_(depth_of_a_part(call.k, kernels)),
+        part_(depth_of_a_part(kernels, call.k)),
         a_panel_bytes_(kPanelDepthBytes * kernels.rows + kPanelGap),
         b_panel_bytes_(kPanelDepthBytes * kernels.cols + kPanelGap),
         a_(call.workspace),
@@ -98,8 +109,6 @@ class Product {
   }
 
   int64_t part() const { return part_; }
-  // Whether b's rows are fetched for one part of k at a time.
-  bool fetches_parts() const { return !call_.packed && !call_.b && !call_.b_transposed; }
 
   void run(const Block& block) {
     pack_a(block);
@@ -177,7 +186,7 @@ class Product {
 
   // Decodes the block's rows of a b that is decoded row by row.
   void fetch(const Block& block) {
-    if (!fetches_parts()) return;
+    if (!fetches_parts(call_)) return;
     constexpr int64_t kRowsWorthAThread = 16;
     pool_.parallel_for(block.depth, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
       for (int64_t i = begin; i < end; ++i) call_.b_row(block.k + i, decoded_ + i * call_.n);
@@ -270,12 +279,14 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
   }
   CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
   Product product(kernels, pool, call);
-  const int64_t depth = product.fetches_parts() ? product.part() : call.k;
-  const int64_t rows = rows_at_once(call);
+  const AtOnce most = at_once(call);
+  const int64_t part = product.part();
+  const int64_t depth = fetches_parts(call) ? part : std::max(most.depth / part * part, part);
   each_columns(product, call, [&](int64_t col, int64_t cols) {
-    for (int64_t row = 0; row < call.m; row += rows) {
+    for (int64_t row = 0; row < call.m; row += most.rows) {
+      const int64_t rows = std::min(most.rows, call.m - row);
       for (int64_t k = 0; k < call.k; k += depth) {
-        product.run({row, std::min(rows, call.m - row), col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
+        product.run({row, rows, col, cols, k, std::min(depth, call.k - k), call.add || k > 0});
       }
     }
   });

@@ -367,7 +367,9 @@ class SharedActivations {
     int64_t bytes = 0;
     for (const PackedProduct& product : products) {
       const auto& matrix = static_cast<const PanelMatrix&>(*product.matrix);
-      bytes += product.n * matrix.activations().row_bytes(matrix.panels().cols()) + kLine;
+      const ActivationKind kind = matrix.activations();
+      if (kind.form == ActivationKind::Form::kFloats) continue;  // they stay where they are
+      bytes += product.n * kind.row_bytes(matrix.panels().cols()) + kLine;
     }
     memory_.start(bytes);
   }

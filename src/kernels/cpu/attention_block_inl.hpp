@@ -10,11 +10,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-LINNET_INLINE float reduce_max(F32 a) {
-  for (int step = 8; step > 0; step /= 2) a = max(a, swap_halves(a, step));
-  return first(a);
-}
-
 template <class T>
 LINNET_INLINE void store_weights(float* weights, int vec, F32 weight) {
   if constexpr (std::is_same_v<T, Bf16Pair>) {
@@ -72,7 +67,7 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
   const float base = query.highest;
   for (int v = 0; v < kVecs; ++v) {
     if constexpr (std::is_same_v<T, Bf16Pair>) {
-      score[v] = exp_below(score[v], 1.0f, base);
+      score[v] = exp_below(score[v], base);
       store_weights<T>(query.weights, v, score[v]);
     } else {
       score[v] = exp_normal(sub(score[v], set1(base)));

@@ -237,7 +237,7 @@ void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, Ke
                         .weights = reinterpret_cast<uint16_t*>(scratch.tiles + kTileQueries * kSoftKeys),
                         .out = queries[0].out,
                         .out_stride = out_stride,
-                        .cleaned = reinterpret_cast<std::byte*>(scratch.tiles + kTileQueries * kSoftKeys * 3 / 2),
+                        .cleaned = reinterpret_cast<uint32_t*>(scratch.tiles + kTileQueries * kSoftKeys * 3 / 2),
                         .fetch = count <= kTileQueries},
                        blocks, call);
     }

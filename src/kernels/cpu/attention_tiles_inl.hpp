@@ -55,8 +55,8 @@ struct TileQueries {
   uint16_t* weights;      // (kSoftKeys / 32, 16 queries, 32 keys), bfloat16
   float* out;             // (count, out_stride)
   int64_t out_stride;
-  std::byte* cleaned;  // two blocks of values
-  bool fetch;          // the blocks that come next: no other queries will wait for them
+  uint32_t* cleaned;  // two blocks of values
+  bool fetch;         // the blocks that come next: no other queries will wait for them
 
   // Where those of a query begin; they go on a tile later.
   float* scores_of(int64_t query) const { return scores + query * kLanes; }
@@ -77,12 +77,12 @@ LINNET_INLINE void prefetch_tile(const void* at, int64_t stride, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r) __builtin_prefetch(static_cast<const std::byte*>(at) + r * stride);
 }
 
-// Adds to kSum the product of tile kLeft with the one that lies there, by tile 6 or 7.
-template <int kSum, int kLeft>
+// Adds to kSum the product of tile 4 with the one that lies there, by tile 6 or 7.
+template <int kSum>
 LINNET_INLINE void add_product_with(const void* right, int64_t stride) {
   constexpr int kRight = 6 + kSum % 2;
   tile_load<kRight>(right, stride);
-  tile_add_product<kSum, kLeft, kRight>();
+  tile_add_product<kSum, 4, kRight>();
 }
 
 // Scores of a block of keys. kDims: dimensions that a product sums.
@@ -93,7 +93,7 @@ LINNET_INLINE void score_block(const TileQueries& q, const uint32_t* keys, const
     const int64_t at = d / 2 * kAttentionBlock;
     tile_load<4>(reinterpret_cast<const std::byte*>(q.pairs) + d * 2, q.dim * 2);
     unroll<0, kSumTiles>([&]<int kSum>() __attribute__((always_inline)) {
-      add_product_with<kSum, 4>(keys + at + kSum * kLanes, kKeyRowBytes);
+      add_product_with<kSum>(keys + at + kSum * kLanes, kKeyRowBytes);
       if constexpr (kFetch) prefetch_tile(next + at + kSum * kLanes, kKeyRowBytes, kDims / 2);
     });
   }
@@ -232,7 +232,7 @@ LINNET_INLINE void add_tile_columns(const TileQueries& q, const TileBlocks& bloc
       const int64_t at = key / 2 * q.dim + column;
       tile_load<4>(q.weights_of(first) + (b * kAttentionBlock + key) * kTileHeight, kTileRowBytes);
       unroll<0, kSums>([&]<int kSum>() __attribute__((always_inline)) {
-        add_product_with<kSum, 4>(blocks.values[b] + at + kSum * kLanes, value_bytes);
+        add_product_with<kSum>(blocks.values[b] + at + kSum * kLanes, value_bytes);
         if constexpr (kFetch) prefetch_tile(blocks.next_values[b] + at + kSum * kLanes, value_bytes, kTileHeight);
       });
     }
@@ -275,7 +275,7 @@ const uint32_t* clean_values(const uint32_t* values, int64_t dim, int64_t begin,
 void add_seen_values(const TileQueries& q, const TileBlocks& blocks) {
   for (int64_t r = 0; r < q.count; ++r) {
     TileBlocks seen = blocks;
-    auto* cleaned = reinterpret_cast<uint32_t*>(q.cleaned);
+    uint32_t* cleaned = q.cleaned;
     for (int64_t b = 0; b < blocks.count; ++b) {
       const int64_t start = b * kAttentionBlock;
       const int64_t begin = q.queries[r].begin - start;

@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/load_pairs_inl.hpp"
+#include "kernels/cpu/tile_step_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -69,20 +70,10 @@ void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c,
     tile_load<2>(lower, c_bytes);
     tile_load<3>(lower + kLanes, c_bytes);
   } else {
-    tile_zero<0>();
-    tile_zero<1>();
-    tile_zero<2>();
-    tile_zero<3>();
+    zero_sums<2, 2>();
   }
   for (int64_t i = 0; i < k; i += kTileDepth, a += kTilesAcross * kTileBytes, b += kTilesAcross * kTileBytes) {
-    tile_load<6>(b, kTileRowBytes);
-    tile_load<4>(a, kTileRowBytes);
-    tile_add_product<0, 4, 6>();
-    tile_load<7>(b + kTileBytes, kTileRowBytes);
-    tile_add_product<1, 4, 7>();
-    tile_load<5>(a + kTileBytes, kTileRowBytes);
-    tile_add_product<2, 5, 6>();
-    tile_add_product<3, 5, 7>();
+    add_step<2, 2>(a, a + kTileBytes, b);
   }
   tile_store<0>(c, c_bytes);
   tile_store<1>(c + kLanes, c_bytes);

@@ -89,11 +89,6 @@ template <int kSum, int kA, int kB>
 LINNET_INLINE void tile_add_product() {
   asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
 }
-// The same of int8, (rows, 64) times (16, 16, 4), into int32.
-template <int kSum, int kA, int kB>
-LINNET_INLINE void tile_add_bytes() {
-  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(kSum), "i"(kA), "i"(kB));
-}
 
 struct Halves {  // 32 numbers of half precision: two for each lane
   __m512h v;

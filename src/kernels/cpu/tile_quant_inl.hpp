@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/panel_inl.hpp"
+#include "kernels/cpu/tile_step_inl.hpp"
 #include "kernels/cpu/unroll_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
@@ -128,45 +129,13 @@ float largest_weight(const std::byte* panel, int64_t groups) {
           most = max(bound, most);
         }
       });
-  const int32_t bits = reduce_max(f32_to_bits(most));  // of numbers that are not negative, ordered as they are
-  float number;
-  std::memcpy(&number, &bits, sizeof(number));
-  return number;
+  return reduce_max(most);
 }
 
 template <PanelFormat F>
 void spread_tiles(const std::byte* panel, int64_t groups, int exponent, std::byte* tiles, int64_t tile_stride) {
   Groups<F> from(panel, exponent);
   for (int64_t g = 0; g < groups; ++g) from.next(tiles + g * tile_stride);
-}
-
-// Sums of kDown tiles of rows with kPanels panels are tiles 0 to 3, activations 4 and 5, weights 6 and 7.
-constexpr int kMostDown = 2;
-constexpr int kPanelsAcross = 2;
-
-template <int kDown, int kPanels>
-LINNET_INLINE void zero_sums() {
-  tile_zero<0>();
-  if constexpr (kPanels > 1) tile_zero<1>();
-  if constexpr (kDown > 1) tile_zero<2>();
-  if constexpr (kDown > 1 && kPanels > 1) tile_zero<3>();
-}
-
-// Adds one group. weights: kPanels tiles, one after the other.
-template <int kDown, int kPanels>
-LINNET_INLINE void add_group(const std::byte* upper, const std::byte* lower, const std::byte* weights) {
-  tile_load<6>(weights, kTileRowBytes);
-  tile_load<4>(upper, kTileRowBytes);
-  tile_add_product<0, 4, 6>();
-  if constexpr (kPanels > 1) {
-    tile_load<7>(weights + kTileBytes, kTileRowBytes);
-    tile_add_product<1, 4, 7>();
-  }
-  if constexpr (kDown > 1) {
-    tile_load<5>(lower, kTileRowBytes);
-    tile_add_product<2, 5, 6>();
-    if constexpr (kPanels > 1) tile_add_product<3, 5, 7>();
-  }
 }
 
 // What the sums of each panel must be multiplied by.
@@ -225,8 +194,7 @@ LINNET_INLINE void few_rows(const std::byte* panels, int64_t count, int64_t grou
     for (int64_t g = 0; g < groups + kBehind; ++g) {
       if (g < groups) from.next(kept[g % kKept]);
       if (const int64_t b = g - kBehind; b >= 0) {
-        add_group<kDown, 1>(x + b * upper_rows * kTileRowBytes, lower + b * lower_rows * kTileRowBytes,
-                            kept[b % kKept]);
+        add_step<kDown, 1>(x + b * upper_rows * kTileRowBytes, lower + b * lower_rows * kTileRowBytes, kept[b % kKept]);
       }
     }
     const Units units = units_of<1>(exponents + p);
@@ -251,8 +219,8 @@ LINNET_INLINE void multiply_rows(const std::byte* weights, int64_t groups, const
   zero_sums<kDown, kPanels>();
   const std::byte* lower = rows_at(x, upper_rows, groups);
   for (int64_t g = 0; g < groups; ++g) {
-    add_group<kDown, kPanels>(x + g * upper_rows * kTileRowBytes, lower + g * lower_rows * kTileRowBytes,
-                              weights + g * kPanels * kTileBytes);
+    add_step<kDown, kPanels>(x + g * upper_rows * kTileRowBytes, lower + g * lower_rows * kTileRowBytes,
+                             weights + g * kPanels * kTileBytes);
   }
   store_sums<0, kPanels>(upper_rows, units, out, out_stride);
   if constexpr (kDown > 1) store_sums<2, kPanels>(lower_rows, units, out + kTileHeight * out_stride, out_stride);
