@@ -1,5 +1,5 @@
-// Drives every instruction set of this machine with the same matrix and activations: all give the same bits, whatever
-// the number of rows and threads, and a gathered row is the decoded row.
+// Drives every instruction set of this machine with the same matrix and activations: all that multiply integers give
+// the same bits, each set the same whatever the number of rows and threads, and a gathered row is the decoded row.
 //
 // Input: format and bits of activations, rows, column groups, activation rows, then bytes that fill blocks and
 // activations in turn.
@@ -38,8 +38,10 @@ void check_isa(Isa isa, const MatrixView& matrix, ActivationBits bits, const std
   if (!packed) return;
   std::vector<float> y(static_cast<size_t>(n * matrix.rows));
   packed->product(two, x.data(), n, y.data());
-  if (first.empty()) first = y;
-  CHECK(same(first, y));
+  if (isa != Isa::kAmx) {  // which multiplies bfloat16
+    if (first.empty()) first = y;
+    CHECK(same(first, y));
+  }
   for (int64_t r = 0; r < n; ++r) {
     std::vector<float> row(static_cast<size_t>(matrix.rows));
     packed->product(one, x.data() + r * matrix.cols, 1, row.data());
