@@ -22,7 +22,7 @@ constexpr int kSpins = 2000;
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads) : shares_(static_cast<size_t>(threads)) {
   CHECK(threads >= 1);
   workers_.reserve(static_cast<size_t>(threads) - 1);
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { worker_loop(i); });
@@ -39,17 +39,31 @@ ThreadPool::~ThreadPool() {
 }
 
 void ThreadPool::work_on(const Job& job, int thread) {
-  for (;;) {
-    const int64_t begin = next_.fetch_add(job.grain, std::memory_order_relaxed);
-    if (begin >= job.count) return;
-    job.invoke(job.context, begin, std::min(begin + job.grain, job.count), thread);
+  for (int i = 0; i < size(); ++i) {
+    Share& share = shares_[static_cast<size_t>((thread + i) % size())];
+    while (share.next.load(std::memory_order_relaxed) < share.end) {
+      const int64_t begin = share.next.fetch_add(job.grain, std::memory_order_relaxed);
+      if (begin >= share.end) break;
+      job.invoke(job.context, begin, std::min(begin + job.grain, share.end), thread);
+    }
+  }
+}
+
+void ThreadPool::share_out(int64_t count) {
+  const int64_t chunks = (count + job_.grain - 1) / job_.grain;
+  int64_t begin = 0;
+  for (int t = 0; t < size(); ++t) {
+    Share& share = shares_[static_cast<size_t>(t)];
+    share.next.store(begin, std::memory_order_relaxed);
+    begin = std::min(count, chunks * (t + 1) / size() * job_.grain);
+    share.end = begin;
   }
 }
 
 void ThreadPool::run(int64_t count, int64_t grain, Invoke invoke, const void* context) {
   running_ = true;
-  job_ = {invoke, context, count, std::max<int64_t>(grain, 1)};
-  next_.store(0, std::memory_order_relaxed);
+  job_ = {invoke, context, std::max<int64_t>(grain, 1)};
+  share_out(count);
   busy_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
   generation_.fetch_add(1);  // publishes job_; sequentially consistent against sleepers_ below
   if (sleepers_.load() > 0) {

@@ -1,8 +1,9 @@
 // A fixed team of threads for data-parallel loops.
 //
-// parallel_for hands out chunks dynamically (cores of unequal speed finish together); which thread runs a chunk never
-// changes a result, since a chunk's arithmetic depends on its index alone. Workers spin briefly between loops (a decode
-// step has hundreds) and then sleep.
+// parallel_for gives each thread its share of the chunks, the same for each loop of as many, so that it finds in its
+// own cache what it wrote in the loop before; who is done takes of what others have left (cores of unequal speed finish
+// together). Which thread runs a chunk never changes a result, since a chunk's arithmetic depends on its index alone.
+// Workers spin briefly between loops (a decode step has hundreds) and then sleep.
 // Thread safety: one parallel_for at a time; the pool belongs to the Context of one forward.
 #pragma once
 
@@ -49,18 +50,24 @@ class ThreadPool {
   struct Job {
     Invoke invoke = nullptr;
     const void* context = nullptr;
-    int64_t count = 0;
     int64_t grain = 1;
   };
 
+  // The chunks of one thread that nobody took yet, on a cache line of its own.
+  struct alignas(64) Share {
+    std::atomic<int64_t> next{0};
+    int64_t end = 0;
+  };
+
   void run(int64_t count, int64_t grain, Invoke invoke, const void* context);
+  void share_out(int64_t count);
   void work_on(const Job& job, int thread);
   void worker_loop(int thread);
 
   std::vector<std::thread> workers_;
   Job job_;
   bool running_ = false;                 // on the calling thread only
-  std::atomic<int64_t> next_{0};         // first index not handed out yet
+  std::vector<Share> shares_;            // of each thread
   std::atomic<uint64_t> generation_{0};  // counts jobs; workers wait for it to move
   std::atomic<int> busy_{0};             // workers that have not finished the current job
   std::atomic<bool> stopping_{false};
