@@ -12,7 +12,7 @@
 namespace linnet {
 
 // Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
-inline constexpr int64_t kPrefillRows = 256;
+inline constexpr int64_t kPrefillRows = 512;
 
 // Whether no number is infinite or none at all: logits that are not finite come from damaged weights.
 bool all_finite(std::span<const float> values);

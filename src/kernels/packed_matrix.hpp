@@ -1,8 +1,7 @@
-// Matrices in panels, and the schedules of their products: what runs in parallel, in which order, from which cache.
+// Matrices of every format, packed: by integers, by tiles, by floats.
 #pragma once
 
 #include <memory>
-#include <span>
 
 #include "base/thread_pool.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
@@ -16,8 +15,5 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
 
 // What it takes; 0 where there are no panels for such a matrix.
 int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols);
-
-// See KernelTable::products_together. The matrices come from pack_matrix with the same kernels.
-void products_together(ThreadPool& pool, std::span<const PackedProduct> products);
 
 }  // namespace linnet::kernels

@@ -270,6 +270,43 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
   }
 }
 
+// Blocks of rows, few and many of them, and matrices that see their activations in different ways.
+TEST_P(ProductTest, GatedHasTheBitsOfItsSteps) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(3);
+  constexpr int64_t kCols = 256;
+  constexpr int64_t kInner = 1280;
+  constexpr int64_t kRows = 21;
+  struct Formats {
+    QuantType gate, up, down;
+  };
+  for (const Formats& formats : {Formats{QuantType::kQ4_1, QuantType::kQ4_1, QuantType::kQ4_1},
+                                 Formats{QuantType::kQ4_K, QuantType::kQ8_0, QuantType::kQ6_K},
+                                 Formats{QuantType::kBF16, QuantType::kIQ4_NL, QuantType::kF16}}) {
+    const TestMatrix matrices[] = {random_matrix(formats.gate, kInner, kCols, 1),
+                                   random_matrix(formats.up, kInner, kCols, 2),
+                                   random_matrix(formats.down, kRows, kInner, 3)};
+    std::vector<std::unique_ptr<PackedMatrix>> packed;
+    for (const TestMatrix& one : matrices) packed.push_back(table.pack(pool, one.view(), ActivationBits::k8, {}));
+    std::vector<std::vector<float>> xs, ys, expected;
+    std::vector<GatedProduct> together;
+    for (const int64_t n : {1, 2, 31, 70, 300}) {
+      const std::vector<float>& x = xs.emplace_back(random_floats(n * kCols, 5));
+      std::vector<float> gate(static_cast<size_t>(n * kInner)), up(gate.size());
+      packed[0]->product(pool, x.data(), n, gate.data());
+      packed[1]->product(pool, x.data(), n, up.data());
+      table.silu_mul(gate.data(), up.data(), n * kInner, gate.data());
+      packed[2]->product(pool, gate.data(), n, expected.emplace_back(static_cast<size_t>(n * kRows)).data());
+      std::vector<float>& y = ys.emplace_back(static_cast<size_t>(n * kRows), 12345.0f);
+      together.push_back({packed[0].get(), packed[1].get(), packed[2].get(), x.data(), n, y.data()});
+    }
+    table.gated_products(pool, together, table.silu_mul);
+    for (size_t i = 0; i < ys.size(); ++i)
+      EXPECT_EQ(ys[i], expected[i]) << quant_format(formats.gate).name << ", " << together[i].n << " rows";
+  }
+}
+
 TEST_P(ProductTest, GathersTheRowsOfTheFile) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   ThreadPool pool(2);

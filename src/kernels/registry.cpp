@@ -5,6 +5,7 @@
 #include "kernels/line_buffer.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/packed_matrix.hpp"
+#include "kernels/products.hpp"
 
 namespace linnet {
 
@@ -112,6 +113,7 @@ KernelTable table_for(Isa isa) {
   table.isa = isa_name(isa);
   table.pack = pack_for<kCpu>;
   table.products_together = kernels::products_together;
+  table.gated_products = kernels::gated_products;
   table.attention = {.whole = attend_whole<kCpu>,
                      .part = attend_part<kCpu>,
                      .join = join_parts<kCpu>,
@@ -127,6 +129,8 @@ KernelTable table_for(Isa isa) {
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;
   table.norm_vjp = kCpu.floats->norm_vjp;
+  table.add = kCpu.floats->add;
+  table.rotate = kCpu.floats->rotate;
   table.silu_mul = kCpu.floats->silu_mul;
   table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;
   table.silu_mul_vjp = kCpu.floats->silu_mul_vjp;

@@ -1,4 +1,4 @@
-// Norms and gates on every instruction set of this machine, against double precision.
+// Norms, rotations and gates on every instruction set of this machine, against double precision.
 #include "kernels/kernels_testing.hpp"
 
 namespace linnet {
@@ -52,10 +52,8 @@ TEST_P(RowOpsTest, LayerNorm) {
   }
 }
 
-using Gate = void (*)(const float*, const float*, int64_t, float*);
-
 // `error` is relative: an exponent near 100 is itself rounded to 2^-24 of that.
-void check_gate(Gate gate, double error, const std::function<double(double)>& activation) {
+void check_gate(GateKernel gate, double error, const std::function<double(double)>& activation) {
   std::vector<float> x;
   for (float v = -120; v <= 120; v += 0.037f) x.push_back(v);
   for (const float v : {0.0f, -0.0f, 1e-40f, -1e-20f, 1e30f, -1e30f, 88.7f, -88.7f, -104.5f}) x.push_back(v);
@@ -90,6 +88,43 @@ TEST_P(RowOpsTest, GeluTanhMul) {
     const double u = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
     return x / (1 + std::exp(-2 * u));
   });
+}
+
+TEST_P(RowOpsTest, Add) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const int64_t n : {1, 15, 16, 100}) {
+    const std::vector<float> x = random_floats(n, 1);
+    std::vector<float> y = random_floats(n, 2);
+    std::vector<float> expected;
+    for (size_t i = 0; i < x.size(); ++i) expected.push_back(x[i] + y[i]);
+    kernel_table(GetParam()).add(x.data(), y.data(), n, y.data());
+    EXPECT_EQ(y, expected);
+  }
+}
+
+TEST_P(RowOpsTest, Rotate) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  for (const auto& [dim, half] : {std::pair{64, 32}, {80, 16}, {10, 5}, {40, 0}}) {
+    constexpr int64_t kHeads = 3;
+    const std::vector<float> x = random_floats(kHeads * dim, 1);
+    const std::vector<float> cos = random_floats(half, 2);
+    const std::vector<float> sin = random_floats(half, 3);
+    for (const float direction : {1.0f, -1.0f}) {
+      std::vector<float> expected = x;
+      for (int64_t h = 0; h < kHeads; ++h) {
+        for (int64_t i = 0; i < half; ++i) {
+          const float a = x[h * dim + i];
+          const float b = x[h * dim + half + i];
+          const float turn = direction * sin[i];
+          expected[h * dim + i] = a * cos[i] - b * turn;
+          expected[h * dim + half + i] = b * cos[i] + a * turn;
+        }
+      }
+      std::vector<float> out(x.size());
+      kernel_table(GetParam()).rotate({kHeads, dim, half, direction}, x.data(), cos.data(), sin.data(), out.data());
+      EXPECT_EQ(out, expected) << dim;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Isas, RowOpsTest, testing::ValuesIn(kernel_isas()),

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.hpp"
+#include "nn/gated.hpp"
 #include "nn/head_loss.hpp"
 #include "nn/relative_buckets.hpp"
 #include "ops/norm.hpp"
@@ -129,17 +130,19 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
   std::vector<AttentionSpan> spans;
   {
     const OpTimer timer(run.ctx, "store");
-    const std::vector<BatchSequence>& sequences = run.batch.sequences;
+    std::vector<KvCache::BlockRows> pieces;
+    for (const BatchSequence& s : run.batch.sequences) {
+      for (const auto& rows : run.cache->next_rows(s.cache_id, s.row_begin, s.rows)) pieces.push_back(rows);
+    }
     const int64_t numbers = 2 * k.dim(1) * k.dim(2);
-    const auto count = static_cast<int64_t>(sequences.size());
+    const auto count = static_cast<int64_t>(pieces.size());
     constexpr int64_t kStepsPerNumber = 4;
     run.ctx.for_rows(count, numbers * kStepsPerNumber * k.dim(0) / count, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        const BatchSequence& s = sequences[static_cast<size_t>(i)];
-        run.cache->store(run.ctx.kernels(), s.cache_id, layer, k, v, s.row_begin, s.rows);
+        run.cache->store(run.ctx.kernels(), layer, k, v, pieces[static_cast<size_t>(i)]);
       }
     });
-    for (const BatchSequence& s : sequences) {
+    for (const BatchSequence& s : run.batch.sequences) {
       spans.push_back(run.cache->span(s.cache_id, layer, s.row_begin, s.rows));
     }
   }
@@ -217,21 +220,13 @@ Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
     const Tensor up = ops::activate(ctx, c.activation, at(layer, Role::kUp).only().forward(ctx, x));
     return run.drop(down.forward(ctx, up), layer, Run::Place::kMlp);
   }
-  Tensor gate;
-  Tensor up;
   if (const Slot& fused = at(layer, Role::kGateUp); fused.defined()) {
-    const Tensor fused_both = fused.only().forward(ctx, x);
-    const std::vector<Tensor> both = ops::split(ctx, fused_both, std::array{c.intermediate_size, c.intermediate_size});
-    gate = both[0];
-    up = both[1];
-  } else {
-    const std::array parts{LinearInput{&at(layer, Role::kGate).only(), x},
-                           LinearInput{&at(layer, Role::kUp).only(), x}};
-    const std::vector<Tensor> both = forward_together(ctx, parts);
-    gate = both[0];
-    up = both[1];
+    const Tensor both = fused.only().forward(ctx, x);
+    const std::vector<Tensor> parts = ops::split(ctx, both, std::array{c.intermediate_size, c.intermediate_size});
+    return run.drop(down.forward(ctx, ops::gated(ctx, c.activation, parts[0], parts[1])), layer, Run::Place::kMlp);
   }
-  return run.drop(down.forward(ctx, ops::gated(ctx, c.activation, gate, up)), layer, Run::Place::kMlp);
+  const GatedInput one[] = {{&at(layer, Role::kGate).only(), &at(layer, Role::kUp).only(), &down, x}};
+  return run.drop(forward_gated(ctx, c.activation, one)[0], layer, Run::Place::kMlp);
 }
 
 // Rows are grouped by expert, so that each expert's matrices are read once. Experts of few rows are computed together:
@@ -268,67 +263,67 @@ std::vector<Tensor> Transformer::forward_experts(Run& run, int64_t layer, const 
                                                  std::span<const ExpertRows> some) const {
   const MoeConfig& moe = config_.moe;
   Context& ctx = run.ctx;
-  const Slot& fused = at(layer, Role::kExpertGateUp);
-  std::vector<LinearInput> inputs;  // of the gates and the ups
+  std::vector<Tensor> xs;
   for (const ExpertRows& one : some) {
     std::vector<int32_t> rows;
     rows.reserve(one.picks.size());
     for (const int32_t pick : one.picks) rows.push_back(static_cast<int32_t>(pick / moe.top_k));
-    const Tensor in = ops::gather_rows(ctx, x, rows);
-    if (fused.defined()) {
-      inputs.push_back({&fused.parts[one.expert], in});
-    } else {
-      inputs.push_back({&at(layer, Role::kExpertGate).parts[one.expert], in});
-      inputs.push_back({&at(layer, Role::kExpertUp).parts[one.expert], in});
-    }
+    xs.push_back(ops::gather_rows(ctx, x, rows));
   }
-  const std::vector<Tensor> made = forward_together(ctx, inputs);
-  std::vector<LinearInput> inner;
+  const auto expert = [&](Role role, size_t i) { return &at(layer, role).parts[some[i].expert]; };
+  if (at(layer, Role::kExpertGateUp).defined()) {
+    std::vector<LinearInput> outer;
+    for (size_t i = 0; i < some.size(); ++i) outer.push_back({expert(Role::kExpertGateUp, i), xs[i]});
+    const std::vector<Tensor> made = forward_together(ctx, outer);
+    std::vector<LinearInput> inner;
+    for (size_t i = 0; i < some.size(); ++i) {
+      inner.push_back({expert(Role::kExpertDown, i), gate_fused_experts(ctx, made[i])});
+    }
+    return forward_together(ctx, inner);
+  }
+  std::vector<GatedInput> inputs;
   for (size_t i = 0; i < some.size(); ++i) {
-    Tensor gate;
-    Tensor up;
-    if (fused.defined()) {  // they alternate
-      gate = ops::columns(ctx, made[i], 0, moe.intermediate_size, 2);
-      up = ops::columns(ctx, made[i], 1, moe.intermediate_size, 2);
-    } else {
-      gate = made[2 * i];
-      up = made[2 * i + 1];
-    }
-    constexpr float kAlpha = 1.702f;  // gpt-oss's modeling code
-    constexpr float kLimit = 7.0f;
-    inner.push_back({&at(layer, Role::kExpertDown).parts[some[i].expert],
-                     moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit)
-                                 : ops::gated(ctx, config_.activation, gate, up)});
+    inputs.push_back({expert(Role::kExpertGate, i), expert(Role::kExpertUp, i), expert(Role::kExpertDown, i), xs[i]});
   }
-  return forward_together(ctx, inner);
+  return forward_gated(ctx, config_.activation, inputs);
+}
+
+// both: (N, 2 I), where gate and up alternate.
+Tensor Transformer::gate_fused_experts(Context& ctx, const Tensor& both) const {
+  const Tensor gate = ops::columns(ctx, both, 0, config_.moe.intermediate_size, 2);
+  const Tensor up = ops::columns(ctx, both, 1, config_.moe.intermediate_size, 2);
+  constexpr float kAlpha = 1.702f;  // gpt-oss's modeling code
+  constexpr float kLimit = 7.0f;
+  return config_.moe.clamped ? ops::gated_clamped(ctx, gate, up, kAlpha, kLimit)
+                             : ops::gated(ctx, config_.activation, gate, up);
 }
 
 Tensor Transformer::layer(Run& run, int64_t l, const Tensor& x) const {
   Context& ctx = run.ctx;
   switch (config_.placement) {
     case NormPlacement::kPre: {
-      const Tensor mid = ops::add(ctx, x, attention(run, l, norm(run, l, Role::kAttentionNorm, x)));
-      return ops::add(ctx, mid, mlp(run, l, norm(run, l, Role::kMlpNorm, mid)));
+      const Tensor mid = ops::add_to(ctx, x, attention(run, l, norm(run, l, Role::kAttentionNorm, x)));
+      return ops::add_to(ctx, mid, mlp(run, l, norm(run, l, Role::kMlpNorm, mid)));
     }
     case NormPlacement::kPreAndPost: {
       const Tensor attended = attention(run, l, norm(run, l, Role::kAttentionNorm, x));
-      const Tensor mid = ops::add(ctx, x, norm(run, l, Role::kPostAttentionNorm, attended));
+      const Tensor mid = ops::add_to(ctx, x, norm(run, l, Role::kPostAttentionNorm, attended));
       const Tensor fed = mlp(run, l, norm(run, l, Role::kMlpNorm, mid));
-      return ops::add(ctx, mid, norm(run, l, Role::kPostMlpNorm, fed));
+      return ops::add_to(ctx, mid, norm(run, l, Role::kPostMlpNorm, fed));
     }
     case NormPlacement::kOnOutput: {
-      const Tensor mid = ops::add(ctx, x, norm(run, l, Role::kPostAttentionNorm, attention(run, l, x)));
-      return ops::add(ctx, mid, norm(run, l, Role::kPostMlpNorm, mlp(run, l, mid)));
+      const Tensor mid = ops::add_to(ctx, x, norm(run, l, Role::kPostAttentionNorm, attention(run, l, x)));
+      return ops::add_to(ctx, mid, norm(run, l, Role::kPostMlpNorm, mlp(run, l, mid)));
     }
     case NormPlacement::kAfterSum: {
-      const Tensor mid = norm(run, l, Role::kPostAttentionNorm, ops::add(ctx, x, attention(run, l, x)));
-      return norm(run, l, Role::kPostMlpNorm, ops::add(ctx, mid, mlp(run, l, mid)));
+      const Tensor mid = norm(run, l, Role::kPostAttentionNorm, ops::add_to(ctx, x, attention(run, l, x)));
+      return norm(run, l, Role::kPostMlpNorm, ops::add_to(ctx, mid, mlp(run, l, mid)));
     }
     case NormPlacement::kParallel: {
       const Tensor first = norm(run, l, Role::kAttentionNorm, x);
       const Tensor second = config_.one_norm ? first : norm(run, l, Role::kMlpNorm, x);
       const Tensor attended = attention(run, l, first);
-      return ops::add(ctx, x, ops::add(ctx, attended, mlp(run, l, second)));
+      return ops::add_to(ctx, x, ops::add_to(ctx, attended, mlp(run, l, second)));
     }
   }
   return x;

@@ -110,6 +110,7 @@ class Transformer {
   };
   // What each of `some` makes of its rows of x: (picks, C).
   std::vector<Tensor> forward_experts(Run& run, int64_t layer, const Tensor& x, std::span<const ExpertRows> some) const;
+  Tensor gate_fused_experts(Context& ctx, const Tensor& both) const;
   Tensor layer(Run& run, int64_t layer, const Tensor& x) const;
 
   TransformerConfig config_;

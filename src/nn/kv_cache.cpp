@@ -217,21 +217,25 @@ auto put_as(DType dtype) {
 
 }  // namespace
 
-void KvCache::store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
-                    int64_t row_begin, int64_t rows) {
+std::vector<KvCache::BlockRows> KvCache::next_rows(SequenceId id, int64_t row_begin, int64_t rows) const {
   const Sequence& s = sequence(id);
-  const int64_t numbers = shape_.kv_heads * shape_.head_dim;
   CHECK(static_cast<int64_t>(s.blocks.size()) * kBlockTokens >= s.length + rows);
-  const auto put_rows = put_as(shape_.dtype);
+  std::vector<BlockRows> all;
   for (int64_t done = 0; done < rows;) {
     const int64_t position = s.length + done;
-    const int64_t at = position % kBlockTokens;
-    const int64_t count = std::min(rows - done, kBlockTokens - at);
-    std::byte* block = s.blocks[static_cast<size_t>(position / kBlockTokens)].get();
-    put_rows(kernels, k.data<float>() + (row_begin + done) * numbers, v.data<float>() + (row_begin + done) * numbers,
-             count, at, shape_, block + keys_at(layer), block + values_at(layer));
+    const int64_t count = std::min(rows - done, kBlockTokens - position % kBlockTokens);
+    all.push_back({id, position, row_begin + done, count});
     done += count;
   }
+  return all;
+}
+
+void KvCache::store(const KernelTable& kernels, int64_t layer, const Tensor& k, const Tensor& v,
+                    const BlockRows& rows) {
+  const int64_t from = rows.row_begin * shape_.kv_heads * shape_.head_dim;
+  std::byte* block = sequence(rows.id).blocks[static_cast<size_t>(rows.position / kBlockTokens)].get();
+  put_as(shape_.dtype)(kernels, k.data<float>() + from, v.data<float>() + from, rows.count,
+                       rows.position % kBlockTokens, shape_, block + keys_at(layer), block + values_at(layer));
 }
 
 void KvCache::commit(SequenceId id, int64_t rows) {

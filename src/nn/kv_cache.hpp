@@ -49,10 +49,17 @@ class KvCache {
   // Makes room for `rows` more positions, in blocks that no other sequence reads. Error kOutOfMemory with both sizes
   // when max_bytes would be passed.
   Status reserve(SequenceId id, int64_t rows);
-  // Stores k, v: rows [row_begin, row_begin + rows) of (N, K, D), at positions from length(id) on, for one layer.
-  // Requires reserve() before. The length grows by commit() once every layer is stored.
-  void store(const KernelTable& kernels, SequenceId id, int64_t layer, const Tensor& k, const Tensor& v,
-             int64_t row_begin, int64_t rows);
+  // The next `rows` positions of a sequence, whose keys and values are rows from row_begin on, block by block: those of
+  // different blocks may be stored at the same time. Requires reserve() before.
+  struct BlockRows {
+    SequenceId id;
+    int64_t position;
+    int64_t row_begin;
+    int64_t count;
+  };
+  std::vector<BlockRows> next_rows(SequenceId id, int64_t row_begin, int64_t rows) const;
+  // Stores k, v: rows of (N, K, D), for one layer. The length grows by commit() once every layer is stored.
+  void store(const KernelTable& kernels, int64_t layer, const Tensor& k, const Tensor& v, const BlockRows& rows);
   void commit(SequenceId id, int64_t rows);
 
   // What attention reads: positions [0, length + rows) of one layer, for rows that follow the committed ones. Good

@@ -17,6 +17,12 @@ Tensor random_tensor(Shape shape, uint64_t seed) {
 }
 
 // Attention over the cache, fed in pieces, has the bits of attention over the whole batch.
+// Rows [row_begin, row_begin + rows) as the next positions of layer 0.
+void store(Context& ctx, KvCache& cache, KvCache::SequenceId id, const Tensor& k, const Tensor& v, int64_t row_begin,
+           int64_t rows) {
+  for (const auto& piece : cache.next_rows(id, row_begin, rows)) cache.store(ctx.kernels(), 0, k, v, piece);
+}
+
 TEST(KvCache, PiecesGiveTheBitsOfTheWhole) {
   ThreadPool pool(2);
   Context ctx(pool, reference_kernels());
@@ -34,7 +40,7 @@ TEST(KvCache, PiecesGiveTheBitsOfTheWhole) {
   int64_t done = 0;
   for (const int64_t piece : {1, 70, 1, 60, 18}) {
     ASSERT_TRUE(cache.reserve(id, piece).ok());
-    cache.store(ctx.kernels(), id, 0, k, v, done, piece);
+    store(ctx, cache, id, k, v, done, piece);
     const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, piece)};
     const Tensor part = ops::attention_over(ctx, q.rows(done, piece), 2, spans, params);
     for (int64_t i = 0; i < part.elements(); ++i) {
@@ -62,7 +68,7 @@ TEST(KvCache, IntegersAreNearWhatWasStored) {
   KvCache cache({.layers = 1, .kv_heads = 2, .head_dim = 8, .dtype = DType::kI8}, 1 << 20);
   const auto id = cache.add_sequence();
   ASSERT_TRUE(cache.reserve(id, rows).ok());
-  cache.store(ctx.kernels(), id, 0, k, v, 0, rows);
+  store(ctx, cache, id, k, v, 0, rows);
   const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, rows)};
   const Tensor got = ops::attention_over(ctx, q, 2, spans, params);
   for (int64_t i = 0; i < got.elements(); ++i) {
@@ -74,7 +80,7 @@ TEST(KvCache, IntegersAreNearWhatWasStored) {
   constexpr int64_t kLast = int64_t{99} * 32;
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     v.data<float>()[3 * 16 + 5] = bad;
-    cache.store(ctx.kernels(), id, 0, k, v, 0, rows);
+    store(ctx, cache, id, k, v, 0, rows);
     EXPECT_FALSE(std::isfinite(ops::attention_over(ctx, q, 2, spans, params).data<float>()[kLast]));
   }
 }
@@ -103,7 +109,7 @@ TEST(KvCache, ABranchSharesItsBeginningAndNothingElse) {
   const Tensor keys[2] = {random_tensor({begin + more, 2, 8}, 3), random_tensor({begin + more, 2, 8}, 4)};
   const auto write = [&](KvCache::SequenceId id, const Tensor& k, int64_t at, int64_t rows) {
     ASSERT_TRUE(cache.reserve(id, rows).ok());
-    cache.store(ctx.kernels(), id, 0, k, v, at, rows);
+    store(ctx, cache, id, k, v, at, rows);
     cache.commit(id, rows);
   };
   const auto first = cache.add_sequence();
@@ -121,7 +127,7 @@ TEST(KvCache, ABranchSharesItsBeginningAndNothingElse) {
     const std::vector<ops::Segment> segments{{0, begin + more}};
     const Tensor whole = ops::attention(ctx, q, joined, v, segments, params);
     cache.truncate(id, begin + more - 1);
-    cache.store(ctx.kernels(), id, 0, k, v, begin + more - 1, 1);
+    store(ctx, cache, id, k, v, begin + more - 1, 1);
     const std::vector<AttentionSpan> spans{cache.span(id, 0, 0, 1)};
     const Tensor last = ops::attention_over(ctx, q.rows(begin + more - 1, 1), 2, spans, params);
     for (int64_t i = 0; i < 32; ++i) ASSERT_EQ(last.data<float>()[i], whole.rows(begin + more - 1, 1).data<float>()[i]);

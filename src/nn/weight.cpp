@@ -107,6 +107,32 @@ std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Fa
   return ys;
 }
 
+bool Weight::can_join_gated(const Context& ctx, std::span<const GatedFactors> factors) {
+  if (ctx.recorder() || ctx.observer() || ctx.meta() || !ctx.kernels().gated_products) return false;
+  return std::ranges::all_of(factors, [&](const GatedFactors& one) {
+    const auto packed = [&](const Weight* w) {
+      return w->packed_ && !w->is_multiplied_in_pairs(ctx, one.x.elements() / one.gate->cols_);
+    };
+    constexpr int64_t kGroup = 32;
+    return packed(one.gate) && packed(one.up) && packed(one.down) && one.down->cols_ % kGroup == 0;
+  });
+}
+
+std::vector<Tensor> Weight::gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate) {
+  std::vector<Tensor> ys;
+  std::vector<GatedProduct> packed;
+  for (const auto& [gates, up, down, x] : factors) {
+    require_shape(x.dim(-1) == gates->cols_, "product", "x must be (..., C=" + std::to_string(gates->cols_) + ")",
+                  x.shape());
+    ys.push_back(ctx.empty(x.shape().with_last(down->rows_)));
+    packed.push_back({gates->packed_.get(), up->packed_.get(), down->packed_.get(), x.data<float>(),
+                      x.elements() / gates->cols_, ys.back().data<float>()});
+  }
+  const OpTimer timer(ctx, "product");
+  ctx.kernels().gated_products(ctx.pool(), packed, gate);
+  return ys;
+}
+
 std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> factors) {
   std::vector<Tensor> ys = products_unrecorded(ctx, factors);
   if (!ctx.recorder()) return ys;

@@ -44,6 +44,17 @@ class Weight {
   // The product of each, as product() gives it; packed ones share one wait for the threads, and on the way back those
   // of the same x add to one gradient.
   static std::vector<Tensor> products(Context& ctx, std::span<const Factors> factors);
+  // A gated linear unit: the product of `down` with gate(x · gateᵀ, x · upᵀ).
+  struct GatedFactors {
+    const Weight* gate;
+    const Weight* up;
+    const Weight* down;
+    Tensor x;  // (..., C)
+  };
+  // Whether gated_products() can be called: every matrix is packed, and nobody records or observes.
+  static bool can_join_gated(const Context& ctx, std::span<const GatedFactors> factors);
+  // Of each, (..., O of down): see KernelTable::gated_products.
+  static std::vector<Tensor> gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
   // The same, added to `sum`; one that is undefined becomes the product.

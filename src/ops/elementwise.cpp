@@ -6,7 +6,6 @@
 #include <numbers>
 #include <vector>
 
-#include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet::ops {
@@ -78,6 +77,23 @@ constexpr int64_t kTranscendental = 16;
 
 }  // namespace
 
+namespace {
+
+// out = x + y, all of one shape.
+void add_numbers(Context& ctx, const Tensor& x, const Tensor& y, Tensor& out) {
+  if (ctx.meta()) return;
+  const float* px = x.data<float>();
+  const float* py = y.data<float>();
+  float* to = out.data<float>();
+  const auto kernel = ctx.kernels().add;
+  ctx.for_rows(out.elements(), kCheap, [&](int64_t begin, int64_t end) {
+    if (kernel) return kernel(px + begin, py + begin, end - begin, to + begin);
+    for (int64_t i = begin; i < end; ++i) to[i] = px[i] + py[i];
+  });
+}
+
+}  // namespace
+
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
   const OpTimer timer(ctx, "add");
   const bool broadcast = x.shape() != y.shape();
@@ -86,13 +102,21 @@ Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
   const auto* px = reinterpret_cast<const float*>(x.raw());
   const auto* py = reinterpret_cast<const float*>(y.raw());
   Tensor out = broadcast ? map_rows(ctx, x.shape(), [px, py](int64_t at, int64_t i) { return px[at] + py[i]; })
-                         : map_numbers(ctx, x.shape(), kCheap, [px, py](int64_t i) { return px[i] + py[i]; });
+                         : ctx.empty(x.shape());
+  if (!broadcast) add_numbers(ctx, x, y, out);
   ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
     const float* d = dy[0].data<float>();
     const auto sums = [&] { return sum_rows(back, dy[0].elements(), y.shape(), [d](int64_t i) { return d[i]; }); };
     return {wants_grad(x) ? dy[0] : Tensor(), !wants_grad(y) ? Tensor() : (broadcast ? sums() : dy[0])};
   });
   return out;
+}
+
+Tensor add_to(Context& ctx, const Tensor& x, Tensor y) {
+  if (ctx.recorder() || x.shape() != y.shape()) return add(ctx, x, y);
+  const OpTimer timer(ctx, "add");
+  add_numbers(ctx, x, y, y);
+  return y;
 }
 
 Tensor scale(Context& ctx, const Tensor& x, float factor) {
@@ -189,13 +213,13 @@ float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64
   return static_cast<float>(sum);
 }
 
-namespace {
-
-auto gated_kernel(const KernelTable& kernels, Activation activation) {
+GateKernel gate_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul;
   if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul;
-  return decltype(kernels.silu_mul){nullptr};
+  return nullptr;
 }
+
+namespace {
 
 auto gated_vjp_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul_vjp;
@@ -260,7 +284,7 @@ Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
   const OpTimer timer(ctx, "activate");
   Tensor out = ctx.empty(x.shape());
   if (!ctx.meta()) {
-    const auto kernel = gated_kernel(ctx.kernels(), activation);
+    const auto kernel = gate_kernel(ctx.kernels(), activation);
     const float* from = x.data<float>();
     float* to = out.data<float>();
     ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
@@ -281,7 +305,7 @@ Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tens
   require_shape(gate.shape() == up.shape(), "gated", "up must be " + gate.shape().to_string(), up.shape());
   Tensor out = ctx.empty(gate.shape());
   if (!ctx.meta()) {
-    const auto kernel = gated_kernel(ctx.kernels(), activation);
+    const auto kernel = gate_kernel(ctx.kernels(), activation);
     const float* g = gate.data<float>();
     const float* u = up.data<float>();
     float* o = out.data<float>();

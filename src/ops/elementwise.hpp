@@ -2,11 +2,14 @@
 #pragma once
 
 #include "ops/context.hpp"
+#include "ops/kernel_table.hpp"
 
 namespace linnet::ops {
 
 // Same shapes, or y of shape (C) added to every row of x: (..., C).
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y);
+// The same in the memory of y, which nothing may read any more; only where somebody records, in new memory.
+Tensor add_to(Context& ctx, const Tensor& x, Tensor y);
 Tensor scale(Context& ctx, const Tensor& x, float factor);
 // x: (..., C), factors: (C) -> (..., C): each column times its factor. Differentiable in both.
 Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors);
@@ -25,6 +28,9 @@ Tensor activate(Context& ctx, Activation activation, const Tensor& x);
 Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up);
 // gpt-oss: g = min(gate, limit), u = clamp(up, -limit, limit) -> (u + 1) * g * sigmoid(alpha * g).
 Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit);
+
+// Of the table; null where it has none for the activation.
+GateKernel gate_kernel(const KernelTable& kernels, Activation activation);
 
 // See KernelTable::exp_shifted.
 float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out);

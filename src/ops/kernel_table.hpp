@@ -16,6 +16,7 @@
 #include "ops/attention.hpp"
 #include "ops/norm_call.hpp"
 #include "ops/peak_loops.hpp"
+#include "ops/rotate_call.hpp"
 #include "quant/format.hpp"
 
 namespace linnet {
@@ -52,6 +53,19 @@ struct PackedProduct {
   int64_t n;
   float* y;
 };
+
+// y (n, down's rows) = (activation(x · gateᵀ) * (x · upᵀ)) · downᵀ, a gated linear unit (Shazeer 2020,
+// arXiv:2002.05202). gate and up have as many rows as down has columns, a multiple of 32. x: (n, gate's columns).
+struct GatedProduct {
+  const PackedMatrix* gate;
+  const PackedMatrix* up;
+  const PackedMatrix* down;
+  const float* x;
+  int64_t n;
+  float* y;
+};
+// out = activation(gate) * up over n numbers. out may be gate.
+using GateKernel = void (*)(const float* gate, const float* up, int64_t n, float* out);
 
 // Told of bytes that nothing reads any more.
 using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
@@ -91,6 +105,10 @@ struct KernelTable {
   // instead of one for each. Of an x that several read the activations are made once. Null where pack is.
   void (*products_together)(ThreadPool& pool, std::span<const PackedProduct> products) = nullptr;
 
+  // The bits that products, `gate` and a product give, without what lies between them ever standing in memory whole.
+  // Null where pack is.
+  void (*gated_products)(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) = nullptr;
+
   // The bits of a row of c hang on its row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in
   // float32; null where that is no faster.
   void (*matmul)(ThreadPool& pool, const MatmulCall& call) = nullptr;
@@ -107,9 +125,13 @@ struct KernelTable {
                      float* out) = nullptr;
   void (*norm_vjp)(const NormVjpCall& call) = nullptr;
   AttentionKernels attention{};
-  // out = activation(gate) * up over n numbers, for SiLU and the tanh form of GELU.
-  void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
-  void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out) = nullptr;
+  // out = x + y over n numbers. out may be one of them.
+  void (*add)(const float* x, const float* y, int64_t n, float* out) = nullptr;
+  // cos, sin: (half). x, out: (heads, dim).
+  void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) = nullptr;
+  // For SiLU and the tanh form of GELU.
+  GateKernel silu_mul = nullptr;
+  GateKernel gelu_tanh_mul = nullptr;
   // Their gradients, given that of out.
   void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
                        float* d_up) = nullptr;

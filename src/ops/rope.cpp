@@ -2,33 +2,36 @@
 
 #include <algorithm>
 
+#include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet::ops {
 
 namespace {
 
+void rotate_reference(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) {
+  const int64_t half = call.half;
+  for (int64_t h = 0; h < call.heads; ++h, x += call.dim, out += call.dim) {
+    for (int64_t i = 0; i < half; ++i) {
+      const float turn = call.direction * sin[i];
+      out[i] = x[i] * cos[i] - x[i + half] * turn;
+      out[i + half] = x[i + half] * cos[i] + x[i] * turn;
+    }
+    std::copy(x + 2 * half, x + call.dim, out + 2 * half);
+  }
+}
+
 // Turns by +angle, or by -angle going back: the Jacobian of a rotation is its transpose.
 Tensor rotate(Context& ctx, const Tensor& x, const Tensor& cos, const Tensor& sin, float direction) {
   Tensor out = ctx.empty(x.shape());
   if (ctx.meta()) return out;
-  const int64_t heads = x.dim(1);
-  const int64_t dim = x.dim(2);
-  const int64_t half = cos.dim(1);
-  ctx.for_rows(x.dim(0), 3 * heads * dim, [&](int64_t begin, int64_t end) {
+  const RotateCall call{.heads = x.dim(1), .dim = x.dim(2), .half = cos.dim(1), .direction = direction};
+  const int64_t row = call.heads * call.dim;
+  const auto kernel = ctx.kernels().rotate ? ctx.kernels().rotate : rotate_reference;
+  ctx.for_rows(x.dim(0), 3 * row, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n) {
-      const float* c = cos.data<float>() + n * half;
-      const float* s = sin.data<float>() + n * half;
-      for (int64_t h = 0; h < heads; ++h) {
-        const float* a = x.data<float>() + (n * heads + h) * dim;
-        float* o = out.data<float>() + (n * heads + h) * dim;
-        for (int64_t i = 0; i < half; ++i) {
-          const float turn = direction * s[i];
-          o[i] = a[i] * c[i] - a[i + half] * turn;
-          o[i + half] = a[i + half] * c[i] + a[i] * turn;
-        }
-        std::copy(a + 2 * half, a + dim, o + 2 * half);
-      }
+      kernel(call, x.data<float>() + n * row, cos.data<float>() + n * call.half, sin.data<float>() + n * call.half,
+             out.data<float>() + n * row);
     }
   });
   return out;

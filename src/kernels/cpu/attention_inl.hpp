@@ -321,20 +321,30 @@ void join(State& total, const float* out, float highest, float sum, int64_t padd
   total.highest = top;
 }
 
+LINNET_INLINE void write_mean(const float* sums, float weight, int64_t dim, float* out) {
+  for (int64_t d = 0; d < dim; d += 16) {
+    const int64_t n = dim - d < 16 ? dim - d : 16;
+    const F32 mean = div(add(load(sums + d), zero()), set1(weight));  // the zero makes -0 0, as joining does
+    if (n == 16) {
+      store(out + d, mean);
+    } else {
+      store_first(out + d, n, mean);
+    }
+  }
+}
+
 void write_totals(const AttentionCall& call, const AttentionScratch& scratch) {
-  const int64_t dim = call.head_dim;
   for (int64_t i = 0; i < queries_of(call); ++i) {
     const State& total = scratch.totals[i];
-    float* out = call.out + place_of(call, i);
-    for (int64_t d = 0; d < dim; d += 16) {
-      const int64_t n = dim - d < 16 ? dim - d : 16;
-      const F32 mean = div(load(total.out + d), set1(total.sum));
-      if (n == 16) {
-        store(out + d, mean);
-      } else {
-        store_first(out + d, n, mean);
-      }
-    }
+    write_mean(total.out, total.sum, call.head_dim, call.out + place_of(call, i));
+  }
+}
+
+// As join() has it from nothing, where a part is scaled by one and added to zero.
+void write_only_part(const AttentionCall& call, const AttentionScratch& scratch) {
+  for (int64_t i = 0; i < queries_of(call); ++i) {
+    const Query& query = scratch.queries[i];
+    write_mean(query.out, reduce_add(load(query.sums)), call.head_dim, call.out + place_of(call, i));
   }
 }
 
@@ -343,10 +353,14 @@ void attention(const AttentionCall& call) {
   const int64_t count = queries_of(call);
   const AttentionScratch scratch = carve(call, count);
   start_queries(call, scratch, scratch.out, padded);
-  start_totals(call, scratch);
-  const int64_t first_key = visible(call, call.position + call.begin).first;
+  const int64_t first_part = visible(call, call.position + call.begin).first / kAttentionPart;
   const int64_t last_key = visible(call, call.position + call.end - 1).last;
-  for (int64_t part = first_key / kAttentionPart; part * kAttentionPart < last_key; ++part) {
+  if (last_key <= (first_part + 1) * kAttentionPart && !call.sinks) {
+    attend_part(call, scratch, first_part);
+    return write_only_part(call, scratch);
+  }
+  start_totals(call, scratch);
+  for (int64_t part = first_part; part * kAttentionPart < last_key; ++part) {
     attend_part(call, scratch, part);
     for (int64_t i = 0; i < count; ++i) {
       const Query& query = scratch.queries[i];

@@ -8,6 +8,7 @@
 #include "kernels/panel.hpp"
 #include "ops/norm_call.hpp"
 #include "ops/peak_loops.hpp"
+#include "ops/rotate_call.hpp"
 
 namespace linnet::kernels {
 
@@ -134,6 +135,8 @@ struct FloatKernels {
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float eps, int64_t rows, int64_t dim,
                      float* out);
   void (*norm_vjp)(const NormVjpCall& call);
+  void (*add)(const float* x, const float* y, int64_t n, float* out);
+  void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
@@ -159,17 +162,31 @@ struct TileQuantKernels {
   void (*few_rows)(const std::byte* panels, int64_t count, int64_t groups, const int8_t* exponents, const std::byte* x,
                    int64_t n, float* out, int64_t out_stride);
 };
-inline constexpr int64_t kTileBytes = 1024;
+inline constexpr int64_t kTileHeight = 16;  // rows
+inline constexpr int64_t kTileRowBytes = 64;
+inline constexpr int64_t kTileBytes = kTileHeight * kTileRowBytes;
 inline constexpr int64_t kFewTileRows = 32;
 inline constexpr int kUsualExponent = 14;  // of a panel: products with it cost least
 
+// Groups [begin, end) of a product over `groups`.
+struct DepthPiece {
+  int64_t begin;
+  int64_t end;
+  int64_t groups;
+};
+
 struct TileKernels {
   TileQuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
-  // Rows [first, last) of x (n, 32 groups) as activations: out has n * groups * 64 bytes.
-  void (*tile_rows)(const float* x, int64_t first, int64_t last, int64_t n, int64_t groups, std::byte* out);
-  // As few_rows, for any n and one or two panels. weights: of each group, the tiles of all panels.
-  void (*many_rows[2])(const std::byte* weights, int64_t groups, const int8_t* exponents, const std::byte* x, int64_t n,
-                       float* out, int64_t out_stride);
+  // As activations, `rows` rows of one tile, given with a row every x_stride floats: row r of group g is written at
+  // out + g * group_stride + r * kTileRowBytes. The activations (n, 32 groups) are tiles of kTileHeight rows and of
+  // what is left, each (groups, rows, 32).
+  void (*tile_rows)(const float* x, int64_t x_stride, int64_t rows, int64_t groups, std::byte* out,
+                    int64_t group_stride);
+  // As few_rows, for any n and one or two panels, over `piece` of the depth. weights: of each group of the piece, the
+  // tiles of all panels. sums: what pieces leave for the next, kPanelRows floats for each panel and row of whole tiles;
+  // nothing where one piece is all. The last piece writes out.
+  void (*many_rows[2])(const std::byte* weights, const DepthPiece& piece, const int8_t* exponents, const std::byte* x,
+                       int64_t n, float* sums, float* out, int64_t out_stride);
 };
 
 // An instruction set compiles only what its instructions do faster; the rest is that of the set below it.

@@ -28,6 +28,8 @@ constexpr FloatKernels kFloats{
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,
     .norm_vjp = norm_vjp,
+    .add = add_numbers,
+    .rotate = rotate,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,
     .silu_mul_vjp = gate_vjp<Silu>,

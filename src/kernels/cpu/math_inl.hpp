@@ -81,8 +81,23 @@ LINNET_INLINE F32 negated(F32 x) {
   return sub(zero(), x);
 }
 
+// 1 / x to within 2 units in the last place, for x between 1 and 2^126: a guess from the bits, within an eighth, whose
+// error two steps of the third order take away. Half as long as a division.
+LINNET_INLINE F32 inverse(F32 x) {
+  const F32 one = set1(1.0f);
+  F32 y = bits_to_f32(sub(set1(int32_t{0x7EF311C7}), f32_to_bits(x)));
+  for (int step = 0; step < 2; ++step) {
+    const F32 error = fnmadd(x, y, one);
+    y = fmadd(y, fmadd(error, error, error), y);
+  }
+  return y;
+}
+
+// 0 below -86, where it is less than 2^-123.
 LINNET_INLINE F32 sigmoid(F32 x) {
-  return div(set1(1.0f), add(set1(1.0f), exp(negated(x))));
+  constexpr float kLowest = -86.0f;
+  const F32 clamped = min(set1(-kLowest), negated(x));  // in this order NaN passes through
+  return select_less(x, set1(kLowest), zero(), inverse(add(set1(1.0f), exp_normal(clamped))));
 }
 
 // An activation x * gate(x), where gate is a sigmoid, and its derivative.

@@ -8,13 +8,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-LINNET_INLINE F32 load_upto(const float* p, int64_t left) {
-  return left >= 16 ? load(p) : load_first(p, left);
-}
-LINNET_INLINE void store_upto(float* p, int64_t left, F32 a) {
-  if (left >= 16) return store(p, a);
-  store_first(p, left, a);
-}
 // a, with zeros from lane `left` on.
 LINNET_INLINE F32 first_lanes(F32 a, int64_t left) {
   if (left >= 16) return a;

@@ -14,5 +14,10 @@ LINNET_INLINE void prefetch_row(const T* row, int64_t count) {
   for (int64_t i = 0; i < count; i += kPerLine) __builtin_prefetch(row + i);
 }
 
+// One line.
+LINNET_INLINE void fetch_to_write(float* at) {
+  __builtin_prefetch(at, 1);
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -1,4 +1,4 @@
-// Ops on rows of numbers: RMSNorm, and gates with their activation.
+// Ops on rows of numbers: RMSNorm, rotations, sums, and gates with their activation.
 #pragma once
 
 #ifndef LINNET_KERNEL_ISA
@@ -7,6 +7,14 @@
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
+
+LINNET_INLINE F32 load_upto(const float* p, int64_t left) {
+  return left >= 16 ? load(p) : load_first(p, left);
+}
+LINNET_INLINE void store_upto(float* p, int64_t left, F32 a) {
+  if (left >= 16) return store(p, a);
+  store_first(p, left, a);
+}
 
 // Squares in two chains of sixteen lanes, then halves, quarters, ...: fixed by `dim` alone.
 LINNET_INLINE float sum_of_squares(const float* x, int64_t dim) {
@@ -38,6 +46,29 @@ void rms_norm(const float* x, const float* weight, float offset, float eps, int6
       const F32 w = add(load_first(weight + i, dim - i), set1(offset));
       store_first(out + i, dim - i, mul(mul(load_first(x + i, dim - i), scale), w));
     }
+  }
+}
+
+// out = x + y
+void add_numbers(const float* x, const float* y, int64_t n, float* out) {
+  int64_t i = 0;
+  for (; i + 16 <= n; i += 16) store(out + i, add(load(x + i), load(y + i)));
+  if (i < n) store_first(out + i, n - i, add(load_first(x + i, n - i), load_first(y + i, n - i)));
+}
+
+void rotate(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) {
+  const int64_t half = call.half;
+  for (int64_t h = 0; h < call.heads; ++h, x += call.dim, out += call.dim) {
+    for (int64_t i = 0; i < half; i += 16) {
+      const int64_t left = half - i;
+      const F32 c = load_upto(cos + i, left);
+      const F32 turn = mul(set1(call.direction), load_upto(sin + i, left));
+      const F32 a = load_upto(x + i, left);
+      const F32 b = load_upto(x + half + i, left);
+      store_upto(out + i, left, sub(mul(a, c), mul(b, turn)));
+      store_upto(out + half + i, left, add(mul(b, c), mul(a, turn)));
+    }
+    for (int64_t i = 2 * half; i < call.dim; ++i) out[i] = x[i];
   }
 }
 

@@ -3,6 +3,8 @@
 // intrinsics.
 #pragma once
 
+#include "kernels/cpu/cpu_kernels.hpp"
+
 #ifndef LINNET_KERNEL_ISA
 #error "after simd_avx512.hpp"
 #endif
@@ -12,8 +14,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-inline constexpr int64_t kTileHeight = 16;
-inline constexpr int64_t kTileRowBytes = 64;
 inline constexpr int kTiles = 8;
 
 // Of tiles that are multiplied: 0 to 3 are sums and 4 and 5 what stands left, 6 and 7 what stands right. `lower`: the
@@ -73,6 +73,11 @@ class Tiles {
 template <int kTile>
 LINNET_INLINE void tile_load(const void* from, int64_t stride) {
   asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(kTile) : "memory");
+}
+// For what is not needed again soon: it leaves the first cache to others.
+template <int kTile>
+LINNET_INLINE void tile_load_passing(const void* from, int64_t stride) {
+  asm volatile("tileloaddt1 (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(kTile) : "memory");
 }
 template <int kTile>
 LINNET_INLINE void tile_store(void* to, int64_t stride) {

@@ -9,6 +9,7 @@
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/panel_inl.hpp"
+#include "kernels/cpu/prefetch_inl.hpp"
 #include "kernels/cpu/tile_step_inl.hpp"
 #include "kernels/cpu/unroll_inl.hpp"
 
@@ -213,50 +214,78 @@ void few_rows_of(const std::byte* panels, int64_t count, int64_t groups, const i
   }
 }
 
-template <int kDown, int kPanels>
-LINNET_INLINE void multiply_rows(const std::byte* weights, int64_t groups, const std::byte* x, int64_t upper_rows,
-                                 int64_t lower_rows, const Units& units, float* out, int64_t out_stride) {
-  zero_sums<kDown, kPanels>();
-  const std::byte* lower = rows_at(x, upper_rows, groups);
-  for (int64_t g = 0; g < groups; ++g) {
-    add_step<kDown, kPanels>(x + g * upper_rows * kTileRowBytes, lower + g * lower_rows * kTileRowBytes,
-                             weights + g * kPanels * kTileBytes);
-  }
-  store_sums<0, kPanels>(upper_rows, units, out, out_stride);
-  if constexpr (kDown > 1) store_sums<2, kPanels>(lower_rows, units, out + kTileHeight * out_stride, out_stride);
-}
-
-// weights: (groups, kPanels) tiles.
+// What a call of many_rows shares among all rows.
 template <int kPanels>
-void many_rows(const std::byte* weights, int64_t groups, const int8_t* exponents, const std::byte* x, int64_t n,
-               float* out, int64_t out_stride) {
-  const Units units = units_of<kPanels>(exponents);
+struct ManyRows {
+  const std::byte* weights;  // (groups of the piece, kPanels) tiles
+  DepthPiece piece;
+  Units units;
+  const std::byte* x;
+  std::byte* sums;
+  float* out;
+  int64_t out_stride;
+
+  // Rows [first, first + upper), and as many below where kDown is 2.
+  template <int kDown>
+  LINNET_INLINE void multiply(int64_t first, int64_t rows) const {
+    const std::byte* upper = rows_at(x, first, piece.groups);
+    const std::byte* lower = rows_at(upper, rows, piece.groups);
+    std::byte* kept = sums + first / kTileHeight * kPanels * kTileBytes;
+    float* to = out + first * out_stride;
+    if (piece.begin == 0) {
+      zero_sums<kDown, kPanels>();
+    } else {
+      load_sums<kDown, kPanels>(kept);
+    }
+    const bool last = piece.end == piece.groups;
+    for (int64_t g = piece.begin; g < piece.end; ++g) {
+      if (last) fetch_row<kDown>(to, (g - piece.begin) % kTileHeight);
+      add_step<kDown, kPanels, Left::kPasses>(upper + g * rows * kTileRowBytes, lower + g * rows * kTileRowBytes,
+                                              weights + (g - piece.begin) * kPanels * kTileBytes);
+    }
+    if (!last) {
+      keep_sums<kDown, kPanels>(kept);
+      return;
+    }
+    store_sums<0, kPanels>(rows, units, to, out_stride);
+    if constexpr (kDown > 1) store_sums<2, kPanels>(rows, units, to + kTileHeight * out_stride, out_stride);
+  }
+
+ private:
+  // Outputs lie far apart, where no processor foresees the next.
+  template <int kDown>
+  LINNET_INLINE void fetch_row(float* to, int64_t row) const {
+    for (int d = 0; d < kDown; ++d) {
+      float* at = to + (d * kTileHeight + row) * out_stride;
+      for (int p = 0; p < kPanels; ++p) fetch_to_write(at + p * kPanelRows);
+    }
+  }
+};
+
+template <int kPanels>
+void many_rows(const std::byte* weights, const DepthPiece& piece, const int8_t* exponents, const std::byte* x,
+               int64_t n, float* sums, float* out, int64_t out_stride) {
+  const ManyRows<kPanels> all{weights, piece,     units_of<kPanels>(exponents), x, reinterpret_cast<std::byte*>(sums),
+                              out,     out_stride};
   Tiles tiles;
   tiles.shape({.left_rows = kTileHeight});
   int64_t done = 0;
   for (; n - done >= kMostDown * kTileHeight; done += kMostDown * kTileHeight) {
-    multiply_rows<kMostDown, kPanels>(weights, groups, rows_at(x, done, groups), kTileHeight, kTileHeight, units,
-                                      out + done * out_stride, out_stride);
+    all.template multiply<kMostDown>(done, kTileHeight);
   }
-  while (done < n) {
-    const int64_t rows = n - done < kTileHeight ? n - done : kTileHeight;
-    tiles.shape({.left_rows = rows});
-    multiply_rows<1, kPanels>(weights, groups, rows_at(x, done, groups), rows, rows, units, out + done * out_stride,
-                              out_stride);
-    done += rows;
-  }
+  for (; n - done >= kTileHeight; done += kTileHeight) all.template multiply<1>(done, kTileHeight);
+  if (done == n) return;
+  tiles.shape({.left_rows = n - done});
+  all.template multiply<1>(done, n - done);
 }
 
-// Rows [first, last) of x (n, 32 groups), as tiles of sixteen rows and of what is left: (groups, rows, 32), with the
-// columns of each quad in the order of the weights' tiles.
-void tile_rows(const float* x, int64_t first, int64_t last, int64_t n, int64_t groups, std::byte* out) {
+// The columns of each quad in the order of the weights' tiles.
+void tile_rows(const float* x, int64_t x_stride, int64_t rows, int64_t groups, std::byte* out, int64_t group_stride) {
   const F32 unit = set1(kActivationUnit);
-  for (int64_t r = first; r < last; ++r) {
-    const int64_t upper = r / kTileHeight * kTileHeight;
-    const int64_t rows = n - upper < kTileHeight ? n - upper : kTileHeight;
-    std::byte* to = out + upper * groups * kTileRowBytes + (r - upper) * kTileRowBytes;
-    const float* from = x + r * groups * kGroup;
-    for (int64_t g = 0; g < groups; ++g, from += kGroup, to += rows * kTileRowBytes) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const float* from = x + r * x_stride;
+    std::byte* to = out + r * kTileRowBytes;
+    for (int64_t g = 0; g < groups; ++g, from += kGroup, to += group_stride) {
       const F32 a = swap_middles(mul(load(from), unit));
       const F32 b = swap_middles(mul(load(from + kLanes), unit));
       store_pairs(to, neighbours(a, b));
