@@ -136,7 +136,7 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
     }
     const int64_t numbers = 2 * k.dim(1) * k.dim(2);
     const auto count = static_cast<int64_t>(pieces.size());
-    constexpr int64_t kStepsPerNumber = 4;
+    constexpr int64_t kStepsPerNumber = 16;  // the cache's lines are far away
     run.ctx.for_rows(count, numbers * kStepsPerNumber * k.dim(0) / count, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         run.cache->store(run.ctx.kernels(), layer, k, v, pieces[static_cast<size_t>(i)]);

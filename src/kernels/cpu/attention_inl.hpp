@@ -210,6 +210,11 @@ void attend_tiles(const AttentionCall& call, const AttentionScratch& scratch, Ke
   const int64_t count = queries_of(call);
   const int64_t out_stride = count > 1 ? scratch.queries[1].out - scratch.queries[0].out : call.head_dim;
   Tiles tiles;
+  if (count <= kTileQueries) {  // the values wait for the scores, and nothing came before that could fetch them
+    const int64_t block = range.first / kAttentionBlock;
+    const TileBlocks first = tile_blocks(call, block, block + 1, range.last);
+    prefetch_row(first.values[0], kAttentionBlock / 2 * call.head_dim);
+  }
   for (int64_t start = range.first / kSoftKeys * kSoftKeys; start < range.last; start += kSoftKeys) {
     const int64_t from = (range.first > start ? range.first : start) / kAttentionBlock;
     const int64_t to = range.last - start < kSoftKeys ? range.last : start + kSoftKeys;
