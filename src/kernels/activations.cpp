@@ -59,7 +59,11 @@ void ActivationRows::put(const float* x, int64_t x_stride, int64_t first, int64_
 
 Activations::Activations(int64_t bytes) : memory_(kept_memory(bytes)), size_(bytes) {}
 
-int64_t Activations::bytes_for(const PanelMatrix& matrix, int64_t n) {
+int64_t Activations::bytes_to_want(const PanelMatrix& matrix, int64_t n) {
+  return matrix.activations().form == ActivationKind::Form::kFloats ? 0 : bytes_of_room(matrix, n);
+}
+
+int64_t Activations::bytes_of_room(const PanelMatrix& matrix, int64_t n) {
   return whole_lines(n * matrix.activations().row_bytes(matrix.panels().cols()));
 }
 
@@ -83,7 +87,7 @@ const std::byte* Activations::want(const PanelMatrix& matrix, const float* x, in
 }
 
 ActivationRows Activations::room(const PanelMatrix& matrix, int64_t n) {
-  return {&matrix.kernels(), matrix.activations(), n, matrix.panels().cols(), take(bytes_for(matrix, n))};
+  return {&matrix.kernels(), matrix.activations(), n, matrix.panels().cols(), take(bytes_of_room(matrix, n))};
 }
 
 void Activations::make(ThreadPool& pool) const {

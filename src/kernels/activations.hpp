@@ -26,9 +26,10 @@ struct ActivationRows {
 // clears the pages of new memory each time: one of these at a time on a thread.
 class Activations {
  public:
-  // bytes: the sum of bytes_for() of all that will be asked for.
+  // bytes: the sum of what all that will be asked for takes.
   explicit Activations(int64_t bytes);
-  static int64_t bytes_for(const PanelMatrix& matrix, int64_t n);
+  static int64_t bytes_to_want(const PanelMatrix& matrix, int64_t n);
+  static int64_t bytes_of_room(const PanelMatrix& matrix, int64_t n);
 
   // Where the activations of `x` (n, cols) for `matrix` will be once make() was called; x itself, where it takes
   // floats.

@@ -105,7 +105,7 @@ void run_gated(const GatedJob& one, const Part& part, GateKernel gate) {
 
 void products_together(ThreadPool& pool, std::span<const PackedProduct> products) {
   int64_t bytes = 0;
-  for (const PackedProduct& one : products) bytes += Activations::bytes_for(panels_of(one.matrix), one.n);
+  for (const PackedProduct& one : products) bytes += Activations::bytes_to_want(panels_of(one.matrix), one.n);
   Activations activations(bytes);
   std::vector<PlainJob> jobs;
   for (const auto& [packed, x, n, y] : products) {
@@ -119,9 +119,9 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
 void gated_products(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) {
   int64_t bytes = 0;
   for (const GatedProduct& one : products) {
-    for (const PackedMatrix* matrix : {one.gate, one.up, one.down}) {
-      bytes += Activations::bytes_for(panels_of(matrix), one.n);
-    }
+    bytes += Activations::bytes_to_want(panels_of(one.gate), one.n);
+    bytes += Activations::bytes_to_want(panels_of(one.up), one.n);
+    bytes += Activations::bytes_of_room(panels_of(one.down), one.n);
   }
   Activations activations(bytes);
   std::vector<GatedJob> inner;

@@ -75,10 +75,6 @@ Tensor sum_rows(Context& ctx, int64_t elements, const Shape& shape, const F& f) 
 constexpr int64_t kCheap = 1;
 constexpr int64_t kTranscendental = 16;
 
-}  // namespace
-
-namespace {
-
 // out = x + y, all of one shape.
 void add_numbers(Context& ctx, const Tensor& x, const Tensor& y, Tensor& out) {
   if (ctx.meta()) return;

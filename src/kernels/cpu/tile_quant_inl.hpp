@@ -225,7 +225,7 @@ struct ManyRows {
   float* out;
   int64_t out_stride;
 
-  // Rows [first, first + upper), and as many below where kDown is 2.
+  // Rows [first, first + rows), and as many below where kDown is 2.
   template <int kDown>
   LINNET_INLINE void multiply(int64_t first, int64_t rows) const {
     const std::byte* upper = rows_at(x, first, piece.groups);
