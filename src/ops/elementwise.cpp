@@ -264,11 +264,12 @@ Tensor activate_vjp(Context& ctx, Activation activation, const Tensor& x, const 
   float* to = dx.data<float>();
   const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
   ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-    if (kernel)
+    if (kernel) {
       return by_ones(begin, end, [&](int64_t i, int64_t n, const Ones& ones) {
         Ones unused;  // the gradient of the ones
         kernel(from + i, ones.data(), d + i, n, to + i, unused.data());
       });
+    }
     for (int64_t i = begin; i < end; ++i) to[i] = d[i] * activate_scalar_grad(activation, from[i]);
   });
   return dx;
@@ -284,9 +285,10 @@ Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
     const float* from = x.data<float>();
     float* to = out.data<float>();
     ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-      if (kernel)
+      if (kernel) {
         return by_ones(begin, end,
                        [&](int64_t i, int64_t n, const Ones& ones) { kernel(from + i, ones.data(), n, to + i); });
+      }
       for (int64_t i = begin; i < end; ++i) to[i] = activate_scalar(activation, from[i]);
     });
   }
