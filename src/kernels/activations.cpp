@@ -1,6 +1,7 @@
 #include "kernels/activations.hpp"
 
 #include <algorithm>
+#include <memory>
 
 #include "base/check.hpp"
 #include "base/large_memory.hpp"

@@ -1,7 +1,6 @@
 // Activations in the kinds that matrices ask for.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "base/thread_pool.hpp"
@@ -17,9 +16,10 @@ struct ActivationRows {
   int64_t cols;
   std::byte* at;
 
-  // Writes columns [first_col, first_col + cols) of rows [first, first + rows), given with a row every x_stride floats.
-  // All of them multiples of a group; rows of one tile belong to one thread, unless all columns are written at once.
-  void put(const float* x, int64_t x_stride, int64_t first, int64_t rows, int64_t first_col, int64_t cols) const;
+  // Writes columns [first_col, first_col + count) of rows [first, first + rows), given with a row every x_stride
+  // floats. All of them multiples of a group; rows of one tile belong to one thread, unless all columns are written at
+  // once.
+  void put(const float* x, int64_t x_stride, int64_t first, int64_t rows, int64_t first_col, int64_t count) const;
 };
 
 // Those of some products, each made once. In memory that this thread keeps for its next products, since the system

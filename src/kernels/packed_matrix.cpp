@@ -99,8 +99,8 @@ class TileMatrix final : public PanelMatrix {
       for (int64_t first = 0; first < groups(); first += depth) {
         const DepthPiece piece{first, std::min(first + depth, groups()), groups()};
         for (int64_t i = 0; i < count; ++i) spread(p + i, piece, tiles.data() + i * kTileBytes, count * kTileBytes);
-        kernels().tiles->many_rows[count - 1](tiles.data(), piece, exponents, x, rows,
-                                              reinterpret_cast<float*>(sums.data()), out.data(), out.stride());
+        kernels().tiles->many_rows[count - 1](tiles.data(), piece, exponents, x, rows, sums.data(), out.data(),
+                                              out.stride());
       }
       out.finish();
     }

@@ -33,6 +33,7 @@ struct Transformer::Run {
   std::vector<int32_t> positions;  // of each row
   std::vector<RopeTables> ropes;   // one per config_.ropes
   std::vector<ops::Segment> segments;
+  std::vector<KvCache::BlockRows> stored;  // where a cache keeps the rows, the same in every layer
 
   // What GPT-2 drops numbers of: the embedding, attention's weights, and what each sublayer adds.
   enum class Place : uint32_t { kEmbedding, kWeights, kAttention, kMlp };
@@ -130,16 +131,12 @@ Tensor Transformer::attend(Run& run, int64_t layer, const Tensor& q, const Tenso
   std::vector<AttentionSpan> spans;
   {
     const OpTimer timer(run.ctx, "store");
-    std::vector<KvCache::BlockRows> pieces;
-    for (const BatchSequence& s : run.batch.sequences) {
-      for (const auto& rows : run.cache->next_rows(s.cache_id, s.row_begin, s.rows)) pieces.push_back(rows);
-    }
     const int64_t numbers = 2 * k.dim(1) * k.dim(2);
-    const auto count = static_cast<int64_t>(pieces.size());
+    const auto count = static_cast<int64_t>(run.stored.size());
     constexpr int64_t kStepsPerNumber = 16;  // the cache's lines are far away
     run.ctx.for_rows(count, numbers * kStepsPerNumber * k.dim(0) / count, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
-        run.cache->store(run.ctx.kernels(), layer, k, v, pieces[static_cast<size_t>(i)]);
+        run.cache->store(run.ctx.kernels(), layer, k, v, run.stored[static_cast<size_t>(i)]);
       }
     });
     for (const BatchSequence& s : run.batch.sequences) {
@@ -334,10 +331,13 @@ Result<ForwardOutput> Transformer::forward(Context& ctx, const Batch& batch, KvC
   CHECK(!cache || !batch.dropout.drops());
   const bool again = ctx.recompute() && ctx.recorder() && !cache;
   const auto owned = again ? std::make_shared<const Batch>(batch) : nullptr;
-  const auto shared = std::make_shared<Run>(Run{ctx, owned ? *owned : batch, owned, cache, {}, {}, {}});
+  const auto shared = std::make_shared<Run>(Run{ctx, owned ? *owned : batch, owned, cache, {}, {}, {}, {}});
   Run& run = *shared;
   for (const BatchSequence& s : batch.sequences) {
-    if (cache) TRY(cache->reserve(s.cache_id, s.rows));
+    if (cache) {
+      TRY(cache->reserve(s.cache_id, s.rows));
+      for (const auto& rows : cache->next_rows(s.cache_id, s.row_begin, s.rows)) run.stored.push_back(rows);
+    }
     run.segments.push_back({s.row_begin, s.rows});
     for (int64_t r = 0; r < s.rows; ++r) run.positions.push_back(static_cast<int32_t>(s.position + r));
   }

@@ -183,10 +183,10 @@ struct TileKernels {
   void (*tile_rows)(const float* x, int64_t x_stride, int64_t rows, int64_t groups, std::byte* out,
                     int64_t group_stride);
   // As few_rows, for any n and one or two panels, over `piece` of the depth. weights: of each group of the piece, the
-  // tiles of all panels. sums: what pieces leave for the next, kPanelRows floats for each panel and row of whole tiles;
+  // tiles of all panels. sums: what pieces leave for the next, kTileBytes for each panel and tile of rows;
   // nothing where one piece is all. The last piece writes out.
   void (*many_rows[2])(const std::byte* weights, const DepthPiece& piece, const int8_t* exponents, const std::byte* x,
-                       int64_t n, float* sums, float* out, int64_t out_stride);
+                       int64_t n, std::byte* sums, float* out, int64_t out_stride);
 };
 
 // An instruction set compiles only what its instructions do faster; the rest is that of the set below it.

@@ -264,9 +264,8 @@ struct ManyRows {
 
 template <int kPanels>
 void many_rows(const std::byte* weights, const DepthPiece& piece, const int8_t* exponents, const std::byte* x,
-               int64_t n, float* sums, float* out, int64_t out_stride) {
-  const ManyRows<kPanels> all{weights, piece,     units_of<kPanels>(exponents), x, reinterpret_cast<std::byte*>(sums),
-                              out,     out_stride};
+               int64_t n, std::byte* sums, float* out, int64_t out_stride) {
+  const ManyRows<kPanels> all{weights, piece, units_of<kPanels>(exponents), x, sums, out, out_stride};
   Tiles tiles;
   tiles.shape({.left_rows = kTileHeight});
   int64_t done = 0;
