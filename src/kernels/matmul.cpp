@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/large_memory.hpp"
 #include "kernels/line_buffer.hpp"
+#include "kernels/matmul_by_rows.hpp"
+#include "kernels/matmul_parts.hpp"
 
 namespace linnet::kernels {
 
@@ -14,10 +17,6 @@ constexpr int64_t kPanelsAtOnce = 4;
 constexpr int64_t kPanelsOfATask = 4;  // likewise of b
 // They lie a line apart from a power of two, or all would meet in few sets of the first cache.
 constexpr int64_t kPanelGap = 64;
-
-int64_t whole(int64_t count, int64_t unit) {
-  return (count + unit - 1) / unit;
-}
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
@@ -38,7 +37,7 @@ AtOnce at_once(const MatmulCall& call) {
 }
 
 // k is cut in parts of at least this: of two that are as long as can be, the shorter.
-constexpr int64_t kLeastDepth = 128;
+constexpr int64_t kShortestPart = 128;
 
 // Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
@@ -46,7 +45,7 @@ int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kLineBytes = 64;
   const AtOnce most = at_once(call);
   const int64_t rows = std::min(call.m, most.rows) + kMostTileRows;
-  const int64_t parts = whole(most.depth, kLeastDepth);
+  const int64_t parts = whole(most.depth, kShortestPart);
   return parts * whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
@@ -67,16 +66,6 @@ int64_t columns_at_once(const MatmulCall& call) {
   return std::min(call.n, std::max(kNumbers / std::max<int64_t>(call.k, 1) / kUnit, int64_t{1}) * kUnit);
 }
 
-// Of k, in a panel that holds so many.
-int64_t packed_depth(const MatmulKernels& kernels, int64_t k) {
-  return whole(k, kernels.depth_unit) * kernels.depth_unit;
-}
-
-// Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
-int64_t depth_of_a_part(const MatmulKernels& kernels, int64_t k) {
-  return packed_depth(kernels, whole(k, whole(k, kernels.depth)));
-}
-
 // c[row.., col..] (+)= a · b over depth numbers from k on, part by part.
 struct Block {
   int64_t row;
@@ -88,17 +77,18 @@ struct Block {
   bool add;
 };
 
+// The threads share the panels of b, and what is packed of a.
 class Product {
  public:
-  Product(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call)
+  Product(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* workspace)
       : kernels_(kernels),
         pool_(pool),
         call_(call),
-        part_(depth_of_a_part(kernels, call.k)),
+        layout_(kernels, call.k, call.n),
         a_panel_bytes_(kPanelDepthBytes * kernels.rows + kPanelGap),
         b_panel_bytes_(kPanelDepthBytes * kernels.cols + kPanelGap),
-        a_(call.workspace),
-        decoded_(reinterpret_cast<float*>(call.workspace + packed_bytes(call))) {}
+        a_(workspace),
+        decoded_(reinterpret_cast<float*>(workspace + packed_bytes(call))) {}
 
   // Fetches columns [col, col + cols) of a b whose transpose is decoded row by row.
   void decode_columns(int64_t col, int64_t cols) {
@@ -108,7 +98,7 @@ class Product {
     });
   }
 
-  int64_t part() const { return part_; }
+  int64_t part() const { return layout_.part(); }
 
   void run(const Block& block) {
     pack_a(block);
@@ -146,27 +136,24 @@ class Product {
   }
 
  private:
-  // Of panel p of a block in what pack_operand() makes: all panels of the first k, then those of the next.
+  // Of panel p of a block in what pack_operand() makes.
   int64_t place_of(const Block& block, int64_t p) const {
-    const int64_t panels = whole(call_.n, kernels_.cols);
-    const int64_t number = block.col / kernels_.cols + p;
-    return int64_t{kernels_.number_bytes} * kernels_.cols *
-           (block.k * panels + number * packed_depth(kernels_, block.depth));
+    return layout_.place(block.k, block.depth, block.col / kernels_.cols + p);
   }
 
   // Calls visit(part) for each part of a block's k, as a block of its own.
   template <class Visit>
   void each_part(const Block& block, const Visit& visit) const {
     Block one = block;
-    for (const int64_t end = block.k + block.depth; one.k < end; one.k += part_, one.add = true) {
-      one.depth = std::min(part_, end - one.k);
+    for (const int64_t end = block.k + block.depth; one.k < end; one.k += part(), one.add = true) {
+      one.depth = std::min(part(), end - one.k);
       visit(one);
     }
   }
 
   // Where the rows of a block are packed for the part of k that begins there.
   std::byte* packed_a(const Block& block, int64_t k) const {
-    return a_ + (k - block.k) / part_ * whole(block.rows, kernels_.rows) * a_panel_bytes_;
+    return a_ + (k - block.k) / part() * whole(block.rows, kernels_.rows) * a_panel_bytes_;
   }
 
   void pack_a(const Block& block) {
@@ -216,36 +203,27 @@ class Product {
         for (int64_t i = 0; i < count; ++i) {  // neighbours in c's rows
           const std::byte* b =
               call_.packed ? call_.packed->bytes.raw() + place_of(part, p + i) : scratch + i * b_panel_bytes_;
-          multiply_tile(part, a + t * a_panel_bytes_, b, t, p + i);
+          multiply_place(part, a + t * a_panel_bytes_, b, t, p + i);
         }
       }
     });
   }
 
-  void multiply_tile(const Block& part, const std::byte* a, const std::byte* b, int64_t t, int64_t p) const {
+  void multiply_place(const Block& part, const std::byte* a, const std::byte* b, int64_t t, int64_t p) const {
     float* c = call_.c + (part.row + t * kernels_.rows) * call_.n + part.col + p * kernels_.cols;
-    const int64_t rows = std::min<int64_t>(kernels_.rows, part.rows - t * kernels_.rows);
-    const int64_t cols = std::min<int64_t>(kernels_.cols, part.cols - p * kernels_.cols);
-    if (rows == kernels_.rows && cols == kernels_.cols) {
-      kernels_.tile(a, b, part.depth, c, call_.n, part.add);
-    } else {
-      multiply_edge(a, b, part, c, rows, cols);
-    }
-  }
-
-  // A tile that c holds only in part.
-  void multiply_edge(const std::byte* a, const std::byte* b, const Block& block, float* c, int64_t rows,
-                     int64_t cols) const {
-    alignas(64) float tile[kMostTileFloats] = {};
-    for (int64_t r = 0; block.add && r < rows; ++r) std::copy_n(c + r * call_.n, cols, tile + r * kernels_.cols);
-    kernels_.tile(a, b, block.depth, tile, kernels_.cols, block.add);
-    for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * kernels_.cols, cols, c + r * call_.n);
+    multiply_tile(kernels_, a, b, part.depth,
+                  {.c = c,
+                   .stride = call_.n,
+                   .rows = part.rows - t * kernels_.rows,
+                   .cols = part.cols - p * kernels_.cols,
+                   .next = c},
+                  part.add);
   }
 
   const MatmulKernels& kernels_;
   ThreadPool& pool_;
   const MatmulCall& call_;
-  int64_t part_;  // of k
+  OperandLayout layout_;
   int64_t a_panel_bytes_;
   int64_t b_panel_bytes_;
   std::byte* a_;    // packed
@@ -263,22 +241,19 @@ void each_columns(Product& product, const MatmulCall& call, const Visit& visit) 
   }
 }
 
-}  // namespace
-
-int64_t matmul_workspace(const MatmulCall& call) {
+int64_t workspace_by_columns(const MatmulCall& call) {
   if (call.packed || !call.b_row) return packed_bytes(call);
   const int64_t decoded = call.b_transposed ? columns_at_once(call) * call.k : std::min(call.k, kMostDepth) * call.n;
   return packed_bytes(call) + decoded * kFloatBytes;
 }
 
-void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
+void multiply_by_columns(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* workspace) {
   if (call.m == 0 || call.n == 0) return;
   if (call.k == 0) {
     if (!call.add) std::fill_n(call.c, call.m * call.n, 0.0f);
     return;
   }
-  CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
-  Product product(kernels, pool, call);
+  Product product(kernels, pool, call, workspace);
   const AtOnce most = at_once(call);
   const int64_t part = product.part();
   const int64_t depth = fetches_parts(call) ? part : std::max(most.depth / part * part, part);
@@ -290,25 +265,93 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
       }
     }
   });
+  for (int64_t i = 0; call.scale != 1 && i < call.m * call.n; ++i) call.c[i] *= call.scale;
 }
 
-PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
-  PackedOperand operand{.k = call.k, .n = call.n, .bytes = {}};
-  const int64_t columns_in_all = whole(call.n, kernels.cols) * kernels.cols;
-  operand.bytes = Tensor::empty(DType::kU8, {columns_in_all * packed_depth(kernels, call.k) * kernels.number_bytes});
-  if (call.k == 0) return operand;
-  MatmulCall with = call;
-  Tensor workspace = Tensor::empty(DType::kU8, {matmul_workspace(call)});
-  with.workspace = workspace.raw();
-  Product product(kernels, pool, with);
+// All of b, as OperandLayout says.
+void pack_b(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* workspace,
+            std::byte* to) {
+  Product product(kernels, pool, call, workspace);
   const int64_t depth = product.part();
   each_columns(product, call, [&](int64_t col, int64_t cols) {
     for (int64_t k = 0; k < call.k; k += depth) {
       product.pack_b(
           {.row = 0, .rows = 0, .col = col, .cols = cols, .k = k, .depth = std::min(depth, call.k - k), .add = false},
-          operand.bytes.raw());
+          to);
     }
   });
+}
+
+// Calls visit(call, its b) for each and for what it adds.
+template <class Visit>
+void each_factor(MatmulCalls calls, const Visit& visit) {
+  for (size_t i = 0; i < calls.size(); ++i) {
+    visit(calls[i], i, 0);
+    if (calls[i].plus) visit(calls[i].added(), i, 1);
+  }
+}
+
+// What any way through the calls takes, beside what is packed of their b.
+int64_t scratch_bytes(int threads, MatmulCalls calls) {
+  int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads) : 0;
+  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
+    bytes = std::max(bytes, workspace_by_columns(call));
+    if (goes_by_rows(threads, {&call, 1})) bytes = std::max(bytes, workspace_by_rows(threads));
+  });
+  return bytes;
+}
+
+// Packs every b that is not, and multiplies.
+void multiply_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
+  std::byte* packed = workspace + scratch_bytes(pool.size(), calls);
+  std::vector<PackedPair> pairs(calls.size());
+  each_factor(calls, [&](const MatmulCall& call, size_t i, size_t which) {
+    if (call.packed) {
+      pairs[i][which] = call.packed->bytes.raw();
+      return;
+    }
+    pack_b(kernels, pool, call, workspace, packed);
+    pairs[i][which] = packed;
+    packed += most_operand_bytes(call.k, call.n);
+  });
+  matmul_by_rows(kernels, pool, calls, pairs, workspace);
+}
+
+}  // namespace
+
+int64_t matmul_workspace(int threads, MatmulCalls calls) {
+  int64_t packed = 0;
+  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
+    if (!call.packed) packed += most_operand_bytes(call.k, call.n);
+  });
+  const bool packs = std::ranges::any_of(calls, [&](const MatmulCall& call) {
+    return goes_by_rows(threads, {&call, 1});
+  });
+  return scratch_bytes(threads, calls) + (packs ? packed : 0);
+}
+
+void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
+  each_factor(calls, [](const MatmulCall& call, size_t, size_t) {
+    CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
+  });
+  if (goes_by_rows(pool.size(), calls)) {
+    multiply_by_rows(kernels, pool, calls, workspace);
+  } else if (calls.size() == 1) {
+    multiply_by_columns(kernels, pool, calls[0], workspace);
+    if (calls[0].plus) multiply_by_columns(kernels, pool, calls[0].added(), workspace);
+  } else {
+    for (const MatmulCall& call : calls) matmul(kernels, pool, {&call, 1}, workspace);
+  }
+}
+
+PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
+  PackedOperand operand{.k = call.k, .n = call.n, .bytes = {}};
+  const int64_t bytes = OperandLayout(kernels, call.k, call.n).bytes();
+  const std::shared_ptr<std::byte> memory = allocate_large(bytes);
+  operand.bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory);
+  if (call.k == 0) return operand;
+  Tensor workspace = Tensor::empty(DType::kU8, {workspace_by_columns(call)});
+  pack_b(kernels, pool, call, workspace.raw(), memory.get());
   return operand;
 }
 

@@ -7,8 +7,8 @@
 namespace linnet::kernels {
 
 // See KernelTable::matmul.
-int64_t matmul_workspace(const MatmulCall& call);
-void matmul(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
+int64_t matmul_workspace(int threads, MatmulCalls calls);
+void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace);
 // See KernelTable::pack_operand.
 PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
 

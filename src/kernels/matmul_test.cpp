@@ -23,7 +23,7 @@ std::vector<float> transposed(const std::vector<float>& x, int64_t rows, int64_t
   return out;
 }
 
-using Matmul = void (*)(ThreadPool&, const MatmulCall&);
+using Matmul = void (*)(ThreadPool&, MatmulCalls, std::byte*);
 
 class MatmulTest : public testing::TestWithParam<Isa> {
  protected:
@@ -38,10 +38,12 @@ class MatmulTest : public testing::TestWithParam<Isa> {
     if (table.matmul_bf16) all.push_back({"bf16", table.matmul_bf16, 1.0 / 128});
     return all;
   }
-  static void run(const Product& product, ThreadPool& pool, MatmulCall call) {
-    Tensor workspace = Tensor::empty(DType::kU8, {kernel_table(GetParam()).matmul_workspace(call)});
-    call.workspace = workspace.raw();
-    product.run(pool, call);
+  static void run(const Product& product, ThreadPool& pool, MatmulCalls calls) {
+    Tensor workspace = Tensor::empty(DType::kU8, {kernel_table(GetParam()).matmul_workspace(pool.size(), calls)});
+    product.run(pool, calls, workspace.raw());
+  }
+  static void run(const Product& product, ThreadPool& pool, const MatmulCall& call) {
+    run(product, pool, MatmulCalls(&call, 1));
   }
 };
 
@@ -153,6 +155,56 @@ TEST_P(MatmulTest, ARowHasTheSameBitsBesideAnyOthersOnAnyThreads) {
       run(product, three,
           {.m = 1, .n = s.n, .k = s.k, .a = data.a.data() + r * s.k, .b = data.b.data(), .c = row.data()});
       EXPECT_TRUE(same_bits(row, std::span(all).subspan(static_cast<size_t>(r * s.n), row.size()))) << product.name;
+    }
+  }
+}
+
+// Of few rows each product is made on its own, of many each thread makes all of its rows: the same bits.
+TEST_P(MatmulTest, ManyRowsHaveTheBitsOfFew) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  constexpr int64_t kRows = 600;
+  constexpr int64_t kFew = 25;
+  for (const Sizes& s : {Sizes{kRows, 100, 1700}, Sizes{kRows, 35, 97}}) {
+    const Case data(s);
+    const Case low({kRows, s.n, 16});  // added
+    const std::vector<float> down = random_floats(16 * s.k, 4);
+    for (const Product& product : products()) {
+      SCOPED_TRACE(testing::Message() << product.name << " " << s.k);
+      // `from` rows on: low = x · downᵀ / 2; c = x · b + low · up; d = that of c alone, from c's rows.
+      const auto all = [&](ThreadPool& pool, int64_t from, int64_t rows) {
+        std::vector<float> lows(static_cast<size_t>(rows * 16));
+        std::vector<float> c(static_cast<size_t>(rows * s.n));
+        std::vector<float> d(static_cast<size_t>(rows * 16), 1.0f);
+        const float* x = data.a.data() + from * s.k;
+        const MatmulCall more{.k = 16, .a = lows.data(), .b = low.b.data()};
+        const MatmulCall calls[] = {
+            {.m = rows,
+             .n = 16,
+             .k = s.k,
+             .a = x,
+             .b = down.data(),
+             .b_transposed = true,
+             .c = lows.data(),
+             .scale = 0.5f},
+            {.m = rows, .n = s.n, .k = s.k, .a = x, .b = data.b.data(), .c = c.data(), .plus = &more},
+            {.m = rows, .n = 16, .k = s.n, .a = c.data(), .b = data.b.data(), .c = d.data(), .add = true}};
+        run(product, pool, calls);
+        d.insert(d.end(), c.begin(), c.end());
+        return d;
+      };
+      ThreadPool one(1);
+      ThreadPool two(2);
+      const std::vector<float> many = all(two, 0, kRows);
+      EXPECT_TRUE(same_bits(many, all(one, 0, kRows)));
+      for (int64_t from = 0; from < kRows; from += kFew) {
+        const std::vector<float> few = all(two, from, kFew);
+        const auto part = [&](int64_t row, int64_t width) {
+          return std::span(many).subspan(static_cast<size_t>(row), static_cast<size_t>(kFew * width));
+        };
+        const size_t cut = static_cast<size_t>(kFew) * 16;
+        ASSERT_TRUE(same_bits(std::span(few).first(cut), part(from * 16, 16))) << from;
+        ASSERT_TRUE(same_bits(std::span(few).subspan(cut), part(kRows * 16 + from * s.n, s.n))) << from;
+      }
     }
   }
 }

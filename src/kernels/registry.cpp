@@ -93,13 +93,13 @@ void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, c
 }
 
 template <const kernels::CpuKernels& kCpu>
-void matmul_f32(ThreadPool& pool, const MatmulCall& call) {
-  kernels::matmul(kCpu.floats->matmul, pool, call);
+void matmul_f32(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
+  kernels::matmul(kCpu.floats->matmul, pool, calls, workspace);
 }
 
 template <const kernels::CpuKernels& kCpu>
-void matmul_bf16(ThreadPool& pool, const MatmulCall& call) {
-  kernels::matmul(kCpu.pairs->matmul, pool, call);
+void matmul_bf16(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
+  kernels::matmul(kCpu.pairs->matmul, pool, calls, workspace);
 }
 
 template <const kernels::CpuKernels& kCpu>

@@ -88,9 +88,9 @@ TEST_P(SameBitsTest, ProductsOfFloats) {
   const std::vector<float> b = plain_floats(int64_t{530} * 35, 2);
   std::vector<float> c(static_cast<size_t>(13 * 35));
   MatmulCall call{.m = 13, .n = 35, .k = 530, .a = a.data(), .b = b.data(), .c = c.data()};
-  Tensor workspace = Tensor::empty(DType::kU8, {table.matmul_workspace(call)});
-  call.workspace = workspace.raw();
-  table.matmul(pool_, call);
+  const MatmulCalls calls(&call, 1);
+  Tensor workspace = Tensor::empty(DType::kU8, {table.matmul_workspace(pool_.size(), calls)});
+  table.matmul(pool_, calls, workspace.raw());
   hash_.add(c);
   EXPECT_EQ(hash_.value(), 0xff105292420a5306u);
 }

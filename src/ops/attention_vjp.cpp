@@ -42,7 +42,8 @@ void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Se
     for (int64_t end = std::min(kRowsAtOnce, segment.rows);; end = std::min(end + kRowsAtOnce, segment.rows)) {
       std::vector<Tensor> taken;
       for (int thread = 0; thread < ctx.pool().size(); ++thread) {
-        const int64_t bytes = ctx.kernels().matmul_workspace({.m = end, .n = in.q.dim(2), .k = kRowsAtOnce});
+        const MatmulCall largest{.m = end, .n = in.q.dim(2), .k = kRowsAtOnce};
+        const int64_t bytes = ctx.kernels().matmul_workspace(ctx.pool().size(), {&largest, 1});
         taken.push_back(ctx.empty(DType::kU8, {bytes}));
       }
       if (end == segment.rows) break;

@@ -91,8 +91,22 @@ struct MatmulCall {
   const PackedOperand* packed = nullptr;  // b, which is then not looked at; the bits of c are the same
   float* c = nullptr;
   bool add = false;
-  std::byte* workspace = nullptr;  // matmul_workspace(call) bytes, on a cache line
+  float scale = 1;  // of the product; 1 where anything is added
+  // Where this is not null, c is a · b + plus->a · plus->b; of it only a, b and k count.
+  const MatmulCall* plus = nullptr;
+
+  // What `plus` adds, as a call of its own.
+  MatmulCall added() const {
+    MatmulCall more = *plus;
+    more.m = m;
+    more.n = n;
+    more.c = c;
+    more.add = true;
+    return more;
+  }
 };
+
+using MatmulCalls = std::span<const MatmulCall>;
 
 struct KernelTable {
   std::string_view isa = "reference";
@@ -109,11 +123,12 @@ struct KernelTable {
   // Null where pack is.
   void (*gated_products)(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) = nullptr;
 
-  // The bits of a row of c hang on its row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in
-  // float32; null where that is no faster.
-  void (*matmul)(ThreadPool& pool, const MatmulCall& call) = nullptr;
-  void (*matmul_bf16)(ThreadPool& pool, const MatmulCall& call) = nullptr;
-  int64_t (*matmul_workspace)(const MatmulCall& call) = nullptr;
+  // Products of as many rows, one after the other: a may be the c of an earlier one. The bits of a row of c hang on its
+  // row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in float32; null where that is no faster.
+  // workspace: matmul_workspace() bytes, on a cache line.
+  void (*matmul)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
+  void (*matmul_bf16)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
+  int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;
   // The b, n and k of `call` alone, for matmul_bf16; null where that is.
   PackedOperand (*pack_operand)(ThreadPool& pool, const MatmulCall& call) = nullptr;
 

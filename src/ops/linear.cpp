@@ -50,7 +50,9 @@ void multiply_reference(Context& ctx, const MatmulCall& call) {
         for (int64_t j = 0; j < call.n; ++j) c[j] += a * row[static_cast<size_t>(j)];
       }
     }
+    for (int64_t i = begin * call.n; call.scale != 1 && i < end * call.n; ++i) call.c[i] *= call.scale;
   });
+  if (call.plus) multiply_reference(ctx, call.added());
 }
 
 // The b of `call`: as it lies, or decoded row by row.
@@ -86,14 +88,21 @@ void product_reference(Context& ctx, const MatrixView& matrix, const float* x, i
 }
 
 void multiply(Context& ctx, const MatmulCall& call) {
+  multiply(ctx, MatmulCalls(&call, 1));
+}
+
+void multiply(Context& ctx, MatmulCalls calls) {
   const KernelTable& kernels = ctx.kernels();
-  if (!kernels.matmul) return ctx.meta() ? void() : multiply_reference(ctx, call);
-  Tensor workspace = ctx.empty(DType::kU8, {kernels.matmul_workspace(call)});
+  if (!kernels.matmul) {
+    for (const MatmulCall& call : calls) {
+      if (!ctx.meta()) multiply_reference(ctx, call);
+    }
+    return;
+  }
+  Tensor workspace = ctx.empty(DType::kU8, {kernels.matmul_workspace(ctx.pool().size(), calls)});
   if (ctx.meta()) return;
-  MatmulCall with = call;
-  with.workspace = workspace.raw();
   const bool brief = ctx.compute() == DType::kBF16 && kernels.matmul_bf16;
-  (brief ? kernels.matmul_bf16 : kernels.matmul)(ctx.pool(), with);
+  (brief ? kernels.matmul_bf16 : kernels.matmul)(ctx.pool(), calls, workspace.raw());
 }
 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {

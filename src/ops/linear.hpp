@@ -24,6 +24,8 @@ Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tens
 
 // The product that `call` describes, in ctx.compute() where the kernels can.
 void multiply(Context& ctx, const MatmulCall& call);
+// Several, one after the other: see KernelTable::matmul.
+void multiply(Context& ctx, MatmulCalls calls);
 
 // A weight (O, C) as kernels see it. Borrows its bytes.
 MatrixView matrix_view(const Tensor& weight);

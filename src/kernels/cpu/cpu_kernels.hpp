@@ -107,14 +107,16 @@ struct MatmulKernels {
   int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
   Pack pack_a;       // j counts rows of a
   Pack pack_b;
-  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
-  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add);
+  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it. next: the c of the call
+  // that follows, or c.
+  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add, float* next);
   // Around all calls of tile() by one thread; or null.
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
 };
-inline constexpr int64_t kPanelDepthBytes = 1024;             // of one row or column, in a panel of any MatmulKernels
-inline constexpr int64_t kMostDepth = 384;                    // of any MatmulKernels
+inline constexpr int64_t kPanelDepthBytes = 1280;             // of one row or column, in a panel of any MatmulKernels
+inline constexpr int64_t kLeastDepth = 256;                   // of any MatmulKernels
+inline constexpr int64_t kMostDepth = 640;                    // likewise
 inline constexpr int64_t kMostTileRows = 32;                  // likewise
 inline constexpr int64_t kMostTileFloats = int64_t{32} * 32;  // rows * cols of any MatmulKernels
 

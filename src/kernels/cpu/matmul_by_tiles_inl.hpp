@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/cpu_kernels.hpp"
 #include "kernels/cpu/load_pairs_inl.hpp"
+#include "kernels/cpu/prefetch_inl.hpp"
 #include "kernels/cpu/tile_step_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
@@ -15,7 +16,7 @@ namespace {
 
 constexpr int64_t kTileDepth = 32;     // of k
 constexpr int64_t kTilesAcross = 2;    // of a panel
-constexpr int kTileMatmulDepth = 384;  // panels of both fit the first cache
+constexpr int kTileMatmulDepth = 640;  // a panel of a stays in the first cache, those of b pass by
 constexpr int kTileSide = kTilesAcross * kTileHeight;
 
 // A tile of pairs of rows k, k + 1 and columns j, from (k, j) on: lines[p] has pair p of each of sixteen columns.
@@ -60,8 +61,16 @@ void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k
   }
 }
 
-// See MatmulKernels::tile; between enter_tiles() and leave_tiles().
-void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add) {
+// Lines [first, last) of a c of two by two tiles, of which each row has two, for writing.
+LINNET_INLINE void fetch_sums(float* c, int64_t c_stride, int64_t first, int64_t last) {
+  for (int64_t line = first; line < last; ++line) fetch_to_write(c + line / 2 * c_stride + line % 2 * kLanes);
+}
+
+// See MatmulKernels::tile; between enter_tiles() and leave_tiles(). c lies in memory: while one is summed, the next is
+// fetched.
+void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add,
+                    float* next) {
+  constexpr int64_t kLines = 2 * kTileSide;  // of c
   const int64_t c_bytes = c_stride * static_cast<int64_t>(sizeof(float));
   float* lower = c + kTileHeight * c_stride;
   if (add) {
@@ -72,8 +81,13 @@ void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c,
   } else {
     zero_sums<2, 2>();
   }
-  for (int64_t i = 0; i < k; i += kTileDepth, a += kTilesAcross * kTileBytes, b += kTilesAcross * kTileBytes) {
-    add_step<2, 2>(a, a + kTileBytes, b);
+  const int64_t steps = (k + kTileDepth - 1) / kTileDepth;
+  const int64_t lines = (kLines + steps - 1) / steps;
+  for (int64_t line = 0; line < steps * lines; line += lines) {
+    fetch_sums(next, c_stride, line, line + lines < kLines ? line + lines : kLines);
+    add_step<2, 2, Passes::kRight>(a, a + kTileBytes, b);
+    a += kTilesAcross * kTileBytes;
+    b += kTilesAcross * kTileBytes;
   }
   tile_store<0>(c, c_bytes);
   tile_store<1>(c + kLanes, c_bytes);

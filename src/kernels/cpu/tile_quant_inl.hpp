@@ -240,7 +240,7 @@ struct ManyRows {
     const bool last = piece.end == piece.groups;
     for (int64_t g = piece.begin; g < piece.end; ++g) {
       if (last) fetch_row<kDown>(to, (g - piece.begin) % kTileHeight);
-      add_step<kDown, kPanels, Left::kPasses>(upper + g * rows * kTileRowBytes, lower + g * rows * kTileRowBytes,
+      add_step<kDown, kPanels, Passes::kLeft>(upper + g * rows * kTileRowBytes, lower + g * rows * kTileRowBytes,
                                               weights + (g - piece.begin) * kPanels * kTileBytes);
     }
     if (!last) {

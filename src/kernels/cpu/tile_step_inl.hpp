@@ -38,12 +38,11 @@ LINNET_INLINE void load_sums(const std::byte* kept) {
   if constexpr (kDown > 1 && kPanels > 1) tile_load<3>(kept + 3 * kTileBytes, kTileRowBytes);
 }
 
-// Whether what stands left is needed once more soon, or passes by what stands right, which then stays in the first
-// cache.
-enum class Left : uint8_t { kStays, kPasses };
-template <int kTile, Left kLeft>
-LINNET_INLINE void load_left(const std::byte* from) {
-  if constexpr (kLeft == Left::kPasses) {
+// What is not needed again soon, and leaves the first cache to the rest.
+enum class Passes : uint8_t { kNothing, kLeft, kRight };
+template <int kTile, bool kPasses>
+LINNET_INLINE void load_factor(const std::byte* from) {
+  if constexpr (kPasses) {
     tile_load_passing<kTile>(from, kTileRowBytes);
   } else {
     tile_load<kTile>(from, kTileRowBytes);
@@ -51,17 +50,19 @@ LINNET_INLINE void load_left(const std::byte* from) {
 }
 
 // Adds the product of one tile, or of an upper and a lower one, with kPanels tiles that lie one after the other.
-template <int kDown, int kPanels, Left kLeft = Left::kStays>
+template <int kDown, int kPanels, Passes kPasses = Passes::kNothing>
 LINNET_INLINE void add_step(const std::byte* upper, const std::byte* lower, const std::byte* right) {
-  tile_load<6>(right, kTileRowBytes);
-  load_left<4, kLeft>(upper);
+  constexpr bool kLeftPasses = kPasses == Passes::kLeft;
+  constexpr bool kRightPasses = kPasses == Passes::kRight;
+  load_factor<6, kRightPasses>(right);
+  load_factor<4, kLeftPasses>(upper);
   tile_add_product<0, 4, 6>();
   if constexpr (kPanels > 1) {
-    tile_load<7>(right + kTileBytes, kTileRowBytes);
+    load_factor<7, kRightPasses>(right + kTileBytes);
     tile_add_product<1, 4, 7>();
   }
   if constexpr (kDown > 1) {
-    load_left<5, kLeft>(lower);
+    load_factor<5, kLeftPasses>(lower);
     tile_add_product<2, 5, 6>();
     if constexpr (kPanels > 1) tile_add_product<3, 5, 7>();
   }

@@ -1,0 +1,178 @@
+#include "kernels/matmul_by_rows.hpp"
+
+#include <algorithm>
+#include <optional>
+
+#include "kernels/matmul_parts.hpp"
+
+namespace linnet::kernels {
+
+namespace {
+
+constexpr int64_t kMostRows = 256;  // of a block, or up to a tile more
+// Of k, of a that is packed at once: the second cache holds it beside panels of b and a strip of c.
+constexpr int64_t kDepthAtOnce = 1536;
+constexpr int64_t kPanelsTogether = 4;  // of b: neighbours in c's rows
+// Panels of a lie a line apart from a power of two, or all would meet in few sets of the first cache.
+constexpr int64_t kLineBytes = 64;
+
+// For `depth` of k of a block's a.
+constexpr int64_t room_bytes(int64_t depth) {
+  constexpr int64_t kRows = kMostRows + 2 * kMostTileRows;
+  constexpr int64_t kMostUnit = 32;  // that depths are made whole to
+  constexpr int64_t kGaps = 2 * kLineBytes * kRows / 2;
+  return kRows * (depth + kMostUnit) * static_cast<int64_t>(sizeof(float)) + kGaps;
+}
+// What is added has so much of k at most: one part for any kernels.
+constexpr int64_t kMostDepthAdded = kLeastDepth;
+constexpr int64_t kBytesOfAThread = room_bytes(kDepthAtOnce) + room_bytes(kMostDepthAdded);
+
+// One product that is a term of c.
+struct Term {
+  Term(const MatmulKernels& kernels, const MatmulCall& call, int64_t n, const std::byte* packed)
+      : a(call.a),
+        k(call.k),
+        b(packed),
+        layout(kernels, k, n),
+        a_panel_bytes(whole(layout.part() * kernels.number_bytes * kernels.rows, kLineBytes) * kLineBytes +
+                      kLineBytes) {}
+  const float* a;
+  int64_t k;
+  const std::byte* b;
+  OperandLayout layout;
+  int64_t a_panel_bytes;
+};
+
+// A block of rows, in one thread.
+class RowBlock {
+ public:
+  // room: kBytesOfAThread bytes.
+  RowBlock(const MatmulKernels& kernels, int64_t row, int64_t rows, std::byte* room)
+      : kernels_(kernels),
+        row_(row),
+        rows_(rows),
+        tiles_(whole(rows, kernels.rows)),
+        rooms_{{{.bytes = room}, {.bytes = room + room_bytes(kDepthAtOnce)}}} {}
+
+  void run(const MatmulCall& call, const PackedPair& b) {
+    const Term term(kernels_, call, call.n, b[0]);
+    const int64_t part = term.layout.part();
+    const int64_t depth = std::max(kDepthAtOnce / part, int64_t{1}) * part;
+    for (int64_t k = 0; k < call.k; k += depth) {
+      const int64_t end = std::min(k + depth, call.k);
+      run_depth(call, term, k, end, end == call.k ? b[1] : nullptr);
+    }
+    if (call.scale != 1) scale(call);
+    for (Room& room : rooms_) {
+      if (room.a == call.c) room.a = nullptr;  // overwritten
+    }
+  }
+
+ private:
+  // What of a lies packed.
+  struct Room {
+    std::byte* bytes;
+    const float* a = nullptr;
+    int64_t k = 0;
+    int64_t begin = 0;
+    int64_t end = 0;
+  };
+
+  // The product over [begin, end) of k, and all of what is added, where there is a b for that.
+  void run_depth(const MatmulCall& call, const Term& term, int64_t begin, int64_t end, const std::byte* added) {
+    pack(term, begin, end, rooms_[0]);
+    std::optional<Term> more;
+    if (added) {
+      more.emplace(kernels_, *call.plus, call.n, added);
+      pack(*more, 0, more->k, rooms_[1]);
+    }
+    const int64_t panels = term.layout.panels();
+    for (int64_t p = 0; p < panels; p += kPanelsTogether) {
+      const int64_t last = std::min(p + kPanelsTogether, panels);
+      multiply(call, term, rooms_[0], p, last, call.add || begin > 0);
+      if (more) multiply(call, *more, rooms_[1], p, last, true);
+    }
+  }
+
+  // Rows of a, over [begin, end) of k, into the room; unless they lie there.
+  void pack(const Term& term, int64_t begin, int64_t end, Room& room) const {
+    if (room.a == term.a && room.k == term.k && room.begin == begin && room.end == end) return;
+    room = {.bytes = room.bytes, .a = term.a, .k = term.k, .begin = begin, .end = end};
+    std::byte* to = room.bytes;
+    for (int64_t k = begin; k < end; k += term.layout.part(), to += tiles_ * term.a_panel_bytes) {
+      kernels_.pack_a(term.a + row_ * term.k + k, 1, term.k, std::min(term.layout.part(), end - k), rows_,
+                      kernels_.rows, term.a_panel_bytes, to);
+    }
+  }
+
+  // Panels [first, last) of b with all that lies in the room.
+  void multiply(const MatmulCall& call, const Term& term, const Room& room, int64_t first, int64_t last,
+                bool add) const {
+    const std::byte* a = room.bytes;
+    for (int64_t k = room.begin; k < room.end; k += term.layout.part(), add = true) {
+      const int64_t depth = std::min(term.layout.part(), room.end - k);
+      for (int64_t t = 0; t < tiles_; ++t, a += term.a_panel_bytes) {
+        for (int64_t p = first; p < last; ++p) {
+          float* next = p + 1 < last ? place(call, t, p + 1) : place(call, std::min(t + 1, tiles_ - 1), first);
+          multiply_tile(kernels_, a, term.b + term.layout.place(k, depth, p), depth,
+                        {.c = place(call, t, p),
+                         .stride = call.n,
+                         .rows = rows_ - t * kernels_.rows,
+                         .cols = call.n - p * kernels_.cols,
+                         .next = next},
+                        add);
+        }
+      }
+    }
+  }
+
+  float* place(const MatmulCall& call, int64_t tile, int64_t panel) const {
+    return call.c + (row_ + tile * kernels_.rows) * call.n + panel * kernels_.cols;
+  }
+
+  void scale(const MatmulCall& call) const {
+    float* c = call.c + row_ * call.n;
+    for (int64_t i = 0; i < rows_ * call.n; ++i) c[i] *= call.scale;
+  }
+
+  const MatmulKernels& kernels_;
+  int64_t row_;
+  int64_t rows_;
+  int64_t tiles_;
+  std::array<Room, 2> rooms_;  // of a product, and of what is added
+};
+
+}  // namespace
+
+bool goes_by_rows(int threads, MatmulCalls calls) {
+  constexpr int64_t kWorthAThread = 128;  // rows: with fewer, b would pass by too often
+  constexpr int64_t kMostOfB = int64_t{1} << 24;
+  const auto fits = [](const MatmulCall& call, int64_t n) {
+    return !call.a_transposed && call.k > 0 && (call.packed || n * call.k <= kMostOfB);
+  };
+  return !calls.empty() && std::ranges::all_of(calls, [&](const MatmulCall& call) {
+    const MatmulCall* plus = call.plus;
+    return call.m >= kWorthAThread * threads && call.n > 0 && fits(call, call.n) &&
+           (!plus || (plus->k <= kMostDepthAdded && fits(*plus, call.n)));
+  });
+}
+
+int64_t workspace_by_rows(int threads) {
+  return threads * kBytesOfAThread;
+}
+
+void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls,
+                    std::span<const PackedPair> packed, std::byte* workspace) {
+  const int64_t m = calls[0].m;
+  const int64_t rows = whole(std::min(kMostRows, whole(m, pool.size())), kernels.rows) * kernels.rows;
+  pool.parallel_for(whole(m, rows), 1, [&](int64_t begin, int64_t end, int thread) {
+    if (kernels.enter) kernels.enter();
+    for (int64_t row = begin * rows; row < std::min(end * rows, m); row += rows) {
+      RowBlock block(kernels, row, std::min(rows, m - row), workspace + thread * kBytesOfAThread);
+      for (size_t i = 0; i < calls.size(); ++i) block.run(calls[i], packed[i]);
+    }
+    if (kernels.leave) kernels.leave();
+  });
+}
+
+}  // namespace linnet::kernels
