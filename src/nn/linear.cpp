@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/adapted.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
 
@@ -113,6 +114,13 @@ Tensor Linear::merged() const {
 }
 
 std::vector<Tensor> forward_together(Context& ctx, std::span<const LinearInput> inputs) {
+  if (can_join_adapted(ctx, inputs)) {
+    std::vector<Tensor> ys = adapted_products(ctx, inputs);
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].layer->bias.defined()) ys[i] = ops::add(ctx, ys[i], inputs[i].layer->bias);
+    }
+    return ys;
+  }
   std::vector<Weight::Factors> factors;
   for (const auto& [layer, x] : inputs) factors.push_back({&layer->weight, x});
   for (const auto& [layer, x] : inputs) {

@@ -72,14 +72,9 @@ Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
   const OpTimer timer(ctx, "product");
   const int64_t n = x.elements() / cols_;
   if (is_multiplied_in_pairs(ctx, n)) {
-    ops::multiply(ctx, {.m = n,
-                        .n = rows_,
-                        .k = cols_,
-                        .a = x.data<float>(),
-                        .b_transposed = true,
-                        .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-                        .packed = forth_.get(),
-                        .c = out.data<float>()});
+    MatmulCall call = product_call(x);
+    call.c = out.data<float>();
+    ops::multiply(ctx, call);
   } else if (!ctx.meta()) {
     ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
   }
@@ -167,6 +162,25 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   return ys;
 }
 
+MatmulCall Weight::product_call(const Tensor& x) const {
+  return {.m = x.elements() / cols_,
+          .n = rows_,
+          .k = cols_,
+          .a = x.data<float>(),
+          .b_transposed = true,
+          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+          .packed = forth_.get()};
+}
+
+MatmulCall Weight::transposed_product_call(const Context& ctx, const Tensor& y) const {
+  return {.m = y.elements() / rows_,
+          .n = cols_,
+          .k = rows_,
+          .a = y.data<float>(),
+          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+          .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr};
+}
+
 Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   Tensor out;
   add_transposed_product(ctx, y, out);
@@ -180,14 +194,10 @@ void Weight::add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) 
   const bool add = sum.defined();
   if (!add) sum = ctx.empty(y.shape().with_last(cols_));
   const OpTimer timer(ctx, "product back");
-  ops::multiply(ctx, {.m = y.elements() / rows_,
-                      .n = cols_,
-                      .k = rows_,
-                      .a = y.data<float>(),
-                      .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-                      .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr,
-                      .c = sum.data<float>(),
-                      .add = add});
+  MatmulCall call = transposed_product_call(ctx, y);
+  call.c = sum.data<float>();
+  call.add = add;
+  ops::multiply(ctx, call);
 }
 
 void Weight::decode_row(int64_t row, float* out) const {

@@ -59,6 +59,11 @@ class Weight {
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
   // The same, added to `sum`; one that is undefined becomes the product.
   void add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) const;
+  // Whether product() of so many rows rounds both sides to bfloat16: as the context asks, and where that is faster.
+  bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
+  // For ops::multiply, without c; borrows this and the operand. x · Wᵀ, where is_multiplied_in_pairs; y · W.
+  MatmulCall product_call(const Tensor& x) const;
+  MatmulCall transposed_product_call(const Context& ctx, const Tensor& y) const;
   // Rows `ids` (each in [0, O)) -> (N, C): an embedding.
   Tensor gather(Context& ctx, std::span<const int32_t> ids) const;
   // All of it: (O, C) float32.
@@ -84,8 +89,6 @@ class Weight {
   static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
   // Of one that is not packed, or whose product is one of pairs.
   Tensor product_unrecorded(Context& ctx, const Tensor& x) const;
-  // Whether product() rounds both sides to bfloat16: as the context asks, and where that is faster.
-  bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
   bool has_floats() const;
   // Requires numbers that are not packed.
   MatrixView view() const;

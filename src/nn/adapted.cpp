@@ -1,0 +1,189 @@
+#include "nn/adapted.hpp"
+
+#include <algorithm>
+
+#include "ops/linear.hpp"
+#include "ops/op_clock.hpp"
+
+namespace linnet {
+
+namespace {
+
+// One layer of a call, as its way back needs it.
+struct Adapted {
+  Weight weight;
+  Tensor a;  // (R, C)
+  Tensor b;  // (O, R)
+  float scale;
+  size_t x;      // its number among the different inputs
+  Tensor low{};  // (..., R): scale · x · Aᵀ
+
+  int64_t rank() const { return a.dim(0); }
+  int64_t outputs() const { return b.dim(0); }
+};
+
+class AdaptedLayers {
+ public:
+  explicit AdaptedLayers(std::span<const LinearInput> inputs) {
+    for (const auto& [layer, x] : inputs) {
+      const Lora& lora = layer->adapters[0];
+      layers_.push_back({layer->weight, lora.a.tensor(), lora.b.tensor(), lora.scale * lora.share, number_of(x)});
+    }
+    for (const Tensor& x : xs_) all_.push_back(x);
+    for (const Adapted& layer : layers_) {
+      all_.push_back(layer.a);
+      all_.push_back(layer.b);
+    }
+  }
+
+  // The different x, then A and B of each layer.
+  const std::vector<Tensor>& differentiable() const { return all_; }
+
+  std::vector<Tensor> forward(Context& ctx) {
+    std::vector<Tensor> ys = plain_products(ctx);
+    const OpTimer timer(ctx, "product");
+    std::vector<MatmulCall> calls;
+    for (Adapted& layer : layers_) {
+      const Tensor& x = xs_[layer.x];
+      layer.low = ctx.empty(x.shape().with_last(layer.rank()));
+      calls.push_back({.m = rows_of(x),
+                       .n = layer.rank(),
+                       .k = x.dim(-1),
+                       .a = x.data<float>(),
+                       .b = layer.a.data<float>(),
+                       .b_transposed = true,
+                       .c = layer.low.data<float>(),
+                       .scale = layer.scale});
+    }
+    std::vector<MatmulCall> lows;
+    for (const Adapted& layer : layers_) {
+      lows.push_back({.m = rows_of(xs_[layer.x]),
+                      .n = layer.outputs(),
+                      .k = layer.rank(),
+                      .a = layer.low.data<float>(),
+                      .b = layer.b.data<float>(),
+                      .b_transposed = true});
+    }
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Tensor& x = xs_[layers_[i].x];
+      if (ys[i].defined()) {
+        calls.push_back(lows[i]);
+        calls.back().add = true;
+      } else {
+        ys[i] = ctx.empty(x.shape().with_last(layers_[i].outputs()));
+        calls.push_back(layers_[i].weight.product_call(x));
+        calls.back().plus = &lows[i];
+      }
+      calls.back().c = ys[i].data<float>();
+    }
+    ops::multiply(ctx, calls);
+    return ys;
+  }
+
+  // The gradients of differentiable(), given those of what forward() returned.
+  std::vector<Tensor> backward(Context& ctx, std::span<const Tensor> dys) const {
+    std::vector<Tensor> grads(all_.size());
+    const std::vector<Tensor> dlows = back_to_inputs(ctx, dys, grads);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (!dys[i].defined()) continue;
+      const Adapted& layer = layers_[i];
+      const size_t at = xs_.size() + 2 * i;
+      if (wants_grad(layer.a)) grads[at] = ops::weight_grad(ctx, dlows[i], xs_[layer.x]);
+      if (wants_grad(layer.b)) grads[at + 1] = ops::weight_grad(ctx, dys[i], layer.low);
+    }
+    return grads;
+  }
+
+ private:
+  static int64_t rows_of(const Tensor& x) { return x.elements() / x.dim(-1); }
+
+  size_t number_of(const Tensor& x) {
+    const auto same = std::ranges::find_if(
+        xs_, [&](const Tensor& other) { return other.raw() == x.raw() && other.grad_id() == x.grad_id(); });
+    const auto number = static_cast<size_t>(same - xs_.begin());
+    if (same == xs_.end()) xs_.push_back(x);
+    return number;
+  }
+
+  // x · Wᵀ where blocks are multiplied as they are; undefined where that is a matrix product like those of the
+  // adapters.
+  std::vector<Tensor> plain_products(Context& ctx) const {
+    std::vector<Tensor> ys(layers_.size());
+    std::vector<Weight::Factors> factors;
+    for (const Adapted& layer : layers_) {
+      const Tensor& x = xs_[layer.x];
+      if (!layer.weight.is_multiplied_in_pairs(ctx, rows_of(x))) factors.push_back({&layer.weight, x});
+    }
+    const RecorderScope recorded_here(ctx, nullptr);
+    std::vector<Tensor> made = Weight::products(ctx, factors);
+    size_t next = 0;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (next < factors.size() && factors[next].weight == &layers_[i].weight) ys[i] = std::move(made[next++]);
+    }
+    return ys;
+  }
+
+  // d low of each layer, undefined without its dy; and into `grads` those of the different x, where they are wanted.
+  std::vector<Tensor> back_to_inputs(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads) const {
+    const OpTimer timer(ctx, "product back");
+    std::vector<Tensor> dlows(layers_.size());
+    std::vector<MatmulCall> added;
+    added.reserve(layers_.size());
+    std::vector<MatmulCall> calls;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (!dys[i].defined()) continue;
+      const Adapted& layer = layers_[i];
+      const Tensor& x = xs_[layer.x];
+      dlows[i] = ctx.empty(x.shape().with_last(layer.rank()));
+      calls.push_back({.m = rows_of(x),
+                       .n = layer.rank(),
+                       .k = layer.outputs(),
+                       .a = dys[i].data<float>(),
+                       .b = layer.b.data<float>(),
+                       .c = dlows[i].data<float>(),
+                       .scale = layer.scale});
+      if (!wants_grad(x)) continue;
+      added.push_back({.k = layer.rank(), .a = dlows[i].data<float>(), .b = layer.a.data<float>()});
+      Tensor& dx = grads[layer.x];
+      calls.push_back(layer.weight.transposed_product_call(ctx, dys[i]));
+      calls.back().add = dx.defined();
+      if (!dx.defined()) dx = ctx.empty(x.shape());
+      calls.back().c = dx.data<float>();
+      calls.back().plus = &added.back();
+    }
+    ops::multiply(ctx, calls);
+    return dlows;
+  }
+
+  std::vector<Tensor> xs_;
+  std::vector<Adapted> layers_;
+  std::vector<Tensor> all_;
+};
+
+}  // namespace
+
+bool can_join_adapted(const Context& ctx, std::span<const LinearInput> inputs) {
+  if (!ctx.recorder() || ctx.observer()) return false;
+  const auto is_plain = [](const Lora& lora) {
+    return !lora.magnitude.defined() && lora.a.tensor().defined() && lora.b.tensor().defined() &&
+           lora.a.tensor().dtype() == DType::kF32 && lora.b.tensor().dtype() == DType::kF32;
+  };
+  const int64_t rows = inputs[0].x.elements() / inputs[0].x.dim(-1);
+  return std::ranges::all_of(inputs, [&](const LinearInput& input) {
+    const Linear& layer = *input.layer;
+    return !layer.weight.tensor().defined() && layer.adapters.size() == 1 && is_plain(layer.adapters[0]) &&
+           input.x.elements() / input.x.dim(-1) == rows;
+  });
+}
+
+std::vector<Tensor> adapted_products(Context& ctx, std::span<const LinearInput> inputs) {
+  AdaptedLayers layers(inputs);
+  std::vector<Tensor> ys = layers.forward(ctx);
+  std::vector<Tensor*> outputs;
+  for (Tensor& y : ys) outputs.push_back(&y);
+  ctx.record(layers.differentiable(), outputs,
+             [layers](Context& back, std::span<const Tensor> dys) { return layers.backward(back, dys); });
+  return ys;
+}
+
+}  // namespace linnet

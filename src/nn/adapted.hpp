@@ -1,0 +1,19 @@
+// Linear layers with an adapter each while those are taught: forth and back in few passes over memory. The low rank is
+// added while the product is summed, and all that reads the same activations reads them together.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "nn/linear.hpp"
+
+namespace linnet {
+
+// Whether adapted_products() can be called: somebody records, and each layer has a frozen matrix and one plain adapter
+// of float32.
+bool can_join_adapted(const Context& ctx, std::span<const LinearInput> inputs);
+
+// Of each x · Wᵀ + scale · (x · Aᵀ) · Bᵀ, without the bias: (..., O). Differentiable in x, A and B.
+std::vector<Tensor> adapted_products(Context& ctx, std::span<const LinearInput> inputs);
+
+}  // namespace linnet
