@@ -136,6 +136,8 @@ KernelTable table_for(Isa isa) {
   table.silu_mul_vjp = kCpu.floats->silu_mul_vjp;
   table.gelu_tanh_mul_vjp = kCpu.floats->gelu_tanh_mul_vjp;
   table.exp_shifted = kCpu.floats->exp_shifted;
+  table.softmax = kCpu.floats->softmax;
+  table.softmax_vjp = kCpu.floats->softmax_vjp;
   table.peaks = {.multiply_int8 = kCpu.integers->multiply_int8,
                  .multiply_f32 = kCpu.floats->multiply_f32,
                  .read_lines = kCpu.floats->read_lines};

@@ -127,6 +127,31 @@ TEST_P(RowOpsTest, Rotate) {
   }
 }
 
+TEST_P(RowOpsTest, SoftmaxAndBack) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  constexpr float kScale = 0.7f;
+  for (const int64_t n : {1, 15, 16, 17, 100}) {
+    for (const float sink : {-INFINITY, -3.0f, 9.0f}) {
+      std::vector<float> p = random_floats(n, 1);
+      for (float& x : p) x -= 5;  // zeros behind the row would be the highest
+      std::vector<float> dp = random_floats(n, 2);
+      std::vector<double> want;
+      double sum = std::exp(double{sink});
+      for (const float x : p) sum += want.emplace_back(std::exp(double{kScale} * x));
+      double mean = 0;
+      for (size_t i = 0; i < want.size(); ++i) mean += (want[i] /= sum) * dp[i];
+      const KernelTable& table = kernel_table(GetParam());
+      EXPECT_NEAR(table.softmax(p.data(), n, kScale, sink), std::exp(double{sink}) / sum, 1e-6);
+      const std::vector<float> before = dp;
+      EXPECT_NEAR(table.softmax_vjp(p.data(), n, 3.0f, dp.data()), mean, 1e-6);
+      for (size_t i = 0; i < want.size(); ++i) {
+        EXPECT_NEAR(p[i], want[i], 1e-6) << n << " " << sink;
+        EXPECT_NEAR(dp[i], 3 * want[i] * (before[i] - mean), 1e-6) << n << " " << sink;
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, RowOpsTest, testing::ValuesIn(kernel_isas()),
                          [](const auto& one) { return std::string(isa_name(one.param)); });
 

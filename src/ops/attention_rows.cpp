@@ -9,22 +9,18 @@
 namespace linnet::ops {
 
 float SoftmaxRow::run(float* scores, int64_t n, const float* bias) {
-  float highest = sink;
-  for (int64_t j = 0; j < n; ++j) {
+  const bool plain = !bias && params.softcap <= 0;
+  for (int64_t j = 0; !plain && j < n; ++j) {
     scores[j] *= params.scale;
     if (bias) scores[j] += bias[j];
     if (params.softcap > 0) scores[j] = params.softcap * std::tanh(scores[j] / params.softcap);
-    highest = std::max(highest, scores[j]);
   }
   slopes.resize(params.softcap > 0 ? static_cast<size_t>(n) : 0);
   for (size_t j = 0; j < slopes.size(); ++j) {
     const float t = scores[j] / params.softcap;
     slopes[j] = 1 - t * t;
   }
-  const float sink_weight = std::exp(sink - highest);
-  const float sum = sink_weight + exp_shifted(kernels, scores, highest, n, scores);
-  for (int64_t j = 0; j < n; ++j) scores[j] /= sum;
-  return sink_weight / sum;
+  return softmax(kernels, scores, n, plain ? params.scale : 1, sink);
 }
 
 std::vector<float> rows_of_head(const Tensor& tensor, int64_t head, int64_t begin, int64_t count) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "ops/attention_rows.hpp"
+#include "ops/elementwise.hpp"
 #include "ops/kernel_table.hpp"
 #include "ops/linear.hpp"
 #include "ops/op_clock.hpp"
@@ -24,12 +26,11 @@ float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, 
   if (mask) {
     for (int64_t j = 0; j < n; ++j) dp[j] *= mask[j];
   }
-  float mean = 0;
-  for (int64_t j = 0; j < n; ++j) mean += p[j] * dp[j];
-  for (int64_t j = 0; j < n; ++j) dp[j] = p[j] * (dp[j] - mean);
+  const bool plain = row.slopes.empty() && !dbias;
+  const float mean = softmax_vjp(row.kernels, p, n, plain ? row.params.scale : 1, dp);
   for (size_t j = 0; j < row.slopes.size(); ++j) dp[j] *= row.slopes[j];
   for (int64_t j = 0; dbias && j < n; ++j) dbias[j] += dp[j];
-  for (int64_t j = 0; j < n; ++j) dp[j] *= row.params.scale;
+  for (int64_t j = 0; !plain && j < n; ++j) dp[j] *= row.params.scale;
   return mean;
 }
 
@@ -70,7 +71,9 @@ class HeadGrad {
         k_(rows_of_head(in.k, kv_head(), segment.row_begin, segment.rows)),
         v_(rows_of_head(in.v, kv_head(), segment.row_begin, segment.rows)),
         dk_(k_.size()),
-        dv_(v_.size()) {}
+        dv_(v_.size()),
+        p_(numbers_of(segment)),
+        ds_(numbers_of(segment)) {}
 
   void run() {
     for (int64_t row = 0; row < segment_.rows; row += kRowsAtOnce) {
@@ -81,6 +84,12 @@ class HeadGrad {
   }
 
  private:
+  using Numbers = std::unique_ptr<float[]>;
+  // Of a block of rows, for every key.
+  static Numbers numbers_of(const Segment& segment) {
+    return std::make_unique_for_overwrite<float[]>(static_cast<size_t>(kRowsAtOnce * segment.rows));
+  }
+
   int64_t kv_head() const { return head_ / (in_.q.dim(1) / in_.k.dim(1)); }
 
   // Rows [begin, end) of the segment, and the keys [first, last) that one of them sees.
@@ -92,18 +101,16 @@ class HeadGrad {
     const std::vector<float> dout = rows_of_head(dout_, head_, segment_.row_begin + begin, rows);
     const float* k = k_.data() + first * dim_;
     const float* v = v_.data() + first * dim_;
-    std::vector<float> p(static_cast<size_t>(rows * keys));   // (rows, keys): first the scores
-    std::vector<float> ds(static_cast<size_t>(rows * keys));  // (rows, keys): first dp
-    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = q.data(), .b = k, .b_transposed = true, .c = p.data()});
-    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = dout.data(), .b = v, .b_transposed = true, .c = ds.data()});
-    soften(begin, end, first, keys, p.data(), ds.data());
+    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = q.data(), .b = k, .b_transposed = true, .c = p_.get()});
+    multiply(ctx_, {.m = rows, .n = keys, .k = dim_, .a = dout.data(), .b = v, .b_transposed = true, .c = ds_.get()});
+    soften(begin, end, first, keys, p_.get(), ds_.get());
     std::vector<float> dq(static_cast<size_t>(rows * dim_));
-    multiply(ctx_, {.m = rows, .n = dim_, .k = keys, .a = ds.data(), .b = k, .c = dq.data()});
+    multiply(ctx_, {.m = rows, .n = dim_, .k = keys, .a = ds_.get(), .b = k, .c = dq.data()});
     scatter_add(dq, segment_.row_begin + begin, rows, head_, grads_.dq);
     multiply(ctx_, {.m = keys,
                     .n = dim_,
                     .k = rows,
-                    .a = ds.data(),
+                    .a = ds_.get(),
                     .a_transposed = true,
                     .b = q.data(),
                     .c = dk_.data() + first * dim_,
@@ -111,7 +118,7 @@ class HeadGrad {
     multiply(ctx_, {.m = keys,
                     .n = dim_,
                     .k = rows,
-                    .a = p.data(),
+                    .a = p_.get(),
                     .a_transposed = true,
                     .b = dout.data(),
                     .c = dv_.data() + first * dim_,
@@ -156,6 +163,8 @@ class HeadGrad {
   std::vector<float> v_;
   std::vector<float> dk_;
   std::vector<float> dv_;
+  Numbers p_;   // (rows of a block, keys): the scores, then the weights
+  Numbers ds_;  // (rows of a block, keys): dp, then the gradients of the scores
 };
 
 // to (N, K, D), of zeros, += the sums of from (N, H, D) over the heads that share a key/value head, in order.

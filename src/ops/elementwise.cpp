@@ -209,6 +209,24 @@ float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64
   return static_cast<float>(sum);
 }
 
+float softmax(const KernelTable& kernels, float* x, int64_t n, float scale, float sink) {
+  if (kernels.softmax) return kernels.softmax(x, n, scale, sink);
+  float highest = sink;
+  for (int64_t i = 0; i < n; ++i) highest = std::max(highest, x[i] *= scale);
+  const float of_sink = std::exp(sink - highest);
+  const float sum = of_sink + exp_shifted(kernels, x, highest, n, x);
+  for (int64_t i = 0; i < n; ++i) x[i] /= sum;
+  return of_sink / sum;
+}
+
+float softmax_vjp(const KernelTable& kernels, const float* p, int64_t n, float scale, float* dp) {
+  if (kernels.softmax_vjp) return kernels.softmax_vjp(p, n, scale, dp);
+  float mean = 0;
+  for (int64_t i = 0; i < n; ++i) mean += p[i] * dp[i];
+  for (int64_t i = 0; i < n; ++i) dp[i] = scale * (p[i] * (dp[i] - mean));
+  return mean;
+}
+
 GateKernel gate_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul;
   if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul;

@@ -34,6 +34,9 @@ GateKernel gate_kernel(const KernelTable& kernels, Activation activation);
 
 // See KernelTable::exp_shifted.
 float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out);
+// See KernelTable::softmax and softmax_vjp.
+float softmax(const KernelTable& kernels, float* x, int64_t n, float scale, float sink);
+float softmax_vjp(const KernelTable& kernels, const float* p, int64_t n, float scale, float* dp);
 
 // The reference functions and their derivatives, for kernels and tests.
 float activate_scalar(Activation activation, float x);

@@ -155,6 +155,12 @@ struct KernelTable {
   // out = e^(x - shift) over n numbers of which none is above the shift; below 2^-126 it may be zero. Returns their
   // sum. out may be x.
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out) = nullptr;
+  // The softmax of scale * x, with a sink (a score of which nothing comes; -infinity without one) beside the n > 0
+  // numbers, in their place. Returns the sink's weight.
+  float (*softmax)(float* x, int64_t n, float scale, float sink) = nullptr;
+  // The way back through a softmax of n weights p: dp becomes scale * p * (dp - m), where m = sum of p * dp is
+  // returned.
+  float (*softmax_vjp)(const float* p, int64_t n, float scale, float* dp) = nullptr;
   // What these kernels can be measured against; null as the others.
   PeakLoops peaks;
 };

@@ -144,6 +144,8 @@ struct FloatKernels {
   void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
   void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out);
+  float (*softmax)(float* x, int64_t n, float scale, float sink);
+  float (*softmax_vjp)(const float* p, int64_t n, float scale, float* dp);
   int64_t (*multiply_f32)(int64_t rounds);  // for PeakLoops
   void (*read_lines)(const std::byte* lines, int64_t count);
 };

@@ -9,6 +9,7 @@
 #include "kernels/cpu/row_ops_inl.hpp"
 // After the sums that it uses.
 #include "kernels/cpu/norm_inl.hpp"
+#include "kernels/cpu/softmax_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 
@@ -35,6 +36,8 @@ constexpr FloatKernels kFloats{
     .silu_mul_vjp = gate_vjp<Silu>,
     .gelu_tanh_mul_vjp = gate_vjp<GeluTanh>,
     .exp_shifted = exp_shifted,
+    .softmax = softmax,
+    .softmax_vjp = softmax_vjp,
     .multiply_f32 = multiply_f32,
     .read_lines = read_lines,
 };
