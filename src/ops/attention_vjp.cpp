@@ -34,7 +34,7 @@ float through_softmax(const SoftmaxRow& row, const float* p, const float* mask, 
   return mean;
 }
 
-constexpr int64_t kRowsAtOnce = 96;  // of queries
+constexpr int64_t kRowsAtOnce = 128;  // of queries
 
 // On the meta device: what the products of HeadGrad::block take, on every thread at once.
 void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments) {
