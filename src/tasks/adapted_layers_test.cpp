@@ -1,0 +1,134 @@
+// Adapted layers against the same arithmetic one step after the other, without kernels.
+#include <cmath>
+#include <gtest/gtest.h>
+
+#include "autograd/tape.hpp"
+#include "base/random.hpp"
+#include "kernels/registry.hpp"
+#include "nn/adapted.hpp"
+#include "ops/elementwise.hpp"
+#include "ops/linear.hpp"
+
+namespace linnet {
+namespace {
+
+constexpr int64_t kIn = 70;
+
+Tensor random_tensor(const Shape& shape, uint64_t seed, float size) {
+  Random random(seed);
+  Tensor tensor = Tensor::empty(DType::kF32, shape);
+  for (float& x : tensor.span<float>()) x = size * random.normal();
+  return tensor;
+}
+
+// The layers of one call: two that read the same, one that reads something else.
+struct Layers {
+  Layers() {
+    for (const auto& [outputs, rank] : {std::pair<int64_t, int64_t>{50, 8}, {97, 16}, {33, 4}}) {
+      const uint64_t seed = 10 * layers.size();
+      floats.push_back(random_tensor({outputs, kIn}, seed, 0.1f));
+      Linear layer;
+      layer.weight = Weight::from_blocks(ops::matrix_view(floats.back()), nullptr);
+      layer.adapters.push_back({.a = Weight::from_tensor(random_tensor({rank, kIn}, seed + 1, 0.1f)),
+                                .b = Weight::from_tensor(random_tensor({outputs, rank}, seed + 2, 0.1f)),
+                                .scale = 1.5f,
+                                .share = 0.5f});
+      layers.push_back(layer);
+    }
+  }
+  std::vector<Tensor> floats;
+  std::vector<Linear> layers;
+};
+
+// Outputs, then the gradients of both x and of every A and B.
+using Pass = std::function<std::vector<Tensor>(Context& ctx, const std::vector<LinearInput>& inputs)>;
+std::vector<Tensor> run(const KernelTable& table, DType compute, int64_t rows, const Pass& pass) {
+  Layers made;
+  ThreadPool pool(2);
+  Context ctx(pool, table);
+  ctx.set_compute(compute);
+  Tape tape;
+  Tensor x = random_tensor({rows, kIn}, 91, 1);
+  Tensor other = random_tensor({rows, kIn}, 92, 1);
+  tape.watch(x);
+  tape.watch(other);
+  for (Linear& layer : made.layers) {
+    layer.weight.prepack(ctx);
+    tape.watch(layer.adapters[0].a.tensor());
+    tape.watch(layer.adapters[0].b.tensor());
+  }
+  const RecorderScope recording(ctx, &tape);
+  std::vector<Tensor> all = pass(ctx, {{&made.layers[0], x}, {&made.layers[1], x}, {&made.layers[2], other}});
+  Tensor sum = random_tensor({rows, 5}, 94, 1);
+  for (size_t i = 0; i < made.layers.size(); ++i) {
+    const Tensor mix = random_tensor({5, made.layers[i].weight.rows()}, 95 + i, 1);
+    sum = ops::add(ctx, sum, ops::matmul_transposed(ctx, all[i], mix));
+  }
+  tape.backward(ctx, sum, random_tensor(sum.shape(), 99, 1));
+  all.push_back(tape.grad(x));
+  all.push_back(tape.grad(other));
+  for (const Linear& layer : made.layers) {
+    all.push_back(tape.grad(layer.adapters[0].a.tensor()));
+    all.push_back(tape.grad(layer.adapters[0].b.tensor()));
+  }
+  return all;
+}
+
+std::vector<Tensor> step_by_step(Context& ctx, const std::vector<LinearInput>& inputs) {
+  std::vector<Tensor> ys;
+  for (const auto& [layer, x] : inputs) {
+    const Lora& lora = layer->adapters[0];
+    const Tensor low = ops::scale(ctx, ops::matmul_transposed(ctx, x, lora.a.tensor()), lora.scale * lora.share);
+    ys.push_back(ops::add(ctx, layer->weight.product(ctx, x), ops::matmul_transposed(ctx, low, lora.b.tensor())));
+  }
+  return ys;
+}
+
+void expect_near(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double tolerance) {
+  ASSERT_EQ(got.size(), want.size());
+  for (size_t i = 0; i < want.size(); ++i) {
+    ASSERT_EQ(got[i].shape(), want[i].shape()) << i;
+    double size = 0;
+    for (const float x : want[i].span<float>()) size = std::max<double>(size, std::abs(x));
+    for (int64_t j = 0; j < want[i].elements(); ++j) {
+      ASSERT_NEAR(got[i].data<float>()[j], want[i].data<float>()[j], tolerance * size) << i << ", " << j;
+    }
+  }
+}
+
+TEST(AdaptedTest, GivesWhatStepsGive) {
+  for (const int64_t rows : {3, 300}) {  // 300: each thread has rows of its own
+    const std::vector<Tensor> want = run(reference_kernels(), DType::kF32, rows, step_by_step);
+    const Pass together = [](Context& ctx, const std::vector<LinearInput>& inputs) {
+      EXPECT_TRUE(can_join_adapted(ctx, inputs));
+      return adapted_products(ctx, inputs);
+    };
+    expect_near(run(reference_kernels(), DType::kF32, rows, together), want, 1e-5);
+    for (const Isa isa : all_isas()) {
+      if (!machine_has(isa)) continue;
+      SCOPED_TRACE(testing::Message() << isa_name(isa) << ", " << rows << " rows");
+      const KernelTable& table = kernel_table(isa);
+      expect_near(run(table, DType::kF32, rows, together), want, 1e-4);
+      if (table.matmul_bf16) expect_near(run(table, DType::kBF16, rows, together), want, 3e-2);
+    }
+  }
+}
+
+TEST(AdaptedTest, IsForPlainAdaptersThatAreTaught) {
+  Layers made;
+  ThreadPool pool(1);
+  Context ctx(pool, reference_kernels());
+  const Tensor x = random_tensor({3, kIn}, 91, 1);
+  const auto joins = [&] { return can_join_adapted(ctx, std::vector<LinearInput>{{&made.layers[0], x}}); };
+  EXPECT_FALSE(joins());  // nobody records
+  Tape tape;
+  const RecorderScope recording(ctx, &tape);
+  EXPECT_TRUE(joins());
+  made.layers[0].adapters[0].magnitude = Tensor::zeros(DType::kF32, {50});
+  EXPECT_FALSE(joins());  // DoRA
+  made.layers[0].adapters.clear();
+  EXPECT_FALSE(joins());
+}
+
+}  // namespace
+}  // namespace linnet
