@@ -36,26 +36,53 @@ LINNET_INLINE void pairs_by_column(const float* from, int64_t j_stride, int64_t 
   for (int64_t j = 0; j < 16; ++j) lines[j] = j < columns ? pairs_from(from + j * j_stride, k) : zero_pairs();
 }
 
+LINNET_INLINE void store_tile(const Bf16s (&lines)[16], std::byte* tile) {
+  for (int64_t p = 0; p < 16; ++p) store_pairs(tile + p * kTileRowBytes, lines[p]);
+}
+
+// Of columns [c, c + 16) of `count`.
+LINNET_INLINE int64_t columns_from(int64_t c, int64_t count) {
+  const int64_t left = c < count ? count - c : 0;
+  return left < kTileHeight ? left : kTileHeight;
+}
+
+// Rows of from hold neighbouring j, and lie far apart: all panels of 32 rows are made together, and what is below them
+// is fetched meanwhile.
+template <bool kLeft>
+void pack_tiles_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width,
+                        int64_t panel_bytes, std::byte* out) {
+  for (int64_t i = 0; i < k; i += kTileDepth, out += kTilesAcross * kTileBytes) {
+    const int64_t below = k - i - kTileDepth;
+    std::byte* panel = out;
+    for (int64_t j = 0; j < count; j += width, panel += panel_bytes) {
+      for (int64_t c = j; c < j + width; c += kTileHeight) {
+        const float* at = from + i * k_stride + c;
+        const int64_t columns = columns_from(c, count);
+        for (int64_t row = 0; columns > 0 && row < kTileDepth && row < below; ++row) {
+          prefetch_row(at + (kTileDepth + row) * k_stride, 1);
+        }
+        Bf16s lines[16];
+        pairs_by_k(at, k_stride, k - i, columns, lines);
+        if constexpr (kLeft) transpose(lines);
+        store_tile(lines, panel + (c - j) / kTileHeight * kTileBytes);
+      }
+    }
+  }
+}
+
 // See MatmulKernels::pack. kLeft: for a, whose tiles have a column (a row of a) to a line; those of b have a pair.
 template <bool kLeft>
 void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                 int64_t panel_bytes, std::byte* out) {
-  const bool by_k = j_stride == 1;
+  if (j_stride == 1) return pack_tiles_of_rows<kLeft>(from, k_stride, k, count, width, panel_bytes, out);
   for (int64_t j = 0; j < count; j += width, out += panel_bytes) {
     std::byte* tile = out;
     for (int64_t i = 0; i < k; i += kTileDepth) {
       for (int64_t c = j; c < j + width; c += kTileHeight, tile += kTileBytes) {
-        const int64_t left = c < count ? count - c : 0;
-        const int64_t columns = left < kTileHeight ? left : kTileHeight;
-        const float* at = from + i * k_stride + c * j_stride;
         Bf16s lines[16];
-        if (by_k) {
-          pairs_by_k(at, k_stride, k - i, columns, lines);
-        } else {
-          pairs_by_column(at, j_stride, k - i, columns, lines);
-        }
-        if (by_k == kLeft) transpose(lines);
-        for (int64_t p = 0; p < 16; ++p) store_pairs(tile + p * kTileRowBytes, lines[p]);
+        pairs_by_column(from + i + c * j_stride, j_stride, k - i, columns_from(c, count), lines);
+        if constexpr (!kLeft) transpose(lines);
+        store_tile(lines, tile);
       }
     }
   }
