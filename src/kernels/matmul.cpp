@@ -85,8 +85,8 @@ class Product {
         pool_(pool),
         call_(call),
         layout_(kernels, call.k, call.n),
-        a_panel_bytes_(kPanelDepthBytes * kernels.rows + kPanelGap),
-        b_panel_bytes_(kPanelDepthBytes * kernels.cols + kPanelGap),
+        a_panel_bytes_(panel_bytes(kernels.rows)),
+        b_panel_bytes_(panel_bytes(kernels.cols)),
         a_(workspace),
         decoded_(reinterpret_cast<float*>(workspace + packed_bytes(call))) {}
 
@@ -136,6 +136,11 @@ class Product {
   }
 
  private:
+  // Of one part of k, in whole lines.
+  int64_t panel_bytes(int64_t width) const {
+    return whole(layout_.part() * kernels_.number_bytes * width, kPanelGap) * kPanelGap + kPanelGap;
+  }
+
   // Of panel p of a block in what pack_operand() makes.
   int64_t place_of(const Block& block, int64_t p) const {
     return layout_.place(block.k, block.depth, block.col / kernels_.cols + p);
