@@ -15,8 +15,9 @@ namespace {
 // Panels of a that are packed together: where a is transposed, its rows run across them and are read in long pieces.
 constexpr int64_t kPanelsAtOnce = 4;
 constexpr int64_t kPanelsOfATask = 4;  // likewise of b
+constexpr int64_t kLineBytes = 64;
 // They lie a line apart from a power of two, or all would meet in few sets of the first cache.
-constexpr int64_t kPanelGap = 64;
+constexpr int64_t kPanelGap = kLineBytes;
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
@@ -42,7 +43,6 @@ constexpr int64_t kShortestPart = 128;
 // Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
   constexpr int64_t kFewestRowsOfATile = 6;
-  constexpr int64_t kLineBytes = 64;
   const AtOnce most = at_once(call);
   const int64_t rows = std::min(call.m, most.rows) + kMostTileRows;
   const int64_t parts = whole(most.depth, kShortestPart);
@@ -138,7 +138,7 @@ class Product {
  private:
   // Of one part of k, in whole lines.
   int64_t panel_bytes(int64_t width) const {
-    return whole(layout_.part() * kernels_.number_bytes * width, kPanelGap) * kPanelGap + kPanelGap;
+    return whole(layout_.part() * kernels_.number_bytes * width, kLineBytes) * kLineBytes + kPanelGap;
   }
 
   // Of panel p of a block in what pack_operand() makes.
@@ -296,14 +296,14 @@ void each_factor(MatmulCalls calls, const Visit& visit) {
   }
 }
 
-// What any way through the calls takes, beside what is packed of their b.
+// What any way through the calls takes, beside what is packed of their b: whole lines.
 int64_t scratch_bytes(int threads, MatmulCalls calls) {
   int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads) : 0;
   each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
     bytes = std::max(bytes, workspace_by_columns(call));
     if (goes_by_rows(threads, {&call, 1})) bytes = std::max(bytes, workspace_by_rows(threads));
   });
-  return bytes;
+  return whole(bytes, kLineBytes) * kLineBytes;
 }
 
 // Packs every b that is not, and multiplies.

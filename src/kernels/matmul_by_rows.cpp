@@ -13,15 +13,16 @@ constexpr int64_t kMostRows = 256;  // of a block, or up to a tile more
 // Of k, of a that is packed at once: the second cache holds it beside panels of b and a strip of c.
 constexpr int64_t kDepthAtOnce = 1536;
 constexpr int64_t kPanelsTogether = 4;  // of b: neighbours in c's rows
+constexpr int64_t kLine = 64;
 // Panels of a lie a line apart from a power of two, or all would meet in few sets of the first cache.
-constexpr int64_t kLineBytes = 64;
+constexpr int64_t kGap = kLine;
 
 // For `depth` of k of a block's a.
 constexpr int64_t room_bytes(int64_t depth) {
   constexpr int64_t kRows = kMostRows + 2 * kMostTileRows;
-  constexpr int64_t kMostUnit = 32;  // that depths are made whole to
-  constexpr int64_t kGaps = 2 * kLineBytes * kRows / 2;
-  return kRows * (depth + kMostUnit) * static_cast<int64_t>(sizeof(float)) + kGaps;
+  constexpr int64_t kMostUnit = 32;                       // that depths are made whole to
+  constexpr int64_t kRoundings = (kLine + kGap) * kRows;  // more than there are panels
+  return kRows * (depth + kMostUnit) * static_cast<int64_t>(sizeof(float)) + kRoundings;
 }
 // What is added has so much of k at most: one part for any kernels.
 constexpr int64_t kMostDepthAdded = kLeastDepth;
@@ -34,8 +35,7 @@ struct Term {
         k(call.k),
         b(packed),
         layout(kernels, k, n),
-        a_panel_bytes(whole(layout.part() * kernels.number_bytes * kernels.rows, kLineBytes) * kLineBytes +
-                      kLineBytes) {}
+        a_panel_bytes(whole(layout.part() * kernels.number_bytes * kernels.rows, kLine) * kLine + kGap) {}
   const float* a;
   int64_t k;
   const std::byte* b;

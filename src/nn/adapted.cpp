@@ -56,6 +56,7 @@ class AdaptedLayers {
                        .scale = layer.scale});
     }
     std::vector<MatmulCall> lows;
+    lows.reserve(layers_.size());
     for (const Adapted& layer : layers_) {
       lows.push_back({.m = rows_of(xs_[layer.x]),
                       .n = layer.outputs(),
@@ -180,6 +181,7 @@ std::vector<Tensor> adapted_products(Context& ctx, std::span<const LinearInput> 
   AdaptedLayers layers(inputs);
   std::vector<Tensor> ys = layers.forward(ctx);
   std::vector<Tensor*> outputs;
+  outputs.reserve(ys.size());
   for (Tensor& y : ys) outputs.push_back(&y);
   ctx.record(layers.differentiable(), outputs,
              [layers](Context& back, std::span<const Tensor> dys) { return layers.backward(back, dys); });
