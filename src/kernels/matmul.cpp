@@ -298,10 +298,10 @@ void each_factor(MatmulCalls calls, const Visit& visit) {
 
 // What any way through the calls takes, beside what is packed of their b: whole lines.
 int64_t scratch_bytes(int threads, MatmulCalls calls) {
-  int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads) : 0;
+  int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads, calls) : 0;
   each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
     bytes = std::max(bytes, workspace_by_columns(call));
-    if (goes_by_rows(threads, {&call, 1})) bytes = std::max(bytes, workspace_by_rows(threads));
+    if (goes_by_rows(threads, {&call, 1})) bytes = std::max(bytes, workspace_by_rows(threads, {&call, 1}));
   });
   return whole(bytes, kLineBytes) * kLineBytes;
 }

@@ -26,7 +26,20 @@ constexpr int64_t room_bytes(int64_t depth) {
 }
 // What is added has so much of k at most: one part for any kernels.
 constexpr int64_t kMostDepthAdded = kLeastDepth;
-constexpr int64_t kBytesOfAThread = room_bytes(kDepthAtOnce) + room_bytes(kMostDepthAdded);
+
+// What a thread takes for the a of all calls, and for that of what they add.
+struct RoomBytes {
+  explicit RoomBytes(MatmulCalls calls) {
+    for (const MatmulCall& call : calls) {
+      product = std::max(product, room_bytes(std::min(call.k, kDepthAtOnce)));
+      if (call.plus) added = std::max(added, room_bytes(call.plus->k));
+    }
+  }
+  int64_t all() const { return product + added; }
+
+  int64_t product = 0;
+  int64_t added = 0;
+};
 
 // One product that is a term of c.
 struct Term {
@@ -46,13 +59,12 @@ struct Term {
 // A block of rows, in one thread.
 class RowBlock {
  public:
-  // room: kBytesOfAThread bytes.
-  RowBlock(const MatmulKernels& kernels, int64_t row, int64_t rows, std::byte* room)
+  RowBlock(const MatmulKernels& kernels, int64_t row, int64_t rows, std::byte* room, const RoomBytes& bytes)
       : kernels_(kernels),
         row_(row),
         rows_(rows),
         tiles_(whole(rows, kernels.rows)),
-        rooms_{{{.bytes = room}, {.bytes = room + room_bytes(kDepthAtOnce)}}} {}
+        rooms_{{{.bytes = room}, {.bytes = room + bytes.product}}} {}
 
   void run(const MatmulCall& call, const PackedPair& b) {
     const Term term(kernels_, call, call.n, b[0]);
@@ -157,18 +169,19 @@ bool goes_by_rows(int threads, MatmulCalls calls) {
   });
 }
 
-int64_t workspace_by_rows(int threads) {
-  return threads * kBytesOfAThread;
+int64_t workspace_by_rows(int threads, MatmulCalls calls) {
+  return threads * RoomBytes(calls).all();
 }
 
 void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls,
                     std::span<const PackedPair> packed, std::byte* workspace) {
   const int64_t m = calls[0].m;
   const int64_t rows = whole(std::min(kMostRows, whole(m, pool.size())), kernels.rows) * kernels.rows;
+  const RoomBytes room(calls);
   pool.parallel_for(whole(m, rows), 1, [&](int64_t begin, int64_t end, int thread) {
     if (kernels.enter) kernels.enter();
     for (int64_t row = begin * rows; row < std::min(end * rows, m); row += rows) {
-      RowBlock block(kernels, row, std::min(rows, m - row), workspace + thread * kBytesOfAThread);
+      RowBlock block(kernels, row, std::min(rows, m - row), workspace + thread * room.all(), room);
       for (size_t i = 0; i < calls.size(); ++i) block.run(calls[i], packed[i]);
     }
     if (kernels.leave) kernels.leave();

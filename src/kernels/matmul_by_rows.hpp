@@ -15,7 +15,7 @@ using PackedPair = std::array<const std::byte*, 2>;
 
 // Whether there are rows enough, and no b too large to stand packed in the workspace.
 bool goes_by_rows(int threads, MatmulCalls calls);
-int64_t workspace_by_rows(int threads);  // bytes
+int64_t workspace_by_rows(int threads, MatmulCalls calls);  // bytes
 // packed: of each call.
 void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls,
                     std::span<const PackedPair> packed, std::byte* workspace);

@@ -27,6 +27,8 @@ class AdaptedLayers {
   explicit AdaptedLayers(std::span<const LinearInput> inputs) {
     for (const auto& [layer, x] : inputs) {
       const Lora& lora = layer->adapters[0];
+      require_shape(x.dim(-1) == layer->weight.cols() && lora.a.cols() == x.dim(-1), "adapted_products",
+                    "x must be (..., C=" + std::to_string(layer->weight.cols()) + ")", x.shape());
       layers_.push_back({layer->weight, lora.a.tensor(), lora.b.tensor(), lora.scale * lora.share, number_of(x)});
     }
     for (const Tensor& x : xs_) all_.push_back(x);
