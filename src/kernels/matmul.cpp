@@ -15,9 +15,6 @@ namespace {
 // Panels of a that are packed together: where a is transposed, its rows run across them and are read in long pieces.
 constexpr int64_t kPanelsAtOnce = 4;
 constexpr int64_t kPanelsOfATask = 4;  // likewise of b
-constexpr int64_t kLineBytes = 64;
-// They lie a line apart from a power of two, or all would meet in few sets of the first cache.
-constexpr int64_t kPanelGap = kLineBytes;
 
 constexpr auto kFloatBytes = static_cast<int64_t>(sizeof(float));
 
@@ -46,7 +43,7 @@ int64_t packed_bytes(const MatmulCall& call) {
   const AtOnce most = at_once(call);
   const int64_t rows = std::min(call.m, most.rows) + kMostTileRows;
   const int64_t parts = whole(most.depth, kShortestPart);
-  return parts * whole(rows * (kPanelDepthBytes + whole(kPanelGap, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
+  return parts * whole(rows * (kPanelDepthBytes + whole(kLineBytes, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
 }
 
 // Whether b's transpose is decoded row by row.
@@ -85,8 +82,8 @@ class Product {
         pool_(pool),
         call_(call),
         layout_(kernels, call.k, call.n),
-        a_panel_bytes_(panel_bytes(kernels.rows)),
-        b_panel_bytes_(panel_bytes(kernels.cols)),
+        a_panel_bytes_(layout_.panel_stride(kernels.rows)),
+        b_panel_bytes_(layout_.panel_stride(kernels.cols)),
         a_(workspace),
         decoded_(reinterpret_cast<float*>(workspace + packed_bytes(call))) {}
 
@@ -136,11 +133,6 @@ class Product {
   }
 
  private:
-  // Of one part of k, in whole lines.
-  int64_t panel_bytes(int64_t width) const {
-    return whole(layout_.part() * kernels_.number_bytes * width, kLineBytes) * kLineBytes + kPanelGap;
-  }
-
   // Of panel p of a block in what pack_operand() makes.
   int64_t place_of(const Block& block, int64_t p) const {
     return layout_.place(block.k, block.depth, block.col / kernels_.cols + p);

@@ -13,15 +13,12 @@ constexpr int64_t kMostRows = 256;  // of a block, or up to a tile more
 // Of k, of a that is packed at once: the second cache holds it beside panels of b and a strip of c.
 constexpr int64_t kDepthAtOnce = 1536;
 constexpr int64_t kPanelsTogether = 4;  // of b: neighbours in c's rows
-constexpr int64_t kLine = 64;
-// Panels of a lie a line apart from a power of two, or all would meet in few sets of the first cache.
-constexpr int64_t kGap = kLine;
 
 // For `depth` of k of a block's a.
 constexpr int64_t room_bytes(int64_t depth) {
   constexpr int64_t kRows = kMostRows + 2 * kMostTileRows;
   constexpr int64_t kMostUnit = 32;                       // that depths are made whole to
-  constexpr int64_t kRoundings = (kLine + kGap) * kRows;  // more than there are panels
+  constexpr int64_t kRoundings = 2 * kLineBytes * kRows;  // more than there are panels
   return kRows * (depth + kMostUnit) * static_cast<int64_t>(sizeof(float)) + kRoundings;
 }
 // What is added has so much of k at most: one part for any kernels.
@@ -44,11 +41,7 @@ struct RoomBytes {
 // One product that is a term of c.
 struct Term {
   Term(const MatmulKernels& kernels, const MatmulCall& call, int64_t n, const std::byte* packed)
-      : a(call.a),
-        k(call.k),
-        b(packed),
-        layout(kernels, k, n),
-        a_panel_bytes(whole(layout.part() * kernels.number_bytes * kernels.rows, kLine) * kLine + kGap) {}
+      : a(call.a), k(call.k), b(packed), layout(kernels, k, n), a_panel_bytes(layout.panel_stride(kernels.rows)) {}
   const float* a;
   int64_t k;
   const std::byte* b;

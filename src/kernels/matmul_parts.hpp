@@ -11,6 +11,8 @@ constexpr int64_t whole(int64_t count, int64_t unit) {
   return (count + unit - 1) / unit;
 }
 
+constexpr int64_t kLineBytes = 64;
+
 // A packed b: in panels of columns, all panels of the first part of k, then those of the next.
 class OperandLayout {
  public:
@@ -23,6 +25,11 @@ class OperandLayout {
   // Sums over k are cut in equal parts, by k alone: the bits of a row of c hang on its own row of a and on b.
   int64_t part() const { return part_; }
   int64_t panels() const { return panels_; }
+  // From panel to panel of a part, of either side, where they are packed for one product alone: whole lines, and a line
+  // apart, since all would meet in few sets of the first cache if they lay a power of two apart.
+  int64_t panel_stride(int64_t width) const {
+    return (whole(part_ * kernels_->number_bytes * width, kLineBytes) + 1) * kLineBytes;
+  }
   int64_t bytes() const { return column_bytes() * panels_ * padded(k_); }
   // Of panel `number` in the part that begins at k and has `depth`.
   int64_t place(int64_t k, int64_t depth, int64_t number) const {

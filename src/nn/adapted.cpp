@@ -29,7 +29,8 @@ class AdaptedLayers {
       const Lora& lora = layer->adapters[0];
       require_shape(x.dim(-1) == layer->weight.cols() && lora.a.cols() == x.dim(-1), "adapted_products",
                     "x must be (..., C=" + std::to_string(layer->weight.cols()) + ")", x.shape());
-      layers_.push_back({layer->weight, lora.a.tensor(), lora.b.tensor(), lora.scale * lora.share, number_of(x)});
+      layers_.push_back(
+          {layer->weight, lora.a.tensor(), lora.b.tensor(), lora.scale * lora.share, number_among(xs_, x)});
     }
     for (const Tensor& x : xs_) all_.push_back(x);
     for (const Adapted& layer : layers_) {
@@ -99,14 +100,6 @@ class AdaptedLayers {
 
  private:
   static int64_t rows_of(const Tensor& x) { return x.elements() / x.dim(-1); }
-
-  size_t number_of(const Tensor& x) {
-    const auto same = std::ranges::find_if(
-        xs_, [&](const Tensor& other) { return other.raw() == x.raw() && other.grad_id() == x.grad_id(); });
-    const auto number = static_cast<size_t>(same - xs_.begin());
-    if (same == xs_.end()) xs_.push_back(x);
-    return number;
-  }
 
   // x · Wᵀ where blocks are multiplied as they are; undefined where that is a matrix product like those of the
   // adapters.

@@ -9,6 +9,14 @@
 
 namespace linnet {
 
+size_t number_among(std::vector<Tensor>& different, const Tensor& x) {
+  const auto same = std::ranges::find_if(
+      different, [&](const Tensor& other) { return other.raw() == x.raw() && other.grad_id() == x.grad_id(); });
+  const auto number = static_cast<size_t>(same - different.begin());
+  if (same == different.end()) different.push_back(x);
+  return number;
+}
+
 Weight Weight::from_tensor(Tensor tensor) {
   require_shape(tensor.shape().rank() == 2, "weight", "a matrix must be (O, C)", tensor.shape());
   Weight weight;
@@ -138,10 +146,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   std::vector<Tensor> inputs;
   std::vector<Kept> kept;
   for (const auto& [w, x] : factors) {
-    const auto same = std::ranges::find_if(
-        inputs, [&](const Tensor& other) { return other.raw() == x.raw() && other.grad_id() == x.grad_id(); });
-    kept.push_back({*w, static_cast<size_t>(same - inputs.begin())});
-    if (same == inputs.end()) inputs.push_back(x);
+    kept.push_back({*w, number_among(inputs, x)});
   }
   const std::vector<Tensor> xs = inputs;
   std::vector<Tensor*> outputs;

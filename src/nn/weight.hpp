@@ -15,6 +15,9 @@
 
 namespace linnet {
 
+// The number of x among `different` tensors of one op's inputs, which it joins where it is not one of them.
+size_t number_among(std::vector<Tensor>& different, const Tensor& x);
+
 class Weight {
  public:
   Weight() = default;
