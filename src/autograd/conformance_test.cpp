@@ -50,11 +50,18 @@ double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
 }
 
-// What the weights of one row and head are multiplied by: the mask is (H, N, N), its rows rounded up to whole groups.
-std::vector<float> naive_mask(const DropoutMask& dropout, int64_t rows, int64_t head, int64_t row) {
-  std::vector<float> mask(static_cast<size_t>(rows), 1.0f);
-  const int64_t stride = (rows + 7) / 8 * 8;
-  if (dropout.drops()) dropout.fill(static_cast<uint64_t>((head * rows + row) * stride), rows, mask.data());
+// What the weights of row `row` of a segment and one head are multiplied by, key by key: the mask is (H, N, N), a row
+// for each key of all, with the segment's queries, and rounded up to whole groups.
+std::vector<float> naive_mask(const DropoutMask& dropout, int64_t all_rows, int64_t head, const ops::Segment& segment,
+                              int64_t row) {
+  std::vector<float> mask(static_cast<size_t>(segment.rows), 1.0f);
+  const int64_t stride = (all_rows + 7) / 8 * 8;
+  std::vector<float> of_key(static_cast<size_t>(segment.rows));
+  for (int64_t j = 0; dropout.drops() && j < segment.rows; ++j) {
+    const int64_t key = head * all_rows + segment.row_begin + j;
+    dropout.fill(static_cast<uint64_t>(key * stride), segment.rows, of_key.data());
+    mask[static_cast<size_t>(j)] = of_key[static_cast<size_t>(row)];
+  }
   return mask;
 }
 
@@ -82,7 +89,7 @@ Numbers naive_attention(const std::vector<Numbers>& in, int64_t heads, int64_t k
           weights.push_back(seen ? std::exp(dot) : 0);
           sum += weights.back();
         }
-        const std::vector<float> mask = naive_mask(params.dropout, all_rows, h, segment.row_begin + i);
+        const std::vector<float> mask = naive_mask(params.dropout, all_rows, h, segment, i);
         for (int64_t j = 0; j < segment.rows; ++j) {
           for (int64_t d = 0; d < dim; ++d) {
             out[((segment.row_begin + i) * heads + h) * dim + d] +=

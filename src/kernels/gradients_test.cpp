@@ -1,4 +1,4 @@
-// The way back through ops on every instruction set of this machine, against the reference's.
+// Ops forth and back on every instruction set of this machine, against the reference.
 #include "kernels/kernels_testing.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
@@ -35,7 +35,8 @@ std::vector<Tensor> random_inputs(const std::vector<Shape>& shapes) {
   return inputs;
 }
 
-std::vector<Tensor> gradients_by(const KernelTable& table, DType compute, const Op& op, const Inputs& inputs) {
+// What comes out, and the gradients of what goes in.
+std::vector<Tensor> results_by(const KernelTable& table, DType compute, const Op& op, const Inputs& inputs) {
   ThreadPool pool(2);
   Context ctx(pool, table);
   ctx.set_compute(compute);
@@ -44,7 +45,9 @@ std::vector<Tensor> gradients_by(const KernelTable& table, DType compute, const 
   const Tensor out = op(ctx, inputs);
   ctx.set_recorder(nullptr);
   const Tensor dy = Tensor::from(random_floats(out.elements(), 99), out.shape());
-  return call.take()(ctx, std::vector<Tensor>{dy});
+  std::vector<Tensor> results = call.take()(ctx, std::vector<Tensor>{dy});
+  results.insert(results.begin(), out);
+  return results;
 }
 
 // The largest difference over the largest magnitude.
@@ -64,9 +67,9 @@ class GradientsTest : public testing::TestWithParam<Isa> {
     SCOPED_TRACE(name);
     const Inputs inputs = random_inputs(shapes);
     const KernelTable& table = kernel_table(GetParam());
-    const std::vector<Tensor> want = gradients_by(reference_kernels(), DType::kF32, op, inputs);
-    expect_near(gradients_by(table, DType::kF32, op, inputs), want, 1e-5);
-    if (table.matmul_bf16) expect_near(gradients_by(table, DType::kBF16, op, inputs), want, 2e-2);
+    const std::vector<Tensor> want = results_by(reference_kernels(), DType::kF32, op, inputs);
+    expect_near(results_by(table, DType::kF32, op, inputs), want, 1e-5);
+    if (table.matmul_bf16) expect_near(results_by(table, DType::kBF16, op, inputs), want, 2e-2);
   }
 
  private:
@@ -75,7 +78,7 @@ class GradientsTest : public testing::TestWithParam<Isa> {
     for (size_t i = 0; i < want.size(); ++i) {
       ASSERT_EQ(got[i].defined(), want[i].defined()) << i;
       if (!want[i].defined()) continue;
-      EXPECT_LT(distance_of(got[i], want[i]), tolerance) << "input " << i;
+      EXPECT_LT(distance_of(got[i], want[i]), tolerance) << (i == 0 ? "the result" : "input ") << i;
     }
   }
 };
@@ -97,6 +100,28 @@ TEST_P(GradientsTest, OfAttention) {
   compare("both ways", shapes, attention({.scale = 0.3f, .causal = false}));
   compare("sinks", {shapes[0], shapes[1], shapes[2], {6}}, attention({.scale = 0.3f}));
   compare("bias", {shapes[0], shapes[1], shapes[2], {2 * 140 - 1, 6}}, attention({.scale = 0.3f, .causal = false}));
+  const DropoutMask mask{.rate = 0.25f, .seed = 3, .draw = 1, .place = 6};
+  compare("dropout", shapes, attention({.scale = 0.3f, .dropout = mask}));
+  compare("dropout and cap", shapes, attention({.scale = 0.3f, .softcap = 2, .dropout = mask}));
+  compare("window and dropout", shapes, attention({.scale = 0.3f, .window = 40, .dropout = mask}));
+}
+
+// More rows than a block of keys, or of queries, of any kernel has; dimensions of one tile and of several.
+TEST_P(GradientsTest, OfAttentionInManyBlocks) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const std::vector<ops::Segment> segments{{0, 37}, {37, 401}};
+  for (const int64_t dim : {32, 80}) {
+    const std::vector<Shape> shapes{{438, 3, dim}, {438, 1, dim}, {438, 1, dim}, {3}};
+    for (const AttentionParams& params : {AttentionParams{.scale = 0.2f}, AttentionParams{.scale = 0.2f, .window = 101},
+                                          AttentionParams{.scale = 0.2f, .window = 250, .causal = false}}) {
+      compare("D = " + std::to_string(dim) + ", window " + std::to_string(params.window), shapes,
+              [&](Context& ctx, const Inputs& in) {
+                AttentionParams p = params;
+                p.sinks = in[3];
+                return ops::attention(ctx, in[0], in[1], in[2], segments, p);
+              });
+    }
+  }
 }
 
 TEST_P(GradientsTest, OfAProduct) {

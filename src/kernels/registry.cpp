@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "kernels/attention_head.hpp"
 #include "kernels/line_buffer.hpp"
 #include "kernels/matmul.hpp"
 #include "kernels/packed_matrix.hpp"
@@ -102,6 +103,15 @@ void matmul_bf16(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
   kernels::matmul(kCpu.pairs->matmul, pool, calls, workspace);
 }
 
+template <const kernels::CpuKernels& kCpu, const kernels::MatmulKernels& kProducts>
+constexpr AttentionHeadKernels kHeads{
+    .forth = [](const AttentionHeadCall& call,
+                std::byte* workspace) { kernels::attention_head(kProducts, kCpu.floats->scores, call, workspace); },
+    .back =
+        [](const AttentionHeadBackCall& call, std::byte* workspace) {
+          kernels::attention_head_back(kProducts, kCpu.floats->scores, call, workspace);
+        }};
+
 template <const kernels::CpuKernels& kCpu>
 PackedOperand pack_operand(ThreadPool& pool, const MatmulCall& call) {
   return kernels::pack_operand(kCpu.pairs->matmul, pool, call);
@@ -120,9 +130,12 @@ KernelTable table_for(Isa isa) {
                      .state_floats = kCpu.attention->state,
                      .to_half = kCpu.attention->to_half,
                      .to_pairs = kCpu.attention->to_pairs};
+  table.attention_heads = kHeads<kCpu, kCpu.floats->matmul>;
+  table.attention_head_workspace = kernels::attention_head_workspace;
   table.matmul = matmul_f32<kCpu>;
   table.matmul_workspace = kernels::matmul_workspace;
   if constexpr (kCpu.pairs != nullptr) {
+    table.attention_heads_bf16 = kHeads<kCpu, kCpu.pairs->matmul>;
     table.matmul_bf16 = matmul_bf16<kCpu>;
     table.pack_operand = pack_operand<kCpu>;
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 
+#include "ops/attention_heads.hpp"
 #include "ops/attention_rows.hpp"
 #include "ops/attention_vjp.hpp"
 #include "ops/kernel_table.hpp"
@@ -257,6 +258,18 @@ BatchBlocks blocks_of_batch(const Tensor& k, const Tensor& v, const Segment& seg
   return blocks;
 }
 
+// With no dropout, on the kernels of inference.
+void attention_of_batch(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
+                        const AttentionParams& params, Tensor& out) {
+  std::vector<BatchBlocks> blocks;  // spans point into them, wherever they are moved
+  blocks.reserve(segments.size());
+  for (const Segment& segment : segments) blocks.push_back(blocks_of_batch(in.k, in.v, segment));
+  std::vector<AttentionSpan> spans;
+  spans.reserve(blocks.size());
+  for (const BatchBlocks& one : blocks) spans.push_back(one.span);
+  run_spans(ctx, in.q, spans, {in.q.dim(1), in.k.dim(1), in.q.dim(2)}, params, out);
+}
+
 }  // namespace
 
 Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v, std::span<const Segment> segments,
@@ -266,22 +279,23 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
                     k.dim(1) > 0 && q.dim(1) % k.dim(1) == 0,
                 "attention", "k must be (N, K, D) with K dividing H of q " + q.shape().to_string(), k.shape());
   require_shape(k.shape() == v.shape(), "attention", "v must be " + k.shape().to_string(), v.shape());
-  Tensor out = ctx.empty(q.shape());
-  if (!ctx.meta() && params.dropout.drops()) {
-    attention_by_rows(ctx, {q, k, v}, segments, params, out);
-  } else if (!ctx.meta()) {
-    std::vector<BatchBlocks> blocks;  // spans point into them, wherever they are moved
-    blocks.reserve(segments.size());
-    for (const Segment& segment : segments) blocks.push_back(blocks_of_batch(k, v, segment));
-    std::vector<AttentionSpan> spans;
-    spans.reserve(blocks.size());
-    for (const BatchBlocks& one : blocks) spans.push_back(one.span);
-    run_spans(ctx, q, spans, {q.dim(1), k.dim(1), q.dim(2)}, params, out);
+  const AttentionInputs in{q, k, v};
+  const bool by_heads = goes_by_heads(ctx, in, params);
+  AttentionKept kept =
+      by_heads ? attention_by_heads(ctx, in, segments, params) : AttentionKept{ctx.empty(q.shape()), {}};
+  Tensor out = kept.out;
+  if (by_heads || ctx.meta()) {
+    // Computed, or nothing to compute.
+  } else if (params.dropout.drops()) {
+    attention_by_rows(ctx, in, segments, params, out);
+  } else {
+    attention_of_batch(ctx, in, segments, params, out);
   }
   ctx.record(
       {q, k, v, params.sinks, params.bias}, {&out},
       [=, owned = std::vector<Segment>(segments.begin(), segments.end())](Context& back, std::span<const Tensor> dy) {
-        return attention_vjp(back, {q, k, v}, owned, params, dy[0]);
+        if (by_heads) return attention_by_heads_vjp(back, in, owned, params, kept, dy[0]);
+        return attention_vjp(back, in, owned, params, dy[0]);
       });
   return out;
 }

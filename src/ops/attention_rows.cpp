@@ -40,13 +40,42 @@ void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, i
   }
 }
 
-const float* attention_mask(const DropoutMask& dropout, const Tensor& q, int64_t row, int64_t head, int64_t first,
-                            int64_t n, std::vector<float>& room) {
-  // The mask is (H, N, N) with rows of whole groups: no segment is longer than N.
-  const int64_t stride = (q.dim(0) + kDropoutGroup - 1) / kDropoutGroup * kDropoutGroup;
-  const int64_t group = first / kDropoutGroup * kDropoutGroup;
-  dropout.fill(static_cast<uint64_t>((head * q.dim(0) + row) * stride + group), first + n - group, room.data());
-  return room.data() + (first - group);
+void sum_groups(Context& ctx, const Tensor& from, Tensor& to) {
+  const int64_t dim = to.dim(2);
+  const int64_t group = from.dim(1) / to.dim(1);
+  ctx.for_rows(to.dim(0) * to.dim(1), group * dim, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      float* sum = to.data<float>() + i * dim;
+      const float* parts = from.data<float>() + i * group * dim;
+      std::copy_n(parts, dim, sum);
+      for (int64_t g = 1; g < group; ++g) {
+        for (int64_t d = 0; d < dim; ++d) sum[d] += parts[g * dim + d];
+      }
+    }
+  });
+}
+
+int64_t attention_mask_stride(int64_t rows) {
+  return (rows + kDropoutGroup - 1) / kDropoutGroup * kDropoutGroup;
+}
+
+uint64_t attention_mask_begin(int64_t rows, int64_t head, const Segment& segment) {
+  return static_cast<uint64_t>((head * rows + segment.row_begin) * attention_mask_stride(rows));
+}
+
+std::vector<float> attention_mask(const DropoutMask& dropout, int64_t rows, const Segment& segment, int64_t head,
+                                  int64_t row, int64_t count, int64_t key, int64_t keys) {
+  const int64_t group = row / kDropoutGroup * kDropoutGroup;
+  std::vector<float> of_key(static_cast<size_t>(row + count - group));
+  std::vector<float> mask(static_cast<size_t>(count * keys));
+  for (int64_t j = 0; j < keys; ++j) {
+    const auto begin = static_cast<uint64_t>((key + j) * attention_mask_stride(rows) + group);
+    dropout.fill(attention_mask_begin(rows, head, segment) + begin, row + count - group, of_key.data());
+    for (int64_t i = 0; i < count; ++i) {
+      mask[static_cast<size_t>(i * keys + j)] = of_key[static_cast<size_t>(row - group + i)];
+    }
+  }
+  return mask;
 }
 
 namespace {
@@ -63,16 +92,15 @@ void attend_block(Context& ctx, const AttentionInputs& in, const Segment& segmen
   multiply(ctx,
            {.m = rows, .n = keys, .k = dim, .a = q.data(), .b = k + first * dim, .b_transposed = true, .c = p.data()});
   SoftmaxRow softmax{params, ctx.kernels(), params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY, {}};
-  std::vector<float> room(static_cast<size_t>(keys + kDropoutGroup));
+  const std::vector<float> mask = attention_mask(params.dropout, in.q.dim(0), segment, head, begin, rows, first, keys);
   for (int64_t r = begin; r < end; ++r) {
     float* row = p.data() + (r - begin) * keys;
     const int64_t from = first_visible_key(params, r) - first;
     const int64_t to = (params.causal ? r + 1 : segment.rows) - first;
     const float* bias = params.bias.defined() ? bias_of(params.bias, head, r) + first + from : nullptr;
     softmax.run(row + from, to - from, bias);
-    const float* mask =
-        attention_mask(params.dropout, in.q, segment.row_begin + r, head, first + from, to - from, room);
-    for (int64_t j = from; j < to; ++j) row[j] *= mask[j - from];
+    const float* dropped = mask.data() + (r - begin) * keys;
+    for (int64_t j = from; j < to; ++j) row[j] *= dropped[j];
     std::fill(row, row + from, 0.0f);
     std::fill(row + to, row + keys, 0.0f);
   }

@@ -26,10 +26,17 @@ std::vector<float> rows_of_head(const Tensor& tensor, int64_t head, int64_t begi
 // Adds such rows to where they belong.
 void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, int64_t head, Tensor& to);
 
-// What the weights of row `row` of q (N, H, D) on keys [first, first + n) of its segment are multiplied by; lies in
-// `room`, of at least n + kDropoutGroup numbers.
-const float* attention_mask(const DropoutMask& dropout, const Tensor& q, int64_t row, int64_t head, int64_t first,
-                            int64_t n, std::vector<float>& room);
+// to (N, K, D) = the sums of from (N, H, D) over the heads that share a key/value head, in order.
+void sum_groups(Context& ctx, const Tensor& from, Tensor& to);
+
+// Number 0 of the mask of the weights of one head: of row 0 on key 0 of the segment. The mask is (H, keys, queries),
+// which vectors of queries read, with attention_mask_stride() queries. rows: N.
+uint64_t attention_mask_begin(int64_t rows, int64_t head, const Segment& segment);
+int64_t attention_mask_stride(int64_t rows);
+// What the weights of rows [row, row + count) of a segment on keys [key, key + keys) are multiplied by: (count, keys).
+// rows: N.
+std::vector<float> attention_mask(const DropoutMask& dropout, int64_t rows, const Segment& segment, int64_t head,
+                                  int64_t row, int64_t count, int64_t key, int64_t keys);
 
 // The forward of ops::attention with dropout, into out (N, H, D).
 void attention_by_rows(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,

@@ -128,16 +128,16 @@ class HeadGrad {
   // Scores and dp (rows, keys) to weights and gradients of scores, both zero where a row does not see a key.
   void soften(int64_t begin, int64_t end, int64_t first, int64_t keys, float* p, float* ds) {
     SoftmaxRow row{params_, ctx_.kernels(), dsinks_ ? params_.sinks.data<float>()[head_] : -INFINITY, {}};
-    std::vector<float> mask(params_.dropout.drops() ? static_cast<size_t>(keys) + kDropoutGroup : 0);
+    std::vector<float> mask;
+    if (params_.dropout.drops()) {
+      mask = attention_mask(params_.dropout, in_.q.dim(0), segment_, head_, begin, end - begin, first, keys);
+    }
     for (int64_t r = begin; r < end; ++r, p += keys, ds += keys) {
       const int64_t from = first_visible_key(params_, r) - first;
       const int64_t to = (params_.causal ? r + 1 : segment_.rows) - first;
       const float* bias = params_.bias.defined() ? bias_of(params_.bias, head_, r) + first + from : nullptr;
       const float sink_weight = row.run(p + from, to - from, bias);
-      const float* drop = nullptr;
-      if (!mask.empty()) {
-        drop = attention_mask(params_.dropout, in_.q, segment_.row_begin + r, head_, first + from, to - from, mask);
-      }
+      const float* drop = mask.empty() ? nullptr : mask.data() + (r - begin) * keys + from;
       float* dbias = dbias_.defined() ? dbias_.data<float>() + (bias - params_.bias.data<float>()) : nullptr;
       const float mean = through_softmax(row, p + from, drop, to - from, ds + from, dbias);
       for (int64_t j = from; drop && j < to; ++j) p[j] *= drop[j - from];
@@ -166,21 +166,6 @@ class HeadGrad {
   Numbers p_;   // (rows of a block, keys): the scores, then the weights
   Numbers ds_;  // (rows of a block, keys): dp, then the gradients of the scores
 };
-
-// to (N, K, D), of zeros, += the sums of from (N, H, D) over the heads that share a key/value head, in order.
-void sum_groups(Context& ctx, const Tensor& from, Tensor& to) {
-  const int64_t dim = to.dim(2);
-  const int64_t group = from.dim(1) / to.dim(1);
-  ctx.for_rows(to.dim(0) * to.dim(1), group * dim, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* sum = to.data<float>() + i * dim;
-      for (int64_t g = 0; g < group; ++g) {
-        const float* part = from.data<float>() + (i * group + g) * dim;
-        for (int64_t d = 0; d < dim; ++d) sum[d] += part[d];
-      }
-    }
-  });
-}
 
 }  // namespace
 

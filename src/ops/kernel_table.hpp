@@ -14,6 +14,7 @@
 
 #include "base/thread_pool.hpp"
 #include "ops/attention.hpp"
+#include "ops/attention_head_call.hpp"
 #include "ops/norm_call.hpp"
 #include "ops/peak_loops.hpp"
 #include "ops/rotate_call.hpp"
@@ -140,6 +141,10 @@ struct KernelTable {
                      float* out) = nullptr;
   void (*norm_vjp)(const NormVjpCall& call) = nullptr;
   AttentionKernels attention{};
+  // Of teaching, in float32, and with products as matmul_bf16 has them; empty where there is no matmul, or that.
+  AttentionHeadKernels attention_heads{};
+  AttentionHeadKernels attention_heads_bf16{};
+  int64_t (*attention_head_workspace)(int64_t rows, int64_t dim) = nullptr;  // bytes, for either way
   // out = x + y over n numbers. out may be one of them.
   void (*add)(const float* x, const float* y, int64_t n, float* out) = nullptr;
   // cos, sin: (half). x, out: (heads, dim).

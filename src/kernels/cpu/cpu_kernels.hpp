@@ -126,6 +126,25 @@ struct IntegerKernels {
   int64_t (*multiply_int8)(int64_t rounds);  // for PeakLoops
 };
 
+// Scores of keys with queries, a multiple of kLanes of them: s (keys, queries), of which none is NaN by being masked:
+// what a query does not see is -infinity.
+struct ScoreBlock {
+  float* s;
+  int64_t keys;
+  int64_t queries;
+  float scale;  // above zero; of the scores
+};
+// highest, sums, log_sums, mean: (queries).
+struct ScoreKernels {
+  // highest becomes the larger of it and of the scaled scores.
+  void (*raise)(const ScoreBlock& block, float* highest);
+  // s becomes e^(scale * s - highest), which is added to the sums.
+  void (*weigh)(const ScoreBlock& block, const float* highest, float* sums);
+  // s becomes the weights p = e^(scale * s - log_sums), times the mask (keys, queries) if there is one, and dp the
+  // gradients of the scores, scale * p * (mask * dp - mean).
+  void (*back)(const ScoreBlock& block, float* dp, const float* mask, const float* log_sums, const float* mean);
+};
+
 struct FloatKernels {
   FloatProduct f32, f16, bf16;
   MatmulKernels matmul;
@@ -146,6 +165,7 @@ struct FloatKernels {
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out);
   float (*softmax)(float* x, int64_t n, float scale, float sink);
   float (*softmax_vjp)(const float* p, int64_t n, float scale, float* dp);
+  ScoreKernels scores;
   int64_t (*multiply_f32)(int64_t rounds);  // for PeakLoops
   void (*read_lines)(const std::byte* lines, int64_t count);
 };

@@ -7,6 +7,7 @@
 #include "kernels/cpu/matmul_inl.hpp"
 #include "kernels/cpu/quantise_inl.hpp"
 #include "kernels/cpu/row_ops_inl.hpp"
+#include "kernels/cpu/scores_inl.hpp"
 // After the sums that it uses.
 #include "kernels/cpu/norm_inl.hpp"
 #include "kernels/cpu/softmax_inl.hpp"
@@ -38,6 +39,7 @@ constexpr FloatKernels kFloats{
     .exp_shifted = exp_shifted,
     .softmax = softmax,
     .softmax_vjp = softmax_vjp,
+    .scores = {.raise = raise_scores, .weigh = weigh_scores, .back = scores_back},
     .multiply_f32 = multiply_f32,
     .read_lines = read_lines,
 };
