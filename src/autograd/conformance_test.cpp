@@ -50,17 +50,16 @@ double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
 }
 
-// What the weights of row `row` of a segment and one head are multiplied by, key by key: the mask is (H, N, N), a row
-// for each key of all, with the segment's queries, and rounded up to whole groups.
+// What the weights of row `row` of a segment and one head are multiplied by, key by key. Of the mask each head has room
+// for all rows and keys; a segment's part begins with its first row, and has sixteen queries together, key by key.
 std::vector<float> naive_mask(const DropoutMask& dropout, int64_t all_rows, int64_t head, const ops::Segment& segment,
                               int64_t row) {
   std::vector<float> mask(static_cast<size_t>(segment.rows), 1.0f);
-  const int64_t stride = (all_rows + 7) / 8 * 8;
-  std::vector<float> of_key(static_cast<size_t>(segment.rows));
   for (int64_t j = 0; dropout.drops() && j < segment.rows; ++j) {
-    const int64_t key = head * all_rows + segment.row_begin + j;
-    dropout.fill(static_cast<uint64_t>(key * stride), segment.rows, of_key.data());
-    mask[static_cast<size_t>(j)] = of_key[static_cast<size_t>(row)];
+    const int64_t begin = (head * all_rows + segment.row_begin) * (all_rows / 16 + 1) * 16;
+    uint16_t levels[16];
+    dropout.levels(static_cast<uint64_t>(begin + (row / 16 * segment.rows + j) * 16), 16, levels);
+    mask[static_cast<size_t>(j)] = dropout.factor(levels[row % 16]);
   }
   return mask;
 }
@@ -244,10 +243,10 @@ Row dropout_row() {
           {{5, 7}},
           [=](Context& ctx, const Inputs& in) { return ops::dropout(ctx, in[0], mask); },
           [=](const std::vector<Numbers>& in) {
-            std::vector<float> factors(in[0].size());
-            mask.fill(0, static_cast<int64_t>(factors.size()), factors.data());
+            std::vector<uint16_t> levels(in[0].size());
+            mask.levels(0, static_cast<int64_t>(levels.size()), levels.data());
             Numbers out = in[0];
-            for (size_t i = 0; i < out.size(); ++i) out[i] *= factors[i];
+            for (size_t i = 0; i < out.size(); ++i) out[i] *= mask.factor(levels[i]);
             return out;
           }};
 }

@@ -11,8 +11,10 @@ namespace linnet {
 namespace {
 
 std::vector<float> numbers_of(const DropoutMask& mask, uint64_t begin, int64_t n) {
-  std::vector<float> numbers(static_cast<size_t>(n));
-  mask.fill(begin, n, numbers.data());
+  std::vector<uint16_t> levels(static_cast<size_t>(n));
+  mask.levels(begin, n, levels.data());
+  std::vector<float> numbers;
+  for (const uint16_t level : levels) numbers.push_back(mask.factor(level));
   return numbers;
 }
 

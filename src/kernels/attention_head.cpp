@@ -79,7 +79,11 @@ class HeadBase {
         pieces_(workspace),
         queries_(std::lcm(static_cast<int64_t>(products.rows), static_cast<int64_t>(products.cols))),
         s_(pieces_.floats(keys * queries_)),
-        mask_(head.dropout.drops() ? pieces_.floats(keys * queries_) : nullptr) {
+        mask_{.levels = nullptr, .dropped = head.dropout.dropped(), .kept = head.dropout.kept()} {
+    if (head.dropout.drops()) {
+      levels_ = reinterpret_cast<uint16_t*>(pieces_.bytes(keys * queries_ * static_cast<int64_t>(sizeof(uint16_t))));
+      mask_.levels = levels_;
+    }
     if (products_.enter) products_.enter();
   }
   ~HeadBase() {
@@ -149,10 +153,10 @@ class HeadBase {
       std::fill(s_ + j * queries_ + end, s_ + (j + 1) * queries_, -INFINITY);
     }
   }
-  void fill_mask(int64_t row, int64_t key, int64_t keys) const {
-    for (int64_t j = 0; mask_ && j < keys; ++j) {
-      const auto begin = static_cast<uint64_t>((key + j) * head_.mask_stride + row);
-      head_.dropout.fill(head_.mask_begin + begin, queries_, mask_ + j * queries_);
+  void draw_levels(int64_t row, int64_t key, int64_t keys) const {
+    for (int64_t i = 0; levels_ && i < queries_; i += kMaskQueries) {
+      const int64_t at = ((row + i) / kMaskQueries * head_.rows + key) * kMaskQueries;
+      head_.dropout.levels(head_.mask_begin + static_cast<uint64_t>(at), keys * kMaskQueries, levels_ + i * keys);
     }
   }
 
@@ -162,7 +166,8 @@ class HeadBase {
   Pieces pieces_;
   int64_t queries_;  // of a block
   float* s_;         // (keys of a block, queries_)
-  float* mask_;      // likewise, or null
+  uint16_t* levels_ = nullptr;
+  ScoreMask mask_;  // of a block
 };
 
 class HeadForth : HeadBase {
@@ -213,9 +218,8 @@ class HeadForth : HeadBase {
       totals_[i] *= factor;
       for (int64_t d = 0; summed && d < head_.dim; ++d) sums_[i * head_.dim + d] *= factor;
     }
-    scores_.weigh(block, highest_, totals_);
-    fill_mask(row, key, keys);
-    for (int64_t i = 0; mask_ && i < keys * queries_; ++i) s_[i] *= mask_[i];
+    draw_levels(row, key, keys);
+    scores_.weigh(block, mask_, highest_, totals_);
   }
 
   void write(int64_t row, int64_t count) const {
@@ -310,7 +314,7 @@ class HeadBack : HeadBase {
     score(k_left_, key, seen, q_right_.from_panel(panel), count, s_);
     score(v_left_, key, seen, dout_right_.from_panel(panel), count, dp_);
     hide_unseen(row, key, seen);
-    fill_mask(row, key, seen);
+    draw_levels(row, key, seen);
     scores_.back({s_, seen, queries_, head_.scale}, dp_, mask_, log_sums_ + row, means_ + row);
     for (float* numbers : {s_, dp_}) std::fill(numbers + seen * queries_, numbers + keys * queries_, 0.0f);
     pack_over_queries(s_, keys, count, weights_.from(depth));

@@ -143,6 +143,7 @@ KernelTable table_for(Isa isa) {
   table.layer_norm = kCpu.floats->layer_norm;
   table.norm_vjp = kCpu.floats->norm_vjp;
   table.add = kCpu.floats->add;
+  table.drop = kCpu.floats->drop;
   table.rotate = kCpu.floats->rotate;
   table.silu_mul = kCpu.floats->silu_mul;
   table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;

@@ -22,12 +22,12 @@ struct AttentionHead {
   int64_t window = 0;
   bool causal = true;
   float sink = 0;  // -infinity where there is none
-  // What the weight of row i on key j is multiplied by: number mask_begin + j * mask_stride + i, of which the first
-  // two are multiples of kDropoutGroup.
+  // Of the weights: those of row i on key j are dropped by number mask_begin + (i / 16 * rows + j) * 16 + i % 16, so
+  // that a vector of queries reads neighbours. mask_begin: a multiple of kDropoutGroup.
   DropoutMask dropout = {};
   uint64_t mask_begin = 0;
-  int64_t mask_stride = 0;
 };
+inline constexpr int64_t kMaskQueries = 16;
 
 struct AttentionHeadCall {
   AttentionHead head;

@@ -37,7 +37,6 @@ AttentionHead head_of(const AttentionInputs& in, const Segment& segment, const A
   const int64_t dim = in.q.dim(2);
   const int64_t kv_stride = in.k.dim(1) * dim;
   const int64_t kv_at = segment.row_begin * kv_stride + head / (in.q.dim(1) / in.k.dim(1)) * dim;
-  const int64_t rows = in.q.dim(0);
   return {.rows = segment.rows,
           .dim = dim,
           .q = in.q.data<float>() + (segment.row_begin * in.q.dim(1) + head) * dim,
@@ -50,8 +49,7 @@ AttentionHead head_of(const AttentionInputs& in, const Segment& segment, const A
           .causal = params.causal,
           .sink = params.sinks.defined() ? params.sinks.data<float>()[head] : -INFINITY,
           .dropout = params.dropout,
-          .mask_begin = attention_mask_begin(rows, head, segment),
-          .mask_stride = attention_mask_stride(rows)};
+          .mask_begin = attention_mask_begin(in.q.dim(0), head, segment)};
 }
 
 // Rows that belong to no segment have no gradient.

@@ -55,24 +55,24 @@ void sum_groups(Context& ctx, const Tensor& from, Tensor& to) {
   });
 }
 
-int64_t attention_mask_stride(int64_t rows) {
-  return (rows + kDropoutGroup - 1) / kDropoutGroup * kDropoutGroup;
-}
-
 uint64_t attention_mask_begin(int64_t rows, int64_t head, const Segment& segment) {
-  return static_cast<uint64_t>((head * rows + segment.row_begin) * attention_mask_stride(rows));
+  const int64_t queries = (rows / kMaskQueries + 1) * kMaskQueries;  // room for those of any segment
+  return static_cast<uint64_t>((head * rows + segment.row_begin) * queries);
 }
 
 std::vector<float> attention_mask(const DropoutMask& dropout, int64_t rows, const Segment& segment, int64_t head,
                                   int64_t row, int64_t count, int64_t key, int64_t keys) {
-  const int64_t group = row / kDropoutGroup * kDropoutGroup;
-  std::vector<float> of_key(static_cast<size_t>(row + count - group));
+  const uint64_t begin = attention_mask_begin(rows, head, segment);
+  std::vector<uint16_t> levels(static_cast<size_t>(keys * kMaskQueries));
   std::vector<float> mask(static_cast<size_t>(count * keys));
-  for (int64_t j = 0; j < keys; ++j) {
-    const auto begin = static_cast<uint64_t>((key + j) * attention_mask_stride(rows) + group);
-    dropout.fill(attention_mask_begin(rows, head, segment) + begin, row + count - group, of_key.data());
-    for (int64_t i = 0; i < count; ++i) {
-      mask[static_cast<size_t>(i * keys + j)] = of_key[static_cast<size_t>(row - group + i)];
+  for (int64_t i = row; i < row + count; ++i) {
+    if (i == row || i % kMaskQueries == 0) {
+      const int64_t at = (i / kMaskQueries * segment.rows + key) * kMaskQueries;
+      dropout.levels(begin + static_cast<uint64_t>(at), keys * kMaskQueries, levels.data());
+    }
+    for (int64_t j = 0; j < keys; ++j) {
+      mask[static_cast<size_t>((i - row) * keys + j)] =
+          dropout.factor(levels[static_cast<size_t>(j * kMaskQueries + i % kMaskQueries)]);
     }
   }
   return mask;

@@ -29,10 +29,8 @@ void scatter_add(const std::vector<float>& rows, int64_t begin, int64_t count, i
 // to (N, K, D) = the sums of from (N, H, D) over the heads that share a key/value head, in order.
 void sum_groups(Context& ctx, const Tensor& from, Tensor& to);
 
-// Number 0 of the mask of the weights of one head: of row 0 on key 0 of the segment. The mask is (H, keys, queries),
-// which vectors of queries read, with attention_mask_stride() queries. rows: N.
+// AttentionHead::mask_begin. rows: N.
 uint64_t attention_mask_begin(int64_t rows, int64_t head, const Segment& segment);
-int64_t attention_mask_stride(int64_t rows);
 // What the weights of rows [row, row + count) of a segment on keys [key, key + keys) are multiplied by: (count, keys).
 // rows: N.
 std::vector<float> attention_mask(const DropoutMask& dropout, int64_t rows, const Segment& segment, int64_t head,

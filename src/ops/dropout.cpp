@@ -4,26 +4,32 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "ops/kernel_table.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet {
 
-void DropoutMask::fill(uint64_t begin, int64_t n, float* out) const {
-  constexpr float kLevels = 65536;
-  const auto dropped = static_cast<uint32_t>(std::min(std::lround(rate * kLevels), 65535l));  // of the levels
-  const float kept = 1 / (1 - static_cast<float>(dropped) / kLevels);
-  constexpr int64_t kNumbers = 256;
-  uint16_t levels[kNumbers];
-  for (int64_t i = 0; i < n; i += kNumbers) {
-    const int64_t count = std::min(kNumbers, n - i);
-    random_levels(seed, draw, place, begin + static_cast<uint64_t>(i), count, levels);
-    for (int64_t j = 0; j < count; ++j) out[i + j] = levels[j] < dropped ? 0.0f : kept;
-  }
+namespace {
+
+constexpr float kLevels = 65536;
+
+}  // namespace
+
+uint32_t DropoutMask::dropped() const {
+  return static_cast<uint32_t>(std::min(std::lround(rate * kLevels), 65535l));
+}
+
+float DropoutMask::kept() const {
+  return 1 / (1 - static_cast<float>(dropped()) / kLevels);
 }
 
 namespace ops {
 
 namespace {
+
+void drop_reference(const float* x, const uint16_t* levels, int64_t n, uint32_t dropped, float kept, float* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = levels[i] < dropped ? 0.0f : x[i] * kept;
+}
 
 Tensor masked(Context& ctx, const Tensor& x, const DropoutMask& mask) {
   const OpTimer timer(ctx, "dropout");
@@ -34,11 +40,16 @@ Tensor masked(Context& ctx, const Tensor& x, const DropoutMask& mask) {
   const int64_t chunks = (x.elements() + kChunk - 1) / kChunk;
   const float* from = x.data<float>();
   float* to = out.data<float>();
+  const auto kernel = ctx.kernels().drop ? ctx.kernels().drop : drop_reference;
+  const uint32_t dropped = mask.dropped();
+  const float kept = mask.kept();
   ctx.for_rows(chunks, kChunk * kWork, [&](int64_t first, int64_t last) {
-    const int64_t end = std::min(last * kChunk, x.elements());
-    const int64_t begin = first * kChunk;
-    mask.fill(static_cast<uint64_t>(begin), end - begin, to + begin);
-    for (int64_t i = begin; i < end; ++i) to[i] *= from[i];
+    uint16_t levels[kChunk];
+    for (int64_t begin = first * kChunk; begin < std::min(last * kChunk, x.elements()); begin += kChunk) {
+      const int64_t count = std::min(kChunk, x.elements() - begin);
+      mask.levels(static_cast<uint64_t>(begin), count, levels);
+      kernel(from + begin, levels, count, dropped, kept, to + begin);
+    }
   });
   return out;
 }

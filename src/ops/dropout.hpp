@@ -18,8 +18,12 @@ struct DropoutMask {
   uint32_t place = 0;  // differs for all masks of one draw
 
   bool drops() const { return rate > 0; }
-  // out[i] of numbers [begin, begin + n) of the mask: 0, or 1 / (1 - rate). begin: a multiple of kDropoutGroup.
-  void fill(uint64_t begin, int64_t n, float* out) const;
+  // Of numbers [begin, begin + n) of the mask, of which begin is a multiple of kDropoutGroup, a level each: what has
+  // one below dropped() becomes zero, the rest is multiplied by kept().
+  void levels(uint64_t begin, int64_t n, uint16_t* out) const { random_levels(seed, draw, place, begin, n, out); }
+  uint32_t dropped() const;
+  float kept() const;
+  float factor(uint16_t level) const { return level < dropped() ? 0.0f : kept(); }
 };
 
 // Numbers that one counter decides, by 16 bits each.

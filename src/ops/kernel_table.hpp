@@ -147,6 +147,8 @@ struct KernelTable {
   int64_t (*attention_head_workspace)(int64_t rows, int64_t dim) = nullptr;  // bytes, for either way
   // out = x + y over n numbers. out may be one of them.
   void (*add)(const float* x, const float* y, int64_t n, float* out) = nullptr;
+  // The rest of dropout: of n numbers x, those with a level below `dropped` become zero, others are multiplied by kept.
+  void (*drop)(const float* x, const uint16_t* levels, int64_t n, uint32_t dropped, float kept, float* out) = nullptr;
   // cos, sin: (half). x, out: (heads, dim).
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) = nullptr;
   // For SiLU and the tanh form of GELU.

@@ -134,15 +134,21 @@ struct ScoreBlock {
   int64_t queries;
   float scale;  // above zero; of the scores
 };
+// Dropout of weights: those with a level below `dropped` become zero, the rest is multiplied by `kept`.
+struct ScoreMask {
+  const uint16_t* levels;  // (queries / 16, keys, 16), or null: none is dropped
+  uint32_t dropped;
+  float kept;
+};
 // highest, sums, log_sums, mean: (queries).
 struct ScoreKernels {
   // highest becomes the larger of it and of the scaled scores.
   void (*raise)(const ScoreBlock& block, float* highest);
-  // s becomes e^(scale * s - highest), which is added to the sums.
-  void (*weigh)(const ScoreBlock& block, const float* highest, float* sums);
-  // s becomes the weights p = e^(scale * s - log_sums), times the mask (keys, queries) if there is one, and dp the
-  // gradients of the scores, scale * p * (mask * dp - mean).
-  void (*back)(const ScoreBlock& block, float* dp, const float* mask, const float* log_sums, const float* mean);
+  // s becomes e^(scale * s - highest), which is added to the sums, and then the mask's.
+  void (*weigh)(const ScoreBlock& block, const ScoreMask& mask, const float* highest, float* sums);
+  // s becomes the weights p = e^(scale * s - log_sums) with the mask, and dp the gradients of the scores, scale * p *
+  // (dp with the mask - mean).
+  void (*back)(const ScoreBlock& block, float* dp, const ScoreMask& mask, const float* log_sums, const float* mean);
 };
 
 struct FloatKernels {
@@ -157,6 +163,7 @@ struct FloatKernels {
                      float* out);
   void (*norm_vjp)(const NormVjpCall& call);
   void (*add)(const float* x, const float* y, int64_t n, float* out);
+  void (*drop)(const float* x, const uint16_t* levels, int64_t n, uint32_t dropped, float kept, float* out);
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);

@@ -7,9 +7,9 @@
 #include "kernels/cpu/matmul_inl.hpp"
 #include "kernels/cpu/quantise_inl.hpp"
 #include "kernels/cpu/row_ops_inl.hpp"
-#include "kernels/cpu/scores_inl.hpp"
-// After the sums that it uses.
+// After what they use of it.
 #include "kernels/cpu/norm_inl.hpp"
+#include "kernels/cpu/scores_inl.hpp"
 #include "kernels/cpu/softmax_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
@@ -31,6 +31,7 @@ constexpr FloatKernels kFloats{
     .layer_norm = layer_norm,
     .norm_vjp = norm_vjp,
     .add = add_numbers,
+    .drop = drop_numbers,
     .rotate = rotate,
     .silu_mul = gate<Silu>,
     .gelu_tanh_mul = gate<GeluTanh>,

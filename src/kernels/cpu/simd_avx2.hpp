@@ -218,6 +218,9 @@ LINNET_INLINE I32 load_u8(const void* p) {
   const __m128i all = load_128(p, 0);
   return {_mm256_cvtepu8_epi32(all), _mm256_cvtepu8_epi32(_mm_srli_si128(all, 8))};
 }
+LINNET_INLINE I32 load_u16(const void* p) {
+  return {_mm256_cvtepu16_epi32(load_128(p, 0)), _mm256_cvtepu16_epi32(load_128(p, 16))};
+}
 LINNET_INLINE I32 load_i8(const void* p) {
   const __m128i all = load_128(p, 0);
   return {_mm256_cvtepi8_epi32(all), _mm256_cvtepi8_epi32(_mm_srli_si128(all, 8))};

@@ -274,6 +274,9 @@ LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) 
 LINNET_INLINE I32 load_u8(const void* p) {
   return {_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
 }
+LINNET_INLINE I32 load_u16(const void* p) {
+  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
+}
 LINNET_INLINE I32 load_i8(const void* p) {
   return {_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
 }

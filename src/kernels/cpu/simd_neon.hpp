@@ -231,6 +231,14 @@ LINNET_INLINE F32 load_bf16(const void* p) {
   return {{widened(vshll_n_u16(vget_low_u16(low), 16)), widened(vshll_high_n_u16(low, 16)),
            widened(vshll_n_u16(vget_low_u16(high), 16)), widened(vshll_high_n_u16(high, 16))}};
 }
+LINNET_INLINE I32 load_u16(const void* p) {
+  const auto* at = static_cast<const uint16_t*>(p);
+  const uint16x8_t low = vld1q_u16(at);
+  const uint16x8_t high = vld1q_u16(at + 8);
+  const auto as_signed = [](uint32x4_t x) { return vreinterpretq_s32_u32(x); };
+  return {{as_signed(vmovl_u16(vget_low_u16(low))), as_signed(vmovl_high_u16(low)),
+           as_signed(vmovl_u16(vget_low_u16(high))), as_signed(vmovl_high_u16(high))}};
+}
 LINNET_INLINE I32 load_u8(const void* p) {
   const uint8x16_t all = vld1q_u8(static_cast<const uint8_t*>(p));
   const uint16x8_t low = vmovl_u8(vget_low_u8(all));
