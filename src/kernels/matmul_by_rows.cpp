@@ -40,10 +40,18 @@ struct RoomBytes {
 
 // One product that is a term of c.
 struct Term {
-  Term(const MatmulKernels& kernels, const MatmulCall& call, int64_t n, const std::byte* packed)
-      : a(call.a), k(call.k), b(packed), layout(kernels, k, n), a_panel_bytes(layout.panel_stride(kernels.rows)) {}
+  Term(const MatmulKernels& kernels, const MatmulCall& call, int64_t m, int64_t n, const std::byte* packed)
+      : a(call.a),
+        k(call.k),
+        k_stride(call.a_transposed ? m : 1),
+        row_stride(call.a_transposed ? 1 : call.k),
+        b(packed),
+        layout(kernels, k, n),
+        a_panel_bytes(layout.panel_stride(kernels.rows)) {}
   const float* a;
   int64_t k;
+  int64_t k_stride;  // of a
+  int64_t row_stride;
   const std::byte* b;
   OperandLayout layout;
   int64_t a_panel_bytes;
@@ -60,7 +68,7 @@ class RowBlock {
         rooms_{{{.bytes = room}, {.bytes = room + bytes.product}}} {}
 
   void run(const MatmulCall& call, const PackedPair& b) {
-    const Term term(kernels_, call, call.n, b[0]);
+    const Term term(kernels_, call, call.m, call.n, b[0]);
     const int64_t part = term.layout.part();
     const int64_t depth = std::max(kDepthAtOnce / part, int64_t{1}) * part;
     for (int64_t k = 0; k < call.k; k += depth) {
@@ -78,7 +86,7 @@ class RowBlock {
   struct Room {
     std::byte* bytes;
     const float* a = nullptr;
-    int64_t k = 0;
+    int64_t row_stride = 0;
     int64_t begin = 0;
     int64_t end = 0;
   };
@@ -88,7 +96,7 @@ class RowBlock {
     pack(term, begin, end, rooms_[0]);
     std::optional<Term> more;
     if (added) {
-      more.emplace(kernels_, *call.plus, call.n, added);
+      more.emplace(kernels_, *call.plus, call.m, call.n, added);
       pack(*more, 0, more->k, rooms_[1]);
     }
     const int64_t panels = term.layout.panels();
@@ -101,12 +109,12 @@ class RowBlock {
 
   // Rows of a, over [begin, end) of k, into the room; unless they lie there.
   void pack(const Term& term, int64_t begin, int64_t end, Room& room) const {
-    if (room.a == term.a && room.k == term.k && room.begin == begin && room.end == end) return;
-    room = {.bytes = room.bytes, .a = term.a, .k = term.k, .begin = begin, .end = end};
+    if (room.a == term.a && room.row_stride == term.row_stride && room.begin == begin && room.end == end) return;
+    room = {.bytes = room.bytes, .a = term.a, .row_stride = term.row_stride, .begin = begin, .end = end};
     std::byte* to = room.bytes;
     for (int64_t k = begin; k < end; k += term.layout.part(), to += tiles_ * term.a_panel_bytes) {
-      kernels_.pack_a(term.a + row_ * term.k + k, 1, term.k, std::min(term.layout.part(), end - k), rows_,
-                      kernels_.rows, term.a_panel_bytes, to);
+      kernels_.pack_a(term.a + row_ * term.row_stride + k * term.k_stride, term.k_stride, term.row_stride,
+                      std::min(term.layout.part(), end - k), rows_, kernels_.rows, term.a_panel_bytes, to);
     }
   }
 
@@ -152,8 +160,9 @@ class RowBlock {
 bool goes_by_rows(int threads, MatmulCalls calls) {
   constexpr int64_t kWorthAThread = 128;  // rows: with fewer, b would pass by too often
   constexpr int64_t kMostOfB = int64_t{1} << 24;
+  constexpr int64_t kWorthPacking = 64;  // columns: with fewer, to pack a's columns takes longest
   const auto fits = [](const MatmulCall& call, int64_t n) {
-    return !call.a_transposed && call.k > 0 && (call.packed || n * call.k <= kMostOfB);
+    return (!call.a_transposed || n >= kWorthPacking) && call.k > 0 && (call.packed || n * call.k <= kMostOfB);
   };
   return !calls.empty() && std::ranges::all_of(calls, [&](const MatmulCall& call) {
     const MatmulCall* plus = call.plus;
@@ -169,7 +178,8 @@ int64_t workspace_by_rows(int threads, MatmulCalls calls) {
 void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls,
                     std::span<const PackedPair> packed, std::byte* workspace) {
   const int64_t m = calls[0].m;
-  const int64_t rows = whole(std::min(kMostRows, whole(m, pool.size())), kernels.rows) * kernels.rows;
+  const int64_t blocks = whole(m, pool.size() * kMostRows) * pool.size();
+  const int64_t rows = whole(whole(m, blocks), kernels.rows) * kernels.rows;
   const RoomBytes room(calls);
   pool.parallel_for(whole(m, rows), 1, [&](int64_t begin, int64_t end, int thread) {
     if (kernels.enter) kernels.enter();
