@@ -1,5 +1,7 @@
 #include "autograd/tape.hpp"
 
+#include <utility>
+
 #include "base/check.hpp"
 #include "ops/elementwise.hpp"
 
@@ -12,9 +14,10 @@ int32_t Tape::next_id(const Shape& shape) {
   return static_cast<int32_t>(grads_.size()) - 1;
 }
 
-void Tape::watch(Tensor& tensor) {
+void Tape::watch(Tensor& tensor, Tensor sum) {
   tensor.set_grad_id(next_id(tensor.shape()));
   watched_.back() = true;
+  grads_.back() = std::move(sum);
 }
 
 void Tape::record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) {
@@ -36,10 +39,21 @@ void Tape::record_again(Tensor& output, GraphPiece piece) {
   calls_.push_back(std::move(call));
 }
 
-void Tape::accumulate(Context& ctx, int32_t id, const Tensor& grad) {
+Tensor Tape::take(int32_t id) {
   Tensor& sum = grads_[static_cast<size_t>(id)];
-  const Tensor shaped = grad.reshape(shapes_[static_cast<size_t>(id)]);
-  sum = sum.defined() ? ops::add(ctx, sum, shaped) : shaped;
+  return sum.unique() ? std::exchange(sum, Tensor()) : Tensor();
+}
+
+void Tape::accumulate(Context& ctx, int32_t id, Tensor grad) {
+  Tensor& sum = grads_[static_cast<size_t>(id)];
+  grad = grad.reshape(shapes_[static_cast<size_t>(id)]);
+  if (!sum.defined()) {
+    sum = std::move(grad);
+  } else if (sum.unique()) {
+    sum = ops::add_to(ctx, grad, std::move(sum));
+  } else {
+    sum = ops::add_to(ctx, sum, std::move(grad));
+  }
 }
 
 void Tape::backward(Context& ctx, const Tensor& loss) {
@@ -51,7 +65,9 @@ void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_outpu
   CHECK(wants_grad(output));
   const RecorderScope first_derivatives_only(ctx, nullptr);
   accumulate(ctx, output.grad_id(), grad_output);
+  ctx.set_grad_sums(this);
   walk_back(ctx, 0);
+  ctx.set_grad_sums(nullptr);
 }
 
 void Tape::walk_back(Context& ctx, size_t count) {
@@ -71,10 +87,12 @@ void Tape::walk_back(Context& ctx, size_t count) {
       walk_through(ctx, call.piece, outgoing[0]);
       continue;
     }
-    const std::vector<Tensor> incoming = call.vjp(ctx, outgoing);
+    std::vector<Tensor> incoming = call.vjp(ctx, outgoing);
+    outgoing.clear();
     CHECK(incoming.size() == call.inputs.size());
     for (size_t i = 0; i < incoming.size(); ++i) {
-      if (call.inputs[i] != Tensor::kNoGrad && incoming[i].defined()) accumulate(ctx, call.inputs[i], incoming[i]);
+      if (call.inputs[i] == Tensor::kNoGrad || !incoming[i].defined()) continue;
+      accumulate(ctx, call.inputs[i], std::move(incoming[i]));
     }
   }
 }

@@ -10,10 +10,11 @@
 
 namespace linnet {
 
-class Tape : public GradRecorder {
+class Tape : public GradRecorder, private GradSums {
  public:
-  // From now on `tensor` asks for a gradient: a parameter, or an input.
-  void watch(Tensor& tensor);
+  // From now on `tensor` asks for a gradient: a parameter, or an input. sum: what is added to, if it is defined; its
+  // memory may be taken for the result.
+  void watch(Tensor& tensor, Tensor sum = {});
 
   void record(std::span<const Tensor> inputs, std::span<Tensor* const> outputs, Vjp vjp) override;
   void record_again(Tensor& output, GraphPiece piece) override;
@@ -24,7 +25,7 @@ class Tape : public GradRecorder {
   // The same from any tensor, given the gradient with respect to it.
   void backward(Context& ctx, const Tensor& output, const Tensor& grad_output);
 
-  // d loss / d tensor after backward(); undefined where the loss does not depend on it.
+  // After backward() what watch() was given plus d loss / d tensor; undefined where there is neither.
   Tensor grad(const Tensor& tensor) const;
 
  private:
@@ -36,7 +37,8 @@ class Tape : public GradRecorder {
   };
 
   int32_t next_id(const Shape& shape);
-  void accumulate(Context& ctx, int32_t id, const Tensor& grad);
+  Tensor take(int32_t id) override;
+  void accumulate(Context& ctx, int32_t id, Tensor grad);
   // Over all calls but the first `count`.
   void walk_back(Context& ctx, size_t count);
   void walk_through(Context& ctx, const GraphPiece& piece, const Tensor& grad_output);

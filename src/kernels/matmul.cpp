@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/check.hpp"
-#include "base/large_memory.hpp"
 #include "kernels/line_buffer.hpp"
 #include "kernels/matmul_by_rows.hpp"
 #include "kernels/matmul_parts.hpp"
@@ -341,15 +340,14 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, s
   }
 }
 
-PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call) {
-  PackedOperand operand{.k = call.k, .n = call.n, .bytes = {}};
-  const int64_t bytes = OperandLayout(kernels, call.k, call.n).bytes();
-  const std::shared_ptr<std::byte> memory = allocate_large(bytes);
-  operand.bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory);
-  if (call.k == 0) return operand;
+int64_t operand_bytes(const MatmulKernels& kernels, int64_t k, int64_t n) {
+  return OperandLayout(kernels, k, n).bytes();
+}
+
+void pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* out) {
+  if (call.k == 0) return;
   Tensor workspace = Tensor::empty(DType::kU8, {workspace_by_columns(call)});
-  pack_b(kernels, pool, call, workspace.raw(), memory.get());
-  return operand;
+  pack_b(kernels, pool, call, workspace.raw(), out);
 }
 
 }  // namespace linnet::kernels

@@ -10,6 +10,7 @@ namespace linnet::kernels {
 int64_t matmul_workspace(int threads, MatmulCalls calls);
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace);
 // See KernelTable::pack_operand.
-PackedOperand pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call);
+void pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* out);
+int64_t operand_bytes(const MatmulKernels& kernels, int64_t k, int64_t n);
 
 }  // namespace linnet::kernels

@@ -127,7 +127,9 @@ TEST_P(MatmulTest, APackedOperandGivesTheSameBits) {
         std::copy_n((turned ? bt : data.b).data() + row * length, length, out);
       };
       run({"bf16", table.matmul_bf16, 0}, pool, call);
-      const PackedOperand packed = table.pack_operand(pool, call);
+      const PackedOperand packed{
+          .k = s.k, .n = s.n, .bytes = Tensor::empty(DType::kU8, {table.operand_bytes(s.k, s.n)})};
+      table.pack_operand(pool, call, const_cast<std::byte*>(packed.bytes.raw()));
       std::vector<float> got = data.c;
       call.packed = &packed;
       call.b_row = nullptr;

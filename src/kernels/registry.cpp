@@ -113,8 +113,13 @@ constexpr AttentionHeadKernels kHeads{
         }};
 
 template <const kernels::CpuKernels& kCpu>
-PackedOperand pack_operand(ThreadPool& pool, const MatmulCall& call) {
-  return kernels::pack_operand(kCpu.pairs->matmul, pool, call);
+void pack_operand(ThreadPool& pool, const MatmulCall& call, std::byte* out) {
+  kernels::pack_operand(kCpu.pairs->matmul, pool, call, out);
+}
+
+template <const kernels::CpuKernels& kCpu>
+int64_t operand_bytes(int64_t k, int64_t n) {
+  return kernels::operand_bytes(kCpu.pairs->matmul, k, n);
 }
 
 template <const kernels::CpuKernels& kCpu>
@@ -138,6 +143,7 @@ KernelTable table_for(Isa isa) {
     table.attention_heads_bf16 = kHeads<kCpu, kCpu.pairs->matmul>;
     table.matmul_bf16 = matmul_bf16<kCpu>;
     table.pack_operand = pack_operand<kCpu>;
+    table.operand_bytes = operand_bytes<kCpu>;
   }
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;

@@ -92,8 +92,8 @@ class AdaptedLayers {
       if (!dys[i].defined()) continue;
       const Adapted& layer = layers_[i];
       const size_t at = xs_.size() + 2 * i;
-      if (wants_grad(layer.a)) grads[at] = ops::weight_grad(ctx, dlows[i], xs_[layer.x]);
-      if (wants_grad(layer.b)) grads[at + 1] = ops::weight_grad(ctx, dys[i], layer.low);
+      if (wants_grad(layer.a)) grads[at] = ops::weight_grad(ctx, dlows[i], xs_[layer.x], layer.a);
+      if (wants_grad(layer.b)) grads[at + 1] = ops::weight_grad(ctx, dys[i], layer.low, layer.b);
     }
     return grads;
   }

@@ -29,7 +29,7 @@ class HeadRows {
   void want_gradients() {
     const Tensor& weight = head_.weight.tensor();
     if (wants_grad(x_)) dx = ctx_.empty(x_.shape());
-    if (wants_grad(weight)) dw = ctx_.zeros(weight.shape());
+    if (wants_grad(weight)) dw = ctx_.empty(weight.shape());
   }
 
   Tensor dx;  // undefined where nobody asks
@@ -70,7 +70,7 @@ class HeadRows {
                            .a_transposed = true,
                            .b = x.data<float>(),
                            .c = dw.data<float>(),
-                           .add = true});
+                           .add = begin > 0});
     }
   }
 

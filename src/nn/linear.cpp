@@ -29,10 +29,11 @@ Tensor scaled(Context& ctx, const Tensor& x, float factor) {
 }
 
 // plain: x · Wᵀ; lows: x · Aᵀ of each adapter.
-Tensor finish(Context& ctx, const Linear& layer, const Tensor& plain, std::span<const Tensor> lows) {
-  Tensor y = layer.bias.defined() ? ops::add(ctx, plain, layer.bias) : plain;
+Tensor finish(Context& ctx, const Linear& layer, Tensor plain, std::span<const Tensor> lows) {
   const bool plain_is_needed = std::any_of(layer.adapters.begin(), layer.adapters.end(),
                                            [](const Lora& lora) { return lora.magnitude.defined(); });
+  Tensor y = plain_is_needed ? plain : std::move(plain);
+  if (layer.bias.defined()) y = ops::add_to(ctx, layer.bias, std::move(y));
   for (size_t i = 0; i < lows.size(); ++i) {
     const Lora& lora = layer.adapters[i];
     if (!lora.magnitude.defined()) {
@@ -117,7 +118,7 @@ std::vector<Tensor> forward_together(Context& ctx, std::span<const LinearInput> 
   if (can_join_adapted(ctx, inputs)) {
     std::vector<Tensor> ys = adapted_products(ctx, inputs);
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (inputs[i].layer->bias.defined()) ys[i] = ops::add(ctx, ys[i], inputs[i].layer->bias);
+      if (inputs[i].layer->bias.defined()) ys[i] = ops::add_to(ctx, inputs[i].layer->bias, std::move(ys[i]));
     }
     return ys;
   }
@@ -126,12 +127,12 @@ std::vector<Tensor> forward_together(Context& ctx, std::span<const LinearInput> 
   for (const auto& [layer, x] : inputs) {
     for (const Lora& lora : layer->adapters) factors.push_back({&lora.a, x});
   }
-  const std::vector<Tensor> ys = Weight::products(ctx, factors);
+  std::vector<Tensor> ys = Weight::products(ctx, factors);
   std::span<const Tensor> lows(ys.begin() + static_cast<ptrdiff_t>(inputs.size()), ys.end());
   std::vector<Tensor> out;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const size_t adapters = inputs[i].layer->adapters.size();
-    out.push_back(finish(ctx, *inputs[i].layer, ys[i], lows.first(adapters)));
+    out.push_back(finish(ctx, *inputs[i].layer, std::move(ys[i]), lows.first(adapters)));
     lows = lows.subspan(adapters);
   }
   return out;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/large_memory.hpp"
 #include "ops/linear.hpp"
 #include "ops/op_clock.hpp"
 #include "ops/select.hpp"
@@ -160,7 +161,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
       if (!dy[i].defined()) continue;
       const auto& [weight, x] = kept[i];
       if (wants_grad(xs[x])) weight.add_transposed_product(back, dy[i], grads[x]);
-      if (wants_grad(weight.tensor_)) grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x]);
+      if (wants_grad(weight.tensor_)) grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x], weight.tensor_);
     }
     return grads;
   });
@@ -247,11 +248,15 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
 void Weight::prepack(Context& ctx) {
   if (back_ || prepacked_bytes(ctx) == 0) return;
   const auto packed = [&](bool transposed) {
+    const MatmulCall call{.n = transposed ? rows_ : cols_,
+                          .k = transposed ? cols_ : rows_,
+                          .b_transposed = transposed,
+                          .b_row = [this](int64_t row, float* to) { decode_row(row, to); }};
+    const int64_t bytes = ctx.kernels().operand_bytes(call.k, call.n);
+    const std::shared_ptr<std::byte> memory = allocate_large(bytes);
+    ctx.kernels().pack_operand(ctx.pool(), call, memory.get());
     return std::make_shared<const PackedOperand>(
-        ctx.kernels().pack_operand(ctx.pool(), {.n = transposed ? rows_ : cols_,
-                                                .k = transposed ? cols_ : rows_,
-                                                .b_transposed = transposed,
-                                                .b_row = [this](int64_t row, float* to) { decode_row(row, to); }}));
+        PackedOperand{.k = call.k, .n = call.n, .bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory)});
   };
   back_ = packed(false);
   if (has_floats()) forth_ = packed(true);

@@ -36,6 +36,15 @@ class GradRecorder {
   virtual void record_again(Tensor& output, GraphPiece piece) = 0;
 };
 
+// What is summed so far of gradients, while a graph is walked back. Implemented by autograd's tape.
+class GradSums {
+ public:
+  virtual ~GradSums() = default;
+  // The sum of an identity; undefined where there is none, or others hold it, too.
+  virtual Tensor take(int32_t id) = 0;
+};
+
+class PackedWeights;
 class Weight;
 
 // Sees what goes into products with weight matrices (nn/weight.hpp): the statistics of activations. Ops only pass it
@@ -81,6 +90,19 @@ class Context {
   // with this context on the way back, and must do the same then.
   Tensor recomputed(GraphPiece piece);
 
+  // Null while no graph is walked back.
+  void set_grad_sums(GradSums* sums) { grad_sums_ = sums; }
+  GradSums* grad_sums() const { return grad_sums_; }
+  // What is summed so far of the gradient of `input`, for a vjp to add to and return in the place of its own gradient.
+  // Undefined where there is nothing to add to.
+  Tensor take_grad_sum(const Tensor& input) {
+    return grad_sums_ && input.grad_id() != Tensor::kNoGrad ? grad_sums_->take(input.grad_id()) : Tensor();
+  }
+
+  // Null while weights may change from product to product; see ops/packed_weights.hpp.
+  void set_packed_weights(PackedWeights* packed) { packed_weights_ = packed; }
+  PackedWeights* packed_weights() const { return packed_weights_; }
+
   // Null while nobody looks at activations.
   void set_observer(ProductObserver* observer) { observer_ = observer; }
   ProductObserver* observer() const { return observer_; }
@@ -107,6 +129,8 @@ class Context {
   const KernelTable* kernels_;
   std::shared_ptr<BufferPool> buffers_;
   GradRecorder* recorder_ = nullptr;
+  GradSums* grad_sums_ = nullptr;
+  PackedWeights* packed_weights_ = nullptr;
   ProductObserver* observer_ = nullptr;
   OpClock* clock_ = nullptr;
   Device device_;

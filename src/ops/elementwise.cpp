@@ -75,44 +75,73 @@ Tensor sum_rows(Context& ctx, int64_t elements, const Shape& shape, const F& f) 
 constexpr int64_t kCheap = 1;
 constexpr int64_t kTranscendental = 16;
 
-// out = x + y, all of one shape.
+// out = x + y, where y is as x or a row of it.
 void add_numbers(Context& ctx, const Tensor& x, const Tensor& y, Tensor& out) {
   if (ctx.meta()) return;
+  const int64_t dim = y.elements();
   const float* px = x.data<float>();
   const float* py = y.data<float>();
   float* to = out.data<float>();
   const auto kernel = ctx.kernels().add;
-  ctx.for_rows(out.elements(), kCheap, [&](int64_t begin, int64_t end) {
-    if (kernel) return kernel(px + begin, py + begin, end - begin, to + begin);
-    for (int64_t i = begin; i < end; ++i) to[i] = px[i] + py[i];
+  const auto add_piece = [&](int64_t at, int64_t in_y, int64_t n) {
+    if (kernel) return kernel(px + at, py + in_y, n, to + at);
+    for (int64_t i = 0; i < n; ++i) to[at + i] = px[at + i] + py[in_y + i];
+  };
+  if (dim == x.elements()) {
+    ctx.for_rows(dim, kCheap, [&](int64_t begin, int64_t end) { add_piece(begin, begin, end - begin); });
+  } else {
+    ctx.for_rows(x.elements() / dim, dim, [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) add_piece(row * dim, 0, dim);
+    });
+  }
+}
+
+// (..., C) -> (C): see sum_rows().
+Tensor sum_to_row(Context& ctx, const Tensor& x, const Shape& shape) {
+  return sum_rows(ctx, x.elements(), shape, [from = x.data<float>()](int64_t i) { return from[i]; });
+}
+
+// Records out = x + y, whose vjp needs no numbers of either.
+void record_sum(Context& ctx, const Tensor& x, const Tensor& y, Tensor& out) {
+  const auto grad_of = [&](const Tensor& term) {
+    return [wanted = wants_grad(term), is_row = term.shape() != out.shape(), shape = term.shape()](Context& back,
+                                                                                                   const Tensor& dy) {
+      if (!wanted) return Tensor();
+      return is_row ? sum_to_row(back, dy, shape) : dy;
+    };
+  };
+  const auto of_x = grad_of(x);
+  const auto of_y = grad_of(y);
+  ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
+    return {of_x(back, dy[0]), of_y(back, dy[0])};
   });
+}
+
+void require_terms(const Tensor& whole, const Tensor& term) {
+  require_shape(term.shape() == whole.shape() || term.shape() == Shape{whole.dim(-1)}, "add",
+                "must be " + whole.shape().to_string() + " or a row of it", term.shape());
 }
 
 }  // namespace
 
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y) {
   const OpTimer timer(ctx, "add");
-  const bool broadcast = x.shape() != y.shape();
-  require_shape(!broadcast || y.shape() == Shape{x.dim(-1)}, "add",
-                "y must be " + x.shape().to_string() + " or a row of it", y.shape());
-  const auto* px = reinterpret_cast<const float*>(x.raw());
-  const auto* py = reinterpret_cast<const float*>(y.raw());
-  Tensor out = broadcast ? map_rows(ctx, x.shape(), [px, py](int64_t at, int64_t i) { return px[at] + py[i]; })
-                         : ctx.empty(x.shape());
-  if (!broadcast) add_numbers(ctx, x, y, out);
-  ctx.record({x, y}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-    const float* d = dy[0].data<float>();
-    const auto sums = [&] { return sum_rows(back, dy[0].elements(), y.shape(), [d](int64_t i) { return d[i]; }); };
-    return {wants_grad(x) ? dy[0] : Tensor(), !wants_grad(y) ? Tensor() : (broadcast ? sums() : dy[0])};
-  });
+  require_terms(x, y);
+  Tensor out = ctx.empty(x.shape());
+  add_numbers(ctx, x, y, out);
+  record_sum(ctx, x, y, out);
   return out;
 }
 
 Tensor add_to(Context& ctx, const Tensor& x, Tensor y) {
-  if (ctx.recorder() || x.shape() != y.shape()) return add(ctx, x, y);
+  if (!y.unique()) return x.shape() == y.shape() ? add(ctx, x, y) : add(ctx, y, x);
   const OpTimer timer(ctx, "add");
-  add_numbers(ctx, x, y, y);
-  return y;
+  require_terms(y, x);
+  add_numbers(ctx, y, x, y);
+  Tensor sum = y;
+  sum.set_grad_id(Tensor::kNoGrad);
+  record_sum(ctx, x, y, sum);
+  return sum;
 }
 
 Tensor scale(Context& ctx, const Tensor& x, float factor) {

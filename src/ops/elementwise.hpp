@@ -8,7 +8,8 @@ namespace linnet::ops {
 
 // Same shapes, or y of shape (C) added to every row of x: (..., C).
 Tensor add(Context& ctx, const Tensor& x, const Tensor& y);
-// The same in the memory of y, which nothing may read any more; only where somebody records, in new memory.
+// y + x, with x as y or a row of it: in the memory of y where nobody else holds that. Requires an op before y whose vjp
+// does not need it.
 Tensor add_to(Context& ctx, const Tensor& x, Tensor y);
 Tensor scale(Context& ctx, const Tensor& x, float factor);
 // x: (..., C), factors: (C) -> (..., C): each column times its factor. Differentiable in both.

@@ -130,8 +130,9 @@ struct KernelTable {
   void (*matmul)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
   void (*matmul_bf16)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
   int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;
-  // The b, n and k of `call` alone, for matmul_bf16; null where that is.
-  PackedOperand (*pack_operand)(ThreadPool& pool, const MatmulCall& call) = nullptr;
+  // The b, n and k of `call` alone, for matmul_bf16, into operand_bytes() on a cache line; null where that is.
+  void (*pack_operand)(ThreadPool& pool, const MatmulCall& call, std::byte* out) = nullptr;
+  int64_t (*operand_bytes)(int64_t k, int64_t n) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,

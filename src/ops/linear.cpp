@@ -6,6 +6,7 @@
 
 #include "base/check.hpp"
 #include "ops/op_clock.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace linnet::ops {
 
@@ -55,8 +56,8 @@ void multiply_reference(Context& ctx, const MatmulCall& call) {
   if (call.plus) multiply_reference(ctx, call.added());
 }
 
-// The b of `call`: as it lies, or decoded row by row.
-void set_b(MatmulCall& call, const Tensor& weight) {
+// The b of `call`: as it lies, or decoded row by row; packed, where somebody keeps it so.
+void set_b(Context& ctx, MatmulCall& call, const Tensor& weight) {
   if (weight.dtype() == DType::kF32) {
     call.b = weight.data<float>();
   } else {
@@ -64,6 +65,7 @@ void set_b(MatmulCall& call, const Tensor& weight) {
       view.format->decode(view.bytes + row * view.row_bytes(), out, view.cols);
     };
   }
+  if (ctx.packed_weights()) call.packed = ctx.packed_weights()->get(weight, call);
 }
 
 }  // namespace
@@ -123,20 +125,23 @@ void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum
                   .a = x.data<float>(),
                   .c = sum.data<float>(),
                   .add = add};
-  set_b(call, weight);
+  set_b(ctx, call, weight);
   multiply(ctx, call);
 }
 
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x) {
+Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& weight) {
   const OpTimer timer(ctx, "weight grad");
-  Tensor dw = ctx.empty({dy.dim(-1), x.dim(-1)});
+  Tensor dw = ctx.take_grad_sum(weight);
+  const bool add = dw.defined();
+  if (!add) dw = ctx.empty({dy.dim(-1), x.dim(-1)});
   multiply(ctx, {.m = dw.dim(0),
                  .n = dw.dim(1),
                  .k = x.elements() / x.dim(-1),
                  .a = dy.data<float>(),
                  .a_transposed = true,
                  .b = x.data<float>(),
-                 .c = dw.data<float>()});
+                 .c = dw.data<float>(),
+                 .add = add});
   return dw;
 }
 
@@ -144,17 +149,18 @@ namespace {
 
 // The gradients of x and of the weight in x · weightᵀ.
 std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& dy) {
-  return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(), wants_grad(weight) ? weight_grad(ctx, dy, x) : Tensor()};
+  return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(),
+          wants_grad(weight) ? weight_grad(ctx, dy, x, weight) : Tensor()};
 }
 
-MatmulCall forward_call(const Tensor& x, const Tensor& weight, float* out) {
+MatmulCall forward_call(Context& ctx, const Tensor& x, const Tensor& weight, float* out) {
   MatmulCall call{.m = x.elements() / weight.dim(1),
                   .n = weight.dim(0),
                   .k = weight.dim(1),
                   .a = x.data<float>(),
                   .b_transposed = true,
                   .c = out};
-  set_b(call, weight);
+  set_b(ctx, call, weight);
   return call;
 }
 
@@ -167,7 +173,7 @@ Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tens
   const Tensor before = y;
   {
     const OpTimer timer(ctx, "product");
-    MatmulCall call = forward_call(x, weight, y.data<float>());
+    MatmulCall call = forward_call(ctx, x, weight, y.data<float>());
     call.add = true;
     multiply(ctx, call);
   }
@@ -186,7 +192,7 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   {
     const OpTimer timer(ctx, "product");
     if (ctx.kernels().matmul) {
-      multiply(ctx, forward_call(x, weight, out.data<float>()));
+      multiply(ctx, forward_call(ctx, x, weight, out.data<float>()));
     } else if (!ctx.meta()) {
       product_reference(ctx, matrix_view(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
     }

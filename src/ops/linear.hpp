@@ -15,8 +15,9 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
 // The same, added to `sum`; one that is undefined becomes the product.
 void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum);
 
-// dy: (..., O), x: (..., C) -> dyᵀ · x (O, C), the gradient of the weight in matmul_transposed.
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x);
+// dy: (..., O), x: (..., C) -> dyᵀ · x (O, C), the gradient of `weight` in matmul_transposed. While a graph is walked
+// back, what is summed of it so far is taken, and the result is that with the gradient added.
+Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& weight);
 
 // y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
 // Differentiable in all three; requires an op before y whose vjp does not need it.

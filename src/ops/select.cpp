@@ -26,10 +26,12 @@ Tensor gather(Context& ctx, const Tensor& table, std::span<const int32_t> ids) {
   return out;
 }
 
-// Row i of x is added to row ids[i] of zeros (rows, C).
-Tensor scatter(Context& ctx, const Tensor& x, std::span<const int32_t> ids, int64_t rows) {
+// Row i of x is added to row ids[i] of what is summed of the table's gradient, or of zeros.
+Tensor scatter(Context& ctx, const Tensor& x, std::span<const int32_t> ids, const Tensor& table) {
+  const OpTimer timer(ctx, "gather back");
   const int64_t dim = x.dim(1);
-  Tensor out = ctx.zeros({rows, dim});
+  Tensor out = ctx.take_grad_sum(table);
+  if (!out.defined()) out = ctx.zeros(table.shape());
   if (ctx.meta()) return out;
   for (size_t i = 0; i < ids.size(); ++i) {
     const float* from = x.data<float>() + static_cast<int64_t>(i) * dim;
@@ -50,7 +52,7 @@ Tensor gather_rows(Context& ctx, const Tensor& table, std::span<const int32_t> i
   }
   Tensor out = gather(ctx, table, ids);
   ctx.record({table}, {&out}, [=, ids = Ids(ids.begin(), ids.end())](Context& back, std::span<const Tensor> dy) {
-    return std::vector<Tensor>{scatter(back, dy[0], ids, table.dim(0))};
+    return std::vector<Tensor>{scatter(back, dy[0], ids, table)};
   });
   return out;
 }

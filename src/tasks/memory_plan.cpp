@@ -95,20 +95,17 @@ Buffers attention_buffers(const TransformerConfig& c) {
   const int64_t kv = c.num_kv_heads * c.head_dim;
   Buffers out{c.hidden_size, c.hidden_size, q, kv, kv, q};  // the stream, its norm, q, k, v, what was attended to
   if (c.fused_qkv) out.push_back(q + 2 * kv);
-  if (c.qkv_bias && c.fused_qkv) out.push_back(q + 2 * kv);
-  if (c.qkv_bias && !c.fused_qkv) out.insert(out.end(), {q, kv, kv});
   if (c.qk_norm != QkNorm::kNone) out.insert(out.end(), {q, kv});
   if (!c.ropes.empty()) out.insert(out.end(), {q, kv});
-  out.insert(out.end(), c.output_bias ? 2 : 1, c.hidden_size);
+  out.push_back(c.hidden_size);
   return out;
 }
 
 Buffers mlp_buffers(const TransformerConfig& c) {
   const int64_t inner = c.intermediate_size;
-  Buffers out(c.mlp_bias ? 6 : 5, c.hidden_size);  // two streams, the norm, the result, the sum
+  Buffers out(5, c.hidden_size);  // two streams, the norm, the result, the sum
   out.insert(out.end(), c.gated ? 3 : 2, inner);
   if (c.fused_gate) out.push_back(2 * inner);
-  if (c.mlp_bias) out.push_back(inner);
   return out;
 }
 

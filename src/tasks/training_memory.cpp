@@ -75,7 +75,7 @@ Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {
   const std::vector<PartLoss> parts(shape.several_rows ? 2 : 1, part);
   TRY(sum_gradients(ctx, pupil_->parameters(), parts));
   TrainingMemory memory = fixed_;
-  memory.gradients = gradient_bytes(pupil_->parameters()) * parts.size();
+  memory.gradients = gradient_bytes(pupil_->parameters());
   const uint64_t buffers = ctx.buffers().bytes_peak();
   memory.activations = buffers > memory.gradients ? buffers - memory.gradients : 0;
   return memory;

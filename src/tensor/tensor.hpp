@@ -85,6 +85,9 @@ class Tensor {
   std::byte* raw() { return data_; }
   const std::byte* raw() const { return data_; }
 
+  // Whether no other tensor shares the bytes, so that who holds this one may overwrite them.
+  bool unique() const { return owner_.use_count() == 1; }
+
   // The same bytes under another shape. Requires equal element counts.
   Tensor reshape(Shape shape) const;
   // Rows [begin, begin + count) of the first dimension, as a view.

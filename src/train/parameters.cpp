@@ -95,8 +95,9 @@ std::vector<Parameter> train_adapters(Transformer& model, float b_rate) {
   return parameters;
 }
 
-void watch(Tape& tape, std::span<const Parameter> parameters) {
-  for (const Parameter& parameter : parameters) tape.watch(*parameter.tensor);
+void watch(Tape& tape, std::span<const Parameter> parameters, std::vector<Tensor> sums) {
+  sums.resize(parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) tape.watch(*parameters[i].tensor, std::move(sums[i]));
 }
 
 std::vector<Tensor> gradients(const Tape& tape, std::span<const Parameter> parameters) {

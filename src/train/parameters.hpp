@@ -40,8 +40,8 @@ std::vector<Parameter> train_from(Transformer& model, int64_t first, DType matri
 // the paper finds 16 to serve; 1: plain.
 std::vector<Parameter> train_adapters(Transformer& model, float b_rate = 1);
 
-// From now on `tape` keeps their gradients.
-void watch(Tape& tape, std::span<const Parameter> parameters);
+// From now on `tape` keeps their gradients, added to `sums`, of which there is one a parameter, or none at all.
+void watch(Tape& tape, std::span<const Parameter> parameters, std::vector<Tensor> sums = {});
 
 // Their gradients after Tape::backward; undefined where the loss does not depend on one.
 std::vector<Tensor> gradients(const Tape& tape, std::span<const Parameter> parameters);

@@ -1,12 +1,14 @@
 #include "train/trainer.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fmt/core.h>
+#include <optional>
 
 #include "formats/safetensors.hpp"
 #include "formats/safetensors_writer.hpp"
-#include "ops/elementwise.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace linnet {
 
@@ -15,18 +17,6 @@ namespace {
 constexpr std::string_view kStepNote = "step";
 constexpr std::string_view kFormatNote = "linnet";  // what the file is, and its version
 constexpr std::string_view kFormat = "checkpoint 1";
-
-// Sums in the order of the batches.
-void accumulate(Context& ctx, std::vector<Tensor>& sums, std::vector<Tensor> grads) {
-  if (sums.empty()) {
-    sums = std::move(grads);
-    return;
-  }
-  for (size_t i = 0; i < sums.size(); ++i) {
-    if (!grads[i].defined()) continue;
-    sums[i] = sums[i].defined() ? ops::add(ctx, sums[i], grads[i]) : grads[i];
-  }
-}
 
 // Everything that a checkpoint holds; the tensors are those in use.
 std::vector<Optimizer::State> state_of(const Optimizer& optimizer) {
@@ -38,17 +28,19 @@ std::vector<Optimizer::State> state_of(const Optimizer& optimizer) {
 }  // namespace
 
 Result<Gradients> sum_gradients(Context& ctx, std::span<const Parameter> parameters, std::span<const PartLoss> parts) {
-  Gradients all;
+  Gradients all{.sums = std::vector<Tensor>(parameters.size())};
+  std::optional<PackedWeights> packed;
+  if (parts.size() > 1) packed.emplace(ctx);
   for (const PartLoss& part : parts) {
     Tape tape;
-    watch(tape, parameters);
+    watch(tape, parameters, std::move(all.sums));
     const RecorderScope recording(ctx, &tape);
     TRY_ASSIGN(const Tensor loss, part());
     if (!ctx.meta()) all.loss += loss.data<float>()[0];
-    if (!wants_grad(loss)) continue;
-    tape.backward(ctx, loss);
-    accumulate(ctx, all.sums, gradients(tape, parameters));
+    if (wants_grad(loss)) tape.backward(ctx, loss);
+    all.sums = gradients(tape, parameters);
   }
+  if (std::ranges::none_of(all.sums, &Tensor::defined)) all.sums.clear();
   return all;
 }
 
