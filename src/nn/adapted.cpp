@@ -75,7 +75,7 @@ class AdaptedLayers {
         calls.back().add = true;
       } else {
         ys[i] = ctx.empty(x.shape().with_last(layers_[i].outputs()));
-        calls.push_back(layers_[i].weight.product_call(x));
+        calls.push_back(layers_[i].weight.product_call(ctx, x));
         calls.back().plus = &lows[i];
       }
       calls.back().c = ys[i].data<float>();
@@ -108,7 +108,7 @@ class AdaptedLayers {
     std::vector<Weight::Factors> factors;
     for (const Adapted& layer : layers_) {
       const Tensor& x = xs_[layer.x];
-      if (!layer.weight.is_multiplied_in_pairs(ctx, rows_of(x))) factors.push_back({&layer.weight, x});
+      if (!layer.weight.is_multiplied_as_floats(ctx, rows_of(x))) factors.push_back({&layer.weight, x});
     }
     const RecorderScope recorded_here(ctx, nullptr);
     std::vector<Tensor> made = Weight::products(ctx, factors);
@@ -140,11 +140,7 @@ class AdaptedLayers {
                        .scale = layer.scale});
       if (!wants_grad(x)) continue;
       added.push_back({.k = layer.rank(), .a = dlows[i].data<float>(), .b = layer.a.data<float>()});
-      Tensor& dx = grads[layer.x];
-      calls.push_back(layer.weight.transposed_product_call(ctx, dys[i]));
-      calls.back().add = dx.defined();
-      if (!dx.defined()) dx = ctx.empty(x.shape());
-      calls.back().c = dx.data<float>();
+      calls.push_back(layer.weight.transposed_product_call(ctx, dys[i], grads[layer.x]));
       calls.back().plus = &added.back();
     }
     ops::multiply(ctx, calls);

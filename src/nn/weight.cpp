@@ -75,39 +75,32 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
   return products(ctx, one)[0];
 }
 
-Tensor Weight::product_unrecorded(Context& ctx, const Tensor& x) const {
-  if (tensor_.defined()) return ops::matmul_transposed(ctx, x, tensor_);
-  Tensor out = ctx.empty(x.shape().with_last(rows_));
-  const OpTimer timer(ctx, "product");
-  const int64_t n = x.elements() / cols_;
-  if (is_multiplied_in_pairs(ctx, n)) {
-    MatmulCall call = product_call(x);
-    call.c = out.data<float>();
-    ops::multiply(ctx, call);
-  } else if (!ctx.meta()) {
-    ops::product_reference(ctx, blocks_, x.data<float>(), n, out.data<float>());
-  }
-  return out;
+bool Weight::is_multiplied_as_floats(const Context& ctx, int64_t rows) const {
+  return ctx.kernels().matmul && (tensor_.defined() || is_multiplied_in_pairs(ctx, rows));
 }
 
 std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Factors> factors) {
-  const RecorderScope unrecorded(ctx, nullptr);
   std::vector<Tensor> ys;
   std::vector<PackedProduct> packed;
+  std::vector<MatmulCall> calls;
+  const OpTimer timer(ctx, "product");
   for (const auto& [w, x] : factors) {
     require_shape(x.dim(-1) == w->cols_, "product", "x must be (..., C=" + std::to_string(w->cols_) + ")", x.shape());
     if (ctx.observer()) ctx.observer()->observe(*w, x);
     const int64_t n = x.elements() / w->cols_;
-    if (w->packed_ && !ctx.meta() && !w->is_multiplied_in_pairs(ctx, n)) {
-      ys.push_back(ctx.empty(x.shape().with_last(w->rows_)));
-      packed.push_back({w->packed_.get(), x.data<float>(), n, ys.back().data<float>()});
-    } else {
-      ys.push_back(w->product_unrecorded(ctx, x));
+    ys.push_back(ctx.empty(x.shape().with_last(w->rows_)));
+    float* y = ys.back().data<float>();
+    if (w->is_multiplied_as_floats(ctx, n)) {
+      calls.push_back(w->product_call(ctx, x));
+      calls.back().c = y;
+    } else if (w->packed_ && !ctx.meta()) {
+      packed.push_back({w->packed_.get(), x.data<float>(), n, y});
+    } else if (!ctx.meta()) {
+      ops::product_reference(ctx, w->view(), x.data<float>(), n, y);
     }
   }
-  if (packed.empty()) return ys;
-  const OpTimer timer(ctx, "product");
-  ctx.kernels().products_together(ctx.pool(), packed);
+  if (!calls.empty()) ops::multiply(ctx, calls);
+  if (!packed.empty()) ctx.kernels().products_together(ctx.pool(), packed);
   return ys;
 }
 
@@ -157,18 +150,27 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   }
   ctx.record(inputs, outputs, [xs, kept = std::move(kept)](Context& back, std::span<const Tensor> dy) {
     std::vector<Tensor> grads(xs.size() + kept.size());
+    std::vector<MatmulCall> calls;
     for (size_t i = 0; i < kept.size(); ++i) {
-      if (!dy[i].defined()) continue;
       const auto& [weight, x] = kept[i];
-      if (wants_grad(xs[x])) weight.add_transposed_product(back, dy[i], grads[x]);
-      if (wants_grad(weight.tensor_)) grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x], weight.tensor_);
+      if (dy[i].defined() && wants_grad(xs[x])) calls.push_back(weight.transposed_product_call(back, dy[i], grads[x]));
+    }
+    {
+      const OpTimer timer(back, "product back");
+      ops::multiply(back, calls);
+    }
+    for (size_t i = 0; i < kept.size(); ++i) {
+      const auto& [weight, x] = kept[i];
+      if (!dy[i].defined() || !wants_grad(weight.tensor_)) continue;
+      grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x], weight.tensor_);
     }
     return grads;
   });
   return ys;
 }
 
-MatmulCall Weight::product_call(const Tensor& x) const {
+MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
+  if (tensor_.defined()) return ops::product_call(ctx, x, tensor_);
   return {.m = x.elements() / cols_,
           .n = rows_,
           .k = cols_,
@@ -178,32 +180,31 @@ MatmulCall Weight::product_call(const Tensor& x) const {
           .packed = forth_.get()};
 }
 
-MatmulCall Weight::transposed_product_call(const Context& ctx, const Tensor& y) const {
-  return {.m = y.elements() / rows_,
-          .n = cols_,
-          .k = rows_,
-          .a = y.data<float>(),
-          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-          .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr};
+MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const {
+  require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
+                y.shape());
+  MatmulCall call;
+  if (tensor_.defined()) {
+    call = ops::transposed_product_call(ctx, y, tensor_);
+  } else {
+    call = {.m = y.elements() / rows_,
+            .n = cols_,
+            .k = rows_,
+            .a = y.data<float>(),
+            .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+            .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr};
+  }
+  call.add = sum.defined();
+  if (!call.add) sum = ctx.empty(y.shape().with_last(cols_));
+  call.c = sum.data<float>();
+  return call;
 }
 
 Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
-  Tensor out;
-  add_transposed_product(ctx, y, out);
-  return out;
-}
-
-void Weight::add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) const {
-  if (tensor_.defined()) return ops::add_matmul(ctx, y, tensor_, sum);
-  require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
-                y.shape());
-  const bool add = sum.defined();
-  if (!add) sum = ctx.empty(y.shape().with_last(cols_));
   const OpTimer timer(ctx, "product back");
-  MatmulCall call = transposed_product_call(ctx, y);
-  call.c = sum.data<float>();
-  call.add = add;
-  ops::multiply(ctx, call);
+  Tensor out;
+  ops::multiply(ctx, transposed_product_call(ctx, y, out));
+  return out;
 }
 
 void Weight::decode_row(int64_t row, float* out) const {

@@ -44,8 +44,8 @@ class Weight {
     const Weight* weight;
     Tensor x;  // (..., C)
   };
-  // The product of each, as product() gives it; packed ones share one wait for the threads, and on the way back those
-  // of the same x add to one gradient.
+  // The product of each, as product() gives it; packed ones share one wait for the threads, as do
+  // others; on the way back those of the same x add to one gradient.
   static std::vector<Tensor> products(Context& ctx, std::span<const Factors> factors);
   // A gated linear unit: the product of `down` with gate(x · gateᵀ, x · upᵀ).
   struct GatedFactors {
@@ -60,13 +60,14 @@ class Weight {
   static std::vector<Tensor> gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
-  // The same, added to `sum`; one that is undefined becomes the product.
-  void add_transposed_product(Context& ctx, const Tensor& y, Tensor& sum) const;
   // Whether product() of so many rows rounds both sides to bfloat16: as the context asks, and where that is faster.
   bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
-  // For ops::multiply, without c; borrows this and the operand. x · Wᵀ, where is_multiplied_in_pairs; y · W.
-  MatmulCall product_call(const Tensor& x) const;
-  MatmulCall transposed_product_call(const Context& ctx, const Tensor& y) const;
+  // For ops::multiply; they borrow this and the operand. x · Wᵀ without its c, where is_multiplied_as_floats.
+  MatmulCall product_call(Context& ctx, const Tensor& x) const;
+  // y · W, added to `sum`; one that is undefined becomes the product.
+  MatmulCall transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const;
+  // Whether product() of so many rows is one of ops::multiply.
+  bool is_multiplied_as_floats(const Context& ctx, int64_t rows) const;
   // Rows `ids` (each in [0, O)) -> (N, C): an embedding.
   Tensor gather(Context& ctx, std::span<const int32_t> ids) const;
   // All of it: (O, C) float32.
@@ -90,8 +91,6 @@ class Weight {
 
  private:
   static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
-  // Of one that is not packed, or whose product is one of pairs.
-  Tensor product_unrecorded(Context& ctx, const Tensor& x) const;
   bool has_floats() const;
   // Requires numbers that are not packed.
   MatrixView view() const;

@@ -107,26 +107,31 @@ void multiply(Context& ctx, MatmulCalls calls) {
   (brief ? kernels.matmul_bf16 : kernels.matmul)(ctx.pool(), calls, workspace.raw());
 }
 
-Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
-  Tensor out;
-  add_matmul(ctx, x, weight, out);
-  return out;
+MatmulCall product_call(Context& ctx, const Tensor& x, const Tensor& weight) {
+  MatmulCall call{.m = x.elements() / weight.dim(1),
+                  .n = weight.dim(0),
+                  .k = weight.dim(1),
+                  .a = x.data<float>(),
+                  .b_transposed = true};
+  set_b(ctx, call, weight);
+  return call;
 }
 
-void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum) {
+MatmulCall transposed_product_call(Context& ctx, const Tensor& y, const Tensor& weight) {
+  MatmulCall call{.m = y.elements() / weight.dim(0), .n = weight.dim(1), .k = weight.dim(0), .a = y.data<float>()};
+  set_b(ctx, call, weight);
+  return call;
+}
+
+Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
   require_shape(weight.shape().rank() == 2 && weight.dim(0) == x.dim(-1), "matmul",
                 "weight must be (O=" + std::to_string(x.dim(-1)) + ", C)", weight.shape());
-  const bool add = sum.defined();
-  if (!add) sum = ctx.empty(x.shape().with_last(weight.dim(1)));
   const OpTimer timer(ctx, "product back");
-  MatmulCall call{.m = x.elements() / weight.dim(0),
-                  .n = weight.dim(1),
-                  .k = weight.dim(0),
-                  .a = x.data<float>(),
-                  .c = sum.data<float>(),
-                  .add = add};
-  set_b(ctx, call, weight);
+  Tensor out = ctx.empty(x.shape().with_last(weight.dim(1)));
+  MatmulCall call = transposed_product_call(ctx, x, weight);
+  call.c = out.data<float>();
   multiply(ctx, call);
+  return out;
 }
 
 Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& weight) {
@@ -153,17 +158,6 @@ std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& wei
           wants_grad(weight) ? weight_grad(ctx, dy, x, weight) : Tensor()};
 }
 
-MatmulCall forward_call(Context& ctx, const Tensor& x, const Tensor& weight, float* out) {
-  MatmulCall call{.m = x.elements() / weight.dim(1),
-                  .n = weight.dim(0),
-                  .k = weight.dim(1),
-                  .a = x.data<float>(),
-                  .b_transposed = true,
-                  .c = out};
-  set_b(ctx, call, weight);
-  return call;
-}
-
 }  // namespace
 
 Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tensor& weight) {
@@ -173,7 +167,8 @@ Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tens
   const Tensor before = y;
   {
     const OpTimer timer(ctx, "product");
-    MatmulCall call = forward_call(ctx, x, weight, y.data<float>());
+    MatmulCall call = product_call(ctx, x, weight);
+    call.c = y.data<float>();
     call.add = true;
     multiply(ctx, call);
   }
@@ -192,7 +187,9 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   {
     const OpTimer timer(ctx, "product");
     if (ctx.kernels().matmul) {
-      multiply(ctx, forward_call(ctx, x, weight, out.data<float>()));
+      MatmulCall call = product_call(ctx, x, weight);
+      call.c = out.data<float>();
+      multiply(ctx, call);
     } else if (!ctx.meta()) {
       product_reference(ctx, matrix_view(weight), x.data<float>(), x.elements() / weight.dim(1), out.data<float>());
     }

@@ -12,8 +12,6 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight);
 
 // x: (..., O), weight: (O, C) -> (..., C) = x · weight.
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
-// The same, added to `sum`; one that is undefined becomes the product.
-void add_matmul(Context& ctx, const Tensor& x, const Tensor& weight, Tensor& sum);
 
 // dy: (..., O), x: (..., C) -> dyᵀ · x (O, C), the gradient of `weight` in matmul_transposed. While a graph is walked
 // back, what is summed of it so far is taken, and the result is that with the gradient added.
@@ -22,6 +20,10 @@ Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor
 // y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
 // Differentiable in all three; requires an op before y whose vjp does not need it.
 Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tensor& weight);
+
+// For multiply(), without its c: x · weightᵀ, and y · weight. Borrow all of it.
+MatmulCall product_call(Context& ctx, const Tensor& x, const Tensor& weight);
+MatmulCall transposed_product_call(Context& ctx, const Tensor& y, const Tensor& weight);
 
 // The product that `call` describes, in ctx.compute() where the kernels can.
 void multiply(Context& ctx, const MatmulCall& call);
