@@ -344,6 +344,17 @@ int64_t operand_bytes(const MatmulKernels& kernels, int64_t k, int64_t n) {
   return OperandLayout(kernels, k, n).bytes();
 }
 
+void operand_row(const MatmulKernels& kernels, const PackedOperand& operand, int64_t row, float* out) {
+  const OperandLayout layout(kernels, operand.k, operand.n);
+  const int64_t begin = row / layout.part() * layout.part();
+  const int64_t depth = std::min(layout.part(), operand.k - begin);
+  for (int64_t j = 0; j < operand.n; ++j) {
+    const std::byte* panel = operand.bytes.raw() + layout.place(begin, depth, j / kernels.cols);
+    const int64_t at = kernels.place_in_b(row - begin, j % kernels.cols);
+    out[j] = to_float(reinterpret_cast<const BFloat16*>(panel)[at]);
+  }
+}
+
 void pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* out) {
   if (call.k == 0) return;
   Tensor workspace = Tensor::empty(DType::kU8, {workspace_by_columns(call)});

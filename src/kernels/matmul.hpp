@@ -12,5 +12,7 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, s
 // See KernelTable::pack_operand.
 void pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* out);
 int64_t operand_bytes(const MatmulKernels& kernels, int64_t k, int64_t n);
+// See KernelTable::operand_row.
+void operand_row(const MatmulKernels& kernels, const PackedOperand& operand, int64_t row, float* out);
 
 }  // namespace linnet::kernels

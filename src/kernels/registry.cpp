@@ -118,6 +118,11 @@ void pack_operand(ThreadPool& pool, const MatmulCall& call, std::byte* out) {
 }
 
 template <const kernels::CpuKernels& kCpu>
+void operand_row(const PackedOperand& operand, int64_t row, float* out) {
+  kernels::operand_row(kCpu.pairs->matmul, operand, row, out);
+}
+
+template <const kernels::CpuKernels& kCpu>
 int64_t operand_bytes(int64_t k, int64_t n) {
   return kernels::operand_bytes(kCpu.pairs->matmul, k, n);
 }
@@ -144,6 +149,7 @@ KernelTable table_for(Isa isa) {
     table.matmul_bf16 = matmul_bf16<kCpu>;
     table.pack_operand = pack_operand<kCpu>;
     table.operand_bytes = operand_bytes<kCpu>;
+    table.operand_row = operand_row<kCpu>;
   }
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;

@@ -67,9 +67,10 @@ class Transformer {
             const std::function<bool(const TensorSpec&)>& stays = {});
 
   // Readies every matrix that is not taught for many steps of teaching (Weight::prepack).
-  void prepack(Context& ctx);
-  // What that takes.
+  void prepack(Context& ctx, bool alone = false);
+  // What that takes, and what it drops alone.
   int64_t prepacked_bytes(const Context& ctx) const;
+  int64_t replaced_bytes(const Context& ctx) const;
 
   // Calls visit(spec, slot) for every line of the table.
   void for_each(const std::function<void(const TensorSpec&, Slot&)>& visit);
@@ -87,6 +88,7 @@ class Transformer {
 
   Transformer() = default;
   Slot& slot(const TensorSpec& spec);
+  int64_t sum_multiplied(const std::function<int64_t(const Weight&)>& bytes_of) const;
   const Slot& at(int64_t layer, Role role) const;
   const Linear& head() const;
 

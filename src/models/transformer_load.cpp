@@ -281,18 +281,26 @@ void Transformer::pack(Context& ctx, std::span<const std::shared_ptr<const Mappe
   for (const auto& file : files) drop_unread_pages(*file, read);
 }
 
-void Transformer::prepack(Context& ctx) {
+void Transformer::prepack(Context& ctx, bool alone) {
   for_each([&](const TensorSpec& spec, Slot& slot) {
     if (!is_multiplied(spec, config_)) return;
-    for (Linear& part : slot.parts) part.weight.prepack(ctx);
+    for (Linear& part : slot.parts) part.weight.prepack(ctx, alone);
   });
 }
 
 int64_t Transformer::prepacked_bytes(const Context& ctx) const {
+  return sum_multiplied([&](const Weight& weight) { return weight.prepacked_bytes(ctx); });
+}
+
+int64_t Transformer::replaced_bytes(const Context& ctx) const {
+  return sum_multiplied([&](const Weight& weight) { return weight.replaced_bytes(ctx); });
+}
+
+int64_t Transformer::sum_multiplied(const std::function<int64_t(const Weight&)>& bytes_of) const {
   int64_t bytes = 0;
   for (const TensorSpec& spec : table_) {
     if (!is_multiplied(spec, config_)) continue;
-    for (const Linear& part : slot_of(spec).parts) bytes += part.weight.prepacked_bytes(ctx);
+    for (const Linear& part : slot_of(spec).parts) bytes += bytes_of(part.weight);
   }
   return bytes;
 }

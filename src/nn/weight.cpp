@@ -47,12 +47,13 @@ Weight Weight::from_blocks(const MatrixView& matrix, std::shared_ptr<const void>
 }
 
 int64_t Weight::bytes() const {
+  if (stands_alone_) return forth_->bytes.bytes() + back_->bytes.bytes();
   if (packed_) return packed_->bytes();
   return tensor_.defined() ? tensor_.bytes() : rows_ * blocks_.row_bytes();
 }
 
 std::span<const std::byte> Weight::unpacked_bytes() const {
-  if (!defined() || packed_) return {};
+  if (!defined() || packed_ || stands_alone_) return {};
   return {tensor_.defined() ? tensor_.raw() : blocks_.bytes, static_cast<size_t>(bytes())};
 }
 
@@ -76,7 +77,7 @@ Tensor Weight::product(Context& ctx, const Tensor& x) const {
 }
 
 bool Weight::is_multiplied_as_floats(const Context& ctx, int64_t rows) const {
-  return ctx.kernels().matmul && (tensor_.defined() || is_multiplied_in_pairs(ctx, rows));
+  return ctx.kernels().matmul && (tensor_.defined() || stands_alone_ || is_multiplied_in_pairs(ctx, rows));
 }
 
 std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Factors> factors) {
@@ -177,7 +178,7 @@ MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
           .a = x.data<float>(),
           .b_transposed = true,
           .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-          .packed = forth_.get()};
+          .packed = ctx.compute() == DType::kBF16 ? forth_.get() : nullptr};
 }
 
 MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const {
@@ -208,7 +209,9 @@ Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
 }
 
 void Weight::decode_row(int64_t row, float* out) const {
-  if (packed_) {
+  if (stands_alone_) {
+    operand_row_(*back_, row, out);
+  } else if (packed_) {
     packed_->gather(row, out);
   } else {
     const MatrixView matrix = view();
@@ -230,7 +233,7 @@ Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
 }
 
 Tensor Weight::unpack() const {
-  const bool hollow = !packed_ && !tensor_.raw() && !blocks_.bytes;
+  const bool hollow = !stands_alone_ && !packed_ && !tensor_.raw() && !blocks_.bytes;
   if (hollow) return Tensor::empty(DType::kF32, {rows_, cols_}, Device::kMeta);
   Tensor out = Tensor::empty(DType::kF32, {rows_, cols_});
   for (int64_t row = 0; row < rows_; ++row) decode_row(row, out.data<float>() + row * cols_);
@@ -238,7 +241,7 @@ Tensor Weight::unpack() const {
 }
 
 void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release) {
-  if (packed_ || !defined() || !ctx.kernels().pack) return;
+  if (packed_ || stands_alone_ || !defined() || !ctx.kernels().pack) return;
   packed_ = ctx.kernels().pack(ctx.pool(), view(), bits, release);
   if (!packed_) return;
   tensor_ = Tensor();
@@ -246,7 +249,7 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
   owner_.reset();
 }
 
-void Weight::prepack(Context& ctx) {
+void Weight::prepack(Context& ctx, bool alone) {
   if (back_ || prepacked_bytes(ctx) == 0) return;
   const auto packed = [&](bool transposed) {
     const MatmulCall call{.n = transposed ? rows_ : cols_,
@@ -260,7 +263,20 @@ void Weight::prepack(Context& ctx) {
         PackedOperand{.k = call.k, .n = call.n, .bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory)});
   };
   back_ = packed(false);
-  if (has_floats()) forth_ = packed(true);
+  if (!has_floats()) return;
+  forth_ = packed(true);
+  if (!alone) return;
+  operand_row_ = ctx.kernels().operand_row;
+  stands_alone_ = true;
+  packed_.reset();
+  blocks_ = MatrixView();
+  owner_.reset();
+}
+
+int64_t Weight::replaced_bytes(const Context& ctx) const {
+  if (prepacked_bytes(ctx) == 0 || !has_floats()) return 0;
+  const QuantFormat& format = quant_format(format_);
+  return rows_ * cols_ / format.block_elements * format.block_bytes;
 }
 
 int64_t Weight::prepacked_bytes(const Context& ctx) const {

@@ -81,9 +81,12 @@ class Weight {
   // Keeps both sides of what teaching multiplies with, rounded to bfloat16: the same bits of every product, without
   // decoding and packing the weight for each. Nothing where the weight itself is taught, or the kernels have no use of
   // it.
-  void prepack(Context& ctx);
-  // What that would take.
+  // alone: what inference multiplies with is dropped, so that every product and row is of these from then on. Requires
+  // then that whoever teaches asks for no more than bfloat16 gives.
+  void prepack(Context& ctx, bool alone = false);
+  // What that would take, and what it drops alone.
   int64_t prepacked_bytes(const Context& ctx) const;
+  int64_t replaced_bytes(const Context& ctx) const;
 
   // The tensor to train; undefined when the weight is held in another way.
   Tensor& tensor() { return tensor_; }
@@ -105,6 +108,8 @@ class Weight {
   std::shared_ptr<const PackedMatrix> packed_;
   std::shared_ptr<const PackedOperand> forth_;  // Wᵀ, of product()
   std::shared_ptr<const PackedOperand> back_;   // W, of transposed_product()
+  bool stands_alone_ = false;                   // there are forth_ and back_, and nothing else
+  decltype(KernelTable::operand_row) operand_row_ = nullptr;
 };
 
 }  // namespace linnet

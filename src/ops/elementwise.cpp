@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 #include "ops/op_clock.hpp"
@@ -270,24 +272,71 @@ auto gated_vjp_kernel(const KernelTable& kernels, Activation activation) {
   return decltype(kernels.silu_mul_vjp){nullptr};
 }
 
-std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up,
-                              const Tensor& dy) {
-  const float* g = gate.data<float>();
-  const float* u = up.data<float>();
+// gate and up as the way back wants them: as they are, or rounded to pairs of bfloat16 where products are.
+class KeptGate {
+ public:
+  KeptGate(Context& ctx, const Tensor& gate, const Tensor& up) : shape_(gate.shape()) {
+    narrow_ = ctx.compute() == DType::kBF16 ? ctx.kernels().attention.to_pairs : nullptr;
+    if (narrow_) {
+      pairs_ = ctx.empty(DType::kI32, shape_);
+    } else {
+      gate_ = gate;
+      up_ = up;
+    }
+  }
+
+  const Shape& shape() const { return shape_; }
+
+  // Keeps numbers [begin, end) of gate and up.
+  void keep(const float* gate, const float* up, int64_t begin, int64_t end) {
+    if (narrow_) narrow_(gate + begin, up + begin, end - begin, pairs() + begin);
+  }
+
+  // Calls body(begin, count, gate, up) for pieces of [begin, end).
+  template <class Body>
+  void visit(int64_t begin, int64_t end, const Body& body) const {
+    if (!narrow_) return body(begin, end - begin, gate_.data<float>() + begin, up_.data<float>() + begin);
+    constexpr int64_t kPiece = 1024;
+    float gate[kPiece];
+    float up[kPiece];
+    for (int64_t at = begin; at < end; at += kPiece) {
+      const int64_t count = std::min(kPiece, end - at);
+      const auto* pairs = reinterpret_cast<const uint32_t*>(pairs_.data<int32_t>()) + at;
+      for (int64_t i = 0; i < count; ++i) {
+        gate[i] = std::bit_cast<float>(pairs[i] << 16);
+        up[i] = std::bit_cast<float>(pairs[i] & 0xFFFF0000);
+      }
+      body(at, count, gate, up);
+    }
+  }
+
+ private:
+  uint32_t* pairs() { return reinterpret_cast<uint32_t*>(pairs_.data<int32_t>()); }
+
+  Shape shape_;
+  decltype(AttentionKernels::to_pairs) narrow_;
+  Tensor pairs_;  // gate in the low halves
+  Tensor gate_;
+  Tensor up_;
+};
+
+std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const KeptGate& kept, const Tensor& dy) {
   const float* d = dy.data<float>();
   const OpTimer timer(ctx, "gate back");
-  Tensor d_gate = ctx.empty(gate.shape());
-  Tensor d_up = ctx.empty(up.shape());
+  Tensor d_gate = ctx.empty(kept.shape());
+  Tensor d_up = ctx.empty(kept.shape());
   if (ctx.meta()) return {d_gate, d_up};
   float* dg = d_gate.data<float>();
   float* du = d_up.data<float>();
   const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
-  ctx.for_rows(gate.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-    if (kernel) return kernel(g + begin, u + begin, d + begin, end - begin, dg + begin, du + begin);
-    for (int64_t i = begin; i < end; ++i) {
-      dg[i] = d[i] * u[i] * activate_scalar_grad(activation, g[i]);
-      du[i] = d[i] * activate_scalar(activation, g[i]);
-    }
+  ctx.for_rows(dy.elements(), kernel ? kCheap : kTranscendental, [&](int64_t first, int64_t last) {
+    kept.visit(first, last, [&](int64_t begin, int64_t n, const float* g, const float* u) {
+      if (kernel) return kernel(g, u, d + begin, n, dg + begin, du + begin);
+      for (int64_t i = 0; i < n; ++i) {
+        dg[begin + i] = d[begin + i] * u[i] * activate_scalar_grad(activation, g[i]);
+        du[begin + i] = d[begin + i] * activate_scalar(activation, g[i]);
+      }
+    });
   });
   return {d_gate, d_up};
 }
@@ -349,18 +398,28 @@ Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tens
   const OpTimer timer(ctx, "gate");
   require_shape(gate.shape() == up.shape(), "gated", "up must be " + gate.shape().to_string(), up.shape());
   Tensor out = ctx.empty(gate.shape());
+  std::optional<KeptGate> kept;
+  if (ctx.recorder() && (wants_grad(gate) || wants_grad(up))) kept.emplace(ctx, gate, up);
   if (!ctx.meta()) {
     const auto kernel = gate_kernel(ctx.kernels(), activation);
     const float* g = gate.data<float>();
     const float* u = up.data<float>();
     float* o = out.data<float>();
-    ctx.for_rows(out.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-      if (kernel) return kernel(g + begin, u + begin, end - begin, o + begin);
-      for (int64_t i = begin; i < end; ++i) o[i] = activate_scalar(activation, g[i]) * u[i];
+    ctx.for_rows(out.elements(), kernel ? kCheap : kTranscendental, [&](int64_t first, int64_t last) {
+      constexpr int64_t kPiece = 4096;  // which the first cache holds until it is kept
+      for (int64_t begin = first; begin < last; begin += kPiece) {
+        const int64_t end = std::min(begin + kPiece, last);
+        if (kernel) kernel(g + begin, u + begin, end - begin, o + begin);
+        for (int64_t i = begin; !kernel && i < end; ++i) o[i] = activate_scalar(activation, g[i]) * u[i];
+        if (kept) kept->keep(g, u, begin, end);
+      }
     });
   }
-  ctx.record({gate, up}, {&out},
-             [=](Context& back, std::span<const Tensor> dy) { return gated_vjp(back, activation, gate, up, dy[0]); });
+  if (kept) {
+    ctx.record({gate, up}, {&out}, [activation, kept = *kept](Context& back, std::span<const Tensor> dy) {
+      return gated_vjp(back, activation, kept, dy[0]);
+    });
+  }
   return out;
 }
 

@@ -133,6 +133,8 @@ struct KernelTable {
   // The b, n and k of `call` alone, for matmul_bf16, into operand_bytes() on a cache line; null where that is.
   void (*pack_operand)(ThreadPool& pool, const MatmulCall& call, std::byte* out) = nullptr;
   int64_t (*operand_bytes)(int64_t k, int64_t n) = nullptr;
+  // out (n) = row `row` of its k, as float32.
+  void (*operand_row)(const PackedOperand& operand, int64_t row, float* out) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,

@@ -8,13 +8,14 @@
 
 namespace linnet {
 
-uint64_t usual_room_for_prepacking() {
+uint64_t Prepacking::usual_room() {
   return memory_info().available / 4;
 }
 
-void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, uint64_t room) {
+void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, const Prepacking& prepacking) {
   ctx.set_compute(bfloat16 ? DType::kBF16 : DType::kF32);
-  if (bfloat16 && static_cast<uint64_t>(model.prepacked_bytes(ctx)) <= room) model.prepack(ctx);
+  if (!bfloat16 || static_cast<uint64_t>(model.prepacked_bytes(ctx)) > prepacking.room) return;
+  model.prepack(ctx, prepacking.alone);
 }
 
 Result<LoopResult> teach_encoder(Context& ctx, Transformer& encoder, std::vector<Parameter> parameters,

@@ -24,12 +24,17 @@ struct TeachingHooks {
   const CancelToken* cancel = nullptr;
 };
 
-// What frozen matrices may take at most to be ready for many products, in bytes.
-uint64_t usual_room_for_prepacking();
+// How frozen matrices are made ready for many products.
+struct Prepacking {
+  uint64_t room = usual_room();  // bytes that they may take for it at most, or they stay as they are
+  bool alone = false;            // see Weight::prepack
+
+  static uint64_t usual_room();
+};
 
 // From now on products are computed in bfloat16, or in float32, and the frozen matrices of `model` are ready for many
-// of them, where that takes `room` bytes at most. The numbers do not hang on whether it does.
-void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, uint64_t room = usual_room_for_prepacking());
+// of them. The numbers do not hang on the room, unless matrices shall stand alone.
+void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, const Prepacking& prepacking = {});
 
 // How an encoder is taught.
 struct EncoderLesson {

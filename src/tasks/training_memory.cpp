@@ -27,15 +27,16 @@ uint64_t TrainingMemory::total() const {
 }
 
 std::string TrainingMemory::to_string() const {
-  std::string parts = format_bytes(weights) + " weights";
-  for (const auto& [bytes, name] : {std::pair{prepacked, "packed for teaching"},
+  std::string parts;
+  for (const auto& [bytes, name] : {std::pair{weights, "weights"},
+                                    {prepacked, "packed for teaching"},
                                     {adapters, "adapter"},
                                     {optimizer, "optimiser"},
                                     {gradients, "gradients"},
                                     {activations, "activations"},
                                     {caches, "teacher"},
                                     {replies, "replies"}}) {
-    if (bytes > 0) parts += fmt::format(", {} {}", format_bytes(bytes), name);
+    if (bytes > 0) parts += fmt::format("{}{} {}", parts.empty() ? "" : ", ", format_bytes(bytes), name);
   }
   return fmt::format("{} ({})", format_bytes(total()), parts);
 }
@@ -58,6 +59,10 @@ Result<TrainingPlanner> TrainingPlanner::of(const ModelHandle& model, Runtime& r
 
 uint64_t TrainingPlanner::prepacked_bytes() const {
   return static_cast<uint64_t>(pupil_->transformer().prepacked_bytes(runtime_->context()));
+}
+
+uint64_t TrainingPlanner::replaced_bytes() const {
+  return static_cast<uint64_t>(pupil_->transformer().replaced_bytes(runtime_->context()));
 }
 
 Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {

@@ -47,8 +47,9 @@ class TrainingPlanner {
   Result<TrainingMemory> plan(const StepShape& shape) const;
   // Without its numbers.
   const Transformer& model() const { return pupil_->transformer(); }
-  // What prepacking would take besides.
+  // What prepacking would take besides, and what of the weights it could take the place of.
   uint64_t prepacked_bytes() const;
+  uint64_t replaced_bytes() const;
 
  private:
   TrainingPlanner(Runtime& runtime, std::unique_ptr<Pupil> pupil) : runtime_(&runtime), pupil_(std::move(pupil)) {}

@@ -275,7 +275,8 @@ std::string Tuner::preview(size_t count, bool colour) const {
 Result<std::unique_ptr<Pupil>> Tuner::load_pupil() {
   Context& ctx = runtime_->context();
   TRY_ASSIGN(std::unique_ptr<Pupil> pupil, Pupil::load(model_, *runtime_, settings_.pupil));
-  begin_teaching(ctx, pupil->transformer(), plan_.bfloat16, plan_.memory.prepacked);
+  begin_teaching(ctx, pupil->transformer(), plan_.bfloat16,
+                 {.room = plan_.memory.prepacked, .alone = plan_.packed_alone});
   ctx.set_recompute(plan_.recompute);
   return pupil;
 }

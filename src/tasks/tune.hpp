@@ -62,8 +62,9 @@ struct TunePlan {
   int64_t warmup_steps = 0;
   int64_t evaluate_every = 0;  // steps; 0: nothing is held out
   int64_t held_out_tokens = 0;
-  bool bfloat16 = false;   // products are computed in it
-  bool recompute = false;  // of layers, on the way back
+  bool bfloat16 = false;      // products are computed in it
+  bool recompute = false;     // of layers, on the way back
+  bool packed_alone = false;  // of the base's matrices of floats there is nothing but what is packed for teaching
   TrainingMemory memory;
 };
 

@@ -80,6 +80,12 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
   }
   const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
   if (prepacked <= (free - plan_.memory.total()) / 2) plan_.memory.prepacked = prepacked;
+  if (plan_.memory.prepacked > 0 && settings_.pupil.learns == Learns::kAdapter) {
+    const uint64_t replaced = planner.replaced_bytes();
+    plan_.packed_alone = replaced > 0;
+    plan_.memory.weights -= std::min(replaced, plan_.memory.weights);
+    plan_.memory.loading += replaced;
+  }
   if (plan_.row_length < usual) {
     dataset_.said.push_back(fmt::format("rows of {} tokens are computed at once instead of {}: {} of memory are free",
                                         plan_.row_length, usual, format_bytes(free)));
@@ -147,6 +153,7 @@ Json Tuner::info() const {
                {"seed", settings_.seed},
                {"instruction_set", std::string(runtime_->isa())},
                {"products", plan_.bfloat16 ? "bfloat16" : "float32"}});
+  if (plan_.packed_alone) info["base_weights"] = "bfloat16";
   if (!settings_.chat_template.empty()) info["chat_template"] = settings_.chat_template;
   if (settings_.input_tokens) info["input_tokens"] = *settings_.input_tokens;
   if (settings_.frequency_penalty > 0) info["frequency_penalty"] = settings_.frequency_penalty;

@@ -107,6 +107,8 @@ struct MatmulKernels {
   int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
   Pack pack_a;       // j counts rows of a
   Pack pack_b;
+  // How many numbers into a panel of b its number (k, j) lies; of bfloat16 alone.
+  int64_t (*place_in_b)(int64_t k, int64_t j) = nullptr;
   // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it. next: the c of the call
   // that follows, or c.
   void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add, float* next);

@@ -88,6 +88,13 @@ void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k
   }
 }
 
+// See MatmulKernels::place_in_b.
+int64_t place_in_tiles(int64_t k, int64_t j) {
+  constexpr int64_t kNumbers = kTileBytes / 2;
+  const int64_t tile = k / kTileDepth * kTilesAcross + j / kTileHeight;
+  return tile * kNumbers + k % kTileDepth / 2 * 2 * kTileHeight + j % kTileHeight * 2 + k % 2;
+}
+
 // Lines [first, last) of a c of two by two tiles, of which each row has two, for writing.
 LINNET_INLINE void fetch_sums(float* c, int64_t c_stride, int64_t first, int64_t last) {
   for (int64_t line = first; line < last; ++line) fetch_to_write(c + line / 2 * c_stride + line % 2 * kLanes);
@@ -151,6 +158,7 @@ constexpr PairKernels kPairs{{.rows = kTileSide,
                               .number_bytes = sizeof(uint16_t),
                               .pack_a = pack_tiles<true>,
                               .pack_b = pack_tiles<false>,
+                              .place_in_b = place_in_tiles,
                               .tile = multiply_tiles,
                               .enter = enter_tiles,
                               .leave = leave_tiles},

@@ -63,6 +63,11 @@ void pack_pairs(const float* from, int64_t k_stride, int64_t j_stride, int64_t k
   }
 }
 
+// See MatmulKernels::place_in_b.
+int64_t place_in_pairs(int64_t k, int64_t j) {
+  return (k / 2 * kMatmulCols + j) * 2 + k % 2;
+}
+
 struct PairOperand {
   using Number = uint32_t;
   using Vector = Bf16s;

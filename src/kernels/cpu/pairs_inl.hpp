@@ -20,6 +20,7 @@ constexpr PairKernels kPairs{{.rows = kMatmulRows,
                               .number_bytes = kPairBytes / 2,
                               .pack_a = pack_pairs,
                               .pack_b = pack_pairs,
+                              .place_in_b = place_in_pairs,
                               .tile = multiply_tile<PairOperand>},
                              multiply_bf16};
 
