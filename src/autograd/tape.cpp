@@ -7,6 +7,23 @@
 
 namespace linnet {
 
+namespace {
+
+// While it lives, vjps may take `sums`.
+class SumsScope {
+ public:
+  SumsScope(Context& ctx, GradSums* sums) : ctx_(ctx), before_(ctx.grad_sums()) { ctx.set_grad_sums(sums); }
+  ~SumsScope() { ctx_.set_grad_sums(before_); }
+  SumsScope(const SumsScope&) = delete;
+  SumsScope& operator=(const SumsScope&) = delete;
+
+ private:
+  Context& ctx_;
+  GradSums* before_;
+};
+
+}  // namespace
+
 int32_t Tape::next_id(const Shape& shape) {
   grads_.emplace_back();
   shapes_.push_back(shape);
@@ -65,9 +82,8 @@ void Tape::backward(Context& ctx, const Tensor& output, const Tensor& grad_outpu
   CHECK(wants_grad(output));
   const RecorderScope first_derivatives_only(ctx, nullptr);
   accumulate(ctx, output.grad_id(), grad_output);
-  ctx.set_grad_sums(this);
+  const SumsScope to_be_taken(ctx, this);
   walk_back(ctx, 0);
-  ctx.set_grad_sums(nullptr);
 }
 
 void Tape::walk_back(Context& ctx, size_t count) {

@@ -48,6 +48,47 @@ TEST_F(TapeTest, WhatTheLossDoesNotDependOnHasNoGradient) {
   EXPECT_FALSE(tape_.grad(b).defined());
 }
 
+TEST_F(TapeTest, GradientsAreAddedToWhatWasSummedBefore) {
+  ctx_.set_recorder(&tape_);
+  Tensor x = Tensor::from(std::vector<float>{3, 4}, {2});
+  Tensor unused = Tensor::from(std::vector<float>{1}, {1});
+  tape_.watch(x, Tensor::from(std::vector<float>{100, 200}, {2}));
+  tape_.watch(unused, Tensor::from(std::vector<float>{7}, {1}));
+  tape_.backward(ctx_, ops::scale(ctx_, x, 2), Tensor::from(std::vector<float>{1, 10}, {2}));
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[0], 102);
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[1], 220);
+  EXPECT_FLOAT_EQ(tape_.grad(unused).data<float>()[0], 7);
+}
+
+// Sums take the memory of a gradient that nobody else holds, and of no other.
+TEST_F(TapeTest, NumbersThatOthersHoldStayWhenGradientsAreSummed) {
+  ctx_.set_recorder(&tape_);
+  Tensor x = Tensor::from(std::vector<float>{3}, {1});
+  const Tensor kept = Tensor::from(std::vector<float>{100}, {1});
+  tape_.watch(x, kept);
+  const Tensor dy = Tensor::from(std::vector<float>{5}, {1});
+  const Tensor y = ops::add(ctx_, ops::add(ctx_, x, x), x);  // whose vjps all return dy itself
+  tape_.backward(ctx_, y, dy);
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[0], 115);
+  EXPECT_FLOAT_EQ(dy.data<float>()[0], 5);
+  EXPECT_FLOAT_EQ(kept.data<float>()[0], 100);
+}
+
+TEST_F(TapeTest, ASumInTheMemoryOfATermIsTheSameToAllWhoReadIt) {
+  ctx_.set_recorder(&tape_);
+  Tensor x = Tensor::from(std::vector<float>{3, 4}, {2});
+  tape_.watch(x);
+  const Tensor doubled = ops::scale(ctx_, x, 2);
+  const Tensor sum = ops::add_to(ctx_, x, doubled);  // which `doubled` shares: in new memory
+  EXPECT_FLOAT_EQ(doubled.data<float>()[0], 6);
+  const Tensor last = ops::add_to(ctx_, sum, ops::scale(ctx_, sum, 3));  // 12 x, in the memory of what is scaled
+  EXPECT_FLOAT_EQ(last.data<float>()[1], 48);
+  EXPECT_FLOAT_EQ(sum.data<float>()[1], 12);
+  tape_.backward(ctx_, last, Tensor::from(std::vector<float>{1, 10}, {2}));
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[0], 12);
+  EXPECT_FLOAT_EQ(tape_.grad(x).data<float>()[1], 120);
+}
+
 // A piece is computed once for its value and once for the way back; what is inside of it is gone in between.
 TEST_F(TapeTest, PieceIsComputedAgainOnTheWayBack) {
   ctx_.set_recorder(&tape_);

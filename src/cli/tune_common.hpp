@@ -70,7 +70,8 @@ std::string ready_sentence(const RunVersion& version, const LoopResult& loop);
 // Takes what the test holds, too, out of the rest, and says so.
 void leave_out_overlaps(Dataset& dataset);
 
-// What the last run of this name chose by the memory that there was then.
-std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name);
+// A run that goes on computes as it began, whatever memory there is now: sets what the last run of this name chose by
+// what there was then.
+void take_choices_of_last(const RunStore& store, const std::string& name, TuneSettings& settings);
 
 }  // namespace linnet::cli

@@ -289,7 +289,7 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   TRY_ASSIGN(const TeachingAmount amount, choose_amount(flags, settings, job, dataset));
   settings.epochs = amount.epochs;
   const RunStore store = RunStore::standard();
-  if (flags.resume) settings.row_length = row_length_of_last(store, flags.name);
+  if (flags.resume) take_choices_of_last(store, flags.name, settings);
   Dataset taught{.form = dataset.form,
                  .pairs = dataset.pairs,
                  .train = take_samples(dataset.train, amount.samples, settings.seed),

@@ -132,7 +132,7 @@ void fill_settings(TuneFlags& flags) {
 
 Status tune_model(TuneFlags& flags, Dataset dataset) {
   const RunStore store = RunStore::standard();
-  if (flags.resume) flags.settings.row_length = row_length_of_last(store, flags.name);
+  if (flags.resume) take_choices_of_last(store, flags.name, flags.settings);
   ProgressPrinter printer = ProgressPrinter::for_stderr();
   const auto show = [&](const Progress& progress) { printer.update(progress); };
   TRY_ASSIGN(const std::unique_ptr<Tuner> tuner,
@@ -258,14 +258,15 @@ void leave_out_overlaps(Dataset& dataset) {
   }
 }
 
-std::optional<int64_t> row_length_of_last(const RunStore& store, const std::string& name) {
+void take_choices_of_last(const RunStore& store, const std::string& name, TuneSettings& settings) {
   const std::vector<int64_t> numbers = store.numbers(name);
-  if (numbers.empty()) return std::nullopt;
+  if (numbers.empty()) return;
   const auto last = store.version(name, numbers.back());
-  if (!last.ok()) return std::nullopt;
+  if (!last.ok()) return;
+  settings.packed_alone = last->info.contains("base_weights");
   const auto length = last->info.find("row_length");
-  if (length == last->info.end() || !length->is_number_integer() || *length < 1) return std::nullopt;
-  return length->get<int64_t>();
+  if (length == last->info.end() || !length->is_number_integer() || *length < 1) return;
+  settings.row_length = length->get<int64_t>();
 }
 
 Job declare_tune(Arguments& args) {

@@ -48,7 +48,7 @@ class Pieces {
 
 // Bytes that no side exceeds.
 constexpr int64_t side_bytes(int64_t k, int64_t n) {
-  const int64_t panels = whole(n, 6) + 1;  // of the narrowest
+  const int64_t panels = whole(n, kFewestTileRows) + 1;
   const int64_t depth = whole(k, kMostDepthUnit) * kMostDepthUnit;
   const int64_t numbers = depth * (n + kMostTileRows);
   return whole(numbers * static_cast<int64_t>(sizeof(float)) + panels * 2 * kLineBytes, kLineBytes) * kLineBytes;
@@ -59,9 +59,9 @@ struct KeyRange {
   int64_t first;
   int64_t last;
 };
-KeyRange seen_by(const AttentionHead& call, int64_t begin, int64_t end) {
-  const int64_t first = call.window > 0 ? std::max<int64_t>(0, begin - call.window + 1) : 0;
-  return {first, call.causal ? end : call.rows};
+KeyRange seen_by(const AttentionHead& head, int64_t begin, int64_t end) {
+  const int64_t first = head.window > 0 ? std::max<int64_t>(0, begin - head.window + 1) : 0;
+  return {first, head.causal ? end : head.rows};
 }
 
 // What both ways share.
@@ -131,7 +131,7 @@ class HeadBase {
       for (int64_t j = 0; j < cols; j += products_.cols) {
         float* at = c + i * stride + j;
         multiply_tile(products_, a.panel(i / products_.rows), b.panel(j / products_.cols), depth,
-                      {.c = at, .stride = stride, .rows = rows - i, .cols = cols - j, .next = at}, add);
+                      {.c = at, .stride = stride, .rows = rows - i, .cols = cols - j, .ahead = {.c = at}}, add);
       }
     }
   }

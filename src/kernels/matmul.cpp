@@ -38,11 +38,10 @@ constexpr int64_t kShortestPart = 128;
 
 // Of the rows of a that are packed at once: whole lines, since floats follow.
 int64_t packed_bytes(const MatmulCall& call) {
-  constexpr int64_t kFewestRowsOfATile = 6;
   const AtOnce most = at_once(call);
   const int64_t rows = std::min(call.m, most.rows) + kMostTileRows;
   const int64_t parts = whole(most.depth, kShortestPart);
-  return parts * whole(rows * (kPanelDepthBytes + whole(kLineBytes, kFewestRowsOfATile)), kLineBytes) * kLineBytes;
+  return parts * whole(rows * (kPanelDepthBytes + whole(kLineBytes, kFewestTileRows)), kLineBytes) * kLineBytes;
 }
 
 // Whether b's transpose is decoded row by row.
@@ -212,7 +211,7 @@ class Product {
                    .stride = call_.n,
                    .rows = part.rows - t * kernels_.rows,
                    .cols = part.cols - p * kernels_.cols,
-                   .next = c},
+                   .ahead = {.c = c}},
                   part.add);
   }
 

@@ -67,13 +67,16 @@ class RowBlock {
         tiles_(whole(rows, kernels.rows)),
         rooms_{{{.bytes = room}, {.bytes = room + bytes.product}}} {}
 
-  void run(const MatmulCall& call, const PackedPair& b) {
+  // following: the b of the call that comes next, or null.
+  void run(const MatmulCall& call, const PackedPair& b, const std::byte* following) {
     const Term term(kernels_, call, call.m, call.n, b[0]);
     const int64_t part = term.layout.part();
     const int64_t depth = std::max(kDepthAtOnce / part, int64_t{1}) * part;
     for (int64_t k = 0; k < call.k; k += depth) {
       const int64_t end = std::min(k + depth, call.k);
-      run_depth(call, term, k, end, end == call.k ? b[1] : nullptr);
+      const bool last = end == call.k;
+      const std::byte* next = last ? following : term.b + term.layout.place(end, 0, 0);
+      run_depth(call, term, k, end, last ? b[1] : nullptr, next);
     }
     if (call.scale != 1) scale(call);
     for (Room& room : rooms_) {
@@ -92,7 +95,8 @@ class RowBlock {
   };
 
   // The product over [begin, end) of k, and all of what is added, where there is a b for that.
-  void run_depth(const MatmulCall& call, const Term& term, int64_t begin, int64_t end, const std::byte* added) {
+  void run_depth(const MatmulCall& call, const Term& term, int64_t begin, int64_t end, const std::byte* added,
+                 const std::byte* following) {
     pack(term, begin, end, rooms_[0]);
     std::optional<Term> more;
     if (added) {
@@ -100,10 +104,12 @@ class RowBlock {
       pack(*more, 0, more->k, rooms_[1]);
     }
     const int64_t panels = term.layout.panels();
+    const int64_t first_depth = std::min(term.layout.part(), end - begin);
     for (int64_t p = 0; p < panels; p += kPanelsTogether) {
       const int64_t last = std::min(p + kPanelsTogether, panels);
-      multiply(call, term, rooms_[0], p, last, call.add || begin > 0);
-      if (more) multiply(call, *more, rooms_[1], p, last, true);
+      const std::byte* next = last < panels ? term.b + term.layout.place(begin, first_depth, last) : following;
+      multiply(call, term, rooms_[0], {p, last, next}, call.add || begin > 0);
+      if (more) multiply(call, *more, rooms_[1], {p, last, nullptr}, true);
     }
   }
 
@@ -118,21 +124,33 @@ class RowBlock {
     }
   }
 
-  // Panels [first, last) of b with all that lies in the room.
-  void multiply(const MatmulCall& call, const Term& term, const Room& room, int64_t first, int64_t last,
-                bool add) const {
+  // Panels of b that are multiplied together.
+  struct Group {
+    int64_t first;
+    int64_t last;
+    const std::byte* following;  // where those of the next group begin, or null
+  };
+
+  // A group with all that lies in the room. While one part of k is multiplied, the group's next, or what follows the
+  // group, is fetched: a thread reads each b once, from a far cache or memory.
+  void multiply(const MatmulCall& call, const Term& term, const Room& room, const Group& group, bool add) const {
     const std::byte* a = room.bytes;
+    const auto depth_from = [&](int64_t k) { return std::min(term.layout.part(), room.end - k); };
+    const auto panel = [&](int64_t k, int64_t p) { return term.b + term.layout.place(k, depth_from(k), p); };
     for (int64_t k = room.begin; k < room.end; k += term.layout.part(), add = true) {
-      const int64_t depth = std::min(term.layout.part(), room.end - k);
+      const int64_t end = k + depth_from(k);
+      TileAhead ahead{.c = nullptr, .b = end < room.end ? panel(end, group.first) : group.following};
+      const int64_t lines = (panel(k, group.last) - panel(k, group.first)) / kLineBytes;
+      ahead.b_lines = ahead.b ? whole(lines, tiles_ * (group.last - group.first)) : 0;
       for (int64_t t = 0; t < tiles_; ++t, a += term.a_panel_bytes) {
-        for (int64_t p = first; p < last; ++p) {
-          float* next = p + 1 < last ? place(call, t, p + 1) : place(call, std::min(t + 1, tiles_ - 1), first);
-          multiply_tile(kernels_, a, term.b + term.layout.place(k, depth, p), depth,
+        for (int64_t p = group.first; p < group.last; ++p, ahead.b += ahead.b_lines * kLineBytes) {
+          ahead.c = p + 1 < group.last ? place(call, t, p + 1) : place(call, std::min(t + 1, tiles_ - 1), group.first);
+          multiply_tile(kernels_, a, panel(k, p), end - k,
                         {.c = place(call, t, p),
                          .stride = call.n,
                          .rows = rows_ - t * kernels_.rows,
                          .cols = call.n - p * kernels_.cols,
-                         .next = next},
+                         .ahead = ahead},
                         add);
         }
       }
@@ -185,7 +203,9 @@ void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls 
     if (kernels.enter) kernels.enter();
     for (int64_t row = begin * rows; row < std::min(end * rows, m); row += rows) {
       RowBlock block(kernels, row, std::min(rows, m - row), workspace + thread * room.all(), room);
-      for (size_t i = 0; i < calls.size(); ++i) block.run(calls[i], packed[i]);
+      for (size_t i = 0; i < calls.size(); ++i) {
+        block.run(calls[i], packed[i], i + 1 < calls.size() ? packed[i + 1][0] : nullptr);
+      }
     }
     if (kernels.leave) kernels.leave();
   });

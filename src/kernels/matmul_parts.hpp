@@ -60,20 +60,20 @@ struct TilePlace {
   int64_t stride;  // numbers from row to row
   int64_t rows;    // that c has from here on
   int64_t cols;
-  float* next;  // see MatmulKernels::tile
+  TileAhead ahead;
 };
 
 // The tile (+)= the product of two panels over depth numbers.
 inline void multiply_tile(const MatmulKernels& kernels, const std::byte* a, const std::byte* b, int64_t depth,
                           const TilePlace& at, bool add) {
   if (at.rows >= kernels.rows && at.cols >= kernels.cols) {
-    return kernels.tile(a, b, depth, at.c, at.stride, add, at.next);
+    return kernels.tile(a, b, depth, at.c, at.stride, add, at.ahead);
   }
   const int64_t rows = std::min<int64_t>(at.rows, kernels.rows);
   const int64_t cols = std::min<int64_t>(at.cols, kernels.cols);
   alignas(64) float tile[kMostTileFloats] = {};
   for (int64_t r = 0; add && r < rows; ++r) std::copy_n(at.c + r * at.stride, cols, tile + r * kernels.cols);
-  kernels.tile(a, b, depth, tile, kernels.cols, add, tile);
+  kernels.tile(a, b, depth, tile, kernels.cols, add, {.c = tile});
   for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * kernels.cols, cols, at.c + r * at.stride);
 }
 

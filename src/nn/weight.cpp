@@ -222,13 +222,15 @@ void Weight::decode_row(int64_t row, float* out) const {
 Tensor Weight::gather(Context& ctx, std::span<const int32_t> ids) const {
   if (tensor_.defined()) return ops::gather_rows(ctx, tensor_, ids);
   const OpTimer timer(ctx, "gather");
+  for (const int32_t id : ids) {
+    require_shape(id >= 0 && id < rows_, "gather", "id " + std::to_string(id) + " must be a row", Shape{rows_, cols_});
+  }
   Tensor out = ctx.empty({static_cast<int64_t>(ids.size()), cols_});
   if (ctx.meta()) return out;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    require_shape(ids[i] >= 0 && ids[i] < rows_, "gather", "id " + std::to_string(ids[i]) + " must be a row",
-                  Shape{rows_, cols_});
-    decode_row(ids[i], out.data<float>() + static_cast<int64_t>(i) * cols_);
-  }
+  constexpr int64_t kWork = 4;  // operations for a number
+  ctx.for_rows(out.dim(0), kWork * cols_, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) decode_row(ids[static_cast<size_t>(i)], out.data<float>() + i * cols_);
+  });
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include "models/reference_testing.hpp"
 #include "train/parameters.hpp"
 #include "train/token_loss.hpp"
+#include "train/trainer.hpp"
 
 namespace linnet {
 namespace {
@@ -100,6 +101,32 @@ TEST_P(TeachingTest, AdaptersHaveTheGradientsOfTheReference) {
 
 TEST_P(TeachingTest, LastLayersHaveTheGradientsOfTheReference) {
   expect_the_reference(GetParam(), teach_last);
+}
+
+// Of a step in parts the weights are packed once, and gradients are added where they lie.
+TEST_P(TeachingTest, PartsOfAStepSumToWhatEachOfThemGives) {
+  const ModelDescription description = value(describe_model(golden_dir() / "models" / GetParam()));
+  for (const Isa isa : all_isas()) {
+    if (isa == Isa::kBaseline || !machine_has(isa)) continue;
+    SCOPED_TRACE(isa_name(isa));
+    ThreadPool pool(2);
+    Context ctx(pool, kernel_table(isa));
+    ctx.set_compute(DType::kBF16);  // float32 where there is no such kernel
+    Transformer model = value(load_transformer(description));
+    const std::vector<Parameter> parameters = train_all(model);
+    const TokenBatch batch = two_texts(model.config().vocab_size);
+    const PartLoss part = [&] { return model.loss(ctx, batch.batch, batch.targets); };
+    const Gradients one = value(sum_gradients(ctx, parameters, std::array{part}));
+    const Gradients three = value(sum_gradients(ctx, parameters, std::array{part, part, part}));
+    EXPECT_NEAR(three.loss, 3 * one.loss, 1e-5 * one.loss);
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      ASSERT_EQ(three.sums[i].defined(), one.sums[i].defined());
+      if (!one.sums[i].defined()) continue;
+      Tensor thrice = one.sums[i].clone();
+      for (float& x : thrice.span<float>()) x *= 3;
+      EXPECT_LT(distance(three.sums[i], thrice), 1e-5) << parameters[i].name;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, TeachingTest,

@@ -39,11 +39,13 @@ struct TuneSettings {
   std::optional<double> rate;
   std::optional<int64_t> epochs;
   std::optional<int64_t> length;
-  std::optional<int64_t> batch;       // tokens of a step, about
-  std::optional<int64_t> row_length;  // that a run which goes on began with
-  bool recompute = false;             // Context::recompute; where memory is short, it is chosen
-  uint64_t memory = 0;                // bytes that may be taken; 0: what is free
-  double allowed_cuts = 0.01;         // of the samples
+  std::optional<int64_t> batch;  // tokens of a step, about
+  // Those that a run which goes on began with.
+  std::optional<int64_t> row_length;
+  std::optional<bool> packed_alone;
+  bool recompute = false;      // Context::recompute; where memory is short, it is chosen
+  uint64_t memory = 0;         // bytes that may be taken; 0: what is free
+  double allowed_cuts = 0.01;  // of the samples
   uint64_t seed = 0;
   int threads = 0;
 };

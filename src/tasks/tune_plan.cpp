@@ -79,12 +79,18 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
                           settings_.pupil.weights == DType::kF32 ? "--weights bf16, " : ""));
   }
   const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
-  if (prepacked <= (free - plan_.memory.total()) / 2) plan_.memory.prepacked = prepacked;
-  if (plan_.memory.prepacked > 0 && settings_.pupil.learns == Learns::kAdapter) {
-    const uint64_t replaced = planner.replaced_bytes();
-    plan_.packed_alone = replaced > 0;
+  const bool fits = prepacked <= (free - plan_.memory.total()) / 2;
+  const uint64_t replaced = settings_.pupil.learns == Learns::kAdapter ? planner.replaced_bytes() : 0;
+  plan_.packed_alone = settings_.packed_alone.value_or(fits && prepacked > 0 && replaced > 0);
+  if (fits || plan_.packed_alone) plan_.memory.prepacked = prepacked;
+  if (plan_.packed_alone) {
     plan_.memory.weights -= std::min(replaced, plan_.memory.weights);
     plan_.memory.loading += replaced;
+  }
+  if (plan_.memory.total() > free) {
+    return out_of_memory(fmt::format("teaching {} needs {} of memory as its run began, and {} are free", model_.name(),
+                                     plan_.memory.to_string(), format_bytes(free)),
+                         "close other programs, or begin the run anew");
   }
   if (plan_.row_length < usual) {
     dataset_.said.push_back(fmt::format("rows of {} tokens are computed at once instead of {}: {} of memory are free",

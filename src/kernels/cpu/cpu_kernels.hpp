@@ -93,6 +93,14 @@ struct CpuAttention {
   void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);  // null without kBF16Pairs
 };
 
+// What a tile of a product fetches for those that follow: the c of the next, to be written, or its own; and lines of a
+// later b, from a farther cache to the second.
+struct TileAhead {
+  float* c;
+  const std::byte* b = nullptr;
+  int64_t b_lines = 0;
+};
+
 // Products of two float matrices, both packed for it: tiles of (rows, cols) numbers.
 struct MatmulKernels {
   // `count` columns in panels of `width` = rows or cols, one every panel_bytes: from's number (k, j) lies at
@@ -109,9 +117,9 @@ struct MatmulKernels {
   Pack pack_b;
   // How many numbers into a panel of b its number (k, j) lies; of bfloat16 alone.
   int64_t (*place_in_b)(int64_t k, int64_t j) = nullptr;
-  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it. next: the c of the call
-  // that follows, or c.
-  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add, float* next);
+  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
+  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add,
+               const TileAhead& ahead);
   // Around all calls of tile() by one thread; or null.
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
@@ -119,6 +127,7 @@ struct MatmulKernels {
 inline constexpr int64_t kPanelDepthBytes = 1280;             // of one row or column, in a panel of any MatmulKernels
 inline constexpr int64_t kLeastDepth = 256;                   // of any MatmulKernels
 inline constexpr int64_t kMostDepth = 640;                    // likewise
+inline constexpr int64_t kFewestTileRows = 6;                 // likewise
 inline constexpr int64_t kMostTileRows = 32;                  // likewise
 inline constexpr int64_t kMostTileFloats = int64_t{32} * 32;  // rows * cols of any MatmulKernels
 

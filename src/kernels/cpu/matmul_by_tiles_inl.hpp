@@ -103,7 +103,7 @@ LINNET_INLINE void fetch_sums(float* c, int64_t c_stride, int64_t first, int64_t
 // See MatmulKernels::tile; between enter_tiles() and leave_tiles(). c lies in memory: while one is summed, the next is
 // fetched.
 void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add,
-                    float* next) {
+                    const TileAhead& ahead) {
   constexpr int64_t kLines = 2 * kTileSide;  // of c
   const int64_t c_bytes = c_stride * static_cast<int64_t>(sizeof(float));
   float* lower = c + kTileHeight * c_stride;
@@ -117,8 +117,12 @@ void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c,
   }
   const int64_t steps = (k + kTileDepth - 1) / kTileDepth;
   const int64_t lines = (kLines + steps - 1) / steps;
+  const int64_t b_lines = (ahead.b_lines + steps - 1) / steps;
+  const std::byte* later = ahead.b;
   for (int64_t line = 0; line < steps * lines; line += lines) {
-    fetch_sums(next, c_stride, line, line + lines < kLines ? line + lines : kLines);
+    fetch_sums(ahead.c, c_stride, line, line + lines < kLines ? line + lines : kLines);
+    fetch_to_second(later, b_lines);
+    later += b_lines * kTileRowBytes;
     add_step<2, 2, Passes::kRight>(a, a + kTileBytes, b);
     a += kTilesAcross * kTileBytes;
     b += kTilesAcross * kTileBytes;

@@ -28,7 +28,7 @@ LINNET_INLINE void store_tile(const F32 (&acc)[kMatmulRows][kMatmulVecs], float*
 // c (kMatmulRows, kMatmulCols) = a · b, or added to it. Operand: what a panel is made of, and how two are multiplied.
 template <class Operand>
 void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride, bool add,
-                   float* /*next*/) {
+                   const TileAhead& /*ahead*/) {
   const auto* a = reinterpret_cast<const typename Operand::Number*>(a_panel);
   const auto* b = reinterpret_cast<const typename Operand::Number*>(b_panel);
   // c lies in a farther cache than the panels: fetched while they are multiplied.

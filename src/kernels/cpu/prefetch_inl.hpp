@@ -19,5 +19,10 @@ LINNET_INLINE void fetch_to_write(float* at) {
   __builtin_prefetch(at, 1);
 }
 
+// Lines that the second cache shall hold.
+LINNET_INLINE void fetch_to_second(const std::byte* lines, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) __builtin_prefetch(lines + i * 64, 0, 2);
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA
