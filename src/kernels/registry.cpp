@@ -103,14 +103,25 @@ void matmul_bf16(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
   kernels::matmul(kCpu.pairs->matmul, pool, calls, workspace);
 }
 
-template <const kernels::CpuKernels& kCpu, const kernels::MatmulKernels& kProducts>
-constexpr AttentionHeadKernels kHeads{
-    .forth = [](const AttentionHeadCall& call,
-                std::byte* workspace) { kernels::attention_head(kProducts, kCpu.floats->scores, call, workspace); },
-    .back =
-        [](const AttentionHeadBackCall& call, std::byte* workspace) {
-          kernels::attention_head_back(kProducts, kCpu.floats->scores, call, workspace);
-        }};
+// kBrief: with products of pairs of bfloat16.
+template <const kernels::CpuKernels& kCpu, bool kBrief>
+const kernels::MatmulKernels& matmul_kernels() {
+  if constexpr (kBrief) {
+    return kCpu.pairs->matmul;
+  } else {
+    return kCpu.floats->matmul;
+  }
+}
+
+template <const kernels::CpuKernels& kCpu, bool kBrief>
+void attention_head(const AttentionHeadCall& call, std::byte* workspace) {
+  kernels::attention_head(matmul_kernels<kCpu, kBrief>(), kCpu.floats->scores, call, workspace);
+}
+
+template <const kernels::CpuKernels& kCpu, bool kBrief>
+void attention_head_back(const AttentionHeadBackCall& call, std::byte* workspace) {
+  kernels::attention_head_back(matmul_kernels<kCpu, kBrief>(), kCpu.floats->scores, call, workspace);
+}
 
 template <const kernels::CpuKernels& kCpu>
 void pack_operand(ThreadPool& pool, const MatmulCall& call, std::byte* out) {
@@ -140,12 +151,12 @@ KernelTable table_for(Isa isa) {
                      .state_floats = kCpu.attention->state,
                      .to_half = kCpu.attention->to_half,
                      .to_pairs = kCpu.attention->to_pairs};
-  table.attention_heads = kHeads<kCpu, kCpu.floats->matmul>;
+  table.attention_heads = {.forth = attention_head<kCpu, false>, .back = attention_head_back<kCpu, false>};
   table.attention_head_workspace = kernels::attention_head_workspace;
   table.matmul = matmul_f32<kCpu>;
   table.matmul_workspace = kernels::matmul_workspace;
   if constexpr (kCpu.pairs != nullptr) {
-    table.attention_heads_bf16 = kHeads<kCpu, kCpu.pairs->matmul>;
+    table.attention_heads_bf16 = {.forth = attention_head<kCpu, true>, .back = attention_head_back<kCpu, true>};
     table.matmul_bf16 = matmul_bf16<kCpu>;
     table.pack_operand = pack_operand<kCpu>;
     table.operand_bytes = operand_bytes<kCpu>;
