@@ -269,7 +269,7 @@ class HeadBack : HeadBase {
  private:
   // The sum of a row's weights times their gradients is dout · out. Behind the rows: of no weight.
   void fill_means() {
-    for (int64_t i = 0; i < head_.rows; ++i) means_[i] = dot(call_.out + i * head_.q_stride, i);
+    for (int64_t i = 0; i < head_.rows; ++i) means_[i] = mean_of(i);
     std::copy_n(call_.log_sums, head_.rows, log_sums_);
     std::fill_n(means_ + head_.rows, queries_, 0.0f);
     std::fill_n(log_sums_ + head_.rows, queries_, INFINITY);
@@ -277,8 +277,9 @@ class HeadBack : HeadBase {
       *call_.dsink -= std::exp(head_.sink - log_sums_[i]) * means_[i];
     }
   }
-  float dot(const float* out, int64_t row) const {
+  float mean_of(int64_t row) const {
     constexpr int64_t kChains = 8;
+    const float* out = call_.out + row * head_.q_stride;
     const float* dout = call_.dout + row * head_.q_stride;
     float sums[kChains] = {};
     for (int64_t d = 0; d < head_.dim; d += kChains) {

@@ -29,7 +29,8 @@ class HeadRows {
   void want_gradients() {
     const Tensor& weight = head_.weight.tensor();
     if (wants_grad(x_)) dx = ctx_.empty(x_.shape());
-    if (wants_grad(weight)) dw = ctx_.empty(weight.shape());
+    // What the first rows give is written, the rest is added.
+    if (wants_grad(weight)) dw = x_.dim(0) > 0 ? ctx_.empty(weight.shape()) : ctx_.zeros(weight.shape());
   }
 
   Tensor dx;  // undefined where nobody asks

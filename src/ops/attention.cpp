@@ -281,15 +281,11 @@ Tensor attention(Context& ctx, const Tensor& q, const Tensor& k, const Tensor& v
   require_shape(k.shape() == v.shape(), "attention", "v must be " + k.shape().to_string(), v.shape());
   const AttentionInputs in{q, k, v};
   const bool by_heads = goes_by_heads(ctx, in, params);
-  AttentionKept kept =
-      by_heads ? attention_by_heads(ctx, in, segments, params) : AttentionKept{ctx.empty(q.shape()), {}};
-  Tensor out = kept.out;
-  if (by_heads || ctx.meta()) {
-    // Computed, or nothing to compute.
-  } else if (params.dropout.drops()) {
-    attention_by_rows(ctx, in, segments, params, out);
-  } else {
-    attention_of_batch(ctx, in, segments, params, out);
+  AttentionKept kept;  // where the kernels of teaching have it
+  if (by_heads) kept = attention_by_heads(ctx, in, segments, params);
+  Tensor out = by_heads ? kept.out : ctx.empty(q.shape());
+  if (!by_heads && !ctx.meta()) {
+    (params.dropout.drops() ? attention_by_rows : attention_of_batch)(ctx, in, segments, params, out);
   }
   ctx.record(
       {q, k, v, params.sinks, params.bias}, {&out},

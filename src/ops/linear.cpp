@@ -139,8 +139,8 @@ Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor
   Tensor dw = ctx.take_grad_sum(weight);
   const bool add = dw.defined();
   if (!add) dw = ctx.empty({dy.dim(-1), x.dim(-1)});
-  multiply(ctx, {.m = dw.dim(0),
-                 .n = dw.dim(1),
+  multiply(ctx, {.m = dy.dim(-1),
+                 .n = x.dim(-1),
                  .k = x.elements() / x.dim(-1),
                  .a = dy.data<float>(),
                  .a_transposed = true,
