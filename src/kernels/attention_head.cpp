@@ -130,7 +130,7 @@ class HeadBase {
     for (int64_t i = 0; i < rows; i += products_.rows) {
       for (int64_t j = 0; j < cols; j += products_.cols) {
         float* at = c + i * stride + j;
-        multiply_tile(products_, a.panel(i / products_.rows), b.panel(j / products_.cols), depth,
+        multiply_tile(products_, {a.panel(i / products_.rows), b.panel(j / products_.cols), depth}, {},
                       {.c = at, .stride = stride, .rows = rows - i, .cols = cols - j, .ahead = {.c = at}}, add);
       }
     }

@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "kernels/line_buffer.hpp"
 #include "kernels/matmul_by_rows.hpp"
+#include "kernels/matmul_narrow.hpp"
 #include "kernels/matmul_parts.hpp"
 
 namespace linnet::kernels {
@@ -206,7 +207,7 @@ class Product {
 
   void multiply_place(const Block& part, const std::byte* a, const std::byte* b, int64_t t, int64_t p) const {
     float* c = call_.c + (part.row + t * kernels_.rows) * call_.n + part.col + p * kernels_.cols;
-    multiply_tile(kernels_, a, b, part.depth,
+    multiply_tile(kernels_, {a, b, part.depth}, {},
                   {.c = c,
                    .stride = call_.n,
                    .rows = part.rows - t * kernels_.rows,
@@ -315,6 +316,7 @@ void multiply_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCall
 }  // namespace
 
 int64_t matmul_workspace(int threads, MatmulCalls calls) {
+  if (goes_narrow(calls)) return workspace_narrow(calls);
   int64_t packed = 0;
   each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
     if (!call.packed) packed += most_operand_bytes(call.k, call.n);
@@ -329,7 +331,9 @@ void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, s
   each_factor(calls, [](const MatmulCall& call, size_t, size_t) {
     CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
   });
-  if (goes_by_rows(pool.size(), calls)) {
+  if (goes_narrow(calls)) {
+    matmul_narrow(kernels, pool, calls, workspace);
+  } else if (goes_by_rows(pool.size(), calls)) {
     multiply_by_rows(kernels, pool, calls, workspace);
   } else if (calls.size() == 1) {
     multiply_by_columns(kernels, pool, calls[0], workspace);

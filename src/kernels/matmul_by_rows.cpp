@@ -108,8 +108,7 @@ class RowBlock {
     for (int64_t p = 0; p < panels; p += kPanelsTogether) {
       const int64_t last = std::min(p + kPanelsTogether, panels);
       const std::byte* next = last < panels ? term.b + term.layout.place(begin, first_depth, last) : following;
-      multiply(call, term, rooms_[0], {p, last, next}, call.add || begin > 0);
-      if (more) multiply(call, *more, rooms_[1], {p, last, nullptr}, true);
+      multiply(call, term, more, {p, last, next}, call.add || begin > 0);
     }
   }
 
@@ -133,7 +132,10 @@ class RowBlock {
 
   // A group with all that lies in the room. While one part of k is multiplied, the group's next, or what follows the
   // group, is fetched: a thread reads each b once, from a far cache or memory.
-  void multiply(const MatmulCall& call, const Term& term, const Room& room, const Group& group, bool add) const {
+  // With the last part, `more` is multiplied, if that is there.
+  void multiply(const MatmulCall& call, const Term& term, const std::optional<Term>& more, const Group& group,
+                bool add) const {
+    const Room& room = rooms_[0];
     const std::byte* a = room.bytes;
     const auto depth_from = [&](int64_t k) { return std::min(term.layout.part(), room.end - k); };
     const auto panel = [&](int64_t k, int64_t p) { return term.b + term.layout.place(k, depth_from(k), p); };
@@ -145,7 +147,8 @@ class RowBlock {
       for (int64_t t = 0; t < tiles_; ++t, a += term.a_panel_bytes) {
         for (int64_t p = group.first; p < group.last; ++p, ahead.b += ahead.b_lines * kLineBytes) {
           ahead.c = p + 1 < group.last ? place(call, t, p + 1) : place(call, std::min(t + 1, tiles_ - 1), group.first);
-          multiply_tile(kernels_, a, panel(k, p), end - k,
+          const TileFactors plus = more && end == room.end ? added_factors(*more, t, p) : TileFactors();
+          multiply_tile(kernels_, {a, panel(k, p), end - k}, plus,
                         {.c = place(call, t, p),
                          .stride = call.n,
                          .rows = rows_ - t * kernels_.rows,
@@ -155,6 +158,10 @@ class RowBlock {
         }
       }
     }
+  }
+
+  TileFactors added_factors(const Term& more, int64_t tile, int64_t panel) const {
+    return {rooms_[1].bytes + tile * more.a_panel_bytes, more.b + more.layout.place(0, more.k, panel), more.k};
   }
 
   float* place(const MatmulCall& call, int64_t tile, int64_t panel) const {

@@ -63,17 +63,17 @@ struct TilePlace {
   TileAhead ahead;
 };
 
-// The tile (+)= the product of two panels over depth numbers.
-inline void multiply_tile(const MatmulKernels& kernels, const std::byte* a, const std::byte* b, int64_t depth,
+// The tile (+)= the products of two panels each.
+inline void multiply_tile(const MatmulKernels& kernels, const TileFactors& factors, const TileFactors& plus,
                           const TilePlace& at, bool add) {
   if (at.rows >= kernels.rows && at.cols >= kernels.cols) {
-    return kernels.tile(a, b, depth, at.c, at.stride, add, at.ahead);
+    return kernels.tile(factors, plus, at.c, at.stride, add, at.ahead);
   }
   const int64_t rows = std::min<int64_t>(at.rows, kernels.rows);
   const int64_t cols = std::min<int64_t>(at.cols, kernels.cols);
   alignas(64) float tile[kMostTileFloats] = {};
   for (int64_t r = 0; add && r < rows; ++r) std::copy_n(at.c + r * at.stride, cols, tile + r * kernels.cols);
-  kernels.tile(a, b, depth, tile, kernels.cols, add, {.c = tile});
+  kernels.tile(factors, plus, tile, kernels.cols, add, {.c = tile});
   for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * kernels.cols, cols, at.c + r * at.stride);
 }
 

@@ -211,6 +211,41 @@ TEST_P(MatmulTest, ManyRowsHaveTheBitsOfFew) {
   }
 }
 
+// As the gradients of adapters are: of a wide factor with several narrow ones, on either side.
+TEST_P(MatmulTest, NarrowProductsTogetherHaveTheBitsOfEachAlone) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  constexpr int64_t kDepth = 700;
+  constexpr int64_t kWide = 203;
+  const std::vector<float> wide = random_floats(kDepth * kWide, 1);
+  const std::vector<float> narrow = random_floats(kDepth * 40, 2);
+  for (const Product& product : products()) {
+    std::vector<MatmulCall> calls;
+    std::vector<std::vector<float>> together;
+    for (const int64_t width : {16, 40, 1}) {
+      MatmulCall call{.m = width, .n = kWide, .k = kDepth, .a = narrow.data(), .a_transposed = true, .b = wide.data()};
+      call.add = width == 16;
+      for (const bool turned : {false, true}) {
+        if (turned) {
+          std::swap(call.m, call.n);
+          std::swap(call.a, call.b);
+        }
+        calls.push_back(call);
+        together.push_back(random_floats(width * kWide, 3));
+      }
+    }
+    std::vector<std::vector<float>> alone = together;
+    for (size_t i = 0; i < calls.size(); ++i) calls[i].c = together[i].data();
+    ThreadPool three(3);
+    run(product, three, calls);
+    ThreadPool one(1);
+    for (size_t i = 0; i < calls.size(); ++i) {
+      calls[i].c = alone[i].data();
+      run(product, one, calls[i]);
+      EXPECT_TRUE(same_bits(together[i], alone[i])) << product.name << " " << i;
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Isas, MatmulTest, testing::ValuesIn(kernel_isas()),
                          [](const auto& param) { return std::string(isa_name(param.param)); });
 

@@ -88,13 +88,24 @@ class AdaptedLayers {
   std::vector<Tensor> backward(Context& ctx, std::span<const Tensor> dys) const {
     std::vector<Tensor> grads(all_.size());
     const std::vector<Tensor> dlows = back_to_inputs(ctx, dys, grads);
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      if (!dys[i].defined()) continue;
-      const Adapted& layer = layers_[i];
-      const size_t at = xs_.size() + 2 * i;
-      if (wants_grad(layer.a)) grads[at] = ops::weight_grad(ctx, dlows[i], xs_[layer.x], layer.a);
-      if (wants_grad(layer.b)) grads[at + 1] = ops::weight_grad(ctx, dys[i], layer.low, layer.b);
+    std::vector<ops::WeightGrad> calls;
+    std::vector<size_t> places;
+    const auto want = [&](size_t place, const Tensor& dy, const Tensor& x) {
+      if (!wants_grad(all_[place])) return;
+      calls.push_back({dy, x, all_[place]});
+      places.push_back(place);
+    };
+    // Those of the same x beside each other.
+    for (const bool of_b : {false, true}) {
+      for (size_t i = 0; i < layers_.size(); ++i) {
+        if (!dys[i].defined()) continue;
+        const size_t at = xs_.size() + 2 * i;
+        if (of_b) want(at + 1, dys[i], layers_[i].low);
+        if (!of_b) want(at, dlows[i], xs_[layers_[i].x]);
+      }
     }
+    std::vector<Tensor> made = ops::weight_grads(ctx, calls);
+    for (size_t i = 0; i < made.size(); ++i) grads[places[i]] = std::move(made[i]);
     return grads;
   }
 

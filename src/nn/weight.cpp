@@ -163,7 +163,7 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
     for (size_t i = 0; i < kept.size(); ++i) {
       const auto& [weight, x] = kept[i];
       if (!dy[i].defined() || !wants_grad(weight.tensor_)) continue;
-      grads[xs.size() + i] = ops::weight_grad(back, dy[i], xs[x], weight.tensor_);
+      grads[xs.size() + i] = ops::weight_grad(back, {dy[i], xs[x], weight.tensor_});
     }
     return grads;
   });

@@ -134,20 +134,30 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
   return out;
 }
 
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& weight) {
+Tensor weight_grad(Context& ctx, const WeightGrad& call) {
+  return weight_grads(ctx, {&call, 1})[0];
+}
+
+std::vector<Tensor> weight_grads(Context& ctx, std::span<const WeightGrad> calls) {
   const OpTimer timer(ctx, "weight grad");
-  Tensor dw = ctx.take_grad_sum(weight);
-  const bool add = dw.defined();
-  if (!add) dw = ctx.empty({dy.dim(-1), x.dim(-1)});
-  multiply(ctx, {.m = dy.dim(-1),
-                 .n = x.dim(-1),
-                 .k = x.elements() / x.dim(-1),
-                 .a = dy.data<float>(),
-                 .a_transposed = true,
-                 .b = x.data<float>(),
-                 .c = dw.data<float>(),
-                 .add = add});
-  return dw;
+  std::vector<Tensor> grads;
+  std::vector<MatmulCall> products;
+  for (const auto& [dy, x, weight] : calls) {
+    grads.push_back(ctx.take_grad_sum(weight));
+    Tensor& dw = grads.back();
+    const bool add = dw.defined();
+    if (!add) dw = ctx.empty({dy.dim(-1), x.dim(-1)});
+    products.push_back({.m = dy.dim(-1),
+                        .n = x.dim(-1),
+                        .k = x.elements() / x.dim(-1),
+                        .a = dy.data<float>(),
+                        .a_transposed = true,
+                        .b = x.data<float>(),
+                        .c = dw.data<float>(),
+                        .add = add});
+  }
+  multiply(ctx, products);
+  return grads;
 }
 
 namespace {
@@ -155,7 +165,7 @@ namespace {
 // The gradients of x and of the weight in x · weightᵀ.
 std::vector<Tensor> product_vjp(Context& ctx, const Tensor& x, const Tensor& weight, const Tensor& dy) {
   return {wants_grad(x) ? matmul(ctx, dy, weight) : Tensor(),
-          wants_grad(weight) ? weight_grad(ctx, dy, x, weight) : Tensor()};
+          wants_grad(weight) ? weight_grad(ctx, {dy, x, weight}) : Tensor()};
 }
 
 }  // namespace

@@ -15,7 +15,14 @@ Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight);
 
 // dy: (..., O), x: (..., C) -> dyᵀ · x (O, C), the gradient of `weight` in matmul_transposed. While a graph is walked
 // back, what is summed of it so far is taken, and the result is that with the gradient added.
-Tensor weight_grad(Context& ctx, const Tensor& dy, const Tensor& x, const Tensor& weight);
+struct WeightGrad {
+  Tensor dy;
+  Tensor x;
+  Tensor weight;
+};
+Tensor weight_grad(Context& ctx, const WeightGrad& call);
+// Several at once. Those with the same x, or dy, stand beside each other: where the weights are narrow, it is read once.
+std::vector<Tensor> weight_grads(Context& ctx, std::span<const WeightGrad> calls);
 
 // y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
 // Differentiable in all three; requires an op before y whose vjp does not need it.

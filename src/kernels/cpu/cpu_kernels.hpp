@@ -101,6 +101,13 @@ struct TileAhead {
   int64_t b_lines = 0;
 };
 
+// Panels of a and b, and how much of k they hold.
+struct TileFactors {
+  const std::byte* a = nullptr;
+  const std::byte* b = nullptr;
+  int64_t k = 0;
+};
+
 // Products of two float matrices, both packed for it: tiles of (rows, cols) numbers.
 struct MatmulKernels {
   // `count` columns in panels of `width` = rows or cols, one every panel_bytes: from's number (k, j) lies at
@@ -117,8 +124,9 @@ struct MatmulKernels {
   Pack pack_b;
   // How many numbers into a panel of b its number (k, j) lies; of bfloat16 alone.
   int64_t (*place_in_b)(int64_t k, int64_t j) = nullptr;
-  // c (rows, cols), a row every c_stride, = the panels' product over k, or that added to it.
-  void (*tile)(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add,
+  // c (rows, cols), a row every c_stride, = the product of `factors` and that of `plus`, or those added to it. Each
+  // number is one chain of sums: from zero or c over all k of factors, then of plus, whose k may be 0.
+  void (*tile)(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
                const TileAhead& ahead);
   // Around all calls of tile() by one thread; or null.
   void (*enter)() = nullptr;

@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kTileDepth = 32;     // of k
 constexpr int64_t kTilesAcross = 2;    // of a panel
 constexpr int kTileMatmulDepth = 640;  // a panel of a stays in the first cache, those of b pass by
+constexpr int64_t kRowsAhead = 16;     // that are fetched while others are packed
 constexpr int kTileSide = kTilesAcross * kTileHeight;
 
 // A tile of pairs of rows k, k + 1 and columns j, from (k, j) on: lines[p] has pair p of each of sixteen columns.
@@ -48,7 +49,6 @@ LINNET_INLINE int64_t columns_from(int64_t c, int64_t count) {
 
 // Rows of from hold neighbouring j, and lie far apart: all panels of 32 rows are made together, and what is below them
 // is fetched meanwhile.
-template <bool kLeft>
 void pack_tiles_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t width,
                         int64_t panel_bytes, std::byte* out) {
   for (int64_t i = 0; i < k; i += kTileDepth, out += kTilesAcross * kTileBytes) {
@@ -59,14 +59,43 @@ void pack_tiles_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t 
         const float* at = from + i * k_stride + c;
         const int64_t columns = columns_from(c, count);
         for (int64_t row = 0; columns > 0 && row < kTileDepth && row < below; ++row) {
-          prefetch_row(at + (kTileDepth + row) * k_stride, 1);
+          fetch_to_second(reinterpret_cast<const std::byte*>(at + (kTileDepth + row) * k_stride), 1);
         }
         Bf16s lines[16];
         pairs_by_k(at, k_stride, k - i, columns, lines);
-        if constexpr (kLeft) transpose(lines);
+        transpose(lines);
         store_tile(lines, panel + (c - j) / kTileHeight * kTileBytes);
       }
     }
+  }
+}
+
+// `count` columns of two rows, of which the first `in_upper` and `in_lower` are read and the others zero, as lines of
+// the tiles of a panel each.
+LINNET_INLINE void pack_row_pair(const float* upper, const float* lower, int64_t in_upper, int64_t in_lower,
+                                 int64_t count, int64_t panel_bytes, std::byte* line) {
+  for (int64_t c = 0; c < count; c += kTileSide, line += panel_bytes) {
+    for (int64_t tile = 0; tile < kTilesAcross; ++tile) {
+      const int64_t at = c + tile * kTileHeight;
+      store_pairs(line + tile * kTileBytes, interleaved(load_first(upper + at, columns_from(at, in_upper)),
+                                                        load_first(lower + at, columns_from(at, in_lower))));
+    }
+  }
+}
+
+// Of b: two rows at a time, all columns of them, so that memory is read in long pieces.
+void pack_pairs_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t count, int64_t panel_bytes,
+                        std::byte* out) {
+  const int64_t padded = (k + kTileDepth - 1) / kTileDepth * kTileDepth;
+  for (int64_t i = 0; i < padded; i += 2) {
+    const float* row = from + i * k_stride;
+    std::byte* line = out + i / kTileDepth * kTilesAcross * kTileBytes + i % kTileDepth / 2 * kTileRowBytes;
+    if (i + kRowsAhead + 1 < k) {
+      fetch_to_second(reinterpret_cast<const std::byte*>(row + kRowsAhead * k_stride), count / kLanes);
+      fetch_to_second(reinterpret_cast<const std::byte*>(row + (kRowsAhead + 1) * k_stride), count / kLanes);
+    }
+    // Behind the last row lie zeros.
+    pack_row_pair(row, row + k_stride, i < k ? count : 0, i + 1 < k ? count : 0, count, panel_bytes, line);
   }
 }
 
@@ -74,7 +103,10 @@ void pack_tiles_of_rows(const float* from, int64_t k_stride, int64_t k, int64_t 
 template <bool kLeft>
 void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k, int64_t count, int64_t width,
                 int64_t panel_bytes, std::byte* out) {
-  if (j_stride == 1) return pack_tiles_of_rows<kLeft>(from, k_stride, k, count, width, panel_bytes, out);
+  if (j_stride == 1) {
+    return kLeft ? pack_tiles_of_rows(from, k_stride, k, count, width, panel_bytes, out)
+                 : pack_pairs_of_rows(from, k_stride, k, count, panel_bytes, out);
+  }
   for (int64_t j = 0; j < count; j += width, out += panel_bytes) {
     std::byte* tile = out;
     for (int64_t i = 0; i < k; i += kTileDepth) {
@@ -100,9 +132,13 @@ LINNET_INLINE void fetch_sums(float* c, int64_t c_stride, int64_t first, int64_t
   for (int64_t line = first; line < last; ++line) fetch_to_write(c + line / 2 * c_stride + line % 2 * kLanes);
 }
 
+LINNET_INLINE int64_t tile_steps(const TileFactors& factors) {
+  return (factors.k + kTileDepth - 1) / kTileDepth;
+}
+
 // See MatmulKernels::tile; between enter_tiles() and leave_tiles(). c lies in memory: while one is summed, the next is
 // fetched.
-void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c, int64_t c_stride, bool add,
+void multiply_tiles(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
                     const TileAhead& ahead) {
   constexpr int64_t kLines = 2 * kTileSide;  // of c
   const int64_t c_bytes = c_stride * static_cast<int64_t>(sizeof(float));
@@ -115,9 +151,11 @@ void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c,
   } else {
     zero_sums<2, 2>();
   }
-  const int64_t steps = (k + kTileDepth - 1) / kTileDepth;
+  const int64_t steps = tile_steps(factors);
   const int64_t lines = (kLines + steps - 1) / steps;
   const int64_t b_lines = (ahead.b_lines + steps - 1) / steps;
+  const std::byte* a = factors.a;
+  const std::byte* b = factors.b;
   const std::byte* later = ahead.b;
   for (int64_t line = 0; line < steps * lines; line += lines) {
     fetch_sums(ahead.c, c_stride, line, line + lines < kLines ? line + lines : kLines);
@@ -126,6 +164,9 @@ void multiply_tiles(const std::byte* a, const std::byte* b, int64_t k, float* c,
     add_step<2, 2, Passes::kRight>(a, a + kTileBytes, b);
     a += kTilesAcross * kTileBytes;
     b += kTilesAcross * kTileBytes;
+  }
+  for (int64_t at = 0; at < tile_steps(plus) * kTilesAcross * kTileBytes; at += kTilesAcross * kTileBytes) {
+    add_step<2, 2>(plus.a + at, plus.a + at + kTileBytes, plus.b + at);
   }
   tile_store<0>(c, c_bytes);
   tile_store<1>(c + kLanes, c_bytes);

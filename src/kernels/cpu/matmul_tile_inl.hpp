@@ -15,31 +15,22 @@ namespace {
 
 constexpr int64_t kMatmulCols = kLanes * kMatmulVecs;
 
-template <bool kAdd>
-LINNET_INLINE void store_tile(const F32 (&acc)[kMatmulRows][kMatmulVecs], float* c, int64_t c_stride) {
+using TileSums = F32[kMatmulRows][kMatmulVecs];
+
+// Calls visit.operator()<row, vector>() for each of a tile's sums.
+template <class Visit>
+LINNET_INLINE void each_sum(const Visit& visit) {
   unroll<0, kMatmulRows * kMatmulVecs>([&]<int kIndex>() __attribute__((always_inline)) {
-    constexpr int r = kIndex / kMatmulVecs;
-    constexpr int v = kIndex % kMatmulVecs;
-    float* to = c + r * c_stride + v * kLanes;
-    store(to, kAdd ? add(acc[r][v], load(to)) : acc[r][v]);
+    visit.template operator()<kIndex / kMatmulVecs, kIndex % kMatmulVecs>();
   });
 }
 
-// c (kMatmulRows, kMatmulCols) = a · b, or added to it. Operand: what a panel is made of, and how two are multiplied.
+// Operand: what a panel is made of, and how two are multiplied.
 template <class Operand>
-void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k, float* c, int64_t c_stride, bool add,
-                   const TileAhead& /*ahead*/) {
-  const auto* a = reinterpret_cast<const typename Operand::Number*>(a_panel);
-  const auto* b = reinterpret_cast<const typename Operand::Number*>(b_panel);
-  // c lies in a farther cache than the panels: fetched while they are multiplied.
-  for (int r = 0; r < kMatmulRows; ++r) {
-    for (int v = 0; v < kMatmulVecs; ++v) __builtin_prefetch(c + r * c_stride + v * kLanes, 1);
-  }
-  F32 acc[kMatmulRows][kMatmulVecs];
-  unroll<0, kMatmulRows * kMatmulVecs>([&]<int kIndex>() __attribute__((always_inline)) {
-    acc[kIndex / kMatmulVecs][kIndex % kMatmulVecs] = zero();
-  });
-  for (int64_t i = 0; i < k; i += Operand::kDepth, a += kMatmulRows, b += kMatmulCols) {
+LINNET_INLINE void add_products(const TileFactors& factors, TileSums& acc) {
+  const auto* a = reinterpret_cast<const typename Operand::Number*>(factors.a);
+  const auto* b = reinterpret_cast<const typename Operand::Number*>(factors.b);
+  for (int64_t i = 0; i < factors.k; i += Operand::kDepth, a += kMatmulRows, b += kMatmulCols) {
     typename Operand::Vector w[kMatmulVecs];
     for (int v = 0; v < kMatmulVecs; ++v) w[v] = Operand::load_all(b + v * kLanes);
     for (int r = 0; r < kMatmulRows; ++r) {
@@ -47,7 +38,25 @@ void multiply_tile(const std::byte* a_panel, const std::byte* b_panel, int64_t k
       for (int v = 0; v < kMatmulVecs; ++v) acc[r][v] = Operand::multiply_add(w[v], x, acc[r][v]);
     }
   }
-  add ? store_tile<true>(acc, c, c_stride) : store_tile<false>(acc, c, c_stride);
+}
+
+// See MatmulKernels::tile.
+template <class Operand>
+void multiply_tile(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
+                   const TileAhead& /*ahead*/) {
+  // c lies in a farther cache than the panels: fetched while they are multiplied.
+  for (int r = 0; r < kMatmulRows; ++r) {
+    for (int v = 0; v < kMatmulVecs; ++v) __builtin_prefetch(c + r * c_stride + v * kLanes, 1);
+  }
+  TileSums acc;
+  if (add) {
+    each_sum([&]<int r, int v>() __attribute__((always_inline)) { acc[r][v] = load(c + r * c_stride + v * kLanes); });
+  } else {
+    each_sum([&]<int r, int v>() __attribute__((always_inline)) { acc[r][v] = zero(); });
+  }
+  add_products<Operand>(factors, acc);
+  add_products<Operand>(plus, acc);
+  each_sum([&]<int r, int v>() __attribute__((always_inline)) { store(c + r * c_stride + v * kLanes, acc[r][v]); });
 }
 
 }  // namespace
