@@ -360,8 +360,10 @@ void operand_row(const MatmulKernels& kernels, const PackedOperand& operand, int
 
 void pack_operand(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& call, std::byte* out) {
   if (call.k == 0) return;
-  Tensor workspace = Tensor::empty(DType::kU8, {workspace_by_columns(call)});
-  pack_b(kernels, pool, call, workspace.raw(), out);
+  MatmulCall of_b = call;
+  of_b.m = 0;  // nothing of a is packed
+  Tensor workspace = Tensor::empty(DType::kU8, {workspace_by_columns(of_b)});
+  pack_b(kernels, pool, of_b, workspace.raw(), out);
 }
 
 }  // namespace linnet::kernels

@@ -49,25 +49,13 @@ class AdaptedLayers {
     for (Adapted& layer : layers_) {
       const Tensor& x = xs_[layer.x];
       layer.low = ctx.empty(x.shape().with_last(layer.rank()));
-      calls.push_back({.m = rows_of(x),
-                       .n = layer.rank(),
-                       .k = x.dim(-1),
-                       .a = x.data<float>(),
-                       .b = layer.a.data<float>(),
-                       .b_transposed = true,
-                       .c = layer.low.data<float>(),
-                       .scale = layer.scale});
+      calls.push_back(ops::product_call(ctx, x, layer.a));
+      calls.back().c = layer.low.data<float>();
+      calls.back().scale = layer.scale;
     }
     std::vector<MatmulCall> lows;
     lows.reserve(layers_.size());
-    for (const Adapted& layer : layers_) {
-      lows.push_back({.m = rows_of(xs_[layer.x]),
-                      .n = layer.outputs(),
-                      .k = layer.rank(),
-                      .a = layer.low.data<float>(),
-                      .b = layer.b.data<float>(),
-                      .b_transposed = true});
-    }
+    for (const Adapted& layer : layers_) lows.push_back(ops::product_call(ctx, layer.low, layer.b));
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Tensor& x = xs_[layers_[i].x];
       if (ys[i].defined()) {
@@ -142,15 +130,11 @@ class AdaptedLayers {
       const Adapted& layer = layers_[i];
       const Tensor& x = xs_[layer.x];
       dlows[i] = ctx.empty(x.shape().with_last(layer.rank()));
-      calls.push_back({.m = rows_of(x),
-                       .n = layer.rank(),
-                       .k = layer.outputs(),
-                       .a = dys[i].data<float>(),
-                       .b = layer.b.data<float>(),
-                       .c = dlows[i].data<float>(),
-                       .scale = layer.scale});
+      calls.push_back(ops::transposed_product_call(ctx, dys[i], layer.b));
+      calls.back().c = dlows[i].data<float>();
+      calls.back().scale = layer.scale;
       if (!wants_grad(x)) continue;
-      added.push_back({.k = layer.rank(), .a = dlows[i].data<float>(), .b = layer.a.data<float>()});
+      added.push_back(ops::transposed_product_call(ctx, dlows[i], layer.a));
       calls.push_back(layer.weight.transposed_product_call(ctx, dys[i], grads[layer.x]));
       calls.back().plus = &added.back();
     }
