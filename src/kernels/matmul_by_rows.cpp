@@ -142,7 +142,8 @@ class RowBlock {
     for (int64_t k = room.begin; k < room.end; k += term.layout.part(), add = true) {
       const int64_t end = k + depth_from(k);
       TileAhead ahead{.c = nullptr, .b = end < room.end ? panel(end, group.first) : group.following};
-      const int64_t lines = (panel(k, group.last) - panel(k, group.first)) / kLineBytes;
+      const int64_t lines = whole(panel(k, group.last) - panel(k, group.first), TileAhead::kPlaces * kLineBytes);
+      ahead.b_stride = lines * kLineBytes;
       ahead.b_lines = ahead.b ? whole(lines, tiles_ * (group.last - group.first)) : 0;
       for (int64_t t = 0; t < tiles_; ++t, a += term.a_panel_bytes) {
         for (int64_t p = group.first; p < group.last; ++p, ahead.b += ahead.b_lines * kLineBytes) {

@@ -94,11 +94,14 @@ struct CpuAttention {
 };
 
 // What a tile of a product fetches for those that follow: the c of the next, to be written, or its own; and lines of a
-// later b, from a farther cache to the second.
+// later b, from memory or a farther cache to the second. Of b in several places by turns: they come sooner from several
+// pages of memory than from one.
 struct TileAhead {
+  static constexpr int64_t kPlaces = 4;
   float* c;
   const std::byte* b = nullptr;
-  int64_t b_lines = 0;
+  int64_t b_lines = 0;   // from each place
+  int64_t b_stride = 0;  // bytes from place to place
 };
 
 // Panels of a and b, and how much of k they hold.

@@ -159,7 +159,9 @@ void multiply_tiles(const TileFactors& factors, const TileFactors& plus, float* 
   const std::byte* later = ahead.b;
   for (int64_t line = 0; line < steps * lines; line += lines) {
     fetch_sums(ahead.c, c_stride, line, line + lines < kLines ? line + lines : kLines);
-    fetch_to_second(later, b_lines);
+    for (int64_t place = 0; place < TileAhead::kPlaces; ++place) {
+      fetch_to_second(later + place * ahead.b_stride, b_lines);
+    }
     later += b_lines * kTileRowBytes;
     add_step<2, 2, Passes::kRight>(a, a + kTileBytes, b);
     a += kTilesAcross * kTileBytes;
