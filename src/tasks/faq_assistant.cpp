@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "base/json.hpp"
 #include "tasks/run_store.hpp"
@@ -11,12 +12,13 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 10;      // among which the language model chooses, at most
-constexpr float kReach = 0.2f;          // of a cosine below the best: further ones are not worth its time
-constexpr double kGainWeight = 0.09;    // of the model's opinion beside a cosine
-constexpr double kOtherWeight = 0.9;    // of the nearest question that the list does not answer
-constexpr double kVerdictWeight = 0.2;  // of the odds that the answer tells what was asked
-constexpr double kNoVerdict = -0.8;     // those odds where nobody gave them: with these, as many are declined
+constexpr size_t kCandidates = 10;       // among which the language model chooses, at most
+constexpr float kReach = 0.2f;           // of a cosine below the best: further ones are not worth its time
+constexpr size_t kJudged = 3;            // of them, the likeliest
+constexpr double kGainWeight = 0.1;      // of the model's likelihood beside a cosine
+constexpr double kVerdictWeight = 0.25;  // of the odds that the answer tells what was asked
+constexpr double kNoVerdict = -0.85;     // those odds where nobody gave them: with these, as many are declined
+constexpr double kOtherWeight = 0.9;     // of the nearest question that the list does not answer
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -26,7 +28,7 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kLeastConfidence{-0.34, -0.25};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastConfidence{-0.37, -0.33};  // the nearest of more is nearer
 constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};    // what is far from everything is about something else
 
 }  // namespace
@@ -78,6 +80,26 @@ void FaqAssistant::set_chooser(FaqThinker thinker) {
   chooser_ = std::make_unique<FaqChooser>(std::move(thinker), index_.list());
 }
 
+Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement) const {
+  using Candidate = FaqJudgement::Candidate;
+  std::vector<Candidate>& all = judgement.candidates;
+  const auto best_first = [&] { std::ranges::stable_sort(all, std::ranges::greater(), &Candidate::score); };
+  for (Candidate& one : all) one.score = one.similarity + kGainWeight * one.gain;
+  best_first();
+  std::optional<double> least;
+  for (size_t i = 0; i < all.size(); ++i) {
+    std::optional<double> verdict;
+    if (chooser_ && i < kJudged) {
+      TRY_ASSIGN(verdict, chooser_->verdict(question, all[i].answer));
+    }
+    if (verdict) least = std::min(least.value_or(*verdict), *verdict);
+    all[i].verdict = verdict ? *verdict : least.value_or(kNoVerdict);
+    all[i].score += kVerdictWeight * all[i].verdict;
+  }
+  best_first();
+  return ok_status();
+}
+
 Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   TRY_ASSIGN(const Tensor query, embedder_.embed({&question, 1}, TooLong::kCut));
   std::vector<FaqMatch> matches = index_.rank(query.span<float>());
@@ -94,19 +116,11 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   }
   FaqJudgement judgement;
   for (size_t i = 0; i < answers.size(); ++i) {
-    const double similarity = matches[i].similarity;
-    judgement.candidates.push_back({answers[i], similarity, gains[i], similarity + kGainWeight * gains[i]});
+    judgement.candidates.push_back({.answer = answers[i], .similarity = matches[i].similarity, .gain = gains[i]});
   }
-  std::stable_sort(judgement.candidates.begin(), judgement.candidates.end(),
-                   [](const auto& x, const auto& y) { return x.score > y.score; });
+  TRY(weigh(question, judgement));
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  const FaqJudgement::Candidate& best = judgement.candidates.front();
-  std::optional<double> verdict;
-  if (chooser_) {
-    TRY_ASSIGN(verdict, chooser_->verdict(question, best.answer));
-  }
-  judgement.verdict = verdict.value_or(kNoVerdict);
-  judgement.confidence = best.score - kOtherWeight * judgement.nearest_other + kVerdictWeight * judgement.verdict;
+  judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other;
   judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
                        matches.front().similarity < kLeastSimilarity.of(index_.list());
   return judgement;

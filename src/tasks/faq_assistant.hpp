@@ -21,11 +21,11 @@ struct FaqJudgement {
     uint32_t answer = 0;
     double similarity = 0;  // to the nearest question of the list
     double gain = 0;        // FaqChooser's likelihood, less the best; 0 where it was not asked
-    double score = 0;       // of both
+    double verdict = 0;     // FaqChooser's, of the likeliest; of others the least of these; a usual one without any
+    double score = 0;       // of all three
   };
   std::vector<Candidate> candidates;  // the best first; at least one
   double nearest_other = 0;           // similarity to the nearest question that the list does not answer
-  double verdict = 0;                 // FaqChooser's of the best; a usual one where it has none
   double confidence = 0;
   bool declined = false;  // confidence is too small, or everything far away
 };
@@ -55,6 +55,8 @@ class FaqAssistant {
   FaqAssistant(Embedder embedder, FaqIndex index, std::string declining)
       : embedder_(std::move(embedder)), index_(std::move(index)), declining_(std::move(declining)) {}
   Result<FaqJudgement> judge(const std::string& question) const;
+  // Scores the candidates, of which similarity and gain are known, and puts the best first.
+  Status weigh(const std::string& question, FaqJudgement& judgement) const;
 
   Embedder embedder_;
   FaqIndex index_;

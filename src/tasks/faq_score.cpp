@@ -46,6 +46,7 @@ Json to_json(const FaqTestItem& item) {
     candidates.push_back({{"answer", candidate.answer},
                           {"similarity", candidate.similarity},
                           {"gain", candidate.gain},
+                          {"verdict", candidate.verdict},
                           {"score", candidate.score}});
   }
   return {{"question", phrasing_of(*item.sample)},
@@ -56,7 +57,6 @@ Json to_json(const FaqTestItem& item) {
           {"declined", judgement.declined},
           {"confidence", judgement.confidence},
           {"nearest_other", judgement.nearest_other},
-          {"verdict", judgement.verdict},
           {"candidates", std::move(candidates)}};
 }
 
