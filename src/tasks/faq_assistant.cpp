@@ -28,8 +28,8 @@ struct ByPhrasings {
     return one + share * (five - one);
   }
 };
-constexpr ByPhrasings kLeastConfidence{-0.37, -0.33};  // the nearest of more is nearer
-constexpr ByPhrasings kLeastSimilarity{0.25, 0.38};    // what is far from everything is about something else
+constexpr ByPhrasings kLeastConfidence{-0.37, -0.29};  // the nearest of more is nearer
+constexpr ByPhrasings kLeastSimilarity{0.25, 0.30};    // what is far from everything is about something else
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // The chooser with its cache, beside a forward of everything that it reads.
 #include "tasks/faq_chooser.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 #include "models/model.hpp"
 #include "models/reference_testing.hpp"
 #include "tasks/chat_prompt.hpp"
+#include "tasks/faq_assistant.hpp"
 #include "tasks/model_handle.hpp"
 #include "tasks/tokenizer_loader.hpp"
 #include "text/chat_request.hpp"
@@ -227,6 +229,41 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
     none.load(file);
     FaqChooser fourth(thinker(&none), kList);
     EXPECT_EQ(value(fourth.likelihoods("hours", all)), likelihoods) << damaged;
+  }
+}
+
+TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
+  const FaqList list{.answers = {"At the station.", "At nine.", "Yes, bread.", "No.", "Ask."},
+                     .questions = {{"where is shop", 0},
+                                   {"where is bread", 1},
+                                   {"where is wifi", 2},
+                                   {"where is station", 3},
+                                   {"where is password", 4}}};
+  const std::unique_ptr<Runtime> runtime = value(Runtime::create(1));
+  const auto embedder = [&] {
+    return value(Embedder::load(value(find_model((golden_dir() / "word_encoder").string())), *runtime, kFaqTokens));
+  };
+  const std::vector<std::string> others{"are you on facebook"};
+  const auto assistant = FaqAssistant::create(embedder(), value(FaqIndex::build(list, others, embedder())), "no idea");
+  assistant->set_chooser(thinker());
+  const std::string question = "where is";
+  const FaqJudgement judgement = value(assistant->reply(question)).judgement;
+  ASSERT_EQ(judgement.candidates.size(), 5u);
+  FaqChooser judge(thinker(), list, kFaqCacheBytes);
+  std::vector<FaqJudgement::Candidate> all = judgement.candidates;
+  EXPECT_TRUE(std::ranges::is_sorted(all, std::ranges::greater(), &FaqJudgement::Candidate::score));
+  EXPECT_NEAR(judgement.confidence, all[0].score - 0.9 * judgement.nearest_other, 1e-9);
+  std::ranges::sort(all, std::ranges::greater(), [](const auto& one) { return one.similarity + 0.1 * one.gain; });
+  double least = INFINITY;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i < 3) {
+      const double verdict = value(judge.verdict(question, all[i].answer)).value();
+      least = std::min(least, verdict);
+      EXPECT_EQ(all[i].verdict, verdict) << i;
+    } else {
+      EXPECT_EQ(all[i].verdict, least) << i;
+    }
+    EXPECT_NEAR(all[i].score, all[i].similarity + 0.1 * all[i].gain + 0.25 * all[i].verdict, 1e-9) << i;
   }
 }
 
