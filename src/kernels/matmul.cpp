@@ -126,8 +126,12 @@ class Product {
   // The block's part of b, packed into `out`, where pack_operand() has all of it.
   void pack_b(const Block& block, std::byte* out) {
     fetch(block);
-    pool_.parallel_for(whole(block.cols, kernels_.cols), 1, [&](int64_t begin, int64_t end, int) {
-      for (int64_t p = begin; p < end; ++p) pack_panels(block, p, 1, out + place_of(block, p));
+    const int64_t panels = whole(block.cols, kernels_.cols);
+    const int64_t panel_bytes = place_of(block, 1) - place_of(block, 0);
+    pool_.parallel_for(whole(panels, kPanelsOfATask), 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t p = begin * kPanelsOfATask; p < std::min(end * kPanelsOfATask, panels); p += kPanelsOfATask) {
+        pack_panels(block, p, std::min(kPanelsOfATask, panels - p), panel_bytes, out + place_of(block, p));
+      }
     });
   }
 
@@ -176,8 +180,8 @@ class Product {
     });
   }
 
-  // `count` panels of the block's part of b, from panel p on, one every b_panel_bytes_.
-  void pack_panels(const Block& block, int64_t p, int64_t count, std::byte* to) const {
+  // `count` panels of the block's part of b, from panel p on, one every panel_bytes.
+  void pack_panels(const Block& block, int64_t p, int64_t count, int64_t panel_bytes, std::byte* to) const {
     const int64_t in_block = p * kernels_.cols;
     const int64_t col = block.col + in_block;
     const int64_t cols = std::min<int64_t>(count * kernels_.cols, block.cols - in_block);
@@ -187,13 +191,13 @@ class Product {
     const float* from = call_.b              ? call_.b + block.k * k_stride + col * col_stride
                         : call_.b_transposed ? decoded_ + block.k + in_block * call_.k
                                              : decoded_ + col;
-    kernels_.pack_b(from, k_stride, col_stride, block.depth, cols, kernels_.cols, b_panel_bytes_, to);
+    kernels_.pack_b(from, k_stride, col_stride, block.depth, cols, kernels_.cols, panel_bytes, to);
   }
 
   // `count` panels of the block's b, from panel p on, with tiles [first, last) of a. scratch: room for them.
   void multiply(const Block& block, int64_t p, int64_t count, int64_t first, int64_t last, std::byte* scratch) const {
     each_part(block, [&](const Block& part) {
-      if (!call_.packed) pack_panels(part, p, count, scratch);
+      if (!call_.packed) pack_panels(part, p, count, b_panel_bytes_, scratch);
       const std::byte* a = packed_a(block, part.k);
       for (int64_t t = first; t < last; ++t) {
         for (int64_t i = 0; i < count; ++i) {  // neighbours in c's rows

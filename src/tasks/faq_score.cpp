@@ -23,6 +23,7 @@ void count(const FaqTestItem& item, FaqTestResult& result) {
 Result<FaqTestResult> test_faq(const FaqAssistant& assistant, const std::vector<Sample>& test,
                                const std::function<Status(const FaqTestItem&)>& on_item, const CancelToken& cancel) {
   std::vector<ListedAnswer> answers;
+  answers.reserve(test.size());
   for (const Sample& sample : test) answers.push_back(listed_answer(sample));
   const ReplyScorer scorer(answers);
   FaqTestResult result;

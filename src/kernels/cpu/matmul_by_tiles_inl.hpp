@@ -111,12 +111,8 @@ void pack_tiles(const float* from, int64_t k_stride, int64_t j_stride, int64_t k
     std::byte* tile = out;
     for (int64_t i = 0; i < k; i += kTileDepth) {
       for (int64_t c = j; c < j + width; c += kTileHeight, tile += kTileBytes) {
-        const float* at = from + i + c * j_stride;
-        for (int64_t row = 0; row < columns_from(c + width, count); ++row) {  // of the next panel
-          fetch_to_second(reinterpret_cast<const std::byte*>(at + (width + row) * j_stride), 2);
-        }
         Bf16s lines[16];
-        pairs_by_column(at, j_stride, k - i, columns_from(c, count), lines);
+        pairs_by_column(from + i + c * j_stride, j_stride, k - i, columns_from(c, count), lines);
         if constexpr (!kLeft) transpose(lines);
         store_tile(lines, tile);
       }
