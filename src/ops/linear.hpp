@@ -21,7 +21,8 @@ struct WeightGrad {
   Tensor weight;
 };
 Tensor weight_grad(Context& ctx, const WeightGrad& call);
-// Several at once. Those with the same x, or dy, stand beside each other: where the weights are narrow, it is read once.
+// Several at once. Those with the same x, or dy, stand beside each other: where the weights are narrow, it is read
+// once.
 std::vector<Tensor> weight_grads(Context& ctx, std::span<const WeightGrad> calls);
 
 // y + x · weightᵀ, in the memory of y, which nothing may read any more. x: (..., C), weight: (O, C), y: (..., O).
