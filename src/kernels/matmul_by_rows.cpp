@@ -143,8 +143,10 @@ class RowBlock {
       const int64_t end = k + depth_from(k);
       TileAhead ahead{.c = nullptr, .b = end < room.end ? panel(end, group.first) : group.following};
       const int64_t lines = whole(panel(k, group.last) - panel(k, group.first), TileAhead::kPlaces * kLineBytes);
-      ahead.b_stride = lines * kLineBytes;
-      ahead.b_lines = ahead.b ? whole(lines, tiles_ * (group.last - group.first)) : 0;
+      if (ahead.b) {
+        ahead.b_stride = lines * kLineBytes;
+        ahead.b_lines = whole(lines, tiles_ * (group.last - group.first));
+      }
       for (int64_t t = 0; t < tiles_; ++t, a += term.a_panel_bytes) {
         for (int64_t p = group.first; p < group.last; ++p, ahead.b += ahead.b_lines * kLineBytes) {
           ahead.c = p + 1 < group.last ? place(call, t, p + 1) : place(call, std::min(t + 1, tiles_ - 1), group.first);
