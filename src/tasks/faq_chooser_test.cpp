@@ -257,7 +257,7 @@ TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
   double least = INFINITY;
   for (size_t i = 0; i < all.size(); ++i) {
     if (i < 3) {
-      const double verdict = value(judge.verdict(question, all[i].answer)).value();
+      const double verdict = value(judge.verdict(question, all[i].answer)).value_or(INFINITY);
       least = std::min(least, verdict);
       EXPECT_EQ(all[i].verdict, verdict) << i;
     } else {
