@@ -79,19 +79,13 @@ class AdaptedLayers {
     std::vector<ops::WeightGrad> calls;
     std::vector<size_t> places;
     const auto want = [&](size_t place, const Tensor& dy, const Tensor& x) {
-      if (!wants_grad(all_[place])) return;
+      if (!dy.defined() || !wants_grad(all_[place])) return;
       calls.push_back({dy, x, all_[place]});
       places.push_back(place);
     };
-    // Those of the same x beside each other.
-    for (const bool of_b : {false, true}) {
-      for (size_t i = 0; i < layers_.size(); ++i) {
-        if (!dys[i].defined()) continue;
-        const size_t at = xs_.size() + 2 * i;
-        if (of_b) want(at + 1, dys[i], layers_[i].low);
-        if (!of_b) want(at, dlows[i], xs_[layers_[i].x]);
-      }
-    }
+    // All of A, then all of B: those of the same x beside each other.
+    for (size_t i = 0; i < layers_.size(); ++i) want(xs_.size() + 2 * i, dlows[i], xs_[layers_[i].x]);
+    for (size_t i = 0; i < layers_.size(); ++i) want(xs_.size() + 2 * i + 1, dys[i], layers_[i].low);
     std::vector<Tensor> made = ops::weight_grads(ctx, calls);
     for (size_t i = 0; i < made.size(); ++i) grads[places[i]] = std::move(made[i]);
     return grads;
