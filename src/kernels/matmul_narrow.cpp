@@ -47,6 +47,18 @@ int64_t packed_bytes(const NarrowProduct& product) {
   return parts * whole(rows * (kPanelDepthBytes + whole(kLineBytes, kFewestTileRows)), kLineBytes) * kLineBytes;
 }
 
+// The narrow factor, all parts of k.
+void pack_narrow(const MatmulKernels& kernels, const NarrowProduct& product) {
+  const OperandLayout layout(kernels, product.k, product.cols);
+  const int64_t panel_bytes = layout.panel_stride(kernels.rows);
+  std::byte* to = product.packed;
+  for (int64_t k = 0; k < product.k; k += layout.part()) {
+    kernels.pack_a(product.narrow + k * product.rows, product.rows, 1, std::min(layout.part(), product.k - k),
+                   product.rows, kernels.rows, panel_bytes, to);
+    to += whole(product.rows, kernels.rows) * panel_bytes;
+  }
+}
+
 // Products with one wide factor, and how it is cut.
 class NarrowGroup {
  public:
@@ -57,19 +69,8 @@ class NarrowGroup {
         a_panel_bytes_(layout_.panel_stride(kernels.rows)),
         b_panel_bytes_(layout_.panel_stride(kernels.cols)) {}
 
-  int64_t products() const { return static_cast<int64_t>(products_.size()); }
   int64_t tasks() const { return whole(products_[0].cols, kPanelsOfATask * kernels_.cols); }
   int64_t scratch_bytes() const { return kPanelsOfATask * b_panel_bytes_; }
-
-  // The narrow factor of a product, all parts of k.
-  void pack(int64_t number) const {
-    const NarrowProduct& product = products_[static_cast<size_t>(number)];
-    std::byte* to = product.packed;
-    for (int64_t k = 0; k < product.k; k += layout_.part(), to += tiles(product) * a_panel_bytes_) {
-      kernels_.pack_a(product.narrow + k * product.rows, product.rows, 1, depth_from(k), product.rows, kernels_.rows,
-                      a_panel_bytes_, to);
-    }
-  }
 
   // Some columns of each product. scratch: room for the wide factor's.
   void multiply(int64_t task, std::byte* scratch) const {
@@ -126,15 +127,6 @@ class NarrowGroup {
   int64_t b_panel_bytes_;
 };
 
-// Calls visit(group, number in it) for number `at` of all that the groups count.
-template <class Count, class Visit>
-void visit_numbered(std::span<const NarrowGroup> groups, int64_t at, const Count& count, const Visit& visit) {
-  for (const NarrowGroup& group : groups) {
-    if (at < count(group)) return visit(group, at);
-    at -= count(group);
-  }
-}
-
 }  // namespace
 
 bool goes_narrow(MatmulCalls calls) {
@@ -158,30 +150,31 @@ void matmul_narrow(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls c
     workspace += packed_bytes(products.back());
   }
   std::vector<NarrowGroup> groups;
-  int64_t tasks = 0;
   int64_t scratch = 0;
   for (auto begin = products.cbegin(); begin != products.cend();) {
     const auto end = std::find_if_not(begin, products.cend(),
                                       [&](const NarrowProduct& product) { return begin->reads_the_same(product); });
     groups.emplace_back(kernels, std::span(begin, end));
-    tasks += groups.back().tasks();
     scratch = std::max(scratch, groups.back().scratch_bytes());
     begin = end;
   }
+  struct Task {
+    const NarrowGroup* group;
+    int64_t number;
+  };
+  std::vector<Task> tasks;
+  for (const NarrowGroup& group : groups) {
+    for (int64_t i = 0; i < group.tasks(); ++i) tasks.push_back({&group, i});
+  }
   pool.parallel_for(static_cast<int64_t>(products.size()), 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t i = begin; i < end; ++i) {
-      visit_numbered(
-          groups, i, [](const NarrowGroup& group) { return group.products(); },
-          [](const NarrowGroup& group, int64_t number) { group.pack(number); });
-    }
+    for (int64_t i = begin; i < end; ++i) pack_narrow(kernels, products[static_cast<size_t>(i)]);
   });
-  pool.parallel_for(tasks, 1, [&](int64_t begin, int64_t end, int) {
+  pool.parallel_for(static_cast<int64_t>(tasks.size()), 1, [&](int64_t begin, int64_t end, int) {
     LineBuffer b(scratch);
     if (kernels.enter) kernels.enter();
     for (int64_t i = begin; i < end; ++i) {
-      visit_numbered(
-          groups, i, [](const NarrowGroup& group) { return group.tasks(); },
-          [&](const NarrowGroup& group, int64_t task) { group.multiply(task, b.data()); });
+      const auto& [group, number] = tasks[static_cast<size_t>(i)];
+      group->multiply(number, b.data());
     }
     if (kernels.leave) kernels.leave();
   });
