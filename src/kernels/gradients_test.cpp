@@ -69,7 +69,7 @@ class GradientsTest : public testing::TestWithParam<Isa> {
     const KernelTable& table = kernel_table(GetParam());
     const std::vector<Tensor> want = results_by(reference_kernels(), DType::kF32, op, inputs);
     expect_near(results_by(table, DType::kF32, op, inputs), want, 1e-5);
-    if (table.matmul_bf16) expect_near(results_by(table, DType::kBF16, op, inputs), want, 2e-2);
+    if (table.bf16) expect_near(results_by(table, DType::kBF16, op, inputs), want, 2e-2);
   }
 
  private:

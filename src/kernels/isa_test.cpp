@@ -60,7 +60,7 @@ TEST(Isa, PeakLoopsCountWhatTheyDo) {
   for (const Isa isa : all_isas()) {
     if (isa == Isa::kBaseline || !machine_has(isa)) continue;  // the tests of products say which are skipped
     const KernelTable& table = kernel_table(isa);
-    EXPECT_EQ(table.peaks.multiply_bf16 == nullptr, table.matmul_bf16 == nullptr);
+    EXPECT_EQ(table.peaks.multiply_bf16 == nullptr, table.bf16.matmul == nullptr);
     for (const auto loop : {table.peaks.multiply_int8, table.peaks.multiply_f32, table.peaks.multiply_bf16}) {
       if (!loop) continue;
       EXPECT_GT(loop(3), 0) << isa_name(isa);

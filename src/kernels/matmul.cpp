@@ -332,8 +332,9 @@ int64_t matmul_workspace(int threads, MatmulCalls calls) {
 }
 
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
-  each_factor(calls, [](const MatmulCall& call, size_t, size_t) {
+  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
     CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
+    CHECK(!call.packed || call.packed->bytes.bytes() == operand_bytes(kernels, call.k, call.n));
   });
   if (goes_narrow(calls)) {
     matmul_narrow(kernels, pool, calls, workspace);
@@ -358,7 +359,8 @@ void operand_row(const MatmulKernels& kernels, const PackedOperand& operand, int
   for (int64_t j = 0; j < operand.n; ++j) {
     const std::byte* panel = operand.bytes.raw() + layout.place(begin, depth, j / kernels.cols);
     const int64_t at = kernels.place_in_b(row - begin, j % kernels.cols);
-    out[j] = to_float(reinterpret_cast<const BFloat16*>(panel)[at]);
+    out[j] = kernels.number_bytes == sizeof(float) ? reinterpret_cast<const float*>(panel)[at]
+                                                   : to_float(reinterpret_cast<const BFloat16*>(panel)[at]);
   }
 }
 

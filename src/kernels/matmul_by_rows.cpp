@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kMostRows = 256;  // of a block, or up to a tile more
 // Of k, of a that is packed at once: the second cache holds it beside panels of b and a strip of c.
 constexpr int64_t kDepthAtOnce = 1536;
-constexpr int64_t kPanelsTogether = 4;  // of b: neighbours in c's rows
+constexpr int64_t kPanelsTogether = 2;  // of b: neighbours in c's rows
 
 // For `depth` of k of a block's a.
 constexpr int64_t room_bytes(int64_t depth) {

@@ -23,24 +23,22 @@ std::vector<float> transposed(const std::vector<float>& x, int64_t rows, int64_t
   return out;
 }
 
-using Matmul = void (*)(ThreadPool&, MatmulCalls, std::byte*);
-
 class MatmulTest : public testing::TestWithParam<Isa> {
  protected:
   struct Product {
     std::string name;
-    Matmul run;
+    const FloatProducts& kernels;
     double tolerance;  // of the sum of magnitudes
   };
   static std::vector<Product> products() {
     const KernelTable& table = kernel_table(GetParam());
-    std::vector<Product> all{{"f32", table.matmul, 1e-6}};
-    if (table.matmul_bf16) all.push_back({"bf16", table.matmul_bf16, 1.0 / 128});
+    std::vector<Product> all{{"f32", table.f32, 1e-6}};
+    if (table.bf16) all.push_back({"bf16", table.bf16, 1.0 / 128});
     return all;
   }
   static void run(const Product& product, ThreadPool& pool, MatmulCalls calls) {
     Tensor workspace = Tensor::empty(DType::kU8, {kernel_table(GetParam()).matmul_workspace(pool.size(), calls)});
-    product.run(pool, calls, workspace.raw());
+    product.kernels.matmul(pool, calls, workspace.raw());
   }
   static void run(const Product& product, ThreadPool& pool, const MatmulCall& call) {
     run(product, pool, MatmulCalls(&call, 1));
@@ -111,31 +109,42 @@ TEST_P(MatmulTest, IsTheSumOfProducts) {
 
 TEST_P(MatmulTest, APackedOperandGivesTheSameBits) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  const KernelTable& table = kernel_table(GetParam());
-  ASSERT_EQ(table.pack_operand == nullptr, table.matmul_bf16 == nullptr);
-  if (!table.pack_operand) return;
   ThreadPool pool(2);
   for (const Sizes& s : kSizes) {
     const Case data(s);
     const std::vector<float> bt = transposed(data.b, s.k, s.n);
-    for (const bool turned : {false, true}) {
-      SCOPED_TRACE(testing::Message() << s.m << " x " << s.n << " x " << s.k << (turned ? ", turned" : ""));
-      std::vector<float> want = data.c;
-      MatmulCall call{.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b_transposed = turned, .c = want.data()};
-      call.b_row = [&](int64_t row, float* out) {
-        const int64_t length = turned ? s.k : s.n;
-        std::copy_n((turned ? bt : data.b).data() + row * length, length, out);
-      };
-      run({"bf16", table.matmul_bf16, 0}, pool, call);
-      const PackedOperand packed{
-          .k = s.k, .n = s.n, .bytes = Tensor::empty(DType::kU8, {table.operand_bytes(s.k, s.n)})};
-      table.pack_operand(pool, call, const_cast<std::byte*>(packed.bytes.raw()));
-      std::vector<float> got = data.c;
-      call.packed = &packed;
-      call.b_row = nullptr;
-      call.c = got.data();
-      run({"bf16", table.matmul_bf16, 0}, pool, call);
-      EXPECT_TRUE(same_bits(got, want));
+    for (const Product& product : products()) {
+      for (const bool turned : {false, true}) {
+        SCOPED_TRACE(testing::Message() << product.name << " " << s.m << " x " << s.n << " x " << s.k
+                                        << (turned ? ", turned" : ""));
+        std::vector<float> want = data.c;
+        MatmulCall call{.m = s.m, .n = s.n, .k = s.k, .a = data.a.data(), .b_transposed = turned, .c = want.data()};
+        call.b_row = [&](int64_t row, float* out) {
+          const int64_t length = turned ? s.k : s.n;
+          std::copy_n((turned ? bt : data.b).data() + row * length, length, out);
+        };
+        run(product, pool, call);
+        const PackedOperand packed{.numbers = product.kernels.numbers,
+                                   .k = s.k,
+                                   .n = s.n,
+                                   .bytes = Tensor::empty(DType::kU8, {product.kernels.operand_bytes(s.k, s.n)})};
+        product.kernels.pack_operand(pool, call, const_cast<std::byte*>(packed.bytes.raw()));
+        std::vector<float> got = data.c;
+        call.packed = &packed;
+        call.b_row = nullptr;
+        call.c = got.data();
+        run(product, pool, call);
+        EXPECT_TRUE(same_bits(got, want));
+        std::vector<float> row(static_cast<size_t>(s.n));
+        for (int64_t k = 0; k < s.k; ++k) {
+          product.kernels.operand_row(packed, k, row.data());
+          for (int64_t n = 0; n < s.n; ++n) {
+            const float number = data.b[static_cast<size_t>(k * s.n + n)];
+            const bool exact = product.kernels.numbers == DType::kF32;
+            ASSERT_EQ(row[static_cast<size_t>(n)], exact ? number : to_float(to_bfloat16(number)));
+          }
+        }
+      }
     }
   }
 }

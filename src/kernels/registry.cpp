@@ -93,49 +93,53 @@ void join_parts(const float* states, int64_t parts, const AttentionUnit& unit, c
   kCpu.attention->join(call_of(nullptr, unit, shape, params, out, scratch), states, parts);
 }
 
-template <const kernels::CpuKernels& kCpu>
-void matmul_f32(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
-  kernels::matmul(kCpu.floats->matmul, pool, calls, workspace);
-}
-
-template <const kernels::CpuKernels& kCpu>
-void matmul_bf16(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
-  kernels::matmul(kCpu.pairs->matmul, pool, calls, workspace);
-}
-
-// kBrief: with products of pairs of bfloat16.
-template <const kernels::CpuKernels& kCpu, bool kBrief>
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 const kernels::MatmulKernels& matmul_kernels() {
-  if constexpr (kBrief) {
+  if constexpr (kNumbers == DType::kBF16) {
     return kCpu.pairs->matmul;
   } else {
     return kCpu.floats->matmul;
   }
 }
 
-template <const kernels::CpuKernels& kCpu, bool kBrief>
-void attention_head(const AttentionHeadCall& call, std::byte* workspace) {
-  kernels::attention_head(matmul_kernels<kCpu, kBrief>(), kCpu.floats->scores, call, workspace);
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
+void matmul(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
+  kernels::matmul(matmul_kernels<kCpu, kNumbers>(), pool, calls, workspace);
 }
 
-template <const kernels::CpuKernels& kCpu, bool kBrief>
-void attention_head_back(const AttentionHeadBackCall& call, std::byte* workspace) {
-  kernels::attention_head_back(matmul_kernels<kCpu, kBrief>(), kCpu.floats->scores, call, workspace);
-}
-
-template <const kernels::CpuKernels& kCpu>
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 void pack_operand(ThreadPool& pool, const MatmulCall& call, std::byte* out) {
-  kernels::pack_operand(kCpu.pairs->matmul, pool, call, out);
+  kernels::pack_operand(matmul_kernels<kCpu, kNumbers>(), pool, call, out);
 }
 
-template <const kernels::CpuKernels& kCpu>
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 void operand_row(const PackedOperand& operand, int64_t row, float* out) {
-  kernels::operand_row(kCpu.pairs->matmul, operand, row, out);
+  kernels::operand_row(matmul_kernels<kCpu, kNumbers>(), operand, row, out);
 }
 
-template <const kernels::CpuKernels& kCpu>
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 int64_t operand_bytes(int64_t k, int64_t n) {
-  return kernels::operand_bytes(kCpu.pairs->matmul, k, n);
+  return kernels::operand_bytes(matmul_kernels<kCpu, kNumbers>(), k, n);
+}
+
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
+void attention_head(const AttentionHeadCall& call, std::byte* workspace) {
+  kernels::attention_head(matmul_kernels<kCpu, kNumbers>(), kCpu.floats->scores, call, workspace);
+}
+
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
+void attention_head_back(const AttentionHeadBackCall& call, std::byte* workspace) {
+  kernels::attention_head_back(matmul_kernels<kCpu, kNumbers>(), kCpu.floats->scores, call, workspace);
+}
+
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
+constexpr FloatProducts float_products() {
+  return {.numbers = kNumbers,
+          .matmul = matmul<kCpu, kNumbers>,
+          .pack_operand = pack_operand<kCpu, kNumbers>,
+          .operand_bytes = operand_bytes<kCpu, kNumbers>,
+          .operand_row = operand_row<kCpu, kNumbers>,
+          .attention_heads = {.forth = attention_head<kCpu, kNumbers>, .back = attention_head_back<kCpu, kNumbers>}};
 }
 
 template <const kernels::CpuKernels& kCpu>
@@ -151,17 +155,10 @@ KernelTable table_for(Isa isa) {
                      .state_floats = kCpu.attention->state,
                      .to_half = kCpu.attention->to_half,
                      .to_pairs = kCpu.attention->to_pairs};
-  table.attention_heads = {.forth = attention_head<kCpu, false>, .back = attention_head_back<kCpu, false>};
+  table.f32 = float_products<kCpu, DType::kF32>();
+  if constexpr (kCpu.pairs != nullptr) table.bf16 = float_products<kCpu, DType::kBF16>();
   table.attention_head_workspace = kernels::attention_head_workspace;
-  table.matmul = matmul_f32<kCpu>;
   table.matmul_workspace = kernels::matmul_workspace;
-  if constexpr (kCpu.pairs != nullptr) {
-    table.attention_heads_bf16 = {.forth = attention_head<kCpu, true>, .back = attention_head_back<kCpu, true>};
-    table.matmul_bf16 = matmul_bf16<kCpu>;
-    table.pack_operand = pack_operand<kCpu>;
-    table.operand_bytes = operand_bytes<kCpu>;
-    table.operand_row = operand_row<kCpu>;
-  }
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;
   table.norm_vjp = kCpu.floats->norm_vjp;

@@ -90,7 +90,7 @@ TEST_P(SameBitsTest, ProductsOfFloats) {
   MatmulCall call{.m = 13, .n = 35, .k = 530, .a = a.data(), .b = b.data(), .c = c.data()};
   const MatmulCalls calls(&call, 1);
   Tensor workspace = Tensor::empty(DType::kU8, {table.matmul_workspace(pool_.size(), calls)});
-  table.matmul(pool_, calls, workspace.raw());
+  table.f32.matmul(pool_, calls, workspace.raw());
   hash_.add(c);
   EXPECT_EQ(hash_.value(), 0xda63c3d8313acd50u);
 }

@@ -65,19 +65,16 @@ MatrixView Weight::view() const {
   return tensor_.defined() ? ops::matrix_view(tensor_) : blocks_;
 }
 
-bool Weight::is_multiplied_in_pairs(const Context& ctx, int64_t rows) const {
-  // Fewer rows are not worth packing; blocks of integers are multiplied faster as they are.
-  constexpr int64_t kLeastRows = 32;
-  return has_floats() && rows >= kLeastRows && ctx.compute() == DType::kBF16 && ctx.kernels().matmul_bf16;
-}
-
 Tensor Weight::product(Context& ctx, const Tensor& x) const {
   const Factors one[] = {{this, x}};
   return products(ctx, one)[0];
 }
 
 bool Weight::is_multiplied_as_floats(const Context& ctx, int64_t rows) const {
-  return ctx.kernels().matmul && (tensor_.defined() || stands_alone_ || is_multiplied_in_pairs(ctx, rows));
+  // Fewer rows are not worth packing; blocks of integers are multiplied faster as they are.
+  constexpr int64_t kLeastRows = 32;
+  const bool taught_beside = ctx.compute() && has_floats() && rows >= kLeastRows;
+  return ctx.kernels().f32 && (tensor_.defined() || stands_alone_ || taught_beside);
 }
 
 std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Factors> factors) {
@@ -109,7 +106,7 @@ bool Weight::can_join_gated(const Context& ctx, std::span<const GatedFactors> fa
   if (ctx.recorder() || ctx.observer() || ctx.meta() || !ctx.kernels().gated_products) return false;
   return std::ranges::all_of(factors, [&](const GatedFactors& one) {
     const auto packed = [&](const Weight* w) {
-      return w->packed_ && !w->is_multiplied_in_pairs(ctx, one.x.elements() / one.gate->cols_);
+      return w->packed_ && !w->is_multiplied_as_floats(ctx, one.x.elements() / one.gate->cols_);
     };
     constexpr int64_t kGroup = 32;
     return packed(one.gate) && packed(one.up) && packed(one.down) && one.down->cols_ % kGroup == 0;
@@ -170,6 +167,11 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   return ys;
 }
 
+const PackedOperand* Weight::operand(const Context& ctx, bool transposed) const {
+  const std::shared_ptr<const PackedOperand>& packed = transposed ? forth_ : back_;
+  return packed && packed->numbers == ctx.float_products().numbers ? packed.get() : nullptr;
+}
+
 MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
   if (tensor_.defined()) return ops::product_call(ctx, x, tensor_);
   return {.m = x.elements() / cols_,
@@ -178,7 +180,7 @@ MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
           .a = x.data<float>(),
           .b_transposed = true,
           .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-          .packed = ctx.compute() == DType::kBF16 ? forth_.get() : nullptr};
+          .packed = operand(ctx, true)};
 }
 
 MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const {
@@ -193,7 +195,7 @@ MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y, Tensor
             .k = rows_,
             .a = y.data<float>(),
             .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-            .packed = ctx.compute() == DType::kBF16 ? back_.get() : nullptr};
+            .packed = operand(ctx, false)};
   }
   call.add = sum.defined();
   if (!call.add) sum = ctx.empty(y.shape().with_last(cols_));
@@ -253,22 +255,26 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
 
 void Weight::prepack(Context& ctx, bool alone) {
   if (back_ || prepacked_bytes(ctx) == 0) return;
+  const FloatProducts& products = ctx.float_products();
   const auto packed = [&](bool transposed) {
     const MatmulCall call{.n = transposed ? rows_ : cols_,
                           .k = transposed ? cols_ : rows_,
                           .b_transposed = transposed,
                           .b_row = [this](int64_t row, float* to) { decode_row(row, to); }};
-    const int64_t bytes = ctx.kernels().operand_bytes(call.k, call.n);
+    const int64_t bytes = products.operand_bytes(call.k, call.n);
     const std::shared_ptr<std::byte> memory = allocate_large(bytes);
-    ctx.kernels().pack_operand(ctx.pool(), call, memory.get());
+    products.pack_operand(ctx.pool(), call, memory.get());
     return std::make_shared<const PackedOperand>(
-        PackedOperand{.k = call.k, .n = call.n, .bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory)});
+        PackedOperand{.numbers = products.numbers,
+                      .k = call.k,
+                      .n = call.n,
+                      .bytes = Tensor::view(memory.get(), DType::kU8, {bytes}, memory)});
   };
   back_ = packed(false);
   if (!has_floats()) return;
   forth_ = packed(true);
   if (!alone) return;
-  operand_row_ = ctx.kernels().operand_row;
+  operand_row_ = products.operand_row;
   stands_alone_ = true;
   packed_.reset();
   blocks_ = MatrixView();
@@ -282,9 +288,9 @@ int64_t Weight::replaced_bytes(const Context& ctx) const {
 }
 
 int64_t Weight::prepacked_bytes(const Context& ctx) const {
-  constexpr int64_t kBytes = 2;
-  if (!defined() || tensor_.defined() || !ctx.kernels().pack_operand) return 0;
-  return (has_floats() ? 2 : 1) * kBytes * rows_ * cols_;
+  const FloatProducts& products = ctx.float_products();
+  if (!defined() || tensor_.defined() || !products) return 0;
+  return (has_floats() ? 2 : 1) * dtype_bytes(products.numbers) * rows_ * cols_;
 }
 
 }  // namespace linnet

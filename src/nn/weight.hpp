@@ -60,8 +60,6 @@ class Weight {
   static std::vector<Tensor> gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
-  // Whether product() of so many rows rounds both sides to bfloat16: as the context asks, and where that is faster.
-  bool is_multiplied_in_pairs(const Context& ctx, int64_t rows) const;
   // For ops::multiply; they borrow this and the operand. x · Wᵀ without its c, where is_multiplied_as_floats.
   MatmulCall product_call(Context& ctx, const Tensor& x) const;
   // y · W, added to `sum`; one that is undefined becomes the product.
@@ -78,11 +76,11 @@ class Weight {
   // activations in its products.
   void pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release);
 
-  // Keeps both sides of what teaching multiplies with, rounded to bfloat16: the same bits of every product, without
+  // Keeps both sides of what teaching multiplies with, as ctx.compute() says: the same bits of every product, without
   // decoding and packing the weight for each. Nothing where the weight itself is taught, or the kernels have no use of
   // it.
   // alone: what inference multiplies with is dropped, so that every product and row is of these from then on. Requires
-  // then that whoever teaches asks for no more than bfloat16 gives.
+  // then that whoever teaches asks for no more than bfloat16 gives, where that is what they are.
   void prepack(Context& ctx, bool alone = false);
   // What that would take, and what it drops alone.
   int64_t prepacked_bytes(const Context& ctx) const;
@@ -95,6 +93,8 @@ class Weight {
  private:
   static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
   bool has_floats() const;
+  // What is packed for teaching of W, or of Wᵀ, if that fits the context.
+  const PackedOperand* operand(const Context& ctx, bool transposed) const;
   // Requires numbers that are not packed.
   MatrixView view() const;
   void decode_row(int64_t row, float* out) const;
@@ -109,7 +109,7 @@ class Weight {
   std::shared_ptr<const PackedOperand> forth_;  // Wᵀ, of product()
   std::shared_ptr<const PackedOperand> back_;   // W, of transposed_product()
   bool stands_alone_ = false;                   // there are forth_ and back_, and nothing else
-  decltype(KernelTable::operand_row) operand_row_ = nullptr;
+  decltype(FloatProducts::operand_row) operand_row_ = nullptr;
 };
 
 }  // namespace linnet

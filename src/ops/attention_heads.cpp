@@ -11,12 +11,6 @@ namespace linnet::ops {
 
 namespace {
 
-const AttentionHeadKernels& kernels_of(const Context& ctx) {
-  const KernelTable& kernels = ctx.kernels();
-  const bool brief = ctx.compute() == DType::kBF16 && kernels.attention_heads_bf16.forth;
-  return brief ? kernels.attention_heads_bf16 : kernels.attention_heads;
-}
-
 // Calls visit(task, workspace) for every head of every segment, which come segment by segment.
 template <class Visit>
 void each_head(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments, const Visit& visit) {
@@ -60,7 +54,7 @@ Tensor grad_like(Context& ctx, const Tensor& tensor, bool whole) {
 }  // namespace
 
 bool goes_by_heads(const Context& ctx, const AttentionInputs& in, const AttentionParams& params) {
-  return kernels_of(ctx).forth && !params.bias.defined() && params.softcap <= 0 && params.scale > 0 &&
+  return ctx.float_products().attention_heads.forth && !params.bias.defined() && params.softcap <= 0 && params.scale > 0 &&
          in.q.dim(2) <= kMostHeadDim;
 }
 
@@ -72,7 +66,7 @@ AttentionKept attention_by_heads(Context& ctx, const AttentionInputs& in, std::s
     const Segment& segment = segments[static_cast<size_t>(task / heads)];
     const int64_t head = task % heads;
     const AttentionHead inputs = head_of(in, segment, params, head);
-    kernels_of(ctx).forth({.head = inputs,
+    ctx.float_products().attention_heads.forth({.head = inputs,
                            .out = kept.out.data<float>() + (inputs.q - in.q.data<float>()),
                            .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin},
                           workspace);
@@ -102,7 +96,7 @@ std::vector<Tensor> attention_by_heads_vjp(Context& ctx, const AttentionInputs& 
     const int64_t head = task % heads;
     const AttentionHead inputs = head_of(in, segment, params, head);
     const int64_t at = inputs.q - in.q.data<float>();
-    kernels_of(ctx).back({.head = inputs,
+    ctx.float_products().attention_heads.back({.head = inputs,
                           .out = kept.out.data<float>() + at,
                           .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin,
                           .dout = dout.data<float>() + at,

@@ -38,7 +38,7 @@ constexpr int64_t kRowsAtOnce = 128;  // of queries
 
 // On the meta device: what the products of HeadGrad::block take, on every thread at once.
 void take_workspaces(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments) {
-  if (!ctx.kernels().matmul) return;
+  if (!ctx.kernels().f32) return;
   for (const Segment& segment : segments) {
     for (int64_t end = std::min(kRowsAtOnce, segment.rows);; end = std::min(end + kRowsAtOnce, segment.rows)) {
       std::vector<Tensor> taken;

@@ -3,7 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/kernel_table.hpp"
+
 namespace linnet {
+
+const FloatProducts& Context::float_products() const {
+  return compute_ == DType::kBF16 && kernels_->bf16 ? kernels_->bf16 : kernels_->f32;
+}
 
 Tensor Context::empty(DType dtype, Shape shape) {
   return buffers_->empty(dtype, shape, device_);

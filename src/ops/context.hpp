@@ -6,6 +6,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,7 @@
 
 namespace linnet {
 
+struct FloatProducts;
 struct KernelTable;
 class Context;
 class OpClock;
@@ -73,10 +75,12 @@ class Context {
   Tensor empty(Shape shape) { return empty(DType::kF32, shape); }
   Tensor zeros(Shape shape);
 
-  // What products of float32 matrices are computed in: kF32, or kBF16, where the instruction set has kernels that
-  // round their inputs to it and are faster.
-  void set_compute(DType dtype) { compute_ = dtype; }
-  DType compute() const { return compute_; }
+  // What teaching computes products of float matrices in: kF32, or kBF16, where the instruction set has kernels that
+  // round their inputs to it and are faster. Without it, those of tensors are in float32, and frozen matrices are
+  // multiplied as inference packed them.
+  void set_compute(std::optional<DType> dtype) { compute_ = dtype; }
+  std::optional<DType> compute() const { return compute_; }
+  const FloatProducts& float_products() const;
 
   // Null while nothing is to be differentiated.
   void set_recorder(GradRecorder* recorder) { recorder_ = recorder; }
@@ -134,7 +138,7 @@ class Context {
   ProductObserver* observer_ = nullptr;
   OpClock* clock_ = nullptr;
   Device device_;
-  DType compute_ = DType::kF32;
+  std::optional<DType> compute_;
   bool recompute_ = false;
 };
 

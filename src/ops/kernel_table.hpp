@@ -71,8 +71,9 @@ using GateKernel = void (*)(const float* gate, const float* up, int64_t n, float
 // Told of bytes that nothing reads any more.
 using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
 
-// The b of many products, packed once by the pack_operand of one table, for the same table's matmul_bf16.
+// The b of many products, packed once by the pack_operand of one FloatProducts, for the same one's matmul.
 struct PackedOperand {
+  DType numbers = DType::kBF16;  // kF32 or kBF16
   int64_t k = 0;
   int64_t n = 0;
   Tensor bytes;
@@ -109,6 +110,23 @@ struct MatmulCall {
 
 using MatmulCalls = std::span<const MatmulCall>;
 
+// Products of float32 matrices in one arithmetic.
+struct FloatProducts {
+  DType numbers = DType::kF32;  // that a and b are rounded to; sums are of float32
+
+  // Products of as many rows, one after the other: a may be the c of an earlier one. The bits of a row of c hang on its
+  // row of a and on b alone. workspace: matmul_workspace() bytes, on a cache line.
+  void (*matmul)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
+  // The b, n and k of `call` alone, into operand_bytes() on a cache line.
+  void (*pack_operand)(ThreadPool& pool, const MatmulCall& call, std::byte* out) = nullptr;
+  int64_t (*operand_bytes)(int64_t k, int64_t n) = nullptr;
+  // out (n) = row `row` of its k, as float32.
+  void (*operand_row)(const PackedOperand& operand, int64_t row, float* out) = nullptr;
+  AttentionHeadKernels attention_heads{};  // of teaching
+
+  explicit operator bool() const { return matmul != nullptr; }
+};
+
 struct KernelTable {
   std::string_view isa = "reference";
 
@@ -124,17 +142,9 @@ struct KernelTable {
   // Null where pack is.
   void (*gated_products)(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) = nullptr;
 
-  // Products of as many rows, one after the other: a may be the c of an earlier one. The bits of a row of c hang on its
-  // row of a and on b alone. matmul_bf16 rounds a and b to bfloat16 and sums in float32; null where that is no faster.
-  // workspace: matmul_workspace() bytes, on a cache line.
-  void (*matmul)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
-  void (*matmul_bf16)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
-  int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;
-  // The b, n and k of `call` alone, for matmul_bf16, into operand_bytes() on a cache line; null where that is.
-  void (*pack_operand)(ThreadPool& pool, const MatmulCall& call, std::byte* out) = nullptr;
-  int64_t (*operand_bytes)(int64_t k, int64_t n) = nullptr;
-  // out (n) = row `row` of its k, as float32.
-  void (*operand_row)(const PackedOperand& operand, int64_t row, float* out) = nullptr;
+  FloatProducts f32;   // all null in the reference
+  FloatProducts bf16;  // all null where that is no faster
+  int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;  // bytes, for either
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
@@ -144,9 +154,6 @@ struct KernelTable {
                      float* out) = nullptr;
   void (*norm_vjp)(const NormVjpCall& call) = nullptr;
   AttentionKernels attention{};
-  // Of teaching, in float32, and with products as matmul_bf16 has them; empty where there is no matmul, or that.
-  AttentionHeadKernels attention_heads{};
-  AttentionHeadKernels attention_heads_bf16{};
   int64_t (*attention_head_workspace)(int64_t rows, int64_t dim) = nullptr;  // bytes, for either way
   // out = x + y over n numbers. out may be one of them.
   void (*add)(const float* x, const float* y, int64_t n, float* out) = nullptr;

@@ -95,7 +95,7 @@ void multiply(Context& ctx, const MatmulCall& call) {
 
 void multiply(Context& ctx, MatmulCalls calls) {
   const KernelTable& kernels = ctx.kernels();
-  if (!kernels.matmul) {
+  if (!kernels.f32) {
     for (const MatmulCall& call : calls) {
       if (!ctx.meta()) multiply_reference(ctx, call);
     }
@@ -103,8 +103,7 @@ void multiply(Context& ctx, MatmulCalls calls) {
   }
   Tensor workspace = ctx.empty(DType::kU8, {kernels.matmul_workspace(ctx.pool().size(), calls)});
   if (ctx.meta()) return;
-  const bool brief = ctx.compute() == DType::kBF16 && kernels.matmul_bf16;
-  (brief ? kernels.matmul_bf16 : kernels.matmul)(ctx.pool(), calls, workspace.raw());
+  ctx.float_products().matmul(ctx.pool(), calls, workspace.raw());
 }
 
 MatmulCall product_call(Context& ctx, const Tensor& x, const Tensor& weight) {
@@ -196,7 +195,7 @@ Tensor matmul_transposed(Context& ctx, const Tensor& x, const Tensor& weight) {
   Tensor out = ctx.empty(x.shape().with_last(weight.dim(0)));
   {
     const OpTimer timer(ctx, "product");
-    if (ctx.kernels().matmul) {
+    if (ctx.kernels().f32) {
       MatmulCall call = product_call(ctx, x, weight);
       call.c = out.data<float>();
       multiply(ctx, call);

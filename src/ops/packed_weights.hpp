@@ -1,4 +1,4 @@
-// Weights as products in bfloat16 want them, packed once for many products: for all parts of a step of training,
+// Weights as products of floats want them, packed once for many products: for all parts of a step of training,
 // between which no weight changes.
 #pragma once
 
@@ -19,8 +19,8 @@ class PackedWeights {
   PackedWeights(const PackedWeights&) = delete;
   PackedWeights& operator=(const PackedWeights&) = delete;
 
-  // The b of `call`, which is all of a weight, or its transpose; packed by the first who asks. Null where products are
-  // not in bfloat16.
+  // The b of `call`, which is all of a weight, or its transpose; packed by the first who asks. Null where the
+  // kernels pack nothing.
   const PackedOperand* get(const Tensor& weight, const MatmulCall& call);
 
  private:

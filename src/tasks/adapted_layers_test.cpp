@@ -109,7 +109,7 @@ TEST(AdaptedTest, GivesWhatStepsGive) {
       SCOPED_TRACE(testing::Message() << isa_name(isa) << ", " << rows << " rows");
       const KernelTable& table = kernel_table(isa);
       expect_near(run(table, DType::kF32, rows, together), want, 1e-4);
-      if (table.matmul_bf16) expect_near(run(table, DType::kBF16, rows, together), want, 3e-2);
+      if (table.bf16) expect_near(run(table, DType::kBF16, rows, together), want, 3e-2);
     }
   }
 }

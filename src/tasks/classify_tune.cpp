@@ -170,7 +170,7 @@ void ClassifyTuner::choose() {
   plan_.steps = plan_.epochs * steps_of_an_epoch;
   plan_.warmup_steps = plan_.steps / kWarmupPart;
   plan_.evaluate_every = held_out_.texts.empty() ? 0 : std::max<int64_t>(1, steps_of_an_epoch / kEvaluationsPerEpoch);
-  bfloat16_ = runtime_->context().kernels().matmul_bf16 != nullptr;
+  bfloat16_ = runtime_->context().kernels().bf16.matmul != nullptr;
 }
 
 int32_t ClassifyTuner::most_frequent() const {

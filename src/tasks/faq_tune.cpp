@@ -56,7 +56,7 @@ Result<std::unique_ptr<FaqTuner>> FaqTuner::prepare(const FaqSettings& settings,
   samples.insert(samples.end(), dataset.held_out.begin(), dataset.held_out.end());
   tuner->list_ = faq_of(samples);
   tuner->encoder_steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
-  tuner->bfloat16_ = tuner->runtime_->context().kernels().matmul_bf16 != nullptr;
+  tuner->bfloat16_ = tuner->runtime_->context().kernels().bf16.matmul != nullptr;
   return tuner;
 }
 

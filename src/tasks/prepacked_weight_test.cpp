@@ -29,7 +29,7 @@ class PrepackedWeightTest : public testing::TestWithParam<std::pair<int64_t, int
     const Tensor floats = random_tensor({rows, cols}, 3);
     const Tensor rounded = to_f32(to_dtype(floats, DType::kBF16));
     for (const Isa isa : all_isas()) {
-      if (!machine_has(isa) || !kernel_table(isa).matmul_bf16) continue;
+      if (!machine_has(isa) || !kernel_table(isa).bf16) continue;
       SCOPED_TRACE(isa_name(isa));
       ThreadPool pool(2);
       Context ctx(pool, kernel_table(isa));

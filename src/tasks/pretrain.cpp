@@ -118,7 +118,7 @@ Status Pretrainer::choose() {
   const std::vector<TensorSpec> table = family_->tensors(transformer_);
   plan_.parameters = count_parameters(table);
   plan_.flops_per_token = flops_per_token(transformer_, table, plan_.context);
-  plan_.bfloat16 = !settings_.float32 && runtime_->context().kernels().matmul_bf16 != nullptr;
+  plan_.bfloat16 = !settings_.float32 && runtime_->context().kernels().bf16.matmul != nullptr;
   TRY(choose_ranges());
   choose_steps();
   return ok_status();

@@ -14,7 +14,7 @@ uint64_t Prepacking::usual_room() {
 
 void begin_teaching(Context& ctx, Transformer& model, bool bfloat16, const Prepacking& prepacking) {
   ctx.set_compute(bfloat16 ? DType::kBF16 : DType::kF32);
-  if (!bfloat16 || static_cast<uint64_t>(model.prepacked_bytes(ctx)) > prepacking.room) return;
+  if (static_cast<uint64_t>(model.prepacked_bytes(ctx)) > prepacking.room) return;
   model.prepack(ctx, prepacking.alone);
 }
 
@@ -56,7 +56,7 @@ Result<LoopResult> teach_encoder(Context& ctx, Transformer& encoder, std::vector
                                                 .evaluate_every = lesson.held_out ? lesson.evaluate_every : 0,
                                                 .patience = kPatience},
                                                loop, resume));
-  ctx.set_compute(DType::kF32);
+  ctx.set_compute(std::nullopt);
   TRY(log.write_report());
   return result;
 }

@@ -91,7 +91,7 @@ void expect_the_reference(const std::string& name, const decltype(&teach_adapter
     if (isa == Isa::kBaseline || !machine_has(isa)) continue;  // the kernels' own tests say which are skipped
     SCOPED_TRACE(isa_name(isa));
     expect_near(run(description, kernel_table(isa), DType::kF32), want, 1e-4);
-    if (kernel_table(isa).matmul_bf16) expect_near(run(description, kernel_table(isa), DType::kBF16), want, 6e-2);
+    if (kernel_table(isa).bf16) expect_near(run(description, kernel_table(isa), DType::kBF16), want, 6e-2);
   }
 }
 

@@ -57,8 +57,15 @@ Result<TrainingPlanner> TrainingPlanner::of(const ModelHandle& model, Runtime& r
   return planner;
 }
 
-uint64_t TrainingPlanner::prepacked_bytes() const {
-  return static_cast<uint64_t>(pupil_->transformer().prepacked_bytes(runtime_->context()));
+Context TrainingPlanner::context(bool bfloat16) const {
+  Context& real = runtime_->context();
+  Context ctx(real.pool(), real.kernels(), Device::kMeta);
+  ctx.set_compute(bfloat16 ? DType::kBF16 : DType::kF32);
+  return ctx;
+}
+
+uint64_t TrainingPlanner::prepacked_bytes(bool bfloat16) const {
+  return static_cast<uint64_t>(pupil_->transformer().prepacked_bytes(context(bfloat16)));
 }
 
 uint64_t TrainingPlanner::replaced_bytes() const {
@@ -66,9 +73,7 @@ uint64_t TrainingPlanner::replaced_bytes() const {
 }
 
 Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {
-  Context& real = runtime_->context();
-  Context ctx(real.pool(), real.kernels(), Device::kMeta);
-  ctx.set_compute(shape.bfloat16 ? DType::kBF16 : DType::kF32);
+  Context ctx = context(shape.bfloat16);
   ctx.set_recompute(shape.recompute);
   Batch batch;
   batch.tokens.assign(static_cast<size_t>(shape.tokens), 0);

@@ -48,10 +48,13 @@ class TrainingPlanner {
   // Without its numbers.
   const Transformer& model() const { return pupil_->transformer(); }
   // What prepacking would take besides, and what of the weights it could take the place of.
-  uint64_t prepacked_bytes() const;
+  uint64_t prepacked_bytes(bool bfloat16) const;
   uint64_t replaced_bytes() const;
 
  private:
+  // For the meta device.
+  Context context(bool bfloat16) const;
+
   TrainingPlanner(Runtime& runtime, std::unique_ptr<Pupil> pupil) : runtime_(&runtime), pupil_(std::move(pupil)) {}
 
   Runtime* runtime_;

@@ -49,7 +49,7 @@ TEST_P(TrainingMemoryTest, BuffersOfAStepAreThoseThatItTakes) {
   const TrainingPlanner planner = value(TrainingPlanner::of(model, *runtime, GetParam().settings));
   // How many rows an expert gets is the data's choice.
   const double tolerance = model.config().moe.experts > 0 ? 0.3 : 0.03;
-  const bool bfloat16 = runtime->context().kernels().matmul_bf16 != nullptr;
+  const bool bfloat16 = runtime->context().kernels().bf16.matmul != nullptr;
   for (const StepShape& shape : {StepShape{40, 36, false, bfloat16}, StepShape{30, 30, true, bfloat16},
                                  StepShape{40, 12, true, false}, StepShape{40, 36, true, bfloat16, true}}) {
     const TrainingMemory plan = value(planner.plan(shape));
@@ -82,7 +82,7 @@ TEST_P(TrainingMemoryTest, WeightsAreThoseThatAreHeld) {
   EXPECT_NEAR(static_cast<double>(plan.weights) / static_cast<double>(weights), 1, 0.02);
   EXPECT_EQ(plan.adapters, GetParam().settings.learns == Learns::kAdapter ? learned : 0);
   EXPECT_EQ(plan.optimizer, 2 * learned);
-  EXPECT_EQ(static_cast<int64_t>(planner.prepacked_bytes()), pupil->transformer().prepacked_bytes(runtime->context()));
+  EXPECT_EQ(static_cast<int64_t>(planner.prepacked_bytes(false)), pupil->transformer().prepacked_bytes(runtime->context()));
   EXPECT_GE(plan.total(), plan.weights + plan.optimizer + plan.gradients + plan.activations);
 }
 

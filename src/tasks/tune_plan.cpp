@@ -78,7 +78,7 @@ Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>
                           "with --length and --allow-cuts, or take a smaller --base",
                           settings_.pupil.weights == DType::kF32 ? "--weights bf16, " : ""));
   }
-  const uint64_t prepacked = plan_.bfloat16 ? planner.prepacked_bytes() : 0;
+  const uint64_t prepacked = planner.prepacked_bytes(plan_.bfloat16);
   const bool fits = prepacked <= (free - plan_.memory.total()) / 2;
   const uint64_t replaced = settings_.pupil.learns == Learns::kAdapter ? planner.replaced_bytes() : 0;
   plan_.packed_alone = settings_.packed_alone.value_or(fits && prepacked > 0 && replaced > 0);
@@ -115,7 +115,7 @@ void Tuner::choose(double tokens, double usual_rate) {
   const double width = static_cast<double>(model_.config().hidden_size);
   plan_.rate = settings_.rate.value_or(usual_rate * std::sqrt(kWidth / width));
   plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
-  plan_.bfloat16 = runtime_->context().kernels().matmul_bf16 != nullptr;
+  plan_.bfloat16 = runtime_->context().kernels().bf16.matmul != nullptr;
 }
 
 void Tuner::choose_schedule() {
@@ -159,7 +159,7 @@ Json Tuner::info() const {
                {"seed", settings_.seed},
                {"instruction_set", std::string(runtime_->isa())},
                {"products", plan_.bfloat16 ? "bfloat16" : "float32"}});
-  if (plan_.packed_alone) info["base_weights"] = "bfloat16";
+  if (plan_.packed_alone) info["base_weights"] = plan_.bfloat16 ? "bfloat16" : "float32";
   if (!settings_.chat_template.empty()) info["chat_template"] = settings_.chat_template;
   if (settings_.input_tokens) info["input_tokens"] = *settings_.input_tokens;
   if (settings_.frequency_penalty > 0) info["frequency_penalty"] = settings_.frequency_penalty;

@@ -122,11 +122,10 @@ struct MatmulKernels {
   int cols;
   int depth;         // of k, in one product at most: a panel of b stays in the first cache
   int depth_unit;    // divides depth
-  int number_bytes;  // of a packed number; depth * number_bytes is at most kPanelDepthBytes
+  int number_bytes;  // of a packed number, float32 or bfloat16; depth * number_bytes is at most kPanelDepthBytes
   Pack pack_a;       // j counts rows of a
   Pack pack_b;
-  // How many numbers into a panel of b its number (k, j) lies; of bfloat16 alone.
-  int64_t (*place_in_b)(int64_t k, int64_t j) = nullptr;
+  int64_t (*place_in_b)(int64_t k, int64_t j);  // how many numbers into a panel of b its number (k, j) lies
   // c (rows, cols), a row every c_stride, = the product of `factors` and that of `plus`, or those added to it. Each
   // number is one chain of sums: from zero or c over all k of factors, then of plus, whose k may be 0.
   void (*tile)(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,

@@ -25,6 +25,7 @@ constexpr FloatKernels kFloats{
                .number_bytes = sizeof(float),
                .pack_a = pack_floats,
                .pack_b = pack_floats,
+               .place_in_b = place_in_floats,
                .tile = multiply_tile<FloatOperand>},
     .quantise = {quantise<1>, quantise<2>},
     .rms_norm = rms_norm,

@@ -14,5 +14,13 @@ LINNET_INLINE Bf16s pairs_from(const float* p, int64_t left) {
   return neighbours(load_first(p, left < 16 ? left : 16), left > 16 ? load_first(p + 16, left - 16) : zero());
 }
 
+// Rows of pairs become columns.
+LINNET_INLINE void transpose(Bf16s (&rows)[16]) {
+  I32 bits[16];
+  for (int i = 0; i < 16; ++i) bits[i] = pair_bits(rows[i]);
+  transpose<16>(bits);
+  for (int i = 0; i < 16; ++i) rows[i] = pairs_of_bits(bits[i]);
+}
+
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -198,6 +198,45 @@ LINNET_INLINE int32_t reduce_max(I32 a) {
   return _mm256_cvtsi256_si32(m);
 }
 
+LINNET_INLINE void transpose_eight(__m256i (&rows)[8]) {
+  __m256i quads[2][4];  // of four rows each: [c] has columns c and 4 + c
+  for (int g = 0; g < 2; ++g) {
+    const __m256i* r = rows + int64_t{g} * 4;
+    const __m256i low01 = _mm256_unpacklo_epi32(r[0], r[1]);
+    const __m256i high01 = _mm256_unpackhi_epi32(r[0], r[1]);
+    const __m256i low23 = _mm256_unpacklo_epi32(r[2], r[3]);
+    const __m256i high23 = _mm256_unpackhi_epi32(r[2], r[3]);
+    quads[g][0] = _mm256_unpacklo_epi64(low01, low23);
+    quads[g][1] = _mm256_unpackhi_epi64(low01, low23);
+    quads[g][2] = _mm256_unpacklo_epi64(high01, high23);
+    quads[g][3] = _mm256_unpackhi_epi64(high01, high23);
+  }
+  for (int c = 0; c < 4; ++c) {
+    rows[c] = _mm256_permute2x128_si256(quads[0][c], quads[1][c], 0x20);
+    rows[4 + c] = _mm256_permute2x128_si256(quads[0][c], quads[1][c], 0x31);
+  }
+}
+// Rows become columns; of kRows that count, the rest is as good as zero.
+template <int kRows>
+LINNET_INLINE void transpose(I32 (&rows)[16]) {
+  I32 turned[16] = {};
+  for (int r = 0; r < kRows; r += 8) {
+    __m256i low[8];
+    __m256i high[8];
+    for (int i = 0; i < 8; ++i) {
+      low[i] = rows[r + i].lo;
+      high[i] = rows[r + i].hi;
+    }
+    transpose_eight(low);
+    transpose_eight(high);
+    for (int i = 0; i < 8; ++i) {
+      (r == 0 ? turned[i].lo : turned[i].hi) = low[i];
+      (r == 0 ? turned[8 + i].lo : turned[8 + i].hi) = high[i];
+    }
+  }
+  for (int i = 0; i < 16; ++i) rows[i] = turned[i];
+}
+
 LINNET_INLINE __m128i load_128(const void* p, int at) {
   return _mm_loadu_si128(reinterpret_cast<const __m128i*>(static_cast<const std::byte*>(p) + at));
 }

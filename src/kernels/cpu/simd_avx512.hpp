@@ -197,6 +197,35 @@ LINNET_INLINE F32 load_bf16(const void* p) {
   const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
 }
+// Rows become columns; of kRows that count, the rest is as good as zero.
+template <int kRows>
+LINNET_INLINE void transpose(I32 (&rows)[16]) {
+  constexpr int kEven = 0x88;  // lanes 0 and 2 of both
+  constexpr int kOdd = 0xdd;   // lanes 1 and 3
+  __m512i quads[4][4];         // of four rows each: [c] has columns c, 4 + c, 8 + c, 12 + c
+  for (int g = 0; g < 4; ++g) {
+    const I32* r = rows + int64_t{g} * 4;
+    const __m512i low01 = _mm512_unpacklo_epi32(r[0].v, r[1].v);
+    const __m512i high01 = _mm512_unpackhi_epi32(r[0].v, r[1].v);
+    const __m512i low23 = _mm512_unpacklo_epi32(r[2].v, r[3].v);
+    const __m512i high23 = _mm512_unpackhi_epi32(r[2].v, r[3].v);
+    quads[g][0] = _mm512_unpacklo_epi64(low01, low23);
+    quads[g][1] = _mm512_unpackhi_epi64(low01, low23);
+    quads[g][2] = _mm512_unpacklo_epi64(high01, high23);
+    quads[g][3] = _mm512_unpackhi_epi64(high01, high23);
+  }
+  for (int c = 0; c < 4; ++c) {
+    const __m512i even01 = _mm512_shuffle_i32x4(quads[0][c], quads[1][c], kEven);
+    const __m512i even23 = _mm512_shuffle_i32x4(quads[2][c], quads[3][c], kEven);
+    const __m512i odd01 = _mm512_shuffle_i32x4(quads[0][c], quads[1][c], kOdd);
+    const __m512i odd23 = _mm512_shuffle_i32x4(quads[2][c], quads[3][c], kOdd);
+    rows[c].v = _mm512_shuffle_i32x4(even01, even23, kEven);
+    rows[4 + c].v = _mm512_shuffle_i32x4(odd01, odd23, kEven);
+    rows[8 + c].v = _mm512_shuffle_i32x4(even01, even23, kOdd);
+    rows[12 + c].v = _mm512_shuffle_i32x4(odd01, odd23, kOdd);
+  }
+}
+
 #ifdef LINNET_KERNEL_BF16_PAIRS
 struct Bf16s {  // sixteen pairs
   __m512i v;
@@ -240,32 +269,11 @@ LINNET_INLINE Bf16s zero_pairs() {
 LINNET_INLINE void store_first(uint32_t* p, int64_t n, Bf16s a) {  // n <= 16
   _mm512_mask_storeu_epi32(p, static_cast<__mmask16>((1u << n) - 1), a.v);
 }
-// Rows become columns.
-LINNET_INLINE void transpose(Bf16s (&rows)[16]) {
-  constexpr int kEven = 0x88;  // lanes 0 and 2 of both
-  constexpr int kOdd = 0xdd;   // lanes 1 and 3
-  __m512i quads[4][4];         // of four rows each: [c] has columns c, 4 + c, 8 + c, 12 + c
-  for (int g = 0; g < 4; ++g) {
-    const Bf16s* r = rows + int64_t{g} * 4;
-    const __m512i low01 = _mm512_unpacklo_epi32(r[0].v, r[1].v);
-    const __m512i high01 = _mm512_unpackhi_epi32(r[0].v, r[1].v);
-    const __m512i low23 = _mm512_unpacklo_epi32(r[2].v, r[3].v);
-    const __m512i high23 = _mm512_unpackhi_epi32(r[2].v, r[3].v);
-    quads[g][0] = _mm512_unpacklo_epi64(low01, low23);
-    quads[g][1] = _mm512_unpackhi_epi64(low01, low23);
-    quads[g][2] = _mm512_unpacklo_epi64(high01, high23);
-    quads[g][3] = _mm512_unpackhi_epi64(high01, high23);
-  }
-  for (int c = 0; c < 4; ++c) {
-    const __m512i even01 = _mm512_shuffle_i32x4(quads[0][c], quads[1][c], kEven);
-    const __m512i even23 = _mm512_shuffle_i32x4(quads[2][c], quads[3][c], kEven);
-    const __m512i odd01 = _mm512_shuffle_i32x4(quads[0][c], quads[1][c], kOdd);
-    const __m512i odd23 = _mm512_shuffle_i32x4(quads[2][c], quads[3][c], kOdd);
-    rows[c].v = _mm512_shuffle_i32x4(even01, even23, kEven);
-    rows[4 + c].v = _mm512_shuffle_i32x4(odd01, odd23, kEven);
-    rows[8 + c].v = _mm512_shuffle_i32x4(even01, even23, kOdd);
-    rows[12 + c].v = _mm512_shuffle_i32x4(odd01, odd23, kOdd);
-  }
+LINNET_INLINE I32 pair_bits(Bf16s a) {
+  return {a.v};
+}
+LINNET_INLINE Bf16s pairs_of_bits(I32 a) {
+  return {a.v};
 }
 LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
   store_first(p, n, interleaved(low, high));

@@ -373,6 +373,29 @@ LINNET_INLINE void hide(RowPairs& a) {
 }
 #endif
 
+// Rows become columns; of kRows that count, the rest is as good as zero.
+template <int kRows>
+LINNET_INLINE void transpose(I32 (&rows)[16]) {
+  const auto doubled = [](int32x4_t x) { return vreinterpretq_s64_s32(x); };
+  const auto single = [](int64x2_t x) { return vreinterpretq_s32_s64(x); };
+  I32 turned[16];
+  for (int g = 0; g < (kRows + 3) / 4; ++g) {
+    for (int c = 0; c < 4; ++c) {
+      const I32* r = rows + int64_t{g} * 4;
+      const int64x2_t even01 = doubled(vtrn1q_s32(r[0].v[c], r[1].v[c]));  // columns 0 and 2 of two rows
+      const int64x2_t even23 = doubled(vtrn1q_s32(r[2].v[c], r[3].v[c]));
+      const int64x2_t odd01 = doubled(vtrn2q_s32(r[0].v[c], r[1].v[c]));
+      const int64x2_t odd23 = doubled(vtrn2q_s32(r[2].v[c], r[3].v[c]));
+      I32* to = turned + int64_t{c} * 4;
+      to[0].v[g] = single(vtrn1q_s64(even01, even23));
+      to[1].v[g] = single(vtrn1q_s64(odd01, odd23));
+      to[2].v[g] = single(vtrn2q_s64(even01, even23));
+      to[3].v[g] = single(vtrn2q_s64(odd01, odd23));
+    }
+  }
+  for (int i = 0; i < 16; ++i) rows[i] = turned[i];
+}
+
 #ifdef LINNET_KERNEL_BF16_PAIRS
 struct Bf16s {  // sixteen pairs
   uint32x4_t v[4];
@@ -416,26 +439,11 @@ LINNET_INLINE void store_first(uint32_t* p, int64_t n, Bf16s a) {  // n <= 16
   for (int i = 0; i < 4; ++i) vst1q_u32(lanes + 4 * i, a.v[i]);
   std::memcpy(p, lanes, static_cast<size_t>(n) * sizeof(uint32_t));
 }
-// Rows become columns.
-LINNET_INLINE void transpose(Bf16s (&rows)[16]) {
-  const auto doubled = [](uint32x4_t x) { return vreinterpretq_u64_u32(x); };
-  const auto single = [](uint64x2_t x) { return vreinterpretq_u32_u64(x); };
-  Bf16s turned[16];
-  for (int g = 0; g < 4; ++g) {
-    for (int c = 0; c < 4; ++c) {
-      const Bf16s* r = rows + int64_t{g} * 4;
-      const uint64x2_t even01 = doubled(vtrn1q_u32(r[0].v[c], r[1].v[c]));  // columns 0 and 2 of two rows
-      const uint64x2_t even23 = doubled(vtrn1q_u32(r[2].v[c], r[3].v[c]));
-      const uint64x2_t odd01 = doubled(vtrn2q_u32(r[0].v[c], r[1].v[c]));
-      const uint64x2_t odd23 = doubled(vtrn2q_u32(r[2].v[c], r[3].v[c]));
-      Bf16s* to = turned + int64_t{c} * 4;
-      to[0].v[g] = single(vtrn1q_u64(even01, even23));
-      to[1].v[g] = single(vtrn1q_u64(odd01, odd23));
-      to[2].v[g] = single(vtrn2q_u64(even01, even23));
-      to[3].v[g] = single(vtrn2q_u64(odd01, odd23));
-    }
-  }
-  for (int i = 0; i < 16; ++i) rows[i] = turned[i];
+LINNET_INLINE I32 pair_bits(Bf16s a) {
+  return each<I32>([](uint32x4_t x) { return vreinterpretq_s32_u32(x); }, a);
+}
+LINNET_INLINE Bf16s pairs_of_bits(I32 a) {
+  return each<Bf16s>([](int32x4_t x) { return vreinterpretq_u32_s32(x); }, a);
 }
 LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
   Bf16s pairs;
