@@ -70,6 +70,15 @@ bool is_saved(Saved what) {
 bool has_feature(const Feature& feature) {
   return cpuid_bit(feature) && is_saved(feature.needs);
 }
+
+// The second of three words of the vendor's name.
+uint32_t vendor_word() {
+  unsigned eax = 0;
+  unsigned ebx = 0;
+  unsigned ecx = 0;
+  unsigned edx = 0;
+  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) ? edx : 0;
+}
 #elif defined(__aarch64__)
 // One bit of the two words of capabilities (Linux, arch/arm64/include/uapi/asm/hwcap.h).
 struct Feature {
@@ -85,6 +94,10 @@ constexpr std::array kFeatures{
 bool has_feature(const Feature& feature) {
   return (cpu_capabilities()[feature.word] >> feature.bit & 1) != 0;
 }
+
+uint32_t vendor_word() {
+  return 0;
+}
 #else
 struct Feature {
   std::string_view name;
@@ -93,6 +106,10 @@ constexpr std::array<Feature, 0> kFeatures;
 
 bool has_feature(const Feature& /*feature*/) {
   return false;
+}
+
+uint32_t vendor_word() {
+  return 0;
 }
 #endif
 
@@ -103,6 +120,11 @@ bool cpu_has(std::initializer_list<std::string_view> names) {
     return std::any_of(kFeatures.begin(), kFeatures.end(),
                        [&](const Feature& feature) { return feature.name == name && has_feature(feature); });
   });
+}
+
+bool cpu_is_intel() {
+  constexpr uint32_t kInei = 0x49656e69;  // of "GenuineIntel"
+  return vendor_word() == kInei;
 }
 
 std::string cpu_features() {

@@ -15,6 +15,9 @@ namespace linnet {
 // Names are those of Linux: "avx512_bf16", "asimddp". An unknown one is not there.
 bool cpu_has(std::initializer_list<std::string_view> names);  // all of them
 
+// Whether Intel made it; only ever so on x86-64.
+bool cpu_is_intel();
+
 // Those of the known ones that are there, with spaces: "avx2 avx512f avx512_bf16 amx_int8".
 std::string cpu_features();
 

@@ -27,6 +27,7 @@ template <int64_t kWidth>
 void pack_columns(const float* from, int64_t j_stride, int64_t k, int64_t count, float* to) {
   constexpr int kRows = kWidth < kLanes ? kWidth : kLanes;
   static_assert(kWidth % kRows == 0);
+  constexpr int64_t kAhead = 4 * kLanes;
   const float* end = to + k * kWidth;
   for (int64_t i = 0; i < k; i += kLanes) {
     const int64_t steps = k - i < kLanes ? k - i : kLanes;
@@ -34,6 +35,7 @@ void pack_columns(const float* from, int64_t j_stride, int64_t k, int64_t count,
       I32 rows[kLanes] = {};
       for (int64_t r = 0; r < kRows && j + r < count; ++r) {
         const float* row = from + (j + r) * j_stride + i;
+        __builtin_prefetch(row + kAhead);
         rows[r] = f32_to_bits(steps == kLanes ? load(row) : load_first(row, steps));
       }
       transpose<kRows>(rows);
@@ -81,7 +83,7 @@ int64_t place_in_floats(int64_t k, int64_t j) {
   return k * kMatmulCols + j;
 }
 
-constexpr int kFloatDepth = 256;
+constexpr int kFloatDepth = 320;
 
 struct FloatOperand {
   using Number = float;

@@ -25,14 +25,18 @@ LINNET_INLINE void each_sum(const Visit& visit) {
   });
 }
 
-// Operand: what a panel is made of, and how two are multiplied.
+// Operand: what a panel is made of, and how two are multiplied. Panels of b come from the second cache.
 template <class Operand>
 LINNET_INLINE void add_products(const TileFactors& factors, TileSums& acc) {
+  constexpr int64_t kStepsAhead = 16;
   const auto* a = reinterpret_cast<const typename Operand::Number*>(factors.a);
   const auto* b = reinterpret_cast<const typename Operand::Number*>(factors.b);
   for (int64_t i = 0; i < factors.k; i += Operand::kDepth, a += kMatmulRows, b += kMatmulCols) {
     typename Operand::Vector w[kMatmulVecs];
-    for (int v = 0; v < kMatmulVecs; ++v) w[v] = Operand::load_all(b + v * kLanes);
+    for (int v = 0; v < kMatmulVecs; ++v) {
+      w[v] = Operand::load_all(b + v * kLanes);
+      __builtin_prefetch(b + kStepsAhead * kMatmulCols + v * kLanes);
+    }
     for (int r = 0; r < kMatmulRows; ++r) {
       const typename Operand::Vector x = Operand::spread(a[r]);
       for (int v = 0; v < kMatmulVecs; ++v) acc[r][v] = Operand::multiply_add(w[v], x, acc[r][v]);
