@@ -18,17 +18,21 @@ def processor():
 
 
 def tune(folder, name, flags):
-    """Teaches folder/base what stands in folder/data.jsonl. Returns the run's folder, and of each step its seconds and its
-    loss, and the most bytes resident."""
-    command = [LINNET, "tune", folder / "data.jsonl", "--base", folder / "base", "--name", name, "--held-out", 0, *flags]
-    child = subprocess.Popen(words(command), env=dict(os.environ, XDG_DATA_HOME=str(folder / "home")),
+    """Teaches folder/base what stands in folder/data.jsonl; see run()."""
+    return run(folder, name, ["tune", folder / "data.jsonl", "--base", folder / "base", "--name", name, "--held-out", 0, *flags])
+
+
+def run(folder, name, command):
+    """Runs a linnet command that makes a model. Returns the run's folder, and of each step its seconds and its loss, and the
+    most bytes resident."""
+    child = subprocess.Popen(words([LINNET, *command]), env=dict(os.environ, XDG_DATA_HOME=str(folder / "home")),
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     said = child.stderr.read()
     _, status, usage = os.wait4(child.pid, 0)
     if status:
-        raise SystemExit(f"linnet tune failed:\n{said}")
-    run = max((folder / "home" / "linnet" / "runs" / name).glob("[0-9]*"), key=lambda path: int(path.name))
-    read = lambda file: [json.loads(line) for line in (run / file).read_text().splitlines()]
-    return run, {"seconds": [line["seconds"] for line in read("times.jsonl") if "seconds" in line],
-                 "losses": [line["loss"] for line in read("metrics.jsonl") if "loss" in line],
-                 "bytes": usage.ru_maxrss * 1024}
+        raise SystemExit(f"linnet {command[0]} failed:\n{said}")
+    made = max((folder / "home" / "linnet" / "runs" / name).glob("[0-9]*"), key=lambda path: int(path.name))
+    read = lambda file: [json.loads(line) for line in (made / file).read_text().splitlines()]
+    return made, {"seconds": [line["seconds"] for line in read("times.jsonl") if "seconds" in line],
+                  "losses": [line["loss"] for line in read("metrics.jsonl") if "loss" in line],
+                  "bytes": usage.ru_maxrss * 1024}
