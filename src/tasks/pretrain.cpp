@@ -154,13 +154,18 @@ void Pretrainer::choose_steps() {
   constexpr double kBatchPerRoot = 1;
   constexpr double kLeastBatch = 1024;
   constexpr double kMostBatch = 1 << 17;
-  constexpr int64_t kRowsTogether = 4096;  // enough for the products; more only takes memory
+  // What is computed of a row stays in a near cache while there are few; for each part all weights and the sums of their
+  // gradients pass by. Measured with 10 and 124 million parameters.
+  constexpr int64_t kFewRows = 512;
+  constexpr int64_t kManyRows = 1024;
+  constexpr int64_t kManyParameters = 50'000'000;
   const auto parameters = static_cast<double>(plan_.parameters);
   const double tokens = settings_.batch ? static_cast<double>(*settings_.batch)
                                         : std::clamp(kBatchPerRoot * std::sqrt(parameters), kLeastBatch, kMostBatch);
   const auto context = static_cast<double>(plan_.context);
   plan_.windows_per_step = std::max<int64_t>(1, std::llround(tokens / context));
-  const int64_t fit = std::max<int64_t>(1, kRowsTogether / plan_.context);
+  const int64_t together = plan_.parameters < kManyParameters ? kFewRows : kManyRows;
+  const int64_t fit = std::max<int64_t>(1, together / plan_.context);
   const int64_t parts = (plan_.windows_per_step + fit - 1) / fit;
   plan_.windows_per_part = (plan_.windows_per_step + parts - 1) / parts;
   const WindowFeed feed(text_.train, {.range = plan_.train,
