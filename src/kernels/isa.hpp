@@ -13,8 +13,8 @@
 
 namespace linnet {
 
-// From the slowest to the fastest of each architecture; but without AMX, choose_isa() passes kAvx512Bf16 over on Intel's
-// processors.
+// From the slowest to the fastest of each architecture; but without AMX, choose_isa() passes kAvx512Bf16 over on
+// Intel's processors.
 enum class Isa : uint8_t {
   kBaseline,  // x86-64-v2, elsewhere named "portable": the references of the ops
   // x86-64

@@ -54,8 +54,8 @@ Tensor grad_like(Context& ctx, const Tensor& tensor, bool whole) {
 }  // namespace
 
 bool goes_by_heads(const Context& ctx, const AttentionInputs& in, const AttentionParams& params) {
-  return ctx.float_products().attention_heads.forth && !params.bias.defined() && params.softcap <= 0 && params.scale > 0 &&
-         in.q.dim(2) <= kMostHeadDim;
+  return ctx.float_products().attention_heads.forth && !params.bias.defined() && params.softcap <= 0 &&
+         params.scale > 0 && in.q.dim(2) <= kMostHeadDim;
 }
 
 AttentionKept attention_by_heads(Context& ctx, const AttentionInputs& in, std::span<const Segment> segments,
@@ -66,10 +66,11 @@ AttentionKept attention_by_heads(Context& ctx, const AttentionInputs& in, std::s
     const Segment& segment = segments[static_cast<size_t>(task / heads)];
     const int64_t head = task % heads;
     const AttentionHead inputs = head_of(in, segment, params, head);
-    ctx.float_products().attention_heads.forth({.head = inputs,
-                           .out = kept.out.data<float>() + (inputs.q - in.q.data<float>()),
-                           .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin},
-                          workspace);
+    ctx.float_products().attention_heads.forth(
+        {.head = inputs,
+         .out = kept.out.data<float>() + (inputs.q - in.q.data<float>()),
+         .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin},
+        workspace);
   });
   return kept;
 }
@@ -96,16 +97,17 @@ std::vector<Tensor> attention_by_heads_vjp(Context& ctx, const AttentionInputs& 
     const int64_t head = task % heads;
     const AttentionHead inputs = head_of(in, segment, params, head);
     const int64_t at = inputs.q - in.q.data<float>();
-    ctx.float_products().attention_heads.back({.head = inputs,
-                          .out = kept.out.data<float>() + at,
-                          .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin,
-                          .dout = dout.data<float>() + at,
-                          .dq = dq.data<float>() + at,
-                          .dk = dk_of_heads.data<float>() + at,
-                          .dv = dv_of_heads.data<float>() + at,
-                          .dk_stride = inputs.q_stride,
-                          .dsink = dsinks.empty() ? nullptr : &dsinks[static_cast<size_t>(task)]},
-                         workspace);
+    ctx.float_products().attention_heads.back(
+        {.head = inputs,
+         .out = kept.out.data<float>() + at,
+         .log_sums = kept.log_sums.data<float>() + head * in.q.dim(0) + segment.row_begin,
+         .dout = dout.data<float>() + at,
+         .dq = dq.data<float>() + at,
+         .dk = dk_of_heads.data<float>() + at,
+         .dv = dv_of_heads.data<float>() + at,
+         .dk_stride = inputs.q_stride,
+         .dsink = dsinks.empty() ? nullptr : &dsinks[static_cast<size_t>(task)]},
+        workspace);
   });
   if (grouped && !ctx.meta()) {
     sum_groups(ctx, dk_of_heads, dk);

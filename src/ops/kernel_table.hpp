@@ -142,8 +142,8 @@ struct KernelTable {
   // Null where pack is.
   void (*gated_products)(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) = nullptr;
 
-  FloatProducts f32;   // all null in the reference
-  FloatProducts bf16;  // all null where that is no faster
+  FloatProducts f32;                                                      // all null in the reference
+  FloatProducts bf16;                                                     // all null where that is no faster
   int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;  // bytes, for either
 
   // out (rows, dim) = x / rms(x) * (weight + offset)

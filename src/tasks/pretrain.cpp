@@ -154,8 +154,8 @@ void Pretrainer::choose_steps() {
   constexpr double kBatchPerRoot = 1;
   constexpr double kLeastBatch = 1024;
   constexpr double kMostBatch = 1 << 17;
-  // What is computed of a row stays in a near cache while there are few; for each part all weights and the sums of their
-  // gradients pass by. Measured with 10 and 124 million parameters.
+  // What is computed of a row stays in a near cache while there are few; for each part all weights and the sums of
+  // their gradients pass by. Measured with 10 and 124 million parameters.
   constexpr int64_t kFewRows = 512;
   constexpr int64_t kManyRows = 1024;
   constexpr int64_t kManyParameters = 50'000'000;

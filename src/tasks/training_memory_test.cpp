@@ -82,7 +82,8 @@ TEST_P(TrainingMemoryTest, WeightsAreThoseThatAreHeld) {
   EXPECT_NEAR(static_cast<double>(plan.weights) / static_cast<double>(weights), 1, 0.02);
   EXPECT_EQ(plan.adapters, GetParam().settings.learns == Learns::kAdapter ? learned : 0);
   EXPECT_EQ(plan.optimizer, 2 * learned);
-  EXPECT_EQ(static_cast<int64_t>(planner.prepacked_bytes(false)), pupil->transformer().prepacked_bytes(runtime->context()));
+  EXPECT_EQ(static_cast<int64_t>(planner.prepacked_bytes(false)),
+            pupil->transformer().prepacked_bytes(runtime->context()));
   EXPECT_GE(plan.total(), plan.weights + plan.optimizer + plan.gradients + plan.activations);
 }
 
