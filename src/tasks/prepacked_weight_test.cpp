@@ -1,5 +1,6 @@
 // Weights of which teaching holds nothing but what it multiplies with: every product and row is that of the weight
 // rounded to bfloat16.
+#include <cstring>
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
