@@ -36,3 +36,20 @@ def run(folder, name, command):
     return made, {"seconds": [line["seconds"] for line in read("times.jsonl") if "seconds" in line],
                   "losses": [line["loss"] for line in read("metrics.jsonl") if "loss" in line],
                   "bytes": usage.ru_maxrss * 1024}
+
+
+def peer(command):
+    """Runs a program that prints what it did as one line of JSON, its last."""
+    child = subprocess.run(words(command), stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(child.stdout.splitlines()[-1])
+
+
+def rounds(programs, count, report):
+    """Runs every one of `programs`, functions by name, `count` times in changing order, and reports each round with its number.
+    Returns the results of all rounds, by name."""
+    all_results = []
+    for number in range(count):
+        order = list(programs)[number % len(programs):] + list(programs)[:number % len(programs)]
+        all_results.append({name: programs[name]() for name in order})
+        report(all_results[-1], number + 1)
+    return all_results

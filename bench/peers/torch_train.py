@@ -6,15 +6,13 @@ usage: torch_train.py BASE TEXT --context N --windows N --steps N --rate R --dro
 Prints one line of JSON: {"seconds": of each step, "losses": of each step, "bytes": most memory resident}.
 """
 import argparse
-import json
-import math
 import pathlib
-import resource
-import time
 
 import torch
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForCausalLM
+
+import torch_steps
 
 DROPOUTS = ["resid_pdrop", "embd_pdrop", "attn_pdrop"]  # of GPT-2
 
@@ -42,30 +40,16 @@ def main():
     others = [parameter for parameter in model.parameters() if parameter.dim() != 2]
     optimizer = torch.optim.AdamW([{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
                                   betas=(0.9, 0.99), fused=True)
-    warmup = max(1, args.steps // 10)
-    seconds, losses = [], []
-    for step in range(args.steps):
-        began = time.perf_counter()
-        if step < warmup:
-            part = (step + 1) / warmup
-        else:
-            part = 0.1 + 0.9 * (1 + math.cos(math.pi * (step - warmup) / max(args.steps - warmup, 1))) / 2
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * part
+
+    def loss_of():
         begins = torch.randint(len(ids) - args.context - 1, (args.windows,))
         x = torch.stack([ids[begin:begin + args.context] for begin in begins])
         y = torch.stack([ids[begin + 1:begin + args.context + 1] for begin in begins])
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = forward(input_ids=x, use_cache=False).logits
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten())
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "losses": losses, "bytes": peak}))
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), y.flatten())
+
+    torch_steps.teach(args, list(model.parameters()), optimizer, loss_of, warmup=max(1, args.steps // 10), least=0.1)
 
 
 if __name__ == "__main__":

@@ -11,13 +11,12 @@ each step, "losses": of each step, "bytes": most memory resident}.
 """
 import argparse
 import json
-import math
-import resource
-import time
 
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import torch_steps
 
 
 def main():
@@ -45,26 +44,12 @@ def main():
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     forward = torch.compile(model) if args.compile else model
     optimizer = torch.optim.AdamW(trained, lr=args.rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
-    warmup = max(1, args.steps // 20)
-    seconds, losses = [], []
-    for step in range(args.steps):
-        began = time.perf_counter()
-        if step < warmup:
-            part = (step + 1) / warmup
-        else:
-            part = (1 + math.cos(math.pi * (step - warmup) / max(args.steps - warmup, 1))) / 2
-        for group in optimizer.param_groups:
-            group["lr"] = args.rate * part
+
+    def loss_of():
         with autocast:
-            loss = forward(input_ids=ids, labels=ids, use_cache=False).loss
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        seconds.append(time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "losses": losses, "bytes": peak}))
+            return forward(input_ids=ids, labels=ids, use_cache=False).loss
+
+    torch_steps.teach(args, trained, optimizer, loss_of, warmup=max(1, args.steps // 20), least=0)
 
 
 if __name__ == "__main__":

@@ -70,15 +70,6 @@ bool is_saved(Saved what) {
 bool has_feature(const Feature& feature) {
   return cpuid_bit(feature) && is_saved(feature.needs);
 }
-
-// The second of three words of the vendor's name.
-uint32_t vendor_word() {
-  unsigned eax = 0;
-  unsigned ebx = 0;
-  unsigned ecx = 0;
-  unsigned edx = 0;
-  return __get_cpuid(0, &eax, &ebx, &ecx, &edx) ? edx : 0;
-}
 #elif defined(__aarch64__)
 // One bit of the two words of capabilities (Linux, arch/arm64/include/uapi/asm/hwcap.h).
 struct Feature {
@@ -94,10 +85,6 @@ constexpr std::array kFeatures{
 bool has_feature(const Feature& feature) {
   return (cpu_capabilities()[feature.word] >> feature.bit & 1) != 0;
 }
-
-uint32_t vendor_word() {
-  return 0;
-}
 #else
 struct Feature {
   std::string_view name;
@@ -106,10 +93,6 @@ constexpr std::array<Feature, 0> kFeatures;
 
 bool has_feature(const Feature& /*feature*/) {
   return false;
-}
-
-uint32_t vendor_word() {
-  return 0;
 }
 #endif
 
@@ -123,8 +106,12 @@ bool cpu_has(std::initializer_list<std::string_view> names) {
 }
 
 bool cpu_is_intel() {
-  constexpr uint32_t kInei = 0x49656e69;  // of "GenuineIntel"
-  return vendor_word() == kInei;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  return __builtin_cpu_is("intel") != 0;
+#else
+  return false;
+#endif
 }
 
 std::string cpu_features() {
