@@ -210,13 +210,14 @@ class Product {
   }
 
   void multiply_place(const Block& part, const std::byte* a, const std::byte* b, int64_t t, int64_t p) const {
-    float* c = call_.c + (part.row + t * kernels_.rows) * call_.n + part.col + p * kernels_.cols;
+    float* c = place_in_c(call_, part.row + t * kernels_.rows, part.col + p * kernels_.cols);
     multiply_tile(kernels_, {a, b, part.depth}, {},
                   {.c = c,
-                   .stride = call_.n,
+                   .stride = c_stride(call_),
                    .rows = part.rows - t * kernels_.rows,
                    .cols = part.cols - p * kernels_.cols,
-                   .ahead = {.c = c}},
+                   .ahead = {.c = c},
+                   .turned = call_.c_transposed},
                   part.add);
   }
 
@@ -282,70 +283,112 @@ void pack_b(const MatmulKernels& kernels, ThreadPool& pool, const MatmulCall& ca
   });
 }
 
-// Calls visit(call, its b) for each and for what it adds.
+// Calls visit(call, which) for each, and for what it adds.
 template <class Visit>
 void each_factor(MatmulCalls calls, const Visit& visit) {
-  for (size_t i = 0; i < calls.size(); ++i) {
-    visit(calls[i], i, 0);
-    if (calls[i].plus) visit(calls[i].added(), i, 1);
+  for (const MatmulCall& call : calls) {
+    visit(call, 0);
+    if (call.plus) visit(call.added(), 1);
   }
 }
 
 // What any way through the calls takes, beside what is packed of their b: whole lines.
 int64_t scratch_bytes(int threads, MatmulCalls calls) {
-  int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads, calls) : 0;
-  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
+  int64_t bytes = goes_by_rows(threads, calls) ? workspace_by_rows(threads, RowProducts(calls)) : 0;
+  each_factor(calls, [&](const MatmulCall& call, size_t) {
     bytes = std::max(bytes, workspace_by_columns(call));
-    if (goes_by_rows(threads, {&call, 1})) bytes = std::max(bytes, workspace_by_rows(threads, {&call, 1}));
+    const MatmulCalls one(&call, 1);
+    if (goes_by_rows(threads, one)) bytes = std::max(bytes, workspace_by_rows(threads, RowProducts(one)));
   });
   return whole(bytes, kLineBytes) * kLineBytes;
 }
 
-// Packs every b that is not, and multiplies.
-void multiply_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
-  std::byte* packed = workspace + scratch_bytes(pool.size(), calls);
-  std::vector<PackedPair> pairs(calls.size());
-  each_factor(calls, [&](const MatmulCall& call, size_t i, size_t which) {
-    if (call.packed) {
-      pairs[i][which] = call.packed->bytes.raw();
-      return;
-    }
-    pack_b(kernels, pool, call, workspace, packed);
-    pairs[i][which] = packed;
-    packed += most_operand_bytes(call.k, call.n);
+// Of every b that is not packed.
+int64_t unpacked_bytes(MatmulCalls calls) {
+  int64_t bytes = 0;
+  each_factor(calls, [&](const MatmulCall& call, size_t) {
+    if (!call.packed) bytes += most_operand_bytes(call.k, call.n);
   });
-  matmul_by_rows(kernels, pool, calls, pairs, workspace);
+  return bytes;
+}
+
+// Packs every b that is not, behind `scratch` bytes of the workspace, and multiplies.
+void multiply_by_rows(const MatmulKernels& kernels, ThreadPool& pool, const RowProducts& products, int64_t scratch,
+                      std::byte* workspace) {
+  std::byte* packed = workspace + scratch;
+  std::vector<PackedPair> pairs;
+  for (const MatmulCalls calls : products.all()) {
+    each_factor(calls, [&](const MatmulCall& call, size_t which) {
+      if (which == 0) pairs.emplace_back();
+      if (call.packed) {
+        pairs.back()[which] = call.packed->bytes.raw();
+        return;
+      }
+      pack_b(kernels, pool, call, workspace, packed);
+      pairs.back()[which] = packed;
+      packed += most_operand_bytes(call.k, call.n);
+    });
+  }
+  matmul_by_rows(kernels, pool, products, pairs, workspace);
+}
+
+void check_operands(const MatmulKernels& kernels, MatmulCalls calls) {
+  each_factor(calls, [&](const MatmulCall& call, size_t) {
+    CHECK(!call.c_transposed || (call.scale == 1 && !call.plus));
+    CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
+    CHECK(!call.packed || call.packed->bytes.bytes() == operand_bytes(kernels, call.k, call.n));
+  });
+}
+
+// Beside what is packed of b: whole lines.
+int64_t joined_scratch_bytes(int threads, const RowProducts& products) {
+  int64_t bytes = workspace_by_rows(threads, products);
+  for (const MatmulCalls calls : products.all()) {
+    each_factor(calls, [&](const MatmulCall& call, size_t) { bytes = std::max(bytes, workspace_by_columns(call)); });
+  }
+  return whole(bytes, kLineBytes) * kLineBytes;
 }
 
 }  // namespace
 
 int64_t matmul_workspace(int threads, MatmulCalls calls) {
   if (goes_narrow(calls)) return workspace_narrow(calls);
-  int64_t packed = 0;
-  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
-    if (!call.packed) packed += most_operand_bytes(call.k, call.n);
-  });
   const bool packs = std::ranges::any_of(calls, [&](const MatmulCall& call) {
     return goes_by_rows(threads, {&call, 1});
   });
-  return scratch_bytes(threads, calls) + (packs ? packed : 0);
+  return scratch_bytes(threads, calls) + (packs ? unpacked_bytes(calls) : 0);
 }
 
 void matmul(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
-  each_factor(calls, [&](const MatmulCall& call, size_t, size_t) {
-    CHECK(!call.packed || (call.packed->k == call.k && call.packed->n == call.n));
-    CHECK(!call.packed || call.packed->bytes.bytes() == operand_bytes(kernels, call.k, call.n));
-  });
+  check_operands(kernels, calls);
   if (goes_narrow(calls)) {
     matmul_narrow(kernels, pool, calls, workspace);
   } else if (goes_by_rows(pool.size(), calls)) {
-    multiply_by_rows(kernels, pool, calls, workspace);
+    multiply_by_rows(kernels, pool, RowProducts(calls), scratch_bytes(pool.size(), calls), workspace);
   } else if (calls.size() == 1) {
     multiply_by_columns(kernels, pool, calls[0], workspace);
     if (calls[0].plus) multiply_by_columns(kernels, pool, calls[0].added(), workspace);
   } else {
     for (const MatmulCall& call : calls) matmul(kernels, pool, {&call, 1}, workspace);
   }
+}
+
+bool can_join(int threads, const JoinedProducts& joined) {
+  return std::ranges::all_of(RowProducts(joined).all(),
+                             [&](MatmulCalls calls) { return calls.empty() || goes_by_rows(threads, calls); });
+}
+
+int64_t joined_workspace(int threads, const JoinedProducts& joined) {
+  const RowProducts products(joined);
+  int64_t bytes = joined_scratch_bytes(threads, products);
+  for (const MatmulCalls calls : products.all()) bytes += unpacked_bytes(calls);
+  return bytes;
+}
+
+void matmul_joined(const MatmulKernels& kernels, ThreadPool& pool, const JoinedProducts& joined, std::byte* workspace) {
+  const RowProducts products(joined);
+  for (const MatmulCalls calls : products.all()) check_operands(kernels, calls);
+  multiply_by_rows(kernels, pool, products, joined_scratch_bytes(pool.size(), products), workspace);
 }
 
 int64_t operand_bytes(const MatmulKernels& kernels, int64_t k, int64_t n) {

@@ -6,18 +6,31 @@
 #include <array>
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/row_block.hpp"
 #include "ops/kernel_table.hpp"
 
 namespace linnet::kernels {
 
-// The b of a product, packed, and that of what it adds, or null.
-using PackedPair = std::array<const std::byte*, 2>;
+// As JoinedProducts; those without a join have only `before`.
+struct RowProducts {
+  explicit RowProducts(MatmulCalls calls) : before(calls) {}
+  explicit RowProducts(const JoinedProducts& products)
+      : before(products.before), inner(products.inner), after(products.after), joined(&products) {}
+
+  MatmulCalls before;
+  MatmulCalls inner{};
+  std::array<MatmulCalls, 2> after{};
+  const JoinedProducts* joined = nullptr;
+
+  // In the order in which they are multiplied.
+  std::array<MatmulCalls, 4> all() const { return {before, inner, after[0], after[1]}; }
+};
 
 // Whether there are rows enough, and no b too large to stand packed in the workspace.
 bool goes_by_rows(int threads, MatmulCalls calls);
-int64_t workspace_by_rows(int threads, MatmulCalls calls);  // bytes
-// packed: of each call.
-void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, MatmulCalls calls,
+int64_t workspace_by_rows(int threads, const RowProducts& products);  // bytes
+// packed: of each of products.all().
+void matmul_by_rows(const MatmulKernels& kernels, ThreadPool& pool, const RowProducts& products,
                     std::span<const PackedPair> packed, std::byte* workspace);
 
 }  // namespace linnet::kernels

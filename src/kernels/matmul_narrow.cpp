@@ -16,17 +16,20 @@ constexpr int64_t kPanelsOfATask = 4;  // of the wide factor: its rows are read 
 // A call, the narrow factor first. Both factors have a row for each of k.
 struct NarrowProduct {
   explicit NarrowProduct(const MatmulCall& call)
-      : turned(call.n < call.m),
+      : turned(call.c_transposed || call.n < call.m),
         rows(std::min(call.m, call.n)),
         cols(std::max(call.m, call.n)),
         k(call.k),
-        narrow(turned ? call.b : call.a),
-        wide(turned ? call.a : call.b),
+        narrow(call.packed || !turned ? call.a : call.b),
+        wide(call.packed ? nullptr
+             : turned    ? call.a
+                         : call.b),
+        wide_packed(call.packed ? call.packed->bytes.raw() : nullptr),
         c(call.c),
         add(call.add) {}
 
   bool reads_the_same(const NarrowProduct& other) const {
-    return wide == other.wide && cols == other.cols && k == other.k;
+    return wide == other.wide && wide_packed == other.wide_packed && cols == other.cols && k == other.k;
   }
 
   bool turned;  // c lies as (cols, rows)
@@ -34,7 +37,8 @@ struct NarrowProduct {
   int64_t cols;
   int64_t k;
   const float* narrow;  // (K, rows)
-  const float* wide;    // (K, cols)
+  const float* wide;    // (K, cols), where it is not packed
+  const std::byte* wide_packed;
   float* c;
   bool add;
   std::byte* packed = nullptr;  // the narrow factor
@@ -78,9 +82,15 @@ class NarrowGroup {
     const int64_t col = task * kPanelsOfATask * kernels_.cols;
     const int64_t cols = std::min(kPanelsOfATask * kernels_.cols, any.cols - col);
     for (int64_t k = 0; k < any.k; k += layout_.part()) {
-      kernels_.pack_b(any.wide + k * any.cols + col, any.cols, 1, depth_from(k), cols, kernels_.cols, b_panel_bytes_,
-                      scratch);
-      for (const NarrowProduct& product : products_) add_part(product, k, col, cols, scratch);
+      Panels panels{scratch, b_panel_bytes_};
+      if (any.wide_packed) {
+        const int64_t first = layout_.place(k, depth_from(k), col / kernels_.cols);
+        panels = {any.wide_packed + first, layout_.place(k, depth_from(k), col / kernels_.cols + 1) - first};
+      } else {
+        kernels_.pack_b(any.wide + k * any.cols + col, any.cols, 1, depth_from(k), cols, kernels_.cols, b_panel_bytes_,
+                        scratch);
+      }
+      for (const NarrowProduct& product : products_) add_part(product, k, col, cols, panels);
     }
   }
 
@@ -88,35 +98,28 @@ class NarrowGroup {
   int64_t depth_from(int64_t k) const { return std::min(layout_.part(), products_[0].k - k); }
   int64_t tiles(const NarrowProduct& product) const { return whole(product.rows, kernels_.rows); }
 
+  // Of the wide factor, one every panel_bytes.
+  struct Panels {
+    const std::byte* at;
+    int64_t panel_bytes;
+  };
+
   // The product over the part of k that begins there.
-  void add_part(const NarrowProduct& product, int64_t k, int64_t col, int64_t cols, const std::byte* b) const {
+  void add_part(const NarrowProduct& product, int64_t k, int64_t col, int64_t cols, const Panels& b) const {
     const std::byte* a = product.packed + k / layout_.part() * tiles(product) * a_panel_bytes_;
     for (int64_t row = 0; row < product.rows; row += kernels_.rows, a += a_panel_bytes_) {
       for (int64_t j = 0; j < cols; j += kernels_.cols) {
-        const std::byte* panel = b + j / kernels_.cols * b_panel_bytes_;
-        const int64_t in_tile = std::min<int64_t>(kernels_.cols, cols - j);
-        const bool add = product.add || k > 0;
-        if (product.turned) {
-          add_turned(product, {a, panel, depth_from(k)}, row, col + j, in_tile, add);
-        } else {
-          float* c = product.c + row * product.cols + col + j;
-          multiply_tile(
-              kernels_, {a, panel, depth_from(k)}, {},
-              {.c = c, .stride = product.cols, .rows = product.rows - row, .cols = in_tile, .ahead = {.c = c}}, add);
-        }
+        const std::byte* panel = b.at + j / kernels_.cols * b.panel_bytes;
+        float* c = product.c + (product.turned ? (col + j) * product.rows + row : row * product.cols + col + j);
+        multiply_tile(kernels_, {a, panel, depth_from(k)}, {},
+                      {.c = c,
+                       .stride = product.turned ? product.rows : product.cols,
+                       .rows = product.rows - row,
+                       .cols = std::min<int64_t>(kernels_.cols, cols - j),
+                       .ahead = {.c = c},
+                       .turned = product.turned},
+                      product.add || k > 0);
       }
-    }
-  }
-
-  // A tile of a c that lies turned.
-  void add_turned(const NarrowProduct& product, const TileFactors& factors, int64_t row, int64_t col, int64_t cols,
-                  bool add) const {
-    alignas(kLineBytes) float tile[kMostTileFloats];
-    kernels_.tile(factors, {}, tile, kernels_.cols, false, {.c = tile});
-    const int64_t rows = std::min<int64_t>(kernels_.rows, product.rows - row);
-    for (int64_t j = 0; j < cols; ++j) {
-      float* c = product.c + (col + j) * product.rows + row;
-      for (int64_t r = 0; r < rows; ++r) c[r] = (add ? c[r] : 0.0f) + tile[r * kernels_.cols + j];
     }
   }
 
@@ -131,8 +134,10 @@ class NarrowGroup {
 
 bool goes_narrow(MatmulCalls calls) {
   return !calls.empty() && std::ranges::all_of(calls, [](const MatmulCall& call) {
-    return call.a_transposed && call.b && !call.b_transposed && !call.packed && !call.plus && call.scale == 1 &&
-           call.k > 0 && std::min(call.m, call.n) > 0 && std::min(call.m, call.n) <= kMostNarrow;
+    // A wide factor that is packed is b.
+    const bool has_wide = call.packed ? call.m <= call.n : call.b && !call.b_transposed && !call.c_transposed;
+    return call.a_transposed && has_wide && !call.plus && call.scale == 1 && call.k > 0 &&
+           std::min(call.m, call.n) > 0 && std::min(call.m, call.n) <= kMostNarrow;
   });
 }
 

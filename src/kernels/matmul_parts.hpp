@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "ops/kernel_table.hpp"
 
 namespace linnet::kernels {
 
@@ -54,6 +55,13 @@ inline int64_t most_operand_bytes(int64_t k, int64_t n) {
   return whole(n, kMostCols) * kMostCols * whole(k, kMostUnit) * kMostUnit * static_cast<int64_t>(sizeof(float));
 }
 
+inline int64_t c_stride(const MatmulCall& call) {
+  return call.c_transposed ? call.m : call.n;
+}
+inline float* place_in_c(const MatmulCall& call, int64_t row, int64_t col) {
+  return call.c + (call.c_transposed ? col * call.m + row : row * call.n + col);
+}
+
 // A tile of c, of which c may hold a part only.
 struct TilePlace {
   float* c;
@@ -61,19 +69,29 @@ struct TilePlace {
   int64_t rows;    // that c has from here on
   int64_t cols;
   TileAhead ahead;
+  bool turned = false;     // c lies as its transpose
+  bool in_column = false;  // see MatmulKernels::tile_of_column
 };
 
 // The tile (+)= the products of two panels each.
 inline void multiply_tile(const MatmulKernels& kernels, const TileFactors& factors, const TileFactors& plus,
                           const TilePlace& at, bool add) {
-  if (at.rows >= kernels.rows && at.cols >= kernels.cols) {
-    return kernels.tile(factors, plus, at.c, at.stride, add, at.ahead);
+  const auto multiply = at.in_column ? kernels.tile_of_column : kernels.tile;
+  if (!at.turned && at.rows >= kernels.rows && at.cols >= kernels.cols) {
+    return multiply(factors, plus, at.c, at.stride, add, at.ahead);
   }
   const int64_t rows = std::min<int64_t>(at.rows, kernels.rows);
   const int64_t cols = std::min<int64_t>(at.cols, kernels.cols);
   alignas(64) float tile[kMostTileFloats] = {};
+  TileAhead ahead = at.ahead;
+  ahead.c = tile;
+  if (at.turned) {
+    if (add) kernels.turn(at.c, at.stride, cols, rows, tile, kernels.cols);
+    multiply(factors, plus, tile, kernels.cols, add, ahead);
+    return kernels.turn(tile, kernels.cols, rows, cols, at.c, at.stride);
+  }
   for (int64_t r = 0; add && r < rows; ++r) std::copy_n(at.c + r * at.stride, cols, tile + r * kernels.cols);
-  kernels.tile(factors, plus, tile, kernels.cols, add, {.c = tile});
+  multiply(factors, plus, tile, kernels.cols, add, ahead);
   for (int64_t r = 0; r < rows; ++r) std::copy_n(tile + r * kernels.cols, cols, at.c + r * at.stride);
 }
 

@@ -149,6 +149,39 @@ TEST_P(MatmulTest, APackedOperandGivesTheSameBits) {
   }
 }
 
+// As the gradients of weights are whose own gradients are kept packed: by rows, by columns and narrow.
+TEST_P(MatmulTest, CMayLieTransposed) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  ThreadPool pool(2);
+  for (const Sizes& s : {Sizes{300, 70, 700}, Sizes{50, 70, 700}, Sizes{16, 203, 391}, Sizes{40, 33, 5}}) {
+    const Case data(s);
+    const std::vector<float> at = transposed(data.a, s.m, s.k);
+    for (const Product& product : products()) {
+      for (const bool add : {false, true}) {
+        SCOPED_TRACE(testing::Message() << product.name << " " << s.m << " x " << s.n << (add ? ", added" : ""));
+        const PackedOperand packed{.numbers = product.kernels.numbers,
+                                   .k = s.k,
+                                   .n = s.n,
+                                   .bytes = Tensor::empty(DType::kU8, {product.kernels.operand_bytes(s.k, s.n)})};
+        product.kernels.pack_operand(pool, {.n = s.n, .k = s.k, .b = data.b.data()},
+                                     const_cast<std::byte*>(packed.bytes.raw()));
+        std::vector<float> c = transposed(data.c, s.m, s.n);
+        run(product, pool,
+            {.m = s.m,
+             .n = s.n,
+             .k = s.k,
+             .a = at.data(),
+             .a_transposed = true,
+             .packed = &packed,
+             .c = c.data(),
+             .c_transposed = true,
+             .add = add});
+        data.expect_near(transposed(c, s.n, s.m), add, product.tolerance);
+      }
+    }
+  }
+}
+
 TEST_P(MatmulTest, ARowHasTheSameBitsBesideAnyOthersOnAnyThreads) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const Sizes s{50, 70, 530};

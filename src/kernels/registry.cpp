@@ -108,6 +108,11 @@ void matmul(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) {
 }
 
 template <const kernels::CpuKernels& kCpu, DType kNumbers>
+void joined(ThreadPool& pool, const JoinedProducts& products, std::byte* workspace) {
+  kernels::matmul_joined(matmul_kernels<kCpu, kNumbers>(), pool, products, workspace);
+}
+
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 void pack_operand(ThreadPool& pool, const MatmulCall& call, std::byte* out) {
   kernels::pack_operand(matmul_kernels<kCpu, kNumbers>(), pool, call, out);
 }
@@ -133,9 +138,21 @@ void attention_head_back(const AttentionHeadBackCall& call, std::byte* workspace
 }
 
 template <const kernels::CpuKernels& kCpu, DType kNumbers>
+constexpr auto keep_pairs() {
+  if constexpr (kNumbers == DType::kBF16) {
+    return kCpu.pairs->keep;
+  } else {
+    return nullptr;
+  }
+}
+
+template <const kernels::CpuKernels& kCpu, DType kNumbers>
 constexpr FloatProducts float_products() {
   return {.numbers = kNumbers,
+          .tile_rows = matmul_kernels<kCpu, kNumbers>().rows,
           .matmul = matmul<kCpu, kNumbers>,
+          .joined = joined<kCpu, kNumbers>,
+          .keep_pairs = keep_pairs<kCpu, kNumbers>(),
           .pack_operand = pack_operand<kCpu, kNumbers>,
           .operand_bytes = operand_bytes<kCpu, kNumbers>,
           .operand_row = operand_row<kCpu, kNumbers>,
@@ -159,6 +176,8 @@ KernelTable table_for(Isa isa) {
   if constexpr (kCpu.pairs != nullptr) table.bf16 = float_products<kCpu, DType::kBF16>();
   table.attention_head_workspace = kernels::attention_head_workspace;
   table.matmul_workspace = kernels::matmul_workspace;
+  table.can_join = kernels::can_join;
+  table.joined_workspace = kernels::joined_workspace;
   table.rms_norm = kCpu.floats->rms_norm;
   table.layer_norm = kCpu.floats->layer_norm;
   table.norm_vjp = kCpu.floats->norm_vjp;

@@ -214,8 +214,8 @@ Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
   Context& ctx = run.ctx;
   const Linear& down = at(layer, Role::kDown).only();
   if (!c.gated) {
-    const Tensor up = ops::activate(ctx, c.activation, at(layer, Role::kUp).only().forward(ctx, x));
-    return run.drop(down.forward(ctx, up), layer, Run::Place::kMlp);
+    const Linear& up = at(layer, Role::kUp).only();
+    return run.drop(forward_activated(ctx, c.activation, up, down, x), layer, Run::Place::kMlp);
   }
   if (const Slot& fused = at(layer, Role::kGateUp); fused.defined()) {
     const Tensor both = fused.only().forward(ctx, x);

@@ -129,7 +129,8 @@ class AdaptedLayers {
       calls.back().scale = layer.scale;
       if (!wants_grad(x)) continue;
       added.push_back(ops::transposed_product_call(ctx, dlows[i], layer.a));
-      calls.push_back(layer.weight.transposed_product_call(ctx, dys[i], grads[layer.x]));
+      calls.push_back(layer.weight.transposed_product_call(ctx, dys[i]));
+      ops::add_into(ctx, grads[layer.x], x.shape(), calls.back());
       calls.back().plus = &added.back();
     }
     ops::multiply(ctx, calls);
@@ -143,16 +144,17 @@ class AdaptedLayers {
 
 }  // namespace
 
+bool is_plain_adapter(const Lora& lora) {
+  return !lora.magnitude.defined() && lora.a.tensor().defined() && lora.b.tensor().defined() &&
+         lora.a.tensor().dtype() == DType::kF32 && lora.b.tensor().dtype() == DType::kF32;
+}
+
 bool can_join_adapted(const Context& ctx, std::span<const LinearInput> inputs) {
   if (!ctx.recorder() || ctx.observer()) return false;
-  const auto is_plain = [](const Lora& lora) {
-    return !lora.magnitude.defined() && lora.a.tensor().defined() && lora.b.tensor().defined() &&
-           lora.a.tensor().dtype() == DType::kF32 && lora.b.tensor().dtype() == DType::kF32;
-  };
   const int64_t rows = inputs[0].x.elements() / inputs[0].x.dim(-1);
   return std::ranges::all_of(inputs, [&](const LinearInput& input) {
     const Linear& layer = *input.layer;
-    return !layer.weight.tensor().defined() && layer.adapters.size() == 1 && is_plain(layer.adapters[0]) &&
+    return !layer.weight.tensor().defined() && layer.adapters.size() == 1 && is_plain_adapter(layer.adapters[0]) &&
            input.x.elements() / input.x.dim(-1) == rows;
   });
 }

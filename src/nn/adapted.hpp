@@ -9,6 +9,9 @@
 
 namespace linnet {
 
+// Neither DoRA's, nor held in another way than float32.
+bool is_plain_adapter(const Lora& lora);
+
 // Whether adapted_products() can be called: somebody records, and each layer has a frozen matrix and one plain adapter
 // of float32.
 bool can_join_adapted(const Context& ctx, std::span<const LinearInput> inputs);

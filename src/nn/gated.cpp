@@ -1,5 +1,7 @@
 #include "nn/gated.hpp"
 
+#include "nn/taught_mlp.hpp"
+
 namespace linnet {
 
 namespace {
@@ -24,7 +26,17 @@ std::vector<Tensor> forward_by_steps(Context& ctx, ops::Activation activation, s
 
 }  // namespace
 
+Tensor forward_activated(Context& ctx, ops::Activation activation, const Linear& up, const Linear& down,
+                         const Tensor& x) {
+  if (const std::optional<Tensor> y = taught_mlp(ctx, activation, {nullptr, &up, &down, x})) return *y;
+  return down.forward(ctx, ops::activate(ctx, activation, up.forward(ctx, x)));
+}
+
 std::vector<Tensor> forward_gated(Context& ctx, ops::Activation activation, std::span<const GatedInput> inputs) {
+  if (inputs.size() == 1) {
+    const auto& [gate, up, down, x] = inputs[0];
+    if (const std::optional<Tensor> y = taught_mlp(ctx, activation, {gate, up, down, x})) return {*y};
+  }
   std::vector<Weight::GatedFactors> factors;
   for (const auto& [gate, up, down, x] : inputs) {
     if (!is_plain(*gate) || !is_plain(*up) || !is_plain(*down)) return forward_by_steps(ctx, activation, inputs);

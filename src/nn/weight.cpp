@@ -151,7 +151,9 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
     std::vector<MatmulCall> calls;
     for (size_t i = 0; i < kept.size(); ++i) {
       const auto& [weight, x] = kept[i];
-      if (dy[i].defined() && wants_grad(xs[x])) calls.push_back(weight.transposed_product_call(back, dy[i], grads[x]));
+      if (!dy[i].defined() || !wants_grad(xs[x])) continue;
+      calls.push_back(weight.transposed_product_call(back, dy[i]));
+      ops::add_into(back, grads[x], xs[x].shape(), calls.back());
     }
     {
       const OpTimer timer(back, "product back");
@@ -183,30 +185,24 @@ MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
           .packed = operand(ctx, true)};
 }
 
-MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const {
+MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y) const {
   require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
                 y.shape());
-  MatmulCall call;
-  if (tensor_.defined()) {
-    call = ops::transposed_product_call(ctx, y, tensor_);
-  } else {
-    call = {.m = y.elements() / rows_,
-            .n = cols_,
-            .k = rows_,
-            .a = y.data<float>(),
-            .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
-            .packed = operand(ctx, false)};
-  }
-  call.add = sum.defined();
-  if (!call.add) sum = ctx.empty(y.shape().with_last(cols_));
-  call.c = sum.data<float>();
-  return call;
+  if (tensor_.defined()) return ops::transposed_product_call(ctx, y, tensor_);
+  return {.m = y.elements() / rows_,
+          .n = cols_,
+          .k = rows_,
+          .a = y.data<float>(),
+          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+          .packed = operand(ctx, false)};
 }
 
 Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   const OpTimer timer(ctx, "product back");
+  MatmulCall call = transposed_product_call(ctx, y);
   Tensor out;
-  ops::multiply(ctx, transposed_product_call(ctx, y, out));
+  ops::add_into(ctx, out, y.shape().with_last(cols_), call);
+  ops::multiply(ctx, call);
   return out;
 }
 

@@ -60,10 +60,9 @@ class Weight {
   static std::vector<Tensor> gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
-  // For ops::multiply; they borrow this and the operand. x · Wᵀ without its c, where is_multiplied_as_floats.
+  // For ops::multiply, without their c; they borrow this and the operand. x · Wᵀ, where is_multiplied_as_floats; y · W.
   MatmulCall product_call(Context& ctx, const Tensor& x) const;
-  // y · W, added to `sum`; one that is undefined becomes the product.
-  MatmulCall transposed_product_call(Context& ctx, const Tensor& y, Tensor& sum) const;
+  MatmulCall transposed_product_call(Context& ctx, const Tensor& y) const;
   // Whether product() of so many rows is one of ops::multiply.
   bool is_multiplied_as_floats(const Context& ctx, int64_t rows) const;
   // Rows `ids` (each in [0, O)) -> (N, C): an embedding.

@@ -2,15 +2,27 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <numbers>
 #include <optional>
 #include <vector>
 
+#include "ops/kept_numbers.hpp"
 #include "ops/op_clock.hpp"
 
 namespace linnet::ops {
+
+Tensor sum_in_order(Context& ctx, const Tensor& parts) {
+  const int64_t dim = parts.dim(-1);
+  Tensor sum = ctx.zeros({dim});
+  if (ctx.meta()) return sum;
+  float* s = sum.data<float>();
+  for (int64_t r = 0; r < parts.dim(0); ++r) {
+    const float* part = parts.data<float>() + r * dim;
+    for (int64_t i = 0; i < dim; ++i) s[i] += part[i];
+  }
+  return sum;
+}
 
 namespace {
 
@@ -48,30 +60,24 @@ Tensor map_rows(Context& ctx, const Shape& shape, const F& f) {
   return out;
 }
 
-// Sums over all rows of (..., C) numbers, of which f(i) is number i -> (C). Some rows at a time, on the pool, and then
-// these sums in their order.
+// Sums over all rows of (..., C) numbers, of which f(i) is number i -> (C): as many rows together as are multiplied
+// together, on the pool, and then these sums in their order.
 template <class F>
 Tensor sum_rows(Context& ctx, int64_t elements, const Shape& shape, const F& f) {
-  constexpr int64_t kRows = 256;
-  Tensor sum = ctx.zeros(shape);
-  if (ctx.meta()) return sum;
+  constexpr int64_t kUsualRows = 32;
+  const int64_t tile = ctx.float_products().tile_rows;
+  const int64_t together = tile > 0 ? tile : kUsualRows;
   const int64_t dim = shape[-1];
   const int64_t rows = elements / dim;
-  const int64_t blocks = (rows + kRows - 1) / kRows;
-  std::vector<float> parts(static_cast<size_t>(blocks * dim));
-  ctx.for_rows(blocks, kRows * dim, [&](int64_t first, int64_t last) {
-    for (int64_t block = first; block < last; ++block) {
-      float* part = parts.data() + block * dim;
-      for (int64_t r = block * kRows; r < std::min((block + 1) * kRows, rows); ++r) {
-        for (int64_t i = 0; i < dim; ++i) part[i] += f(r * dim + i);
-      }
+  Tensor parts = ctx.zeros({(rows + together - 1) / together, dim});
+  if (ctx.meta()) return ctx.empty(shape);
+  ctx.for_rows(parts.dim(0), together * dim, [&](int64_t first, int64_t last) {
+    for (int64_t r = first * together; r < std::min(last * together, rows); ++r) {
+      float* part = parts.data<float>() + r / together * dim;
+      for (int64_t i = 0; i < dim; ++i) part[i] += f(r * dim + i);
     }
   });
-  float* s = sum.data<float>();
-  for (int64_t block = 0; block < blocks; ++block) {
-    for (int64_t i = 0; i < dim; ++i) s[i] += parts[static_cast<size_t>(block * dim + i)];
-  }
-  return sum;
+  return sum_in_order(ctx, parts).reshape(shape);
 }
 
 constexpr int64_t kCheap = 1;
@@ -264,82 +270,32 @@ GateKernel gate_kernel(const KernelTable& kernels, Activation activation) {
   return nullptr;
 }
 
-namespace {
-
-auto gated_vjp_kernel(const KernelTable& kernels, Activation activation) {
+GateVjpKernel gate_vjp_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul_vjp;
   if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul_vjp;
-  return decltype(kernels.silu_mul_vjp){nullptr};
+  return nullptr;
 }
 
-// gate and up as the way back wants them: as they are, or rounded to pairs of bfloat16 where products are.
-class KeptGate {
- public:
-  KeptGate(Context& ctx, const Tensor& gate, const Tensor& up) : shape_(gate.shape()) {
-    narrow_ = ctx.compute() == DType::kBF16 ? ctx.kernels().attention.to_pairs : nullptr;
-    if (narrow_) {
-      pairs_ = ctx.empty(DType::kI32, shape_);
-    } else {
-      gate_ = gate;
-      up_ = up;
-    }
-  }
-
-  const Shape& shape() const { return shape_; }
-
-  // Keeps numbers [begin, end) of gate and up.
-  void keep(const float* gate, const float* up, int64_t begin, int64_t end) {
-    if (narrow_) narrow_(gate + begin, up + begin, end - begin, pairs() + begin);
-  }
-
-  // Calls body(begin, count, gate, up) for pieces of [begin, end).
-  template <class Body>
-  void visit(int64_t begin, int64_t end, const Body& body) const {
-    if (!narrow_) return body(begin, end - begin, gate_.data<float>() + begin, up_.data<float>() + begin);
-    constexpr int64_t kPiece = 1024;
-    float gate[kPiece];
-    float up[kPiece];
-    for (int64_t at = begin; at < end; at += kPiece) {
-      const int64_t count = std::min(kPiece, end - at);
-      const auto* pairs = reinterpret_cast<const uint32_t*>(pairs_.data<int32_t>()) + at;
-      for (int64_t i = 0; i < count; ++i) {
-        gate[i] = std::bit_cast<float>(pairs[i] << 16);
-        up[i] = std::bit_cast<float>(pairs[i] & 0xFFFF0000);
-      }
-      body(at, count, gate, up);
-    }
-  }
-
- private:
-  uint32_t* pairs() { return reinterpret_cast<uint32_t*>(pairs_.data<int32_t>()); }
-
-  Shape shape_;
-  decltype(AttentionKernels::to_pairs) narrow_;
-  Tensor pairs_;  // gate in the low halves
-  Tensor gate_;
-  Tensor up_;
-};
-
-std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const KeptGate& kept, const Tensor& dy) {
-  const float* d = dy.data<float>();
-  const OpTimer timer(ctx, "gate back");
-  Tensor d_gate = ctx.empty(kept.shape());
-  Tensor d_up = ctx.empty(kept.shape());
-  if (ctx.meta()) return {d_gate, d_up};
-  float* dg = d_gate.data<float>();
-  float* du = d_up.data<float>();
-  const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
-  ctx.for_rows(dy.elements(), kernel ? kCheap : kTranscendental, [&](int64_t first, int64_t last) {
-    kept.visit(first, last, [&](int64_t begin, int64_t n, const float* g, const float* u) {
-      if (kernel) return kernel(g, u, d + begin, n, dg + begin, du + begin);
-      for (int64_t i = 0; i < n; ++i) {
-        dg[begin + i] = d[begin + i] * u[i] * activate_scalar_grad(activation, g[i]);
-        du[begin + i] = d[begin + i] * activate_scalar(activation, g[i]);
-      }
-    });
-  });
-  return {d_gate, d_up};
+void gate_numbers(const KernelTable& kernels, Activation activation, const float* gate, const float* up, int64_t n,
+                  float* out) {
+  if (const GateKernel kernel = gate_kernel(kernels, activation)) return kernel(gate, up, n, out);
+  for (int64_t i = 0; i < n; ++i) out[i] = activate_scalar(activation, gate[i]) * up[i];
 }
+
+void gate_numbers_vjp(const KernelTable& kernels, Activation activation, const GateNumbers& at, int64_t n,
+                      float* d_gate, float* d_up, float* out) {
+  const auto& [gate, up, dy] = at;
+  if (const auto kernel = gate_vjp_kernel(kernels, activation)) return kernel(gate, up, dy, n, d_gate, d_up, out);
+  for (int64_t i = 0; i < n; ++i) {
+    const float d = dy[i];
+    const float value = activate_scalar(activation, gate[i]);
+    d_gate[i] = d * up[i] * activate_scalar_grad(activation, gate[i]);
+    d_up[i] = d * value;
+    if (out) out[i] = value * up[i];
+  }
+}
+
+namespace {
 
 // An activation alone is a gate in front of ones: calls body(begin, count, ones) for pieces of [begin, end).
 constexpr int64_t kOnes = 512;
@@ -351,22 +307,99 @@ void by_ones(int64_t begin, int64_t end, const Body& body) {
   for (int64_t i = begin; i < end; i += kOnes) body(i, std::min(kOnes, end - i), ones);
 }
 
-Tensor activate_vjp(Context& ctx, Activation activation, const Tensor& x, const Tensor& dy) {
+}  // namespace
+
+void activate_numbers(const KernelTable& kernels, Activation activation, const float* x, int64_t n, float* out) {
+  if (const auto kernel = gate_kernel(kernels, activation)) {
+    return by_ones(0, n,
+                   [&](int64_t i, int64_t count, const Ones& ones) { kernel(x + i, ones.data(), count, out + i); });
+  }
+  for (int64_t i = 0; i < n; ++i) out[i] = activate_scalar(activation, x[i]);
+}
+
+void activate_numbers_vjp(const KernelTable& kernels, Activation activation, const float* x, int64_t n, const float* dy,
+                          float* dx, float* out) {
+  if (const auto kernel = gate_vjp_kernel(kernels, activation)) {
+    return by_ones(0, n, [&](int64_t i, int64_t count, const Ones& ones) {
+      Ones unused;  // the gradient of the ones
+      kernel(x + i, ones.data(), dy + i, count, dx + i, unused.data(), out ? out + i : nullptr);
+    });
+  }
+  for (int64_t i = 0; i < n; ++i) {
+    const float d = dy[i];
+    dx[i] = d * activate_scalar_grad(activation, x[i]);
+    if (out) out[i] = activate_scalar(activation, x[i]);
+  }
+}
+
+namespace {
+
+std::vector<Tensor> gated_vjp(Context& ctx, Activation activation, const KeptNumbers& kept, const Tensor& dy) {
+  const float* d = dy.data<float>();
+  const OpTimer timer(ctx, "gate back");
+  Tensor d_gate = ctx.empty(dy.shape());
+  Tensor d_up = ctx.empty(dy.shape());
+  if (ctx.meta()) return {d_gate, d_up};
+  float* dg = d_gate.data<float>();
+  float* du = d_up.data<float>();
+  const bool fast = gate_vjp_kernel(ctx.kernels(), activation) != nullptr;
+  ctx.for_rows(dy.elements(), fast ? kCheap : kTranscendental, [&](int64_t first, int64_t last) {
+    kept.visit(first, last, [&](int64_t begin, int64_t n, const float* g, const float* u) {
+      gate_numbers_vjp(ctx.kernels(), activation, {g, u, d + begin}, n, dg + begin, du + begin, nullptr);
+    });
+  });
+  return {d_gate, d_up};
+}
+
+// x as the way back wants it. Its numbers are visited by units: one of each half where they are rounded, else one.
+class KeptInput {
+ public:
+  KeptInput(Context& ctx, const Tensor& x) : units_(x.elements()) {
+    if (KeptNumbers::narrows(ctx) && units_ % 2 == 0) {
+      halves_.emplace(ctx, units_ /= 2);
+    } else {
+      whole_ = x;
+    }
+  }
+
+  int64_t units() const { return units_; }
+
+  // Units [begin, end) of x, and then body(at, count, numbers) for pieces of them as they are kept.
+  template <class Body>
+  void keep(const float* x, int64_t begin, int64_t end, const Body& body) {
+    if (!halves_) return body(begin, end - begin, x + begin);
+    halves_->keep(x + begin, x + units_ + begin, begin, end - begin,
+                  [&](int64_t at, int64_t count, const float* first, const float* second) {
+                    body(at, count, first);
+                    body(units_ + at, count, second);
+                  });
+  }
+  template <class Body>
+  void visit(int64_t begin, int64_t end, const Body& body) const {
+    if (!halves_) return body(begin, end - begin, whole_.data<float>() + begin);
+    halves_->visit(begin, end, [&](int64_t at, int64_t count, const float* first, const float* second) {
+      body(at, count, first);
+      body(units_ + at, count, second);
+    });
+  }
+
+ private:
+  int64_t units_;
+  std::optional<KeptNumbers> halves_;
+  Tensor whole_;
+};
+
+Tensor activate_vjp(Context& ctx, Activation activation, const KeptInput& kept, const Tensor& dy) {
   const OpTimer timer(ctx, "activate back");
-  Tensor dx = ctx.empty(x.shape());
+  Tensor dx = ctx.empty(dy.shape());
   if (ctx.meta()) return dx;
-  const float* from = x.data<float>();
   const float* d = dy.data<float>();
   float* to = dx.data<float>();
-  const auto kernel = gated_vjp_kernel(ctx.kernels(), activation);
-  ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-    if (kernel) {
-      return by_ones(begin, end, [&](int64_t i, int64_t n, const Ones& ones) {
-        Ones unused;  // the gradient of the ones
-        kernel(from + i, ones.data(), d + i, n, to + i, unused.data());
-      });
-    }
-    for (int64_t i = begin; i < end; ++i) to[i] = d[i] * activate_scalar_grad(activation, from[i]);
+  const bool fast = gate_vjp_kernel(ctx.kernels(), activation) != nullptr;
+  ctx.for_rows(kept.units(), fast ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+    kept.visit(begin, end, [&](int64_t at, int64_t n, const float* x) {
+      activate_numbers_vjp(ctx.kernels(), activation, x, n, d + at, to + at, nullptr);
+    });
   });
   return dx;
 }
@@ -376,21 +409,25 @@ Tensor activate_vjp(Context& ctx, Activation activation, const Tensor& x, const 
 Tensor activate(Context& ctx, Activation activation, const Tensor& x) {
   const OpTimer timer(ctx, "activate");
   Tensor out = ctx.empty(x.shape());
+  std::optional<KeptInput> kept;
+  if (ctx.recorder() && wants_grad(x)) kept.emplace(ctx, x);
   if (!ctx.meta()) {
-    const auto kernel = gate_kernel(ctx.kernels(), activation);
+    const bool fast = gate_kernel(ctx.kernels(), activation) != nullptr;
     const float* from = x.data<float>();
     float* to = out.data<float>();
-    ctx.for_rows(x.elements(), kernel ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
-      if (kernel) {
-        return by_ones(begin, end,
-                       [&](int64_t i, int64_t n, const Ones& ones) { kernel(from + i, ones.data(), n, to + i); });
-      }
-      for (int64_t i = begin; i < end; ++i) to[i] = activate_scalar(activation, from[i]);
+    const auto activate_some = [&](int64_t at, int64_t n, const float* numbers) {
+      activate_numbers(ctx.kernels(), activation, numbers, n, to + at);
+    };
+    ctx.for_rows(kept ? kept->units() : x.elements(), fast ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+      if (!kept) return activate_some(begin, end - begin, from + begin);
+      kept->keep(from, begin, end, activate_some);
     });
   }
-  ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
-    return {activate_vjp(back, activation, x, dy[0])};
-  });
+  if (kept) {
+    ctx.record({x}, {&out}, [activation, kept = *kept](Context& back, std::span<const Tensor> dy) {
+      return std::vector<Tensor>{activate_vjp(back, activation, kept, dy[0])};
+    });
+  }
   return out;
 }
 
@@ -398,21 +435,20 @@ Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tens
   const OpTimer timer(ctx, "gate");
   require_shape(gate.shape() == up.shape(), "gated", "up must be " + gate.shape().to_string(), up.shape());
   Tensor out = ctx.empty(gate.shape());
-  std::optional<KeptGate> kept;
-  if (ctx.recorder() && (wants_grad(gate) || wants_grad(up))) kept.emplace(ctx, gate, up);
+  std::optional<KeptNumbers> kept;
+  if (ctx.recorder() && (wants_grad(gate) || wants_grad(up))) kept.emplace(KeptNumbers::of(ctx, gate, up));
   if (!ctx.meta()) {
-    const auto kernel = gate_kernel(ctx.kernels(), activation);
+    const bool fast = gate_kernel(ctx.kernels(), activation) != nullptr;
     const float* g = gate.data<float>();
     const float* u = up.data<float>();
     float* o = out.data<float>();
-    ctx.for_rows(out.elements(), kernel ? kCheap : kTranscendental, [&](int64_t first, int64_t last) {
-      constexpr int64_t kPiece = 4096;  // which the first cache holds until it is kept
-      for (int64_t begin = first; begin < last; begin += kPiece) {
-        const int64_t end = std::min(begin + kPiece, last);
-        if (kernel) kernel(g + begin, u + begin, end - begin, o + begin);
-        for (int64_t i = begin; !kernel && i < end; ++i) o[i] = activate_scalar(activation, g[i]) * u[i];
-        if (kept) kept->keep(g, u, begin, end);
-      }
+    ctx.for_rows(out.elements(), fast ? kCheap : kTranscendental, [&](int64_t begin, int64_t end) {
+      if (!kept) return gate_numbers(ctx.kernels(), activation, g + begin, u + begin, end - begin, o + begin);
+      // As they are kept: the way back then is that of what was computed.
+      kept->keep(g + begin, u + begin, begin, end - begin,
+                 [&](int64_t at, int64_t n, const float* first, const float* second) {
+                   gate_numbers(ctx.kernels(), activation, first, second, n, o + at);
+                 });
     });
   }
   if (kept) {

@@ -11,6 +11,8 @@ Tensor add(Context& ctx, const Tensor& x, const Tensor& y);
 // y + x, with x as y or a row of it: in the memory of y where nobody else holds that. Requires an op before y whose vjp
 // does not need it.
 Tensor add_to(Context& ctx, const Tensor& x, Tensor y);
+// parts: (N, C) -> the sum of its rows in their order: (C). Not recorded.
+Tensor sum_in_order(Context& ctx, const Tensor& parts);
 Tensor scale(Context& ctx, const Tensor& x, float factor);
 // x: (..., C), factors: (C) -> (..., C): each column times its factor. Differentiable in both.
 Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors);
@@ -32,6 +34,21 @@ Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float a
 
 // Of the table; null where it has none for the activation.
 GateKernel gate_kernel(const KernelTable& kernels, Activation activation);
+GateVjpKernel gate_vjp_kernel(const KernelTable& kernels, Activation activation);
+// See GateKernel and GateVjpKernel; by the table, or the reference.
+void gate_numbers(const KernelTable& kernels, Activation activation, const float* gate, const float* up, int64_t n,
+                  float* out);
+struct GateNumbers {
+  const float* gate;
+  const float* up;
+  const float* dy;
+};
+// The same of an activation alone, over n numbers x. dx may be dy; out may be null.
+void activate_numbers(const KernelTable& kernels, Activation activation, const float* x, int64_t n, float* out);
+void activate_numbers_vjp(const KernelTable& kernels, Activation activation, const float* x, int64_t n, const float* dy,
+                          float* dx, float* out);
+void gate_numbers_vjp(const KernelTable& kernels, Activation activation, const GateNumbers& at, int64_t n,
+                      float* d_gate, float* d_up, float* out);
 
 // See KernelTable::exp_shifted.
 float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out);

@@ -5,6 +5,7 @@
 // same bits for the same row whatever the number of rows and threads.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -67,6 +68,9 @@ struct GatedProduct {
 };
 // out = activation(gate) * up over n numbers. out may be gate.
 using GateKernel = void (*)(const float* gate, const float* up, int64_t n, float* out);
+// Its gradients, given that of out. d_gate may be dy. out: as GateKernel's, or null.
+using GateVjpKernel = void (*)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
+                               float* d_up, float* out);
 
 // Told of bytes that nothing reads any more.
 using ReleaseBytes = std::function<void(std::span<const std::byte>)>;
@@ -92,6 +96,7 @@ struct MatmulCall {
   std::function<void(int64_t row, float* out)> b_row = nullptr;  // called from several threads
   const PackedOperand* packed = nullptr;  // b, which is then not looked at; the bits of c are the same
   float* c = nullptr;
+  bool c_transposed = false;  // then `scale` must be 1 and `plus` null
   bool add = false;
   float scale = 1;  // of the product; 1 where anything is added
   // Where this is not null, c is a · b + plus->a · plus->b; of it only a, b and k count.
@@ -110,13 +115,43 @@ struct MatmulCall {
 
 using MatmulCalls = std::span<const MatmulCall>;
 
+// Some rows and neighbouring columns of several matrices: number (row + r, col + j) of each is numbers[.][r * cols +
+// j].
+struct Strips {
+  int64_t row;  // a multiple of FloatProducts::tile_rows: sums over so many rows do not hang on the threads
+  int64_t rows;
+  int64_t col;
+  int64_t cols;
+  std::array<float*, 3> numbers;
+
+  int64_t count() const { return rows * cols; }
+};
+
+// Products, what is made of them number by number, and products with that: what lies between stands in memory for a few
+// rows and columns at a time. All have as many rows.
+struct JoinedProducts {
+  MatmulCalls before;
+  MatmulCalls inner;  // one or two, of one n; their c is not looked at
+  // Makes of strips of inner's products those of what `after` multiplies, in their place. From several threads.
+  std::function<void(const Strips&)> join;
+  std::array<MatmulCalls, 2> after;  // by the strip that is their a; k is inner's n. Their own a is not looked at
+  // Where this is not null, the strip as the b of products with these rows as k: for gradients of weights.
+  std::array<PackedOperand*, 3> kept{};
+};
+
 // Products of float32 matrices in one arithmetic.
 struct FloatProducts {
   DType numbers = DType::kF32;  // that a and b are rounded to; sums are of float32
+  int64_t tile_rows = 0;        // of a, that are multiplied together
 
   // Products of as many rows, one after the other: a may be the c of an earlier one. The bits of a row of c hang on its
   // row of a and on b alone. workspace: matmul_workspace() bytes, on a cache line.
   void (*matmul)(ThreadPool& pool, MatmulCalls calls, std::byte* workspace) = nullptr;
+  // workspace: joined_workspace() bytes, likewise. Requires rows enough: see can_join.
+  void (*joined)(ThreadPool& pool, const JoinedProducts& products, std::byte* workspace) = nullptr;
+  // What teaching keeps for its way back: out, pairs of n low and n high numbers, which become what the pairs hold. To
+  // nearest, ties to even. Null where numbers are not rounded.
+  void (*keep_pairs)(float* low, float* high, int64_t n, uint32_t* out) = nullptr;
   // The b, n and k of `call` alone, into operand_bytes() on a cache line.
   void (*pack_operand)(ThreadPool& pool, const MatmulCall& call, std::byte* out) = nullptr;
   int64_t (*operand_bytes)(int64_t k, int64_t n) = nullptr;
@@ -142,9 +177,11 @@ struct KernelTable {
   // Null where pack is.
   void (*gated_products)(ThreadPool& pool, std::span<const GatedProduct> products, GateKernel gate) = nullptr;
 
-  FloatProducts f32;                                                      // all null in the reference
-  FloatProducts bf16;                                                     // all null where that is no faster
-  int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;  // bytes, for either
+  FloatProducts f32;                                                        // all null in the reference
+  FloatProducts bf16;                                                       // all null where that is no faster
+  int64_t (*matmul_workspace)(int threads, MatmulCalls calls) = nullptr;    // bytes, for either
+  bool (*can_join)(int threads, const JoinedProducts& products) = nullptr;  // whether `joined` can be called
+  int64_t (*joined_workspace)(int threads, const JoinedProducts& products) = nullptr;
 
   // out (rows, dim) = x / rms(x) * (weight + offset)
   void (*rms_norm)(const float* x, const float* weight, float offset, float eps, int64_t rows, int64_t dim,
@@ -164,11 +201,8 @@ struct KernelTable {
   // For SiLU and the tanh form of GELU.
   GateKernel silu_mul = nullptr;
   GateKernel gelu_tanh_mul = nullptr;
-  // Their gradients, given that of out.
-  void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
-                       float* d_up) = nullptr;
-  void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate,
-                            float* d_up) = nullptr;
+  GateVjpKernel silu_mul_vjp = nullptr;
+  GateVjpKernel gelu_tanh_mul_vjp = nullptr;
   // out = e^(x - shift) over n numbers of which none is above the shift; below 2^-126 it may be zero. Returns their
   // sum. out may be x.
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out) = nullptr;

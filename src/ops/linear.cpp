@@ -28,6 +28,7 @@ float dot(const float* a, const float* b, int64_t n) {
 
 // Row by row of c, the sum over k in order.
 void multiply_reference(Context& ctx, const MatmulCall& call) {
+  CHECK(!call.c_transposed);
   ctx.for_rows(call.m, call.n * call.k, [&](int64_t begin, int64_t end) {
     std::vector<float> row(static_cast<size_t>(call.n));
     std::vector<float> stored;  // bᵀ, where it must be fetched row by row
@@ -106,6 +107,16 @@ void multiply(Context& ctx, MatmulCalls calls) {
   ctx.float_products().matmul(ctx.pool(), calls, workspace.raw());
 }
 
+bool can_join(Context& ctx, const JoinedProducts& products) {
+  return ctx.kernels().can_join && ctx.kernels().can_join(ctx.pool().size(), products);
+}
+
+void multiply_joined(Context& ctx, const JoinedProducts& products) {
+  Tensor workspace = ctx.empty(DType::kU8, {ctx.kernels().joined_workspace(ctx.pool().size(), products)});
+  if (ctx.meta()) return;
+  ctx.float_products().joined(ctx.pool(), products, workspace.raw());
+}
+
 MatmulCall product_call(Context& ctx, const Tensor& x, const Tensor& weight) {
   MatmulCall call{.m = x.elements() / weight.dim(1),
                   .n = weight.dim(0),
@@ -120,6 +131,12 @@ MatmulCall transposed_product_call(Context& ctx, const Tensor& y, const Tensor& 
   MatmulCall call{.m = y.elements() / weight.dim(0), .n = weight.dim(1), .k = weight.dim(0), .a = y.data<float>()};
   set_b(ctx, call, weight);
   return call;
+}
+
+void add_into(Context& ctx, Tensor& sum, const Shape& shape, MatmulCall& call) {
+  call.add = sum.defined();
+  if (!call.add) sum = ctx.empty(shape);
+  call.c = sum.data<float>();
 }
 
 Tensor matmul(Context& ctx, const Tensor& x, const Tensor& weight) {
@@ -141,19 +158,19 @@ std::vector<Tensor> weight_grads(Context& ctx, std::span<const WeightGrad> calls
   const OpTimer timer(ctx, "weight grad");
   std::vector<Tensor> grads;
   std::vector<MatmulCall> products;
-  for (const auto& [dy, x, weight] : calls) {
-    grads.push_back(ctx.take_grad_sum(weight));
-    Tensor& dw = grads.back();
-    const bool add = dw.defined();
-    if (!add) dw = ctx.empty({dy.dim(-1), x.dim(-1)});
-    products.push_back({.m = dy.dim(-1),
-                        .n = x.dim(-1),
-                        .k = x.elements() / x.dim(-1),
-                        .a = dy.data<float>(),
+  for (const WeightGrad& call : calls) {
+    const PackedOperand* packed = call.packed_x ? call.packed_x : call.packed_dy;
+    const Tensor& a = call.packed_dy ? call.x : call.dy;
+    products.push_back({.m = a.dim(-1),
+                        .n = packed ? packed->n : call.x.dim(-1),
+                        .k = a.elements() / a.dim(-1),
+                        .a = a.data<float>(),
                         .a_transposed = true,
-                        .b = x.data<float>(),
-                        .c = dw.data<float>(),
-                        .add = add});
+                        .b = packed ? nullptr : call.x.data<float>(),
+                        .packed = packed,
+                        .c_transposed = call.packed_dy != nullptr});
+    grads.push_back(ctx.take_grad_sum(call.weight));
+    add_into(ctx, grads.back(), call.weight.shape(), products.back());
   }
   multiply(ctx, products);
   return grads;

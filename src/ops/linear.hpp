@@ -19,6 +19,9 @@ struct WeightGrad {
   Tensor dy;
   Tensor x;
   Tensor weight;
+  // In the place of x, or of dy: packed as the b of a product over rows.
+  const PackedOperand* packed_x = nullptr;
+  const PackedOperand* packed_dy = nullptr;
 };
 Tensor weight_grad(Context& ctx, const WeightGrad& call);
 // Several at once. Those with the same x, or dy, stand beside each other: where the weights are narrow, it is read
@@ -33,10 +36,17 @@ Tensor add_matmul_transposed(Context& ctx, Tensor y, const Tensor& x, const Tens
 MatmulCall product_call(Context& ctx, const Tensor& x, const Tensor& weight);
 MatmulCall transposed_product_call(Context& ctx, const Tensor& y, const Tensor& weight);
 
+// Lets `call` add its product to `sum`; one that is undefined becomes the product, of that shape.
+void add_into(Context& ctx, Tensor& sum, const Shape& shape, MatmulCall& call);
+
 // The product that `call` describes, in ctx.compute() where the kernels can.
 void multiply(Context& ctx, const MatmulCall& call);
 // Several, one after the other: see KernelTable::matmul.
 void multiply(Context& ctx, MatmulCalls calls);
+
+// See JoinedProducts; can_join(): whether the kernels do that with as many rows, and matrices as large.
+bool can_join(Context& ctx, const JoinedProducts& products);
+void multiply_joined(Context& ctx, const JoinedProducts& products);
 
 // A weight (O, C) as kernels see it. Borrows its bytes.
 MatrixView matrix_view(const Tensor& weight);

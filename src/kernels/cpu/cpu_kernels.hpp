@@ -130,6 +130,11 @@ struct MatmulKernels {
   // number is one chain of sums: from zero or c over all k of factors, then of plus, whose k may be 0.
   void (*tile)(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
                const TileAhead& ahead);
+  // The same where the next tiles have the same panel of b, and others of a; c lies in a near cache.
+  void (*tile_of_column)(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
+                         const TileAhead& ahead);
+  // out (cols, rows), a row every out_stride, = the turned tile (rows, cols), a row every tile_stride.
+  void (*turn)(const float* tile, int64_t tile_stride, int64_t rows, int64_t cols, float* out, int64_t out_stride);
   // Around all calls of tile() by one thread; or null.
   void (*enter)() = nullptr;
   void (*leave)() = nullptr;
@@ -188,8 +193,10 @@ struct FloatKernels {
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
-  void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
-  void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up);
+  void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up,
+                       float* out);
+  void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up,
+                            float* out);
   float (*exp_shifted)(const float* x, float shift, int64_t n, float* out);
   float (*softmax)(float* x, int64_t n, float scale, float sink);
   float (*softmax_vjp)(const float* p, int64_t n, float scale, float* dp);
@@ -201,6 +208,8 @@ struct FloatKernels {
 // Of pairs of bfloat16.
 struct PairKernels {
   MatmulKernels matmul;
+  // See FloatProducts::keep_pairs.
+  void (*keep)(float* low, float* high, int64_t n, uint32_t* out);
   int64_t (*multiply_bf16)(int64_t rounds);  // for PeakLoops
 };
 

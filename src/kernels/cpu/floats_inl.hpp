@@ -7,6 +7,7 @@
 #include "kernels/cpu/matmul_inl.hpp"
 #include "kernels/cpu/quantise_inl.hpp"
 #include "kernels/cpu/row_ops_inl.hpp"
+#include "kernels/cpu/turn_inl.hpp"
 // After what they use of it.
 #include "kernels/cpu/norm_inl.hpp"
 #include "kernels/cpu/scores_inl.hpp"
@@ -26,7 +27,9 @@ constexpr FloatKernels kFloats{
                .pack_a = pack_floats,
                .pack_b = pack_floats,
                .place_in_b = place_in_floats,
-               .tile = multiply_tile<FloatOperand>},
+               .tile = multiply_tile<FloatOperand>,
+               .tile_of_column = multiply_tile<FloatOperand>,
+               .turn = turn_tile},
     .quantise = {quantise<1>, quantise<2>},
     .rms_norm = rms_norm,
     .layer_norm = layer_norm,

@@ -3,9 +3,11 @@
 #pragma once
 
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/keep_pairs_inl.hpp"
 #include "kernels/cpu/load_pairs_inl.hpp"
 #include "kernels/cpu/prefetch_inl.hpp"
 #include "kernels/cpu/tile_step_inl.hpp"
+#include "kernels/cpu/turn_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -136,8 +138,9 @@ LINNET_INLINE int64_t tile_steps(const TileFactors& factors) {
   return (factors.k + kTileDepth - 1) / kTileDepth;
 }
 
-// See MatmulKernels::tile; between enter_tiles() and leave_tiles(). c lies in memory: while one is summed, the next is
-// fetched.
+// See MatmulKernels::tile and tile_of_column; between enter_tiles() and leave_tiles(). kPasses: the factor that the
+// next tiles do not share. Where that is the right one, c lies in memory: while one is summed, the next is fetched.
+template <Passes kPasses>
 void multiply_tiles(const TileFactors& factors, const TileFactors& plus, float* c, int64_t c_stride, bool add,
                     const TileAhead& ahead) {
   constexpr int64_t kLines = 2 * kTileSide;  // of c
@@ -158,12 +161,14 @@ void multiply_tiles(const TileFactors& factors, const TileFactors& plus, float* 
   const std::byte* b = factors.b;
   const std::byte* later = ahead.b;
   for (int64_t line = 0; line < steps * lines; line += lines) {
-    fetch_sums(ahead.c, c_stride, line, line + lines < kLines ? line + lines : kLines);
+    if constexpr (kPasses == Passes::kRight) {
+      fetch_sums(ahead.c, c_stride, line, line + lines < kLines ? line + lines : kLines);
+    }
     for (int64_t place = 0; place < TileAhead::kPlaces; ++place) {
       fetch_to_second(later + place * ahead.b_stride, b_lines);
     }
     later += b_lines * kTileRowBytes;
-    add_step<2, 2, Passes::kRight>(a, a + kTileBytes, b);
+    add_step<2, 2, kPasses>(a, a + kTileBytes, b);
     a += kTilesAcross * kTileBytes;
     b += kTilesAcross * kTileBytes;
   }
@@ -206,9 +211,12 @@ constexpr PairKernels kPairs{{.rows = kTileSide,
                               .pack_a = pack_tiles<true>,
                               .pack_b = pack_tiles<false>,
                               .place_in_b = place_in_tiles,
-                              .tile = multiply_tiles,
+                              .tile = multiply_tiles<Passes::kRight>,
+                              .tile_of_column = multiply_tiles<Passes::kLeft>,
+                              .turn = turn_tile,
                               .enter = enter_tiles,
                               .leave = leave_tiles},
+                             keep_pairs,
                              multiply_bf16_tiles};
 
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -3,7 +3,9 @@
 
 #include "kernels/cpu/bf16_peak_inl.hpp"
 #include "kernels/cpu/cpu_kernels.hpp"
+#include "kernels/cpu/keep_pairs_inl.hpp"
 #include "kernels/cpu/matmul_pairs_inl.hpp"
+#include "kernels/cpu/turn_inl.hpp"
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
@@ -21,7 +23,10 @@ constexpr PairKernels kPairs{{.rows = kMatmulRows,
                               .pack_a = pack_pairs,
                               .pack_b = pack_pairs,
                               .place_in_b = place_in_pairs,
-                              .tile = multiply_tile<PairOperand>},
+                              .tile = multiply_tile<PairOperand>,
+                              .tile_of_column = multiply_tile<PairOperand>,
+                              .turn = turn_tile},
+                             keep_pairs,
                              multiply_bf16};
 
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -98,15 +98,18 @@ void gate(const float* gates, const float* up, int64_t n, float* out) {
   }
 }
 
-// Gradients of activation(gate) * up: through both, given that of the result.
+// Gradients of activation(gate) * up: through both, given that of the result; and the result, where out is not null.
 template <class Activation>
-void gate_vjp(const float* gates, const float* up, const float* dy, int64_t n, float* d_gates, float* d_up) {
+void gate_vjp(const float* gates, const float* up, const float* dy, int64_t n, float* d_gates, float* d_up,
+              float* out) {
   for (int64_t i = 0; i < n; i += 16) {
     const int64_t count = n - i < 16 ? n - i : 16;
     const ValueAndSlope at = Activation::with_slope(load_first(gates + i, count));
     const F32 g = load_first(dy + i, count);
-    store_first(d_gates + i, count, mul(mul(g, load_first(up + i, count)), at.slope));
+    const F32 u = load_first(up + i, count);
+    store_first(d_gates + i, count, mul(mul(g, u), at.slope));
     store_first(d_up + i, count, mul(g, at.value));
+    if (out) store_first(out + i, count, mul(at.value, u));
   }
 }
 

@@ -278,6 +278,14 @@ LINNET_INLINE Bf16s pairs_of_bits(I32 a) {
 LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
   store_first(p, n, interleaved(low, high));
 }
+// For what is not read again soon: past the caches. p: on a cache line. Other threads see it once passing_ends() was
+// called.
+LINNET_INLINE void store_passing(uint32_t* p, Bf16s a) {
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(p), a.v);
+}
+LINNET_INLINE void passing_ends() {
+  _mm_sfence();
+}
 #endif
 LINNET_INLINE I32 load_u8(const void* p) {
   return {_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};

@@ -445,7 +445,8 @@ LINNET_INLINE I32 pair_bits(Bf16s a) {
 LINNET_INLINE Bf16s pairs_of_bits(I32 a) {
   return each<Bf16s>([](int32x4_t x) { return vreinterpretq_u32_s32(x); }, a);
 }
-LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
+// Pairs of a number of each. To nearest, ties to even.
+LINNET_INLINE Bf16s interleaved(F32 low, F32 high) {
   Bf16s pairs;
   for (int i = 0; i < 2; ++i) {
     const uint16x8_t lows = narrow_bf16(low.v[2 * i], low.v[2 * i + 1]);
@@ -453,8 +454,17 @@ LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) 
     pairs.v[2 * i] = vreinterpretq_u32_u16(vzip1q_u16(lows, highs));
     pairs.v[2 * i + 1] = vreinterpretq_u32_u16(vzip2q_u16(lows, highs));
   }
-  store_first(p, n, pairs);
+  return pairs;
 }
+LINNET_INLINE void store_pairs_first(uint32_t* p, int64_t n, F32 low, F32 high) {  // n <= 16
+  store_first(p, n, interleaved(low, high));
+}
+// For what is not read again soon: past the caches, where there is a way. p: on a cache line. Other threads see it once
+// passing_ends() was called.
+LINNET_INLINE void store_passing(uint32_t* p, Bf16s a) {
+  for (int i = 0; i < 4; ++i) vst1q_u32(p + 4 * i, a.v[i]);
+}
+LINNET_INLINE void passing_ends() {}
 #endif
 
 }  // namespace
