@@ -124,7 +124,9 @@ void RowBlock::join(const JoinedProducts& joined, std::span<const PackedPair> in
   for (size_t i = 0; i < calls.size(); ++i) terms.emplace_back(kernels_, calls[i], calls[i].m, n, inner[i][0]);
   const OperandLayout layout(kernels_, n, 1);  // of what is made
   const int64_t depth = whole_parts(kJoinedDepth, layout.part());
-  for (Room& room : results_) room.parts = depth / layout.part() + 1;
+  // Where a strip lies in two parts, the second waits for the rest of it.
+  const bool splits = layout.part() % (kPanelsTogether * kernels_.cols) > 0;
+  for (Room& room : results_) room.parts = depth / layout.part() + (splits ? 1 : 0);
   Strips strips{.row = row_, .rows = rows_, .col = 0, .cols = 0, .numbers = strips_};
   for (int64_t done = 0; strips.col < n; strips.col += strips.cols) {
     strips.cols = std::min(kPanelsTogether * kernels_.cols, n - strips.col);

@@ -39,11 +39,11 @@ struct PartCalls {
   std::vector<MatmulCall> wide;
 };
 
-// low: what becomes of x · Aᵀ or dy · B.
-PartCalls joined_calls(MatmulCall wide, MatmulCall low_call, const Tensor& low, MatmulCall plus, float scale) {
-  low_call.c = const_cast<Tensor&>(low).data<float>();
-  low_call.scale = scale;
-  PartCalls calls{.low = {std::move(low_call)}, .plus = {std::move(plus)}, .wide = {std::move(wide)}};
+// low_product: x · Aᵀ or dy · B, which becomes `low`.
+PartCalls with_adapter(MatmulCall wide, MatmulCall low_product, Tensor& low, MatmulCall plus, float scale) {
+  low_product.c = low.data<float>();
+  low_product.scale = scale;
+  PartCalls calls{.low = {std::move(low_product)}, .plus = {std::move(plus)}, .wide = {std::move(wide)}};
   calls.wide[0].plus = calls.plus.data();
   return calls;
 }
@@ -52,7 +52,7 @@ PartCalls forth(Context& ctx, Part& part, const Tensor& x) {
   MatmulCall wide = part.weight.product_call(ctx, x);
   if (!part.a.defined()) return {.low = {}, .plus = {}, .wide = {std::move(wide)}};
   part.low = ctx.empty(x.shape().with_last(part.a.dim(0)));
-  return joined_calls(std::move(wide), ops::product_call(ctx, x, part.a), part.low,
+  return with_adapter(std::move(wide), ops::product_call(ctx, x, part.a), part.low,
                       ops::product_call(ctx, part.low, part.b), part.scale);
 }
 
@@ -61,7 +61,7 @@ PartCalls back(Context& ctx, const Part& part, const Tensor& dy, Tensor& dlow) {
   MatmulCall wide = part.weight.transposed_product_call(ctx, dy);
   if (!part.a.defined()) return {.low = {}, .plus = {}, .wide = {std::move(wide)}};
   dlow = ctx.empty(dy.shape().with_last(part.a.dim(0)));
-  return joined_calls(std::move(wide), ops::transposed_product_call(ctx, dy, part.b), dlow,
+  return with_adapter(std::move(wide), ops::transposed_product_call(ctx, dy, part.b), dlow,
                       ops::transposed_product_call(ctx, dlow, part.a), part.scale);
 }
 
