@@ -194,7 +194,7 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   const uint64_t said = teacher_ && settings_.teacher.from == DistilFrom::kLogits
                             ? (rendered.learned() + held_out.learned()) * settings_.teacher.top * kEntry
                             : 0;
-  TRY(choose_rows(plan_.length, shape, said));
+  TRY(choose_rows(plan_.length, usual_row(tokens), shape, said));
   plan_.rows_per_step = rows_of(plan_.row_length);
   data_digest_ = digest_of(rendered);
   const std::string both = data_digest_ + digest_of(held_out);
@@ -250,7 +250,7 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
     const std::vector<PackedRow> rows = PreferenceFeed::all(train.replies, length);
     return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
   };
-  TRY(choose_rows(2 * plan_.length, shape, 0));
+  TRY(choose_rows(2 * plan_.length, usual_row(tokens), shape, 0));
   lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out),
                                                  PreferenceLessons::Settings{.method = method,
                                                                              .beta = plan_.beta,

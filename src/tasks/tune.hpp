@@ -132,9 +132,12 @@ class Tuner {
   Result<JobScore::Measured> measure_score(const Transformer& model, const TeachingHooks& hooks);
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
-  // The row length that memory allows: as long as serves the products, and no shorter than `least` tokens.
+  // As long as serves the products.
+  int64_t usual_row(double tokens) const;
+  // The row length that memory allows: `usual_row` at most, and no shorter than `least` tokens.
   // shape_of(length): of a step in rows of up to so many tokens. caches: bytes.
-  Status choose_rows(int64_t least, const std::function<StepShape(int64_t)>& shape_of, uint64_t caches);
+  Status choose_rows(int64_t least, int64_t usual_row, const std::function<StepShape(int64_t)>& shape_of,
+                     uint64_t caches);
   void choose_schedule();
   double tokens_of_a_step(double tokens) const;
   TeachingForecast::Work work() const;

@@ -10,7 +10,10 @@ namespace linnet {
 
 namespace {
 
-constexpr int64_t kLeastRow = 512;  // tokens that make a product worth its threads; memory grows with them
+// Tokens that make a product worth its threads; memory grows with them. Beside weights that all learn, their gradients
+// and moments that is little, and each row costs a pass over all of these.
+constexpr int64_t kUsualRow = 512;
+constexpr int64_t kRowWhereAllLearns = 1024;
 
 // Few tokens are seen often, many once: about this many in all.
 constexpr double kTokensOfARun = 150'000;
@@ -48,10 +51,16 @@ Json info_of(const Teacher& teacher, const TeacherSettings& settings) {
 
 }  // namespace
 
-Status Tuner::choose_rows(int64_t least, const std::function<StepShape(int64_t)>& shape_of, uint64_t caches) {
+int64_t Tuner::usual_row(double tokens) const {
+  const bool all = settings_.pupil.learns == Learns::kEverything;
+  return all && tokens_of_a_step(tokens) >= kRowWhereAllLearns ? kRowWhereAllLearns : kUsualRow;
+}
+
+Status Tuner::choose_rows(int64_t least, int64_t usual_row, const std::function<StepShape(int64_t)>& shape_of,
+                          uint64_t caches) {
   TRY_ASSIGN(const TrainingPlanner planner, TrainingPlanner::of(model_, *runtime_, settings_.pupil));
   const uint64_t free = settings_.memory > 0 ? settings_.memory : memory_info().available;
-  const int64_t usual = settings_.row_length.value_or(std::max(least, kLeastRow));
+  const int64_t usual = settings_.row_length.value_or(std::max(least, usual_row));
   plan_.recompute = settings_.recompute;
   for (plan_.row_length = usual;;) {
     StepShape shape = shape_of(plan_.row_length);
