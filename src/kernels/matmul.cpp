@@ -299,6 +299,7 @@ int64_t scratch_bytes(int threads, MatmulCalls calls) {
     bytes = std::max(bytes, workspace_by_columns(call));
     const MatmulCalls one(&call, 1);
     if (goes_by_rows(threads, one)) bytes = std::max(bytes, workspace_by_rows(threads, RowProducts(one)));
+    if (goes_narrow(one)) bytes = std::max(bytes, workspace_narrow(one));
   });
   return whole(bytes, kLineBytes) * kLineBytes;
 }

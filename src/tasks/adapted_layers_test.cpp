@@ -1,25 +1,17 @@
 // Adapted layers against the same arithmetic one step after the other, without kernels.
-#include <cmath>
 #include <gtest/gtest.h>
 
 #include "autograd/tape.hpp"
-#include "base/random.hpp"
 #include "kernels/registry.hpp"
 #include "nn/adapted.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
+#include "tasks/tensors_testing.hpp"
 
 namespace linnet {
 namespace {
 
 constexpr int64_t kIn = 70;
-
-Tensor random_tensor(const Shape& shape, uint64_t seed, float size) {
-  Random random(seed);
-  Tensor tensor = Tensor::empty(DType::kF32, shape);
-  for (float& x : tensor.span<float>()) x = size * random.normal();
-  return tensor;
-}
 
 // The layers of one call: two that read the same, one that reads something else.
 struct Layers {
@@ -82,18 +74,6 @@ std::vector<Tensor> step_by_step(Context& ctx, const std::vector<LinearInput>& i
     ys.push_back(ops::add(ctx, layer->weight.product(ctx, x), ops::matmul_transposed(ctx, low, lora.b.tensor())));
   }
   return ys;
-}
-
-void expect_near(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double tolerance) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i) {
-    ASSERT_EQ(got[i].shape(), want[i].shape()) << i;
-    double size = 0;
-    for (const float x : want[i].span<float>()) size = std::max<double>(size, std::abs(x));
-    for (int64_t j = 0; j < want[i].elements(); ++j) {
-      ASSERT_NEAR(got[i].data<float>()[j], want[i].data<float>()[j], tolerance * size) << i << ", " << j;
-    }
-  }
 }
 
 TEST(AdaptedTest, GivesWhatStepsGive) {

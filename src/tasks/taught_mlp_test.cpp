@@ -1,15 +1,14 @@
 // The MLP of a block as it is taught, against the same ops one after the other, without kernels.
 #include "nn/taught_mlp.hpp"
 
-#include <cmath>
 #include <cstring>
 #include <gtest/gtest.h>
 
 #include "autograd/tape.hpp"
-#include "base/random.hpp"
 #include "kernels/registry.hpp"
 #include "ops/linear.hpp"
 #include "ops/packed_weights.hpp"
+#include "tasks/tensors_testing.hpp"
 
 namespace linnet {
 namespace {
@@ -17,13 +16,6 @@ namespace {
 constexpr int64_t kIn = 70;
 constexpr int64_t kMiddle = 150;
 constexpr int64_t kRows = 401;
-
-Tensor random_tensor(const Shape& shape, uint64_t seed, float size) {
-  Random random(seed);
-  Tensor tensor = Tensor::empty(DType::kF32, shape);
-  for (float& x : tensor.span<float>()) x = size * random.normal();
-  return tensor;
-}
 
 struct Form {
   bool gated;
@@ -118,22 +110,6 @@ std::vector<Tensor> run(const KernelTable& table, DType compute, int threads, co
   all.push_back(tape.grad(x));
   for (const Tensor* tensor : mlp.taught()) all.push_back(tape.grad(*tensor));
   return all;
-}
-
-// tolerance: of a result's largest number.
-void expect_near(const std::vector<Tensor>& got, const std::vector<Tensor>& want, double tolerance) {
-  ASSERT_EQ(got.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i) {
-    ASSERT_TRUE(got[i].defined()) << i;
-    ASSERT_EQ(got[i].shape(), want[i].shape()) << i;
-    double largest = 0;
-    for (int64_t j = 0; j < want[i].elements(); ++j) {
-      largest = std::max(largest, std::abs(double{want[i].data<float>()[j]}));
-    }
-    for (int64_t j = 0; j < want[i].elements(); ++j) {
-      ASSERT_NEAR(got[i].data<float>()[j], want[i].data<float>()[j], tolerance * largest) << i << ", " << j;
-    }
-  }
 }
 
 void expect_same_bits(const std::vector<Tensor>& got, const std::vector<Tensor>& want) {
