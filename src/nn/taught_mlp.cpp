@@ -93,6 +93,7 @@ class TaughtMlp {
   // Nothing where the kernels cannot join these. Without the bias of down.
   std::optional<Tensor> forward(Context& ctx) {
     std::vector<PartCalls> inner_calls;
+    inner_calls.reserve(inner_.size());
     for (Part& one : inner_) inner_calls.push_back(forth(ctx, one, x_));
     PartCalls of_down = forth(ctx, down_, middle_);
     std::vector<MatmulCall> before;
@@ -197,7 +198,8 @@ class TaughtMlp {
   void activate_back(const KernelTable& kernels, const Strips& strips, Back& state) const {
     float* const d = strips.numbers[0];
     if (gated()) {
-      const auto [unused, d_up, out] = strips.numbers;
+      float* const d_up = strips.numbers[1];
+      float* const out = strips.numbers[2];
       const int64_t begin = place(strips);
       return kept_.visit(begin, begin + strips.count(), [&](int64_t at, int64_t n, const float* gate, const float* up) {
         const int64_t i = at - begin;
