@@ -12,13 +12,15 @@ namespace linnet {
 namespace {
 
 // Found on the development lists of bench/faq_lists (docs/faq.md says how); none of them was fitted to one list.
-constexpr size_t kCandidates = 10;       // among which the language model chooses, at most
-constexpr float kReach = 0.2f;           // of a cosine below the best: further ones are not worth its time
-constexpr size_t kJudged = 3;            // of them, the likeliest
-constexpr double kGainWeight = 0.1;      // of the model's likelihood beside a cosine
-constexpr double kVerdictWeight = 0.25;  // of the odds that the answer tells what was asked
-constexpr double kNoVerdict = -0.85;     // those odds where nobody gave them: with these, as many are declined
-constexpr double kOtherWeight = 0.9;     // of the nearest question that the list does not answer
+constexpr size_t kCandidates = 10;        // among which the language model chooses, at most
+constexpr float kReach = 0.2f;            // of a cosine below the best: further ones are not worth its time
+constexpr size_t kJudged = 3;             // of them, the likeliest
+constexpr double kGainWeight = 0.1;       // of the model's likelihood beside a cosine
+constexpr double kVerdictWeight = 0.25;   // of the odds that the answer tells what was asked
+constexpr double kNoVerdict = -0.85;      // those odds where nobody gave them: with these, as many are declined
+constexpr double kOtherWeight = 0.9;      // of the nearest question that the list does not answer
+constexpr double kBelongs = 0.5;          // from here on a question is likelier of this list than of anything else
+constexpr double kBelongingWeight = 0.2;  // of what is missing to that
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -120,7 +122,13 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   }
   TRY(weigh(question, judgement));
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other;
+  std::optional<double> belonging;
+  if (chooser_) {
+    TRY_ASSIGN(belonging, chooser_->belonging(question));
+  }
+  judgement.belonging = belonging.value_or(kBelongs);
+  judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other +
+                         kBelongingWeight * std::min(judgement.belonging - kBelongs, 0.0);
   judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
                        matches.front().similarity < kLeastSimilarity.of(index_.list());
   return judgement;

@@ -1,6 +1,7 @@
 #include "tasks/faq_chooser.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr size_t kPhrasings = 6;       // shown of an answer
 constexpr size_t kShownToJudge = 3;    // of them, to judge whether it answers
+constexpr size_t kShownOfPlace = 24;   // questions of the list, to show what it is about
 constexpr size_t kMostTokens = 256;    // of what is listed before the question, and of the question
 constexpr int64_t kMostTogether = 10;  // answers of one forward
 constexpr DType kKvType = DType::kF16;
@@ -48,6 +50,23 @@ std::string to_be_written(const FaqList& list, uint32_t answer, std::span<const 
          "\nWrite one more message by a customer which this answers, in casual and indirect words. "
          "Write nothing but the message.";
 }
+
+// Has a model write another message like those of the list, of which it is shown so many: of answers from all over it,
+// in different phrasings.
+std::string to_the_place(const FaqList& list, std::span<const std::vector<uint32_t>> questions_of, size_t shown) {
+  std::string text = "Here are messages that customers of a place wrote to it:\n";
+  for (size_t i = 0; i < shown; ++i) {
+    const std::vector<uint32_t>& known = questions_of[i * questions_of.size() / shown];
+    text += "- " + list.questions[known[i % known.size()]].text + "\n";
+  }
+  return text +
+         "Write one more message by a customer, about anything of that place, in casual words. Write nothing but the "
+         "message.";
+}
+
+constexpr const char* kToAnybody =
+    "Write a question or a task that somebody might give an assistant, about anything in the world. Write nothing but "
+    "the question or task.";
 
 // Whether `answer` tells what the question asks. What changes with the question comes last: what stands before is read
 // once.
@@ -84,6 +103,10 @@ Result<std::vector<int32_t>> FaqChooser::chat_prompt(Json messages) const {
   return std::move(prompt.tokens);
 }
 
+Result<std::vector<int32_t>> FaqChooser::prompt_to_write(std::string what) const {
+  return chat_prompt(Json::array({message("user", std::move(what))}));
+}
+
 Result<std::vector<int32_t>> FaqChooser::verdict_prompt(const std::string& question, uint32_t answer) const {
   const Json asked = message("user", asked_whether(list_, answer, questions_of_[answer], question));
   auto prompt = chat_prompt(
@@ -107,6 +130,14 @@ Result<std::vector<int32_t>> FaqChooser::tokens_before_verdict(uint32_t answer) 
   return tokens;
 }
 
+// Shows fewer questions of a list of long ones.
+Result<std::vector<int32_t>> FaqChooser::tokens_before_place() const {
+  for (size_t shown = std::min(questions_of_.size(), kShownOfPlace);; shown /= 2) {
+    TRY_ASSIGN(std::vector<int32_t> tokens, prompt_to_write(to_the_place(list_, questions_of_, shown)));
+    if (tokens.size() + kMostTokens <= static_cast<size_t>(kFaqContext) || shown <= 1) return tokens;
+  }
+}
+
 std::ptrdiff_t FaqChooser::place_of(Kind kind, uint32_t answer) const {
   const auto found =
       std::ranges::find_if(kept_, [&](const Before& before) { return before.kind == kind && before.answer == answer; });
@@ -119,9 +150,13 @@ Result<std::vector<int32_t>> FaqChooser::tokens_before(Kind kind, uint32_t answe
     case Kind::kListed:
       return tokens_before_listed(answer);
     case Kind::kWritten:
-      return chat_prompt(Json::array({message("user", to_be_written(list_, answer, questions_of_[answer]))}));
+      return prompt_to_write(to_be_written(list_, answer, questions_of_[answer]));
     case Kind::kVerdict:
       return tokens_before_verdict(answer);
+    case Kind::kToPlace:
+      return tokens_before_place();
+    case Kind::kToAnybody:
+      return prompt_to_write(kToAnybody);
   }
   return std::vector<int32_t>{};
 }
@@ -259,6 +294,15 @@ Result<std::optional<double>> FaqChooser::verdict(const std::string& question, u
   TRY_ASSIGN(const double opinion, odds(prompt, answer));
   if (thinker_.opinions) thinker_.opinions->add(prompt, opinion);
   return std::optional(opinion);
+}
+
+Result<std::optional<double>> FaqChooser::belonging(const std::string& question) {
+  if (!thinker_.chat_template) return std::optional<double>();
+  constexpr std::array<uint32_t, 1> kOfAll = {0};
+  TRY_ASSIGN(const std::vector<double> to_place, likelihoods_of(Kind::kToPlace, question, kOfAll));
+  TRY_ASSIGN(const std::vector<double> to_anybody, likelihoods_of(Kind::kToAnybody, question, kOfAll));
+  if (to_place.empty() || to_anybody.empty()) return std::optional<double>();
+  return std::optional(to_place.front() - to_anybody.front());
 }
 
 }  // namespace linnet

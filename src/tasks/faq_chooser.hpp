@@ -1,8 +1,9 @@
 // A language model's opinion of questions and answers. Which of a few answers a question was asked for: how likely it
 // holds the question after the answer and its known phrasings (query likelihood, Ponte & Croft, SIGIR 1998; with
-// language models as rerankers: Sachan et al. 2022, arXiv:2204.07496). And whether an answer tells what was asked: it
-// is asked that, yes or no. Ownership: borrows model, tokenizer, context and opinions. Thread safety: one thread at a
-// time.
+// language models as rerankers: Sachan et al. 2022, arXiv:2204.07496). Whether an answer tells what was asked: it is
+// asked that, yes or no. And whether the question is one to the place that the list is of, or of any other subject: as
+// which of both it is likelier. Ownership: borrows model, tokenizer, context and opinions. Thread safety: one thread at
+// a time.
 #pragma once
 
 #include <optional>
@@ -53,9 +54,16 @@ class FaqChooser {
   // and of forward.
   Result<std::optional<double>> verdict(const std::string& question, uint32_t answer);
 
+  // How much likelier the question is as one more message like those of the list than as a question about anything in
+  // the world: the ratio's logarithm, in nats, divided by the root of the question's length in tokens; no opinion
+  // without a chat template, or where the prompt is longer than the model has room for. Errors: those of the template
+  // and of forward.
+  Result<std::optional<double>> belonging(const std::string& question);
+
  private:
-  enum class Kind { kListed, kWritten, kVerdict };
-  // What stands before every question that is asked of an answer; the cache holds keys and values of its beginning.
+  enum class Kind { kListed, kWritten, kVerdict, kToPlace, kToAnybody };
+  // What stands before every question that is asked of an answer, or of all (0); the cache holds keys and values of its
+  // beginning.
   struct Before {
     Kind kind;
     uint32_t answer;
@@ -69,6 +77,9 @@ class FaqChooser {
   Result<std::vector<int32_t>> tokens_before(Kind kind, uint32_t answer) const;
   Result<std::vector<int32_t>> tokens_before_listed(uint32_t answer) const;
   Result<std::vector<int32_t>> tokens_before_verdict(uint32_t answer) const;
+  Result<std::vector<int32_t>> tokens_before_place() const;
+  // A prompt that has the model write.
+  Result<std::vector<int32_t>> prompt_to_write(std::string what) const;
   Result<std::vector<int32_t>> verdict_prompt(const std::string& question, uint32_t answer) const;
   // Requires a template.
   Result<std::vector<int32_t>> chat_prompt(Json messages) const;

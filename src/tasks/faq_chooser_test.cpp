@@ -53,11 +53,12 @@ class FaqChooserTest : public testing::Test {
     request.add_generation_prompt = true;
     return value(make_chat_prompt(value(load_chat_template(handle_, tokenizer_)), tokenizer_, request)).tokens;
   }
+  std::vector<int32_t> said_by_user(const std::string& text) { return chat({{{"role", "user"}, {"content", text}}}); }
   std::vector<int32_t> to_be_written(const std::string& begin) {
-    return chat(
-        {{{"role", "user"},
-          {"content", begin + "\nWrite one more message by a customer which this answers, in casual and indirect "
-                              "words. Write nothing but the message."}}});
+    return said_by_user(
+        begin +
+        "\nWrite one more message by a customer which this answers, in casual and indirect words. Write "
+        "nothing but the message.");
   }
 
   ThreadPool pool_{1};
@@ -232,6 +233,36 @@ TEST_F(FaqChooserTest, OpinionsAreKeptFromVersionToVersion) {
   }
 }
 
+TEST_F(FaqChooserTest, AQuestionBelongsWhereItIsLikelierOfTheListThanOfAnything) {
+  const std::string asked = "Do you BAKE??";
+  const double here = by_forward(
+      said_by_user("Here are messages that customers of a place wrote to it:\n- Where is the shop?\n- What hours\n- "
+                   "bread\nWrite one more message by a customer, about anything of that place, in casual words. Write "
+                   "nothing but the message."),
+      asked);
+  const double anywhere = by_forward(
+      said_by_user("Write a question or a task that somebody might give an assistant, about anything in the world. "
+                   "Write nothing but the question or task."),
+      asked);
+  FaqChooser one = chooser(kFaqCacheBytes);
+  const std::optional<double> belonging = value(one.belonging(asked));
+  ASSERT_TRUE(belonging.has_value());
+  EXPECT_NEAR(*belonging, here - anywhere, 2e-3 * std::abs(here));  // keys and values are kept in half precision
+  ASSERT_TRUE(one.belonging("hours").ok());
+  EXPECT_EQ(value(one.belonging(asked)), belonging) << "what was asked before changes no bit";
+  EXPECT_FALSE(value(FaqChooser({model_, tokenizer_, ctx_}, kList).belonging(asked))) << "no template";
+}
+
+// A list of long questions shows as many as there is room for.
+TEST_F(FaqChooserTest, LongQuestionsLeaveRoomToJudgeWhatBelongs) {
+  FaqList list = kList;
+  for (uint32_t i = 3; i < 60; ++i) {
+    list.answers.push_back("Answer " + std::to_string(i));
+    list.questions.push_back({std::string(400, static_cast<char>('a' + i % 26)), i});
+  }
+  EXPECT_TRUE(value(FaqChooser(thinker(), list).belonging("hours")).has_value());
+}
+
 TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
   const FaqList list{.answers = {"At the station.", "At nine.", "Yes, bread.", "No.", "Ask."},
                      .questions = {{"where is shop", 0},
@@ -252,7 +283,9 @@ TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
   FaqChooser judge(thinker(), list, kFaqCacheBytes);
   std::vector<FaqJudgement::Candidate> all = judgement.candidates;
   EXPECT_TRUE(std::ranges::is_sorted(all, std::ranges::greater(), &FaqJudgement::Candidate::score));
-  EXPECT_NEAR(judgement.confidence, all[0].score - 0.9 * judgement.nearest_other, 1e-9);
+  EXPECT_EQ(judgement.belonging, value(judge.belonging(question)).value_or(INFINITY));
+  EXPECT_NEAR(judgement.confidence,
+              all[0].score - 0.9 * judgement.nearest_other + 0.2 * std::min(judgement.belonging - 0.5, 0.0), 1e-9);
   std::ranges::sort(all, std::ranges::greater(), [](const auto& one) { return one.similarity + 0.1 * one.gain; });
   double least = INFINITY;
   for (size_t i = 0; i < all.size(); ++i) {

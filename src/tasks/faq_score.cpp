@@ -58,6 +58,7 @@ Json to_json(const FaqTestItem& item) {
           {"declined", judgement.declined},
           {"confidence", judgement.confidence},
           {"nearest_other", judgement.nearest_other},
+          {"belonging", judgement.belonging},
           {"candidates", std::move(candidates)}};
 }
 
