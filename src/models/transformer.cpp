@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "base/check.hpp"
-#include "nn/gated.hpp"
 #include "nn/head_loss.hpp"
+#include "nn/mlp.hpp"
 #include "nn/relative_buckets.hpp"
 #include "ops/norm.hpp"
 #include "ops/op_clock.hpp"
@@ -213,17 +213,14 @@ Tensor Transformer::mlp(Run& run, int64_t layer, const Tensor& x) const {
   }
   Context& ctx = run.ctx;
   const Linear& down = at(layer, Role::kDown).only();
-  if (!c.gated) {
-    const Linear& up = at(layer, Role::kUp).only();
-    return run.drop(forward_activated(ctx, c.activation, up, down, x), layer, Run::Place::kMlp);
-  }
   if (const Slot& fused = at(layer, Role::kGateUp); fused.defined()) {
     const Tensor both = fused.only().forward(ctx, x);
     const std::vector<Tensor> parts = ops::split(ctx, both, std::array{c.intermediate_size, c.intermediate_size});
     return run.drop(down.forward(ctx, ops::gated(ctx, c.activation, parts[0], parts[1])), layer, Run::Place::kMlp);
   }
-  const GatedInput one[] = {{&at(layer, Role::kGate).only(), &at(layer, Role::kUp).only(), &down, x}};
-  return run.drop(forward_gated(ctx, c.activation, one)[0], layer, Run::Place::kMlp);
+  const Linear* gate = c.gated ? &at(layer, Role::kGate).only() : nullptr;
+  const MlpInput one[] = {{gate, &at(layer, Role::kUp).only(), &down, x}};
+  return run.drop(forward_mlps(ctx, c.activation, one)[0], layer, Run::Place::kMlp);
 }
 
 // Rows are grouped by expert, so that each expert's matrices are read once. Experts of few rows are computed together:
@@ -278,11 +275,11 @@ std::vector<Tensor> Transformer::forward_experts(Run& run, int64_t layer, const 
     }
     return forward_together(ctx, inner);
   }
-  std::vector<GatedInput> inputs;
+  std::vector<MlpInput> inputs;
   for (size_t i = 0; i < some.size(); ++i) {
     inputs.push_back({expert(Role::kExpertGate, i), expert(Role::kExpertUp, i), expert(Role::kExpertDown, i), xs[i]});
   }
-  return forward_gated(ctx, config_.activation, inputs);
+  return forward_mlps(ctx, config_.activation, inputs);
 }
 
 // both: (N, 2 I), where gate and up alternate.

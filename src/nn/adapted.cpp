@@ -9,28 +9,21 @@ namespace linnet {
 
 namespace {
 
-// One layer of a call, as its way back needs it.
-struct Adapted {
-  Weight weight;
-  Tensor a;  // (R, C)
-  Tensor b;  // (O, R)
-  float scale;
-  size_t x;      // its number among the different inputs
-  Tensor low{};  // (..., R): scale · x · Aᵀ
-
+struct Adapted : TaughtLayer {
+  Adapted(const Linear& layer, size_t input) : TaughtLayer(layer), x(input) {}
   int64_t rank() const { return a.dim(0); }
   int64_t outputs() const { return b.dim(0); }
+
+  size_t x;  // its number among the different inputs
 };
 
 class AdaptedLayers {
  public:
   explicit AdaptedLayers(std::span<const LinearInput> inputs) {
     for (const auto& [layer, x] : inputs) {
-      const Lora& lora = layer->adapters[0];
-      require_shape(x.dim(-1) == layer->weight.cols() && lora.a.cols() == x.dim(-1), "adapted_products",
+      require_shape(x.dim(-1) == layer->weight.cols() && layer->adapters[0].a.cols() == x.dim(-1), "adapted_products",
                     "x must be (..., C=" + std::to_string(layer->weight.cols()) + ")", x.shape());
-      layers_.push_back(
-          {layer->weight, lora.a.tensor(), lora.b.tensor(), lora.scale * lora.share, number_among(xs_, x)});
+      layers_.emplace_back(*layer, number_among(xs_, x));
     }
     for (const Tensor& x : xs_) all_.push_back(x);
     for (const Adapted& layer : layers_) {
@@ -143,6 +136,14 @@ class AdaptedLayers {
 };
 
 }  // namespace
+
+TaughtLayer::TaughtLayer(const Linear& layer) : weight(layer.weight), bias(layer.bias) {
+  if (layer.adapters.empty()) return;
+  const Lora& lora = layer.adapters[0];
+  a = lora.a.tensor();
+  b = lora.b.tensor();
+  scale = lora.scale * lora.share;
+}
 
 bool is_plain_adapter(const Lora& lora) {
   return !lora.magnitude.defined() && lora.a.tensor().defined() && lora.b.tensor().defined() &&

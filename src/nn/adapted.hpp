@@ -12,6 +12,19 @@ namespace linnet {
 // Neither DoRA's, nor held in another way than float32.
 bool is_plain_adapter(const Lora& lora);
 
+// A layer with one such adapter at most, as its way back needs it.
+struct TaughtLayer {
+  explicit TaughtLayer(const Linear& layer);
+  bool learns() const { return wants_grad(a) || wants_grad(b) || wants_grad(weight.tensor()); }
+
+  Weight weight;  // (O, C)
+  Tensor bias;    // (O) or undefined
+  Tensor a{};     // (R, C) or undefined
+  Tensor b{};     // (O, R)
+  float scale = 1;
+  Tensor low{};  // (..., R): scale · x · Aᵀ, once that is computed
+};
+
 // Whether adapted_products() can be called: somebody records, and each layer has a frozen matrix and one plain adapter
 // of float32.
 bool can_join_adapted(const Context& ctx, std::span<const LinearInput> inputs);

@@ -12,26 +12,7 @@ namespace linnet {
 
 namespace {
 
-// What a layer is made of, and what its way back needs.
-struct Part {
-  explicit Part(const Linear& layer) : weight(layer.weight), bias(layer.bias) {
-    if (layer.adapters.empty()) return;
-    const Lora& lora = layer.adapters[0];
-    a = lora.a.tensor();
-    b = lora.b.tensor();
-    scale = lora.scale * lora.share;
-  }
-  bool learns() const { return wants_grad(a) || wants_grad(b) || wants_grad(weight.tensor()); }
-
-  Weight weight;
-  Tensor bias;  // (O) or undefined
-  Tensor a{};   // (R, C) or undefined
-  Tensor b{};   // (O, R)
-  float scale = 1;
-  Tensor low{};  // (..., R): scale · x · Aᵀ
-};
-
-// A part's products: `low`, and `wide`, to which `plus` is added; without an adapter there is only `wide`, whose c is
+// A layer's products: `low`, and `wide`, to which `plus` is added; without an adapter there is only `wide`, whose c is
 // the caller's to set.
 struct PartCalls {
   std::vector<MatmulCall> low;
@@ -48,7 +29,7 @@ PartCalls with_adapter(MatmulCall wide, MatmulCall low_product, Tensor& low, Mat
   return calls;
 }
 
-PartCalls forth(Context& ctx, Part& part, const Tensor& x) {
+PartCalls forth(Context& ctx, TaughtLayer& part, const Tensor& x) {
   MatmulCall wide = part.weight.product_call(ctx, x);
   if (!part.a.defined()) return {.low = {}, .plus = {}, .wide = {std::move(wide)}};
   part.low = ctx.empty(x.shape().with_last(part.a.dim(0)));
@@ -57,7 +38,7 @@ PartCalls forth(Context& ctx, Part& part, const Tensor& x) {
 }
 
 // dlow becomes scale · dy · B.
-PartCalls back(Context& ctx, const Part& part, const Tensor& dy, Tensor& dlow) {
+PartCalls back(Context& ctx, const TaughtLayer& part, const Tensor& dy, Tensor& dlow) {
   MatmulCall wide = part.weight.transposed_product_call(ctx, dy);
   if (!part.a.defined()) return {.low = {}, .plus = {}, .wide = {std::move(wide)}};
   dlow = ctx.empty(dy.shape().with_last(part.a.dim(0)));
@@ -94,7 +75,7 @@ class TaughtMlp {
   std::optional<Tensor> forward(Context& ctx) {
     std::vector<PartCalls> inner_calls;
     inner_calls.reserve(inner_.size());
-    for (Part& one : inner_) inner_calls.push_back(forth(ctx, one, x_));
+    for (TaughtLayer& one : inner_) inner_calls.push_back(forth(ctx, one, x_));
     PartCalls of_down = forth(ctx, down_, middle_);
     std::vector<MatmulCall> before;
     std::vector<MatmulCall> inner;
@@ -171,7 +152,7 @@ class TaughtMlp {
 
   bool gated() const { return inner_.size() > 1; }
   size_t parts() const { return inner_.size() + 1; }
-  const Part& part(size_t i) const { return i < inner_.size() ? inner_[i] : down_; }
+  const TaughtLayer& part(size_t i) const { return i < inner_.size() ? inner_[i] : down_; }
   Tensor bias() const { return gated() ? Tensor() : inner_[0].bias; }
 
   // Where a strip's numbers are kept: strip after strip, all rows of each.
@@ -267,8 +248,8 @@ class TaughtMlp {
 
   ops::Activation activation_;
   Tensor x_;
-  std::vector<Part> inner_;  // gate, where there is one, and up
-  Part down_;
+  std::vector<TaughtLayer> inner_;  // gate, where there is one, and up
+  TaughtLayer down_;
   int64_t rows_;
   Tensor middle_;          // (..., I), a shape alone
   ops::KeptNumbers kept_;  // what goes into the activation: gate and up, or the two halves of each strip of up
@@ -281,7 +262,9 @@ bool can_be_taught_joined(const Context& ctx, const Linear& layer, int64_t rows)
 
 // Whether what goes into the activation asks for a gradient.
 bool middle_wants_grad(const MlpInput& input) {
-  const auto learns = [](const Linear* layer) { return layer && (Part(*layer).learns() || wants_grad(layer->bias)); };
+  const auto learns = [](const Linear* layer) {
+    return layer && (TaughtLayer(*layer).learns() || wants_grad(layer->bias));
+  };
   return wants_grad(input.x) || learns(input.gate) || learns(input.up);
 }
 

@@ -4,17 +4,9 @@
 
 #include <optional>
 
-#include "nn/linear.hpp"
-#include "ops/elementwise.hpp"
+#include "nn/mlp.hpp"
 
 namespace linnet {
-
-struct MlpInput {
-  const Linear* gate;  // (I, C), or null: then the activation is of up(x) alone
-  const Linear* up;    // (I, C)
-  const Linear* down;  // (O, I)
-  Tensor x;            // (..., C)
-};
 
 // down(activation(gate(x)) * up(x)), or down(activation(up(x))), (..., O), in that way. Nothing where that cannot be,
 // and the ops one after the other must do: where nobody records, or a layer is not a matrix of floats with one plain

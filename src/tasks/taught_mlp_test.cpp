@@ -73,7 +73,7 @@ struct Mlp {
   std::vector<Linear> layers;
 };
 
-// As forward_gated() has it: gate and up together.
+// As forward_mlps() has it: gate and up together.
 Tensor by_steps(Context& ctx, ops::Activation activation, const MlpInput& in) {
   std::vector<LinearInput> first;
   if (in.gate) first.push_back({in.gate, in.x});
