@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ops/activation.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/kernel_table.hpp"
 

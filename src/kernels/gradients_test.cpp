@@ -1,5 +1,6 @@
 // Ops forth and back on every instruction set of this machine, against the reference.
 #include "kernels/kernels_testing.hpp"
+#include "ops/activation.hpp"
 #include "ops/elementwise.hpp"
 #include "ops/linear.hpp"
 #include "ops/loss.hpp"

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "nn/rope_table.hpp"
-#include "ops/elementwise.hpp"
+#include "ops/activation.hpp"
 #include "ops/router.hpp"
 
 namespace linnet {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "nn/linear.hpp"
-#include "ops/elementwise.hpp"
+#include "ops/activation.hpp"
 
 namespace linnet {
 

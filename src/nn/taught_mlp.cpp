@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "nn/adapted.hpp"
+#include "ops/elementwise.hpp"
 #include "ops/kept_numbers.hpp"
 #include "ops/linear.hpp"
 #include "ops/op_clock.hpp"

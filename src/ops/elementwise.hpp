@@ -1,4 +1,4 @@
-// Arithmetic number by number: sums, scaling, activations, gates, soft caps.
+// Arithmetic number by number: sums, scaling, soft caps; and by row, softmax.
 #pragma once
 
 #include "ops/context.hpp"
@@ -19,45 +19,10 @@ Tensor scale_columns(Context& ctx, const Tensor& x, const Tensor& factors);
 // cap * tanh(x / cap), Gemma 2's limit on logits (arXiv:2408.00118 section 2).
 Tensor softcap(Context& ctx, const Tensor& x, float cap);
 
-enum class Activation : uint8_t {
-  kSilu,      // x * sigmoid(x)
-  kGelu,      // x * Φ(x), by erf
-  kGeluTanh,  // its tanh form (arXiv:1606.08415)
-  kRelu,
-};
-
-Tensor activate(Context& ctx, Activation activation, const Tensor& x);
-// activation(gate) * up, a gated linear unit (Shazeer 2020, arXiv:2002.05202). Same shapes.
-Tensor gated(Context& ctx, Activation activation, const Tensor& gate, const Tensor& up);
-// gpt-oss: g = min(gate, limit), u = clamp(up, -limit, limit) -> (u + 1) * g * sigmoid(alpha * g).
-Tensor gated_clamped(Context& ctx, const Tensor& gate, const Tensor& up, float alpha, float limit);
-
-// Of the table; null where it has none for the activation.
-GateKernel gate_kernel(const KernelTable& kernels, Activation activation);
-GateVjpKernel gate_vjp_kernel(const KernelTable& kernels, Activation activation);
-// See GateKernel and GateVjpKernel; by the table, or the reference.
-void gate_numbers(const KernelTable& kernels, Activation activation, const float* gate, const float* up, int64_t n,
-                  float* out);
-struct GateNumbers {
-  const float* gate;
-  const float* up;
-  const float* dy;
-};
-// The same of an activation alone, over n numbers x. dx may be dy; out may be null.
-void activate_numbers(const KernelTable& kernels, Activation activation, const float* x, int64_t n, float* out);
-void activate_numbers_vjp(const KernelTable& kernels, Activation activation, const float* x, int64_t n, const float* dy,
-                          float* dx, float* out);
-void gate_numbers_vjp(const KernelTable& kernels, Activation activation, const GateNumbers& at, int64_t n,
-                      float* d_gate, float* d_up, float* out);
-
 // See KernelTable::exp_shifted.
 float exp_shifted(const KernelTable& kernels, const float* x, float shift, int64_t n, float* out);
 // See KernelTable::softmax and softmax_vjp.
 float softmax(const KernelTable& kernels, float* x, int64_t n, float scale, float sink);
 float softmax_vjp(const KernelTable& kernels, const float* p, int64_t n, float scale, float* dp);
-
-// The reference functions and their derivatives, for kernels and tests.
-float activate_scalar(Activation activation, float x);
-float activate_scalar_grad(Activation activation, float x);
 
 }  // namespace linnet::ops
