@@ -1,5 +1,6 @@
 #include "data/faq.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "base/json.hpp"
@@ -55,6 +56,9 @@ Result<FaqList> faq_from_json(const Json& json, const std::string& place) {
     TRY_ASSIGN(std::string text, question.string("text"));
     TRY_ASSIGN(const int64_t answer, question.integer("answer", 0, last));
     list.questions.push_back({std::move(text), static_cast<uint32_t>(answer)});
+  }
+  if (std::ranges::any_of(list.by_answer(), &std::vector<uint32_t>::empty)) {
+    return invalid("holds an answer to no question", place);
   }
   return list;
 }

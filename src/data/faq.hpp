@@ -20,7 +20,7 @@ struct FaqList {
 
   // How many ways of asking an answer has, on average.
   double phrasings() const { return static_cast<double>(questions.size()) / static_cast<double>(answers.size()); }
-  // For each answer the numbers of its questions, in the order of the file.
+  // For each answer the numbers of its questions, in the order of the file; one at least.
   std::vector<std::vector<uint32_t>> by_answer() const;
 };
 
@@ -29,7 +29,7 @@ FaqList faq_of(const std::vector<Sample>& samples);
 
 // {"answers": [...], "questions": [{"text", "answer"}, ...]}
 Json to_json(const FaqList& list);
-// Errors: not such a document; a question whose answer is not there; an empty list.
+// Errors: not such a document; a question whose answer is not there; an answer to no question; an empty list.
 Result<FaqList> faq_from_json(const Json& json, const std::string& place);
 
 // Questions that people put to any place (data/common_questions.txt), a line each.

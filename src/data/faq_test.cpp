@@ -47,6 +47,7 @@ TEST(FaqTest, RefusesAFileThatLies) {
            R"({"answers": [], "questions": [{"text": "q", "answer": 0}]})",
            R"({"answers": ["a"], "questions": [{"answer": 0}]})",
            R"({"answers": ["a"], "questions": ["q"]})",
+           R"({"answers": ["a", "b"], "questions": [{"text": "q", "answer": 1}]})",
        }) {
     auto json = parse_json(text, "faq.json");
     ASSERT_TRUE(json.ok());
