@@ -19,8 +19,7 @@ constexpr double kGainWeight = 0.1;       // of the model's likelihood beside a 
 constexpr double kVerdictWeight = 0.25;   // of the odds that the answer tells what was asked
 constexpr double kNoVerdict = -0.85;      // those odds where nobody gave them: with these, as many are declined
 constexpr double kOtherWeight = 0.9;      // of the nearest question that the list does not answer
-constexpr double kBelongs = 0.5;          // from here on a question is likelier of this list than of anything else
-constexpr double kBelongingWeight = 0.2;  // of what is missing to that
+constexpr double kBelongingWeight = 0.2;  // of how much likelier the question is of anything else in the world
 
 // What depends on how many phrasings an answer has: found with one and with five.
 struct ByPhrasings {
@@ -122,13 +121,12 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   }
   TRY(weigh(question, judgement));
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  std::optional<double> belonging;
   if (chooser_) {
-    TRY_ASSIGN(belonging, chooser_->belonging(question));
+    TRY_ASSIGN(const std::optional<double> belonging, chooser_->belonging(question));
+    judgement.belonging = belonging.value_or(0);
   }
-  judgement.belonging = belonging.value_or(kBelongs);
   judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other +
-                         kBelongingWeight * std::min(judgement.belonging - kBelongs, 0.0);
+                         kBelongingWeight * std::min(judgement.belonging, 0.0);
   judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
                        matches.front().similarity < kLeastSimilarity.of(index_.list());
   return judgement;

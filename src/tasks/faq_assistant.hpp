@@ -26,7 +26,7 @@ struct FaqJudgement {
   };
   std::vector<Candidate> candidates;  // the best first; at least one
   double nearest_other = 0;           // similarity to the nearest question that the list does not answer
-  double belonging = 0;               // FaqChooser's; what is usual where it had no opinion
+  double belonging = 0;               // FaqChooser's; 0 without one
   double confidence = 0;
   bool declined = false;  // confidence is too small, or everything far away
 };

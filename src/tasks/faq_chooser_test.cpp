@@ -285,7 +285,7 @@ TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
   EXPECT_TRUE(std::ranges::is_sorted(all, std::ranges::greater(), &FaqJudgement::Candidate::score));
   EXPECT_EQ(judgement.belonging, value(judge.belonging(question)).value_or(INFINITY));
   EXPECT_NEAR(judgement.confidence,
-              all[0].score - 0.9 * judgement.nearest_other + 0.2 * std::min(judgement.belonging - 0.5, 0.0), 1e-9);
+              all[0].score - 0.9 * judgement.nearest_other + 0.2 * std::min(judgement.belonging, 0.0), 1e-9);
   std::ranges::sort(all, std::ranges::greater(), [](const auto& one) { return one.similarity + 0.1 * one.gain; });
   double least = INFINITY;
   for (size_t i = 0; i < all.size(); ++i) {
