@@ -42,9 +42,11 @@ Tensor rope(Context& ctx, Tensor x, const Tensor& cos, const Tensor& sin) {
   require_shape(x.shape().rank() == 3, "rope", "x must be (N, H, D)", x.shape());
   require_shape(cos.shape() == sin.shape() && cos.dim(0) == x.dim(0) && 2 * cos.dim(1) <= x.dim(2), "rope",
                 "cos and sin must be (N, R/2) with R <= D of " + x.shape().to_string(), cos.shape());
-  Tensor out = x.unique() ? x : ctx.empty(x.shape());
+  Tensor fresh = x.unique() ? Tensor() : ctx.empty(x.shape());
+  Tensor& turned = fresh.defined() ? fresh : x;
+  rotate(ctx, x, cos, sin, 1.0f, turned);
+  Tensor out = turned;
   out.set_grad_id(Tensor::kNoGrad);
-  rotate(ctx, x, cos, sin, 1.0f, out);
   ctx.record({x}, {&out}, [=](Context& back, std::span<const Tensor> dy) -> std::vector<Tensor> {
     Tensor dx = back.empty(dy[0].shape());
     rotate(back, dy[0], cos, sin, -1.0f, dx);
