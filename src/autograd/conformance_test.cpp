@@ -400,18 +400,17 @@ Row router_row(std::string name, ops::RouterWeights mode) {
           }};
 }
 
-// in_place: in the memory of what is scaled, which nobody else holds.
-Row rope_row(std::string name, bool in_place) {
-  return {std::move(name),
+Row rope_row() {
+  return {"rope",
           {{3, 2, 6}},
-          [in_place](Context& ctx, const Inputs& in) {
+          [](Context& ctx, const Inputs& in) {
             Tensor cos = Tensor::empty(DType::kF32, {3, 2});
             Tensor sin = Tensor::empty(DType::kF32, {3, 2});
             for (int i = 0; i < 6; ++i) {
               cos.data<float>()[i] = std::cos(0.3f * static_cast<float>(i));
               sin.data<float>()[i] = std::sin(0.3f * static_cast<float>(i));
             }
-            return ops::rope(ctx, in_place ? ops::scale(ctx, in[0], 1) : in[0], cos, sin);
+            return ops::rope(ctx, in[0], cos, sin);
           },
           [](const std::vector<Numbers>& in) {
             Numbers out = in[0];
@@ -477,8 +476,7 @@ std::vector<Row> all_rows() {
   std::vector<Row> rows = elementwise_rows();
   for (auto part : {norm_rows(), selection_rows(), pool_rows()}) rows.insert(rows.end(), part.begin(), part.end());
   rows.push_back(dropout_row());
-  rows.push_back(rope_row("rope", false));
-  rows.push_back(rope_row("rope_in_place", true));
+  rows.push_back(rope_row());
   rows.push_back(router_row("route_all", ops::RouterWeights::kSoftmaxThenTop));
   rows.push_back(router_row("route_scaled", ops::RouterWeights::kSoftmaxThenTopScaled));
   rows.push_back(router_row("route_top", ops::RouterWeights::kTopThenSoftmax));

@@ -192,7 +192,6 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
   Tensor q = qkv.q.reshape({rows, c.num_heads, c.head_dim});
   Tensor k = qkv.k.reshape({rows, c.num_kv_heads, c.head_dim});
   const Tensor v = qkv.v.reshape({rows, c.num_kv_heads, c.head_dim});
-  qkv = {};  // q and k are turned where they lie
   if (c.qk_norm == QkNorm::kPerHead) {
     q = norm(run, layer, Role::kQueryNorm, q);
     k = norm(run, layer, Role::kKeyNorm, k);
@@ -200,8 +199,8 @@ Tensor Transformer::attention(Run& run, int64_t layer, const Tensor& x) const {
   const LayerConfig& lc = c.layers[static_cast<size_t>(layer)];
   if (!c.ropes.empty() && lc.rope) {
     const RopeTables& tables = run.ropes[static_cast<size_t>(lc.rope_index)];
-    q = ops::rope(ctx, std::move(q), tables.cos, tables.sin);
-    k = ops::rope(ctx, std::move(k), tables.cos, tables.sin);
+    q = ops::rope(ctx, q, tables.cos, tables.sin);
+    k = ops::rope(ctx, k, tables.cos, tables.sin);
   }
   const Tensor out = attend(run, layer, q, k, v);
   const Tensor mixed = at(layer, Role::kAttentionOutput).only().forward(ctx, out.reshape({rows, q_size}));

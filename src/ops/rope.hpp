@@ -6,8 +6,7 @@
 
 namespace linnet::ops {
 
-// x: (N, H, D); cos, sin: (N, R/2), one row per token -> (N, H, D). Dimensions from R on pass through. In the memory of
-// x where nobody else holds that: requires an op before x whose vjp does not need it.
-Tensor rope(Context& ctx, Tensor x, const Tensor& cos, const Tensor& sin);
+// x: (N, H, D); cos, sin: (N, R/2), one row per token -> (N, H, D). Dimensions from R on pass through.
+Tensor rope(Context& ctx, const Tensor& x, const Tensor& cos, const Tensor& sin);
 
 }  // namespace linnet::ops
