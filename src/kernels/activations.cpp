@@ -92,7 +92,7 @@ ActivationRows Activations::room(const PanelMatrix& matrix, int64_t n) {
 }
 
 void Activations::make(ThreadPool& pool) const {
-  constexpr int64_t kRowsWorthAThread = 16;
+  constexpr int64_t kRowsWorthAThread = 8;
   pool.parallel_for(rows_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
     for (const auto& [x, rows, first_row] : wanted_) {
       const int64_t first = std::max(begin - first_row, int64_t{0});

@@ -26,19 +26,21 @@ class QuantMatrix final : public PanelMatrix {
 
   void run(const std::byte* activations, int64_t rows, int64_t begin, int64_t end, Strip y) const override {
     const auto* x = reinterpret_cast<const ActGroup*>(activations);
-    const int64_t groups = panels().cols() / kGroup;
     if (rows < kFewRows) return few_rows(x, rows, begin, end, y);
+    const int64_t groups = panels().cols() / kGroup;
+    const bool as_packed = rows <= quant_->most_rows_as_packed;
     const int64_t wide_bytes = groups * quant_->wide_group_bytes;
-    LineBuffer wide(2 * wide_bytes);
+    LineBuffer wide(as_packed ? 0 : 2 * wide_bytes);
     for (int64_t p = begin; p < end; p += 2) {
       const int64_t count = std::min<int64_t>(2, end - p);
-      for (int64_t i = 0; i < count; ++i) {
+      for (int64_t i = 0; i < count && !as_packed; ++i) {
         quant_->spread(panels().panel(p + i), groups, wide.data() + i * wide_bytes);
       }
       PanelOutput out(panels(), p, count, y.panel(p - begin), rows);
       const int64_t next = std::clamp<int64_t>(end - p - count, 0, 2);
-      quant_->many_rows[terms_ - 1][count - 1](wide.data(), groups, x, rows, out.data(), out.stride(),
-                                               {panels().panel(p + count), next * panels().panel_bytes()});
+      const auto multiply = (as_packed ? quant_->some_rows : quant_->many_rows)[terms_ - 1][count - 1];
+      multiply(as_packed ? panels().panel(p) : wide.data(), groups, x, rows, out.data(), out.stride(),
+               {panels().panel(p + count), next * panels().panel_bytes()});
       out.finish();
     }
   }

@@ -194,7 +194,7 @@ TEST_P(ProductTest, HasTheSameBitsForAnyNumberOfRowsAndThreads) {
     const std::vector<float> x = random_floats(117 * cols, 5);
     const std::vector<float> all = product(table, three, matrix, kind.bits, x);
     ASSERT_TRUE(same_bits(all, product(table, one, matrix, kind.bits, x)));
-    for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 15, 16, 17, 25, 32, 33, 61, 64}) {
+    for (const int64_t rows : {1, 2, 3, 4, 6, 8, 11, 12, 15, 16, 17, 25, 32, 33, 61, 64, 67, 90}) {
       const std::vector<float> part(x.begin(), x.begin() + rows * cols);
       const std::vector<float> expected(all.begin(), all.begin() + rows * matrix.rows);
       ASSERT_TRUE(same_bits(expected, product(table, three, matrix, kind.bits, part))) << rows << " rows";

@@ -23,10 +23,15 @@ struct Ahead {
 struct QuantKernels {
   // out: the 16 rows of the panel times one row of activations.
   void (*one_row[kMostTerms])(const std::byte* panel, int64_t groups, const ActGroup* x, float* out);
+  // Up to so many rows a panel is cheaper to unpack in registers, once for each tile of rows, than to spread in memory.
+  int64_t most_rows_as_packed;
+  // out[r * out_stride + 0..15] for n rows r of activations; the second entry of each does two panels, which lie one
+  // after the other, and writes 32 numbers a row. Same bits as one_row.
+  void (*some_rows[kMostTerms][2])(const std::byte* panel, int64_t groups, const ActGroup* x, int64_t n, float* out,
+                                   int64_t out_stride, Ahead ahead);
   // Spreads a panel's codes to bytes and its scales to floats, for many_rows.
   void (*spread)(const std::byte* panel, int64_t groups, std::byte* wide);
-  // out[r * out_stride + 0..15] for n rows r of activations; the second entry of each does two panels, which lie one
-  // after the other in `wide`, and writes 32 numbers a row. Same bits as one_row.
+  // The same with panels that are spread.
   void (*many_rows[kMostTerms][2])(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out,
                                    int64_t out_stride, Ahead ahead);
   int64_t wide_group_bytes;  // of one group of a panel after spread; a multiple of 64

@@ -74,24 +74,49 @@ LINNET_INLINE GroupScales<F.scales> group_scales(const std::byte* factors, F32 d
   return s;
 }
 
-// Calls f(codes, scales) for every group of a panel, in order.
-template <PanelFormat F, class Body>
-LINNET_INLINE void for_each_group(const std::byte* panel, int64_t groups, const Body& f) {
-  constexpr int kGroups = F.groups_in_super();
-  constexpr int64_t kHeader = F.header_bytes();
-  constexpr int64_t kSub = F.sub_bytes();
-  constexpr int64_t kStep = F.group_bytes();
-  for (int64_t g = 0; g < groups; g += kGroups) {
-    F32 d = zero();
-    F32 min = zero();
-    if constexpr (kHeader > 0) d = load_f16(panel);
-    if constexpr (F.has_min) min = load_f16(panel + kHalfRow);
-    panel += kHeader;
-    for (int i = 0; i < kGroups; ++i, panel += kStep) {
-      f(PackedCodes<F>{panel + kSub}, group_scales<F>(panel, d, min));
+// Panels as they are packed, one after the other.
+template <PanelFormat F, int kCount>
+struct PackedPanels {
+  static constexpr int kBits = dot_bits(F.value_bits());
+  static constexpr int kScales = F.scales;
+  static constexpr bool kMin = F.has_min;
+  static constexpr int kPanels = kCount;
+  const std::byte* at;
+  int64_t groups;
+
+  LINNET_INLINE int64_t panel_bytes() const { return groups / F.groups_in_super() * F.super_bytes(); }
+  template <int kPanel>
+  LINNET_INLINE PackedPanels<F, 1> one() const {
+    return {at + kPanel * panel_bytes(), groups};
+  }
+
+  // Calls f(codes, scales), arrays over the panels, for every group in order.
+  template <class Body>
+  LINNET_INLINE void for_each_group(const Body& f) const {
+    constexpr int kGroups = F.groups_in_super();
+    const std::byte* from = at;
+    for (int64_t g = 0; g < groups; g += kGroups) {
+      F32 d[kPanels];
+      F32 min[kPanels];
+      for (int p = 0; p < kPanels; ++p) {
+        const std::byte* panel = from + p * panel_bytes();
+        d[p] = F.header_bytes() > 0 ? load_f16(panel) : zero();
+        min[p] = F.has_min ? load_f16(panel + kHalfRow) : zero();
+      }
+      from += F.header_bytes();
+      for (int i = 0; i < kGroups; ++i, from += F.group_bytes()) {
+        PackedCodes<F> codes[kPanels];
+        GroupScales<F.scales> scales[kPanels];
+        for (int p = 0; p < kPanels; ++p) {
+          const std::byte* panel = from + p * panel_bytes();
+          codes[p] = {panel + F.sub_bytes()};
+          scales[p] = group_scales<F>(panel, d[p], min[p]);
+        }
+        f(codes, scales);
+      }
     }
   }
-}
+};
 
 }  // namespace
 }  // namespace linnet::kernels::LINNET_KERNEL_ISA

@@ -98,13 +98,11 @@ template <PanelFormat F, int kTerms>
 void one_row(const std::byte* panel, int64_t groups, const ActGroup* x, float* out) {
   constexpr int kBits = dot_bits(F.value_bits());
   F32 acc[1][1] = {{zero()}};
-  for_each_group<F>(
-      panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
-        const PackedCodes<F> source[1] = {codes};
-        const GroupScales<F.scales> factors[1] = {scales};
-        accumulate<kBits, F.scales, F.has_min, kTerms>(source, factors, x, 0, acc);
-        x += kTerms;
-      });
+  PackedPanels<F, 1>{panel, groups}.for_each_group([&](const auto& codes,
+                                                       const auto& scales) __attribute__((always_inline)) {
+    accumulate<kBits, F.scales, F.has_min, kTerms>(codes, scales, x, 0, acc);
+    x += kTerms;
+  });
   store(out, acc[0][0]);
 }
 
@@ -116,77 +114,110 @@ constexpr int64_t wide_group_bytes(int scales, bool has_min) {
 template <PanelFormat F>
 void spread(const std::byte* panel, int64_t groups, std::byte* wide) {
   constexpr int64_t kStep = wide_group_bytes(F.scales, F.has_min);
-  for_each_group<F>(
-      panel, groups, [&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
-        store_wide(codes, wide);
-        auto* numbers = reinterpret_cast<float*>(wide + kLine * kQuads);
-        for (int i = 0; i < F.scales; ++i) {
-          store(numbers + i * kPanelRows, scales.scale[i]);
-          if constexpr (F.has_min) store(numbers + (F.scales + i) * kPanelRows, scales.min[i]);
-        }
-        wide += kStep;
-      });
+  PackedPanels<F, 1>{panel, groups}.for_each_group([&](const auto& codes,
+                                                       const auto& scales) __attribute__((always_inline)) {
+    store_wide(codes[0], wide);
+    auto* numbers = reinterpret_cast<float*>(wide + kLine * kQuads);
+    for (int i = 0; i < F.scales; ++i) {
+      store(numbers + i * kPanelRows, scales[0].scale[i]);
+      if constexpr (F.has_min) store(numbers + (F.scales + i) * kPanelRows, scales[0].min[i]);
+    }
+    wide += kStep;
+  });
 }
 
-template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
-void tile(const std::byte* wide, int64_t groups, const ActGroup* x, float* out, int64_t out_stride, Ahead ahead) {
+// Panels as spread() leaves them, one after the other.
+template <int kWideBits, int kWideScales, bool kWideMin, int kCount>
+struct WidePanels {
+  static constexpr int kBits = kWideBits;
+  static constexpr int kScales = kWideScales;
+  static constexpr bool kMin = kWideMin;
+  static constexpr int kPanels = kCount;
+  const std::byte* at;
+  int64_t groups;
+
+  template <int kPanel>
+  LINNET_INLINE WidePanels<kBits, kScales, kMin, 1> one() const {
+    return {at + kPanel * groups * wide_group_bytes(kScales, kMin), groups};
+  }
+
+  // As that of PackedPanels.
+  template <class Body>
+  LINNET_INLINE void for_each_group(const Body& f) const {
+    constexpr int64_t kStep = wide_group_bytes(kScales, kMin);
+    const std::byte* wide = at;
+    for (int64_t g = 0; g < groups; ++g, wide += kStep) {
+      WideCodes codes[kPanels];
+      GroupScales<kScales> scales[kPanels];
+      for (int p = 0; p < kPanels; ++p) {
+        codes[p].at = wide + p * groups * kStep;
+        const auto* numbers = reinterpret_cast<const float*>(codes[p].at + kLine * kQuads);
+        for (int i = 0; i < kScales; ++i) {
+          scales[p].scale[i] = load(numbers + i * kPanelRows);
+          scales[p].min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
+        }
+      }
+      f(codes, scales);
+    }
+  }
+};
+
+template <int kTerms, int kRows, class Panels>
+void tile(Panels panels, const ActGroup* x, float* out, int64_t out_stride, Ahead ahead) {
+  const int64_t groups = panels.groups;
   const std::byte* const ahead_end = ahead.at + ahead.bytes;
   const int64_t ahead_step = (ahead.bytes / groups + kLine - 1) / kLine * kLine;
-  constexpr int64_t kStep = wide_group_bytes(kScales, kMin);
-  F32 acc[kPanels][kRows];
-  for (int p = 0; p < kPanels; ++p) {
+  F32 acc[Panels::kPanels][kRows];
+  for (int p = 0; p < Panels::kPanels; ++p) {
     for (int r = 0; r < kRows; ++r) acc[p][r] = zero();
   }
-  for (int64_t g = 0; g < groups; ++g, wide += kStep) {
-    for (const std::byte* until = ahead.at + ahead_step; ahead.at < until && ahead.at < ahead_end; ahead.at += kLine) {
-      __builtin_prefetch(ahead.at, 0, 2);
-    }
-    WideCodes sources[kPanels];
-    GroupScales<kScales> scales[kPanels];
-    for (int p = 0; p < kPanels; ++p) {
-      sources[p].at = wide + p * groups * kStep;
-      const auto* numbers = reinterpret_cast<const float*>(sources[p].at + kLine * kQuads);
-      for (int i = 0; i < kScales; ++i) {
-        scales[p].scale[i] = load(numbers + i * kPanelRows);
-        scales[p].min[i] = kMin ? load(numbers + (kScales + i) * kPanelRows) : zero();
-      }
-    }
-    accumulate<kBits, kScales, kMin, kTerms>(sources, scales, x + g * kTerms, groups * kTerms, acc);
-  }
-  for (int p = 0; p < kPanels; ++p) {
+  panels.for_each_group([&](const auto& codes, const auto& scales) __attribute__((always_inline)) {
+    const std::byte* until = ahead.at + ahead_step;
+    for (; ahead.at < until && ahead.at < ahead_end; ahead.at += kLine) __builtin_prefetch(ahead.at, 0, 2);
+    accumulate<Panels::kBits, Panels::kScales, Panels::kMin, kTerms>(codes, scales, x, groups * kTerms, acc);
+    x += kTerms;
+  });
+  for (int p = 0; p < Panels::kPanels; ++p) {
     for (int r = 0; r < kRows; ++r) store(out + r * out_stride + p * kPanelRows, acc[p][r]);
   }
 }
 
 // Rows from `done` on, kRows at a time while there are so many, then the rest in lower tiles. The first tile fetches
 // what is ahead.
-template <int kBits, int kScales, bool kMin, int kTerms, int kPanels, int kRows>
-LINNET_INLINE void tiles(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t done, int64_t n, float* out,
-                         int64_t out_stride, Ahead ahead) {
+template <int kTerms, int kRows, class Panels>
+LINNET_INLINE void tiles(Panels panels, const ActGroup* x, int64_t done, int64_t n, float* out, int64_t out_stride,
+                         Ahead ahead) {
   for (; n - done >= kRows; done += kRows) {
-    tile<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x + done * groups * kTerms,
-                                                       out + done * out_stride, out_stride, ahead);
+    tile<kTerms, kRows>(panels, x + done * panels.groups * kTerms, out + done * out_stride, out_stride, ahead);
     ahead.bytes = 0;
   }
   constexpr int kFewer = kRows > 8 ? 8 : kRows > 4 ? 4 : kRows > 2 ? 2 : 1;
-  if constexpr (kRows > 1) {
-    tiles<kBits, kScales, kMin, kTerms, kPanels, kFewer>(wide, groups, x, done, n, out, out_stride, ahead);
+  if constexpr (kRows > 1) tiles<kTerms, kFewer>(panels, x, done, n, out, out_stride, ahead);
+}
+
+template <int kTerms, class Panels>
+LINNET_INLINE void all_tiles(Panels panels, const ActGroup* x, int64_t n, float* out, int64_t out_stride, Ahead ahead) {
+  // A panel alone leaves the other's registers to more rows.
+  constexpr int kAlone = Panels::kPanels == 1 ? kPanelTile : 1;
+  constexpr int kRows = kTileRows<Panels::kBits, kTerms> * kAlone;
+  if constexpr (Panels::kPanels <= kPanelTile) {
+    tiles<kTerms, kRows>(panels, x, 0, n, out, out_stride, ahead);
+  } else {
+    all_tiles<kTerms>(panels.template one<0>(), x, n, out, out_stride, ahead);
+    all_tiles<kTerms>(panels.template one<1>(), x, n, out + kPanelRows, out_stride, {});
   }
+}
+
+template <PanelFormat F, int kTerms, int kPanels>
+void some_rows(const std::byte* panel, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride,
+               Ahead ahead) {
+  all_tiles<kTerms>(PackedPanels<F, kPanels>{panel, groups}, x, n, out, out_stride, ahead);
 }
 
 template <int kBits, int kScales, bool kMin, int kTerms, int kPanels>
 void many_rows(const std::byte* wide, int64_t groups, const ActGroup* x, int64_t n, float* out, int64_t out_stride,
                Ahead ahead) {
-  // A panel alone leaves the other's registers to more rows.
-  constexpr int kAlone = kPanels == 1 ? kPanelTile : 1;
-  constexpr int kRows = kTileRows<kBits, kTerms> * kAlone;
-  if constexpr (kPanels <= kPanelTile) {
-    tiles<kBits, kScales, kMin, kTerms, kPanels, kRows>(wide, groups, x, 0, n, out, out_stride, ahead);
-  } else {
-    many_rows<kBits, kScales, kMin, kTerms, 1>(wide, groups, x, n, out, out_stride, ahead);
-    many_rows<kBits, kScales, kMin, kTerms, 1>(wide + groups * wide_group_bytes(kScales, kMin), groups, x, n,
-                                               out + kPanelRows, out_stride, {});
-  }
+  all_tiles<kTerms>(WidePanels<kBits, kScales, kMin, kPanels>{wide, groups}, x, n, out, out_stride, ahead);
 }
 
 template <PanelFormat F>
@@ -195,6 +226,8 @@ constexpr QuantKernels quant_kernels() {
   constexpr int64_t kSuper = F.super_bytes();
   constexpr int kGroups = F.groups_in_super();
   return {{one_row<F, 1>, one_row<F, 2>},
+          kMostRowsAsPacked,
+          {{some_rows<F, 1, 1>, some_rows<F, 1, 2>}, {some_rows<F, 2, 1>, some_rows<F, 2, 2>}},
           spread<F>,
           {{many_rows<kBits, F.scales, F.has_min, 1, 1>, many_rows<kBits, F.scales, F.has_min, 1, 2>},
            {many_rows<kBits, F.scales, F.has_min, 2, 1>, many_rows<kBits, F.scales, F.has_min, 2, 2>}},

@@ -37,6 +37,7 @@ template <int kBits>
 inline constexpr int kRowTile = kBits <= 4 ? 3 : 2;
 #endif
 inline constexpr int kPanelTile = 1;
+inline constexpr int64_t kMostRowsAsPacked = 16;
 inline constexpr int kFloatRowTile = 6;
 // A tile of a product of floats: rows, and vectors of columns.
 inline constexpr int kMatmulRows = 6;

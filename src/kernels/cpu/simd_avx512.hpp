@@ -40,6 +40,7 @@ template <int kBits>
 inline constexpr int kRowTile = kBits <= 6 ? 4 : 2;
 #endif
 inline constexpr int kPanelTile = 2;
+inline constexpr int64_t kMostRowsAsPacked = 64;
 inline constexpr int kFloatRowTile = 12;
 // A tile of a product of floats: rows, and registers of columns.
 inline constexpr int kMatmulRows = 12;

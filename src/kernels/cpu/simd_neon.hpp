@@ -48,6 +48,7 @@ template <int kBits>
 inline constexpr int kRowTile = 3;
 #endif
 inline constexpr int kPanelTile = 1;
+inline constexpr int64_t kMostRowsAsPacked = 4;
 inline constexpr int kFloatRowTile = 3;
 // A tile of a product of floats: rows, and vectors of columns.
 inline constexpr int kMatmulRows = 6;

@@ -122,14 +122,14 @@ float largest_weight(const std::byte* panel, int64_t groups) {
   const I32 no_sign = set1(int32_t{0x7FFFFFFF});
   const auto magnitude = [&](F32 a) { return bits_to_f32(bit_and(f32_to_bits(a), no_sign)); };
   F32 most = zero();
-  for_each_group<F>(
-      panel, groups, [&](const auto& /*codes*/, const auto& scales) __attribute__((always_inline)) {
-        for (int i = 0; i < F.scales; ++i) {
-          F32 bound = mul(magnitude(scales.scale[i]), set1(kMostSteps));
-          if constexpr (F.has_min) bound = add(bound, magnitude(scales.min[i]));
-          most = max(bound, most);
-        }
-      });
+  PackedPanels<F, 1>{panel, groups}.for_each_group([&](const auto& /*codes*/,
+                                                       const auto& scales) __attribute__((always_inline)) {
+    for (int i = 0; i < F.scales; ++i) {
+      F32 bound = mul(magnitude(scales[0].scale[i]), set1(kMostSteps));
+      if constexpr (F.has_min) bound = add(bound, magnitude(scales[0].min[i]));
+      most = max(bound, most);
+    }
+  });
   return reduce_max(most);
 }
 
