@@ -81,7 +81,20 @@ void FaqAssistant::set_chooser(FaqThinker thinker) {
   chooser_ = std::make_unique<FaqChooser>(std::move(thinker), index_.list());
 }
 
-Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement) const {
+Status FaqAssistant::choose(const std::string& question, FaqJudgement& judgement) const {
+  std::vector<uint32_t> answers;
+  for (const FaqJudgement::Candidate& one : judgement.candidates) answers.push_back(one.answer);
+  if (answers.size() > 1) {
+    TRY_ASSIGN(const std::vector<double> gains, chooser_->likelihoods(question, answers));
+    const double best = *std::max_element(gains.begin(), gains.end());
+    for (size_t i = 0; i < gains.size(); ++i) judgement.candidates[i].gain = gains[i] - best;
+  }
+  TRY_ASSIGN(const std::optional<double> belonging, chooser_->belonging(question));
+  judgement.belonging = belonging.value_or(0);
+  return ok_status();
+}
+
+Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement, FaqChooser* chooser) const {
   using Candidate = FaqJudgement::Candidate;
   std::vector<Candidate>& all = judgement.candidates;
   const auto best_first = [&] { std::ranges::stable_sort(all, std::ranges::greater(), &Candidate::score); };
@@ -90,8 +103,8 @@ Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement)
   std::optional<double> least;
   for (size_t i = 0; i < all.size(); ++i) {
     std::optional<double> verdict;
-    if (chooser_ && i < kJudged) {
-      TRY_ASSIGN(verdict, chooser_->verdict(question, all[i].answer));
+    if (chooser && i < kJudged) {
+      TRY_ASSIGN(verdict, chooser->verdict(question, all[i].answer));
     }
     if (verdict) least = std::min(least.value_or(*verdict), *verdict);
     all[i].verdict = verdict ? *verdict : least.value_or(kNoVerdict);
@@ -103,32 +116,21 @@ Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement)
 
 Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   TRY_ASSIGN(const Tensor query, embedder_.embed({&question, 1}, TooLong::kCut));
-  std::vector<FaqMatch> matches = index_.rank(query.span<float>());
-  const float least = matches.front().similarity - kReach;
-  std::vector<uint32_t> answers;
-  for (const FaqMatch& match : matches) {
-    if (answers.size() < kCandidates && match.similarity >= least) answers.push_back(match.answer);
-  }
-  std::vector<double> gains(answers.size(), 0.0);
-  if (chooser_ && answers.size() > 1) {
-    TRY_ASSIGN(gains, chooser_->likelihoods(question, answers));
-    const double best = *std::max_element(gains.begin(), gains.end());
-    for (double& gain : gains) gain -= best;
-  }
+  const std::vector<FaqMatch> matches = index_.rank(query.span<float>());
   FaqJudgement judgement;
-  for (size_t i = 0; i < answers.size(); ++i) {
-    judgement.candidates.push_back({.answer = answers[i], .similarity = matches[i].similarity, .gain = gains[i]});
+  for (const FaqMatch& match : matches) {
+    if (judgement.candidates.size() == kCandidates || match.similarity < matches.front().similarity - kReach) break;
+    judgement.candidates.push_back({.answer = match.answer, .similarity = match.similarity});
   }
-  TRY(weigh(question, judgement));
+  // What is far from everything is declined, whatever a model would think: it need not be waited for.
+  const bool far = matches.front().similarity < kLeastSimilarity.of(index_.list());
+  FaqChooser* chooser = far ? nullptr : chooser_.get();
+  if (chooser) TRY(choose(question, judgement));
+  TRY(weigh(question, judgement, chooser));
   judgement.nearest_other = index_.nearest_other(query.span<float>());
-  if (chooser_) {
-    TRY_ASSIGN(const std::optional<double> belonging, chooser_->belonging(question));
-    judgement.belonging = belonging.value_or(0);
-  }
   judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other +
                          kBelongingWeight * std::min(judgement.belonging, 0.0);
-  judgement.declined = judgement.confidence < kLeastConfidence.of(index_.list()) ||
-                       matches.front().similarity < kLeastSimilarity.of(index_.list());
+  judgement.declined = far || judgement.confidence < kLeastConfidence.of(index_.list());
   return judgement;
 }
 

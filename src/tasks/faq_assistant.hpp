@@ -26,9 +26,9 @@ struct FaqJudgement {
   };
   std::vector<Candidate> candidates;  // the best first; at least one
   double nearest_other = 0;           // similarity to the nearest question that the list does not answer
-  double belonging = 0;               // FaqChooser's; 0 without one
+  double belonging = 0;               // FaqChooser's; 0 where it was not asked
   double confidence = 0;
-  bool declined = false;  // confidence is too small, or everything far away
+  bool declined = false;  // everything is far away, and then no chooser was asked, or confidence is too small
 };
 
 struct FaqReply {
@@ -56,8 +56,11 @@ class FaqAssistant {
   FaqAssistant(Embedder embedder, FaqIndex index, std::string declining)
       : embedder_(std::move(embedder)), index_(std::move(index)), declining_(std::move(declining)) {}
   Result<FaqJudgement> judge(const std::string& question) const;
-  // Scores the candidates, of which similarity and gain are known, and puts the best first.
-  Status weigh(const std::string& question, FaqJudgement& judgement) const;
+  // What the chooser, which must be there, thinks of the candidates and of the question.
+  Status choose(const std::string& question, FaqJudgement& judgement) const;
+  // Scores the candidates, of which similarity and gain are known, and puts the best first; without the verdicts of a
+  // chooser where there is none.
+  Status weigh(const std::string& question, FaqJudgement& judgement, FaqChooser* chooser) const;
 
   Embedder embedder_;
   FaqIndex index_;

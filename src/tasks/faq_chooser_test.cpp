@@ -283,6 +283,10 @@ TEST_F(FaqChooserTest, VerdictsOnTheLikeliestCountInTheChoice) {
   std::vector<FaqJudgement::Candidate> all = judgement.candidates;
   EXPECT_TRUE(std::ranges::is_sorted(all, std::ranges::greater(), &FaqJudgement::Candidate::score));
   EXPECT_EQ(judgement.belonging, value(judge.belonging(question)).value_or(INFINITY));
+  const FaqJudgement of_far = value(assistant->reply("are facebook on you")).judgement;
+  EXPECT_TRUE(of_far.declined);
+  EXPECT_EQ(of_far.belonging, 0) << "the model is not asked";
+  for (const auto& one : of_far.candidates) EXPECT_EQ(one.gain, 0);
   EXPECT_NEAR(judgement.confidence,
               all[0].score - 0.9 * judgement.nearest_other + 0.2 * std::min(judgement.belonging, 0.0), 1e-9);
   std::ranges::sort(all, std::ranges::greater(), [](const auto& one) { return one.similarity + 0.1 * one.gain; });
