@@ -10,17 +10,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-template <class T>
-LINNET_INLINE void store_weights(float* weights, int vec, F32 weight) {
-  if constexpr (std::is_same_v<T, Bf16Pair>) {
-#ifdef LINNET_KERNEL_BF16_PAIRS
-    store_bf16(reinterpret_cast<uint16_t*>(weights) + kLanes * vec, weight);
-#endif
-  } else {
-    store(weights + kLanes * vec, weight);
-  }
-}
-
 LINNET_INLINE F32 capped(F32 score, float cap) {  // cap * tanh(score / cap)
   const F32 e = exp(mul(score, set1(2 / cap)));
   return mul(set1(cap), sub(set1(1.0f), div(set1(2.0f), add(e, set1(1.0f)))));
@@ -50,7 +39,6 @@ LINNET_INLINE void raise_highest(Query& query, int64_t dim, float highest) {
 }
 
 // From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
-template <class T>
 LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float* value_scales) {
   constexpr int kVecs = kAttentionBlock / 16;
   const bool all = query.begin == 0 && query.end == kAttentionBlock;
@@ -66,17 +54,49 @@ LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float*
   if (any_above(highest, set1(query.highest + kHeadroom))) raise_highest(query, dim, reduce_max(highest));
   const float base = query.highest;
   for (int v = 0; v < kVecs; ++v) {
-    if constexpr (std::is_same_v<T, Bf16Pair>) {
-      score[v] = exp_below(score[v], base);
-      store_weights<T>(query.weights, v, score[v]);
-    } else {
-      score[v] = exp_normal(sub(score[v], set1(base)));
-      store_weights<T>(query.weights, v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
-    }
+    score[v] = exp_normal(sub(score[v], set1(base)));
+    store(query.weights + kLanes * v, value_scales ? mul(score[v], load(value_scales + kLanes * v)) : score[v]);
   }
   static_assert(kVecs == 4);
   store(query.sums, add(load(query.sums), add(add(score[0], score[1]), add(score[2], score[3]))));
 }
+
+#ifdef LINNET_KERNEL_BF16_PAIRS
+// The same for scores that are not scaled yet. All queries are raised first, so that none waits for its own highest
+// score.
+template <int kRows, int kVecs>
+LINNET_INLINE void soften_pairs(Query* queries, int64_t dim, const AttentionCall& call, F32 (&score)[kRows][kVecs]) {
+  const bool plain = !call.bias && !(call.softcap > 0) && call.scale > 0;
+  const float scale = plain ? call.scale : 1.0f;
+  unroll<0, kRows>([&]<int kRow>() __attribute__((always_inline)) {
+    Query& query = queries[kRow];
+    if (!plain || query.begin > 0 || query.end < kAttentionBlock) {
+      unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+        F32& one = score[kRow][kVec];
+        if (!plain) one = mul(one, set1(call.scale));
+        if (query.bias) one = add(one, load(query.bias + kLanes * kVec));
+        if (call.softcap > 0) one = capped(one, call.softcap);
+        one = masked(one, kLanes * kVec, query.begin, query.end);
+      });
+    }
+    F32 highest = score[kRow][0];
+    unroll<1, kVecs>([&]<int kVec>() __attribute__((always_inline)) { highest = max(highest, score[kRow][kVec]); });
+    if (any_above(mul(highest, set1(scale)), set1(query.highest + kHeadroom))) {
+      raise_highest(query, dim, reduce_max(highest) * scale);
+    }
+  });
+  unroll<0, kRows>([&]<int kRow>() __attribute__((always_inline)) {
+    Query& query = queries[kRow];
+    F32 sum = load(query.sums);
+    unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+      const F32 weight = exp_below(score[kRow][kVec], scale, query.highest);
+      store_bf16(reinterpret_cast<uint16_t*>(query.weights) + kLanes * kVec, weight);
+      sum = add(sum, weight);
+    });
+    store(query.sums, sum);
+  });
+}
+#endif
 
 // out += weights · values over keys [begin, end) of the block.
 template <class T, int kRows>
@@ -98,24 +118,26 @@ LINNET_INLINE void add_values(const KeyBlock<T>& block, int64_t dim, int64_t beg
 // The scores of all keys of a block, times the scale.
 template <class T, int kRows>
 LINNET_INLINE void score_block(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale) {
-  if constexpr (std::is_same_v<T, Bf16Pair>) {
-#ifdef LINNET_KERNEL_BF16_PAIRS
-    score_pairs<kRows>(block, dim, queries, scale);
-#endif
-  } else {
-    for (int64_t column = 0; column < kAttentionBlock; column += kLanes * kAttentionVecs) {
-      score_columns<T, kRows, kAttentionVecs>(block, dim, queries, scale, column);
-    }
+  for (int64_t column = 0; column < kAttentionBlock; column += kLanes * kAttentionVecs) {
+    score_columns<T, kRows, kAttentionVecs>(block, dim, queries, scale, column);
   }
 }
 
 template <class T, int kRows>
 void attend_tile(const KeyBlock<T>& block, int64_t dim, int64_t padded, const AttentionCall& call, Query* queries) {
-  score_block<T, kRows>(block, dim, queries, call.scale);
+  if constexpr (std::is_same_v<T, Bf16Pair>) {
+#ifdef LINNET_KERNEL_BF16_PAIRS
+    F32 scores[kRows][kAttentionBlock / kLanes];
+    score_pairs(block, dim, queries, scores);
+    soften_pairs(queries, padded, call, scores);
+#endif
+  } else {
+    score_block<T, kRows>(block, dim, queries, call.scale);
+    for (int r = 0; r < kRows; ++r) soften(queries[r], padded, call.softcap, block.value_scales);
+  }
   int64_t begin = 0;
   int64_t end = kAttentionBlock;
   for (int r = 0; r < kRows; ++r) {
-    soften<T>(queries[r], padded, call.softcap, block.value_scales);
     begin = queries[r].begin > begin ? queries[r].begin : begin;
     end = queries[r].end < end ? queries[r].end : end;
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/cpu/attention_query_inl.hpp"
+#include "kernels/cpu/unroll_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -12,25 +13,32 @@ namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
 #ifdef LINNET_KERNEL_BF16_PAIRS
-template <int kRows>
-LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, const Query* queries, float scale) {
-  constexpr int kVecs = kAttentionBlock / 16;
-  F32 acc[kRows][kVecs];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) acc[r][v] = zero();
-  }
+// Calls f.operator()<row, vector>() for each of the sums of a tile. Blocks are short: only with constant indices do
+// their sums stay in registers from one end to the other (gcc 12 unrolls loops too late for that).
+template <int kRows, int kVecs, class F>
+LINNET_INLINE void for_each_sum(const F& f) {
+  unroll<0, kRows * kVecs>([&]<int kSum>()
+                               __attribute__((always_inline)) { f.template operator()<kSum / kVecs, kSum % kVecs>(); });
+}
+
+// acc: the scores, which are not scaled yet.
+template <int kRows, int kVecs>
+LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, const Query* queries,
+                               F32 (&acc)[kRows][kVecs]) {
+  static_assert(kLanes * kVecs == kAttentionBlock);
+  for_each_sum<kRows, kVecs>([&]<int kRow, int kVec>() __attribute__((always_inline)) { acc[kRow][kVec] = zero(); });
   for (int64_t p = 0; p < dim / 2; ++p) {
     const int64_t at = p * kAttentionBlock;
     prefetch_row(block.next_keys + at, kAttentionBlock);
     Bf16s k[kVecs];
-    for (int v = 0; v < kVecs; ++v) k[v] = load_pairs(&block.keys[at + kLanes * v].bits);
-    for (int r = 0; r < kRows; ++r) {
-      const Bf16s q = set1_pair(queries[r].pairs[p]);
-      for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], k[v], q);
-    }
-  }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].weights + kLanes * v, mul(acc[r][v], set1(scale)));
+    unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+      k[kVec] = load_pairs(&block.keys[at + kLanes * kVec].bits);
+    });
+    unroll<0, kRows>([&]<int kRow>() __attribute__((always_inline)) {
+      const Bf16s q = set1_pair(queries[kRow].pairs[p]);
+      unroll<0, kVecs>([&]<int kVec>()
+                           __attribute__((always_inline)) { acc[kRow][kVec] = add_dot(acc[kRow][kVec], k[kVec], q); });
+    });
   }
 }
 
@@ -57,22 +65,26 @@ template <int kRows, int kVecs>
 LINNET_INLINE void add_pair_columns(const KeyBlock<Bf16Pair>& block, int64_t begin, int64_t end, uint32_t keep,
                                     const Query* queries, int64_t column) {
   F32 acc[kRows][kVecs];
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) acc[r][v] = load(queries[r].out + column + kLanes * v);
-  }
+  for_each_sum<kRows, kVecs>([&]<int kRow, int kVec>() __attribute__((always_inline)) {
+    acc[kRow][kVec] = load(queries[kRow].out + column + kLanes * kVec);
+  });
   for (int64_t pair = begin; pair < end; ++pair) {
     const int64_t at = pair * block.stride + column;
     prefetch_row(block.next_values + at, kLanes * kVecs);
     Bf16s value[kVecs];
-    for (int v = 0; v < kVecs; ++v) value[v] = and_pairs(load_pairs(&block.values[at + kLanes * v].bits), keep);
-    for (int r = 0; r < kRows; ++r) {
-      const Bf16s weight = set1_pair(weight_pair(queries[r], pair));
-      for (int v = 0; v < kVecs; ++v) acc[r][v] = add_dot(acc[r][v], value[v], weight);
-    }
+    unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+      value[kVec] = and_pairs(load_pairs(&block.values[at + kLanes * kVec].bits), keep);
+    });
+    unroll<0, kRows>([&]<int kRow>() __attribute__((always_inline)) {
+      const Bf16s weight = set1_pair(weight_pair(queries[kRow], pair));
+      unroll<0, kVecs>([&]<int kVec>() __attribute__((always_inline)) {
+        acc[kRow][kVec] = add_dot(acc[kRow][kVec], value[kVec], weight);
+      });
+    });
   }
-  for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kVecs; ++v) store(queries[r].out + column + kLanes * v, acc[r][v]);
-  }
+  for_each_sum<kRows, kVecs>([&]<int kRow, int kVec>() __attribute__((always_inline)) {
+    store(queries[kRow].out + column + kLanes * kVec, acc[kRow][kVec]);
+  });
 }
 
 template <int kRows>

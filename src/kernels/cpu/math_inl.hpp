@@ -60,13 +60,13 @@ LINNET_INLINE F32 exp_normal(F32 x) {
   return select_less(x, set1(kLowest), zero(), value);
 }
 
-// e^(x - highest) for x <= highest + 88, to 3 parts in a million: for weights of a softmax, which bfloat16 then rounds
-// to eight bits. Never below 2^-126, which is nothing beside the highest. NaN passes through.
-LINNET_INLINE F32 exp_below(F32 x, float highest) {
+// e^(scale * x - highest) for scale * x <= highest + 88, to 3 parts in a million: for weights of a softmax, which
+// bfloat16 then rounds to eight bits. Never below 2^-126, which is nothing beside the highest. NaN passes through.
+LINNET_INLINE F32 exp_below(F32 x, float scale, float highest) {
   constexpr float kLog2E = 1.44269504088896341f;
   constexpr float kLowest = -125.0f;
   constexpr float kUnits = 0x1.8p23f;  // what is added to it is rounded, and stands in its last bits
-  const F32 t = max(set1(kLowest), fmadd(x, set1(kLog2E), set1(-highest * kLog2E)));
+  const F32 t = max(set1(kLowest), fmadd(x, set1(scale * kLog2E), set1(-highest * kLog2E)));
   const F32 rounded = add(t, set1(kUnits));
   const F32 f = sub(t, sub(rounded, set1(kUnits)));
   F32 p = set1(9.57008611e-3f);  // 2^f, |f| <= 1/2, of the least relative error
