@@ -13,13 +13,18 @@ namespace {
 // Apart from the order of samples, which takes the epoch's own number.
 constexpr uint64_t kRowOrder = uint64_t{1} << 62;
 
+// What is as short as this part of a row fits well enough in any order.
+constexpr uint32_t kShortPart = 4;
+
 }  // namespace
 
 std::vector<PackedRow> pack_best_fit(std::span<const uint32_t> lengths, std::span<const uint32_t> order,
                                      uint32_t row_length) {
   CHECK(lengths.size() == order.size());
   std::vector<uint32_t> decreasing(order.begin(), order.end());
-  std::ranges::stable_sort(decreasing, std::ranges::greater(), [&](uint32_t i) { return lengths[i]; });
+  const uint32_t short_ones = row_length / kShortPart;
+  std::ranges::stable_sort(decreasing, std::ranges::greater(),
+                           [&](uint32_t i) { return std::max(lengths[i], short_ones); });
   std::vector<PackedRow> rows;
   std::set<std::pair<uint32_t, uint32_t>> room;  // tokens left, row
   for (const uint32_t i : decreasing) {

@@ -19,7 +19,8 @@ namespace linnet {
 using PackedRow = std::vector<uint32_t>;
 
 // Rows of at most `row_length` tokens that together hold each sequence of `lengths` (each 1 to row_length) once. Equal
-// lengths are taken in the order of `order`, a permutation of the sequences. O(n log n).
+// lengths, and all up to a quarter of a row, are taken in the order of `order`, a permutation of the sequences: by
+// length alone a row, and so a step, would have sequences that are alike. O(n log n).
 std::vector<PackedRow> pack_best_fit(std::span<const uint32_t> lengths, std::span<const uint32_t> order,
                                      uint32_t row_length);
 
