@@ -30,12 +30,12 @@ struct GateNumbers {
   const float* up;
   const float* dy;
 };
+void gate_numbers_vjp(const KernelTable& kernels, Activation activation, const GateNumbers& at, int64_t n,
+                      float* d_gate, float* d_up, float* out);
 // The same of an activation alone, over n numbers x. dx may be dy; out may be null.
 void activate_numbers(const KernelTable& kernels, Activation activation, const float* x, int64_t n, float* out);
 void activate_numbers_vjp(const KernelTable& kernels, Activation activation, const float* x, int64_t n, const float* dy,
                           float* dx, float* out);
-void gate_numbers_vjp(const KernelTable& kernels, Activation activation, const GateNumbers& at, int64_t n,
-                      float* d_gate, float* d_up, float* out);
 
 // The reference functions and their derivatives, for kernels and tests.
 float activate_scalar(Activation activation, float x);
