@@ -227,7 +227,7 @@ TEST_P(IntegerProductTest, HasTheBitsOfEveryOtherInstructionSet) {
   ThreadPool pool(1);
   for (const Kind& kind : kinds()) {
     const TestMatrix matrix = random_matrix(kind.type, 33, 512, 3);
-    const std::vector<float> x = random_floats(5 * 512, 5);
+    const std::vector<float> x = random_floats(int64_t{5} * 512, 5);
     EXPECT_TRUE(same_bits(product(kernel_table(lowest_kernel_isa()), pool, matrix, kind.bits, x),
                           product(kernel_table(GetParam()), pool, matrix, kind.bits, x)))
         << kind.name();
@@ -422,7 +422,7 @@ TEST_P(ProductTest, TakesAnyNumber) {
 TEST_P(ProductTest, LeavesWhatItCannotPackToTheReference) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   ThreadPool pool(1);
-  const std::vector<std::byte> bytes(64 * 33);
+  const std::vector<std::byte> bytes(size_t{64} * 33);
   for (const ActivationBits bits : {ActivationBits::k8, ActivationBits::k16}) {
     const auto pack = [&](QuantType type, int64_t rows) {
       return kernel_table(GetParam()).pack(pool, {&quant_format(type), bytes.data(), rows, 32}, bits, {});

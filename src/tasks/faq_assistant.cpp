@@ -83,6 +83,7 @@ void FaqAssistant::set_chooser(FaqThinker thinker) {
 
 Status FaqAssistant::choose(const std::string& question, FaqJudgement& judgement) const {
   std::vector<uint32_t> answers;
+  answers.reserve(judgement.candidates.size());
   for (const FaqJudgement::Candidate& one : judgement.candidates) answers.push_back(one.answer);
   if (answers.size() > 1) {
     TRY_ASSIGN(const std::vector<double> gains, chooser_->likelihoods(question, answers));
