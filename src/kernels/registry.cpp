@@ -185,8 +185,10 @@ KernelTable table_for(Isa isa) {
   table.drop = kCpu.floats->drop;
   table.rotate = kCpu.floats->rotate;
   table.silu_mul = kCpu.floats->silu_mul;
+  table.gelu_mul = kCpu.floats->gelu_mul;
   table.gelu_tanh_mul = kCpu.floats->gelu_tanh_mul;
   table.silu_mul_vjp = kCpu.floats->silu_mul_vjp;
+  table.gelu_mul_vjp = kCpu.floats->gelu_mul_vjp;
   table.gelu_tanh_mul_vjp = kCpu.floats->gelu_tanh_mul_vjp;
   table.exp_shifted = kCpu.floats->exp_shifted;
   table.softmax = kCpu.floats->softmax;

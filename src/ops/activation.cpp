@@ -61,12 +61,14 @@ float activate_scalar_grad(Activation activation, float x) {
 
 GateKernel gate_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul;
+  if (activation == Activation::kGelu) return kernels.gelu_mul;
   if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul;
   return nullptr;
 }
 
 GateVjpKernel gate_vjp_kernel(const KernelTable& kernels, Activation activation) {
   if (activation == Activation::kSilu) return kernels.silu_mul_vjp;
+  if (activation == Activation::kGelu) return kernels.gelu_mul_vjp;
   if (activation == Activation::kGeluTanh) return kernels.gelu_tanh_mul_vjp;
   return nullptr;
 }

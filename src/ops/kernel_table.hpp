@@ -200,8 +200,10 @@ struct KernelTable {
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) = nullptr;
   // For SiLU and the tanh form of GELU.
   GateKernel silu_mul = nullptr;
+  GateKernel gelu_mul = nullptr;
   GateKernel gelu_tanh_mul = nullptr;
   GateVjpKernel silu_mul_vjp = nullptr;
+  GateVjpKernel gelu_mul_vjp = nullptr;
   GateVjpKernel gelu_tanh_mul_vjp = nullptr;
   // out = e^(x - shift) over n numbers of which none is above the shift; below 2^-126 it may be zero. Returns their
   // sum. out may be x.

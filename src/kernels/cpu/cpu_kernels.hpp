@@ -197,8 +197,11 @@ struct FloatKernels {
   void (*drop)(const float* x, const uint16_t* levels, int64_t n, uint32_t dropped, float kept, float* out);
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out);
   void (*silu_mul)(const float* gate, const float* up, int64_t n, float* out);
+  void (*gelu_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*gelu_tanh_mul)(const float* gate, const float* up, int64_t n, float* out);
   void (*silu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up,
+                       float* out);
+  void (*gelu_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up,
                        float* out);
   void (*gelu_tanh_mul_vjp)(const float* gate, const float* up, const float* dy, int64_t n, float* d_gate, float* d_up,
                             float* out);

@@ -116,6 +116,39 @@ struct Silu {
   }
 };
 
+// x Φ(x), Φ(x) = (1 + erf(z)) / 2, z = x / sqrt(2). erf, to within 3e-7, by the rational function of Eigen's and XLA's
+// float32 erf: z P(z^2) / Q(z^2) up to |z| = 4, from where on it is 1.
+struct Gelu {
+  static constexpr float kMost = 4;
+  static constexpr float kLeastX = -5.6568542f;  // -4 sqrt(2)
+
+  static LINNET_INLINE F32 gate(F32 x) {
+    const F32 z = max(set1(-kMost), min(set1(kMost), mul(x, set1(0.70710678f))));  // in this order NaN passes through
+    const F32 s = mul(z, z);
+    F32 p = set1(-2.72614225801306e-10f);
+    p = fmadd(p, s, set1(2.77068142495902e-8f));
+    p = fmadd(p, s, set1(-2.10102402082508e-6f));
+    p = fmadd(p, s, set1(-5.69250639462346e-5f));
+    p = fmadd(p, s, set1(-7.34990630326855e-4f));
+    p = fmadd(p, s, set1(-2.95459980854025e-3f));
+    p = fmadd(p, s, set1(-1.60960333262415e-2f));
+    F32 q = set1(-1.45660718464996e-5f);
+    q = fmadd(q, s, set1(-2.13374055278905e-4f));
+    q = fmadd(q, s, set1(-1.68282697438203e-3f));
+    q = fmadd(q, s, set1(-7.37332916720468e-3f));
+    q = fmadd(q, s, set1(-1.42647390514189e-2f));
+    return fmadd(div(mul(z, p), q), set1(0.5f), set1(0.5f));
+  }
+  static LINNET_INLINE F32 of(F32 x) { return select_less(x, set1(kLeastX), zero(), mul(x, gate(x))); }
+  // Φ(x) + x φ(x)
+  static LINNET_INLINE ValueAndSlope with_slope(F32 x) {
+    const F32 whole = gate(x);
+    const F32 density = mul(exp_normal(mul(mul(x, x), set1(-0.5f))), set1(0.39894228f));
+    const F32 least = set1(kLeastX);
+    return {select_less(x, least, zero(), mul(x, whole)), select_less(x, least, zero(), fmadd(x, density, whole))};
+  }
+};
+
 // x (1 + tanh(u)) / 2 = x sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
 struct GeluTanh {
   static constexpr float kCubic = 0.044715f;
