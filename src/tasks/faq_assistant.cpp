@@ -81,21 +81,26 @@ void FaqAssistant::set_chooser(FaqThinker thinker) {
   chooser_ = std::make_unique<FaqChooser>(std::move(thinker), index_.list());
 }
 
-Status FaqAssistant::choose(const std::string& question, FaqJudgement& judgement) const {
+namespace {
+
+// What the chooser thinks of the candidates and of the question.
+Status choose(FaqChooser& chooser, const std::string& question, FaqJudgement& judgement) {
   std::vector<uint32_t> answers;
   answers.reserve(judgement.candidates.size());
   for (const FaqJudgement::Candidate& one : judgement.candidates) answers.push_back(one.answer);
   if (answers.size() > 1) {
-    TRY_ASSIGN(const std::vector<double> gains, chooser_->likelihoods(question, answers));
+    TRY_ASSIGN(const std::vector<double> gains, chooser.likelihoods(question, answers));
     const double best = *std::max_element(gains.begin(), gains.end());
     for (size_t i = 0; i < gains.size(); ++i) judgement.candidates[i].gain = gains[i] - best;
   }
-  TRY_ASSIGN(const std::optional<double> belonging, chooser_->belonging(question));
+  TRY_ASSIGN(const std::optional<double> belonging, chooser.belonging(question));
   judgement.belonging = belonging.value_or(0);
   return ok_status();
 }
 
-Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement, FaqChooser* chooser) const {
+// Scores the candidates, of which similarity and gain are known, and puts the best first. Without a chooser there are
+// no verdicts.
+Status weigh(FaqChooser* chooser, const std::string& question, FaqJudgement& judgement) {
   using Candidate = FaqJudgement::Candidate;
   std::vector<Candidate>& all = judgement.candidates;
   const auto best_first = [&] { std::ranges::stable_sort(all, std::ranges::greater(), &Candidate::score); };
@@ -115,6 +120,8 @@ Status FaqAssistant::weigh(const std::string& question, FaqJudgement& judgement,
   return ok_status();
 }
 
+}  // namespace
+
 Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   TRY_ASSIGN(const Tensor query, embedder_.embed({&question, 1}, TooLong::kCut));
   const std::vector<FaqMatch> matches = index_.rank(query.span<float>());
@@ -126,8 +133,8 @@ Result<FaqJudgement> FaqAssistant::judge(const std::string& question) const {
   // What is far from everything is declined, whatever a model would think: it need not be waited for.
   const bool far = matches.front().similarity < kLeastSimilarity.of(index_.list());
   FaqChooser* chooser = far ? nullptr : chooser_.get();
-  if (chooser) TRY(choose(question, judgement));
-  TRY(weigh(question, judgement, chooser));
+  if (chooser) TRY(choose(*chooser, question, judgement));
+  TRY(weigh(chooser, question, judgement));
   judgement.nearest_other = index_.nearest_other(query.span<float>());
   judgement.confidence = judgement.candidates.front().score - kOtherWeight * judgement.nearest_other +
                          kBelongingWeight * std::min(judgement.belonging, 0.0);

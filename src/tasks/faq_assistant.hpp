@@ -56,11 +56,6 @@ class FaqAssistant {
   FaqAssistant(Embedder embedder, FaqIndex index, std::string declining)
       : embedder_(std::move(embedder)), index_(std::move(index)), declining_(std::move(declining)) {}
   Result<FaqJudgement> judge(const std::string& question) const;
-  // What the chooser, which must be there, thinks of the candidates and of the question.
-  Status choose(const std::string& question, FaqJudgement& judgement) const;
-  // Scores the candidates, of which similarity and gain are known, and puts the best first; without the verdicts of a
-  // chooser where there is none.
-  Status weigh(const std::string& question, FaqJudgement& judgement, FaqChooser* chooser) const;
 
   Embedder embedder_;
   FaqIndex index_;
