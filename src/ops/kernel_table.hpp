@@ -198,7 +198,7 @@ struct KernelTable {
   void (*drop)(const float* x, const uint16_t* levels, int64_t n, uint32_t dropped, float kept, float* out) = nullptr;
   // cos, sin: (half). x, out: (heads, dim).
   void (*rotate)(const RotateCall& call, const float* x, const float* cos, const float* sin, float* out) = nullptr;
-  // For SiLU and the tanh form of GELU.
+  // For SiLU and both forms of GELU.
   GateKernel silu_mul = nullptr;
   GateKernel gelu_mul = nullptr;
   GateKernel gelu_tanh_mul = nullptr;

@@ -100,7 +100,7 @@ LINNET_INLINE F32 sigmoid(F32 x) {
   return select_less(x, set1(kLowest), zero(), inverse(add(set1(1.0f), exp_normal(clamped))));
 }
 
-// An activation x * gate(x), where gate is a sigmoid, and its derivative.
+// An activation x * gate(x), where gate rises from 0 to 1, and its derivative.
 struct ValueAndSlope {
   F32 value;
   F32 slope;
