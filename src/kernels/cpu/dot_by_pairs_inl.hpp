@@ -14,6 +14,15 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
+// sum + term, of integers, in the order of the program: a compiler that may choose another keeps all products in memory
+// to add them last.
+template <class Integers>
+LINNET_INLINE Integers add_now(Integers sum, Integers term) {
+  Integers both = add(sum, term);
+  hide(both);
+  return both;
+}
+
 constexpr int dot_bits(int value_bits) {
   return value_bits <= 4 ? 4 : value_bits <= 6 ? value_bits : 8;
 }
@@ -35,7 +44,7 @@ struct Dot {
   template <int kIndex, int kCount>
   LINNET_INLINE void step(Codes codes, const int8_t* q) {
     const I16 products = multiply_pairs(codes.all, q);
-    pairs = kIndex % kPairsThatFit == 0 ? products : add(pairs, products);
+    pairs = kIndex % kPairsThatFit == 0 ? products : add_now(pairs, products);
     if ((kIndex + 1) % kPairsThatFit == 0 || kIndex + 1 == kCount) sum = add(sum, add_pairs(pairs, 1));
   }
 };
@@ -46,6 +55,10 @@ struct Words {
   alignas(32) int32_t even[8];
   alignas(32) int32_t odd[8];
 };
+// A broadcast from memory is a load; of what the compiler still has in a register it would be a shuffle or two.
+LINNET_INLINE void hide(Words& a) {
+  asm volatile("" : "+m"(a));
+}
 LINNET_INLINE I16 join_bytes(I16 high, I16 low) {
   return add(shift_left<8>(high), shift_right_signed<8>(shift_left<8>(low)));
 }
@@ -75,8 +88,8 @@ struct Dot<8> {
   LINNET_INLINE void step(Codes codes, const int8_t* q) {
     const I16 low_products = multiply_pairs(codes.low, q);
     const I16 high_products = multiply_pairs(codes.high, q);
-    low = kIndex == 0 ? low_products : add(low, low_products);
-    high = kIndex == 0 ? high_products : add(high, high_products);
+    low = kIndex == 0 ? low_products : add_now(low, low_products);
+    high = kIndex == 0 ? high_products : add_now(high, high_products);
     if (kIndex + 1 == kCount) sum = add(sum, add(add_pairs(low, 1), add_pairs(high, 16)));
   }
 };

@@ -14,7 +14,7 @@ template <>
 inline constexpr int kTileRows<8, 2> = 4;
 
 // As the dot_products of single terms; what joined() makes of the sums is the same.
-template <int kBits, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
+template <int kBits, bool kMin, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
   requires(kBits == 8 && kTerms == 2)
 LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup* x, int64_t stride,
                                 I32 (&sums)[kPanels][kRows][kTerms]) {
@@ -22,9 +22,10 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
   for (int r = 0; r < kRows; ++r) {
     const ActGroup* row = x + r * stride;
     words[r] = join_terms(row[0].q, row[1].q);
+    hide(words[r]);
     for (int p = 0; p < kPanels; ++p) {
       sums[p][r][0] = set1(int32_t{0});
-      sums[p][r][1] = set1(256 * row[0].start[kPart] + row[1].start[kPart]);
+      sums[p][r][1] = set1(256 * start_of<kMin, kPart>(row[0]) + start_of<kMin, kPart>(row[1]));
     }
   }
   unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
@@ -35,8 +36,8 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
       const I16 odd = odd_bytes(codes);
       for (int r = 0; r < kRows; ++r) {
         I32& sum = sums[p][r][1];
-        sum = add(sum, multiply_words(even, words[r].even[kQuad]));
-        sum = add(sum, multiply_words(odd, words[r].odd[kQuad]));
+        sum = add_now(sum, multiply_words(even, words[r].even[kQuad]));
+        sum = add_now(sum, multiply_words(odd, words[r].odd[kQuad]));
       }
     }
   });

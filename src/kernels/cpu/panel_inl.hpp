@@ -74,6 +74,12 @@ LINNET_INLINE GroupScales<F.scales> group_scales(const std::byte* factors, F32 d
   return s;
 }
 
+// Where the integer dot product of codes starts, of which those with a minimum have no offset.
+template <bool kMin, int kPart>
+LINNET_INLINE int32_t start_of(const ActGroup& x) {
+  return kMin ? 0 : x.start[kPart];
+}
+
 // Panels as they are packed, one after the other.
 template <PanelFormat F, int kCount>
 struct PackedPanels {

@@ -33,13 +33,13 @@ LINNET_INLINE I32 joined(const I32 (&terms)[kTerms]) {
 
 // Part kPart of one group, kCount quads, of kRows rows of activations, `stride` apart, with kPanels panels: a broadcast
 // of activations is used for each of them.
-template <int kBits, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
+template <int kBits, bool kMin, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
 LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup* x, int64_t stride,
                                 I32 (&sums)[kPanels][kRows][kTerms]) {
   Dot<kBits> dots[kPanels][kRows][kTerms];
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
-      for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(x[r * stride + t].start[kPart]);
+      for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(start_of<kMin, kPart>(x[r * stride + t]));
     }
   }
   unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
@@ -82,7 +82,7 @@ LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScale
   constexpr int kCount = kQuads / kScales;
   unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
     I32 dots[kPanels][kRows][kTerms];
-    dot_products<kBits, kPart, kCount>(sources, x, stride, dots);
+    dot_products<kBits, kMin, kPart, kCount>(sources, x, stride, dots);
     for (int r = 0; r < kRows; ++r) {
       const ActGroup& last = x[r * stride + kTerms - 1];
       for (int p = 0; p < kPanels; ++p) {
@@ -225,6 +225,7 @@ constexpr QuantKernels quant_kernels() {
   constexpr int kBits = dot_bits(F.value_bits());
   constexpr int64_t kSuper = F.super_bytes();
   constexpr int kGroups = F.groups_in_super();
+  static_assert(!F.has_min || F.offset == kTakenFromCodes<kBits>);
   return {{one_row<F, 1>, one_row<F, 2>},
           kMostRowsAsPacked,
           {{some_rows<F, 1, 1>, some_rows<F, 1, 2>}, {some_rows<F, 2, 1>, some_rows<F, 2, 2>}},

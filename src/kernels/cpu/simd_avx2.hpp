@@ -28,13 +28,16 @@ struct U8 {  // a quad of codes for each of the sixteen rows
   __m256i lo, hi;
 };
 
-// Activation rows whose sums fit the sixteen registers beside the codes; there is no room for a second panel.
+// Activation rows whose integer sums fit the sixteen registers beside the codes, while the floats wait in memory; there
+// is no room for a second panel.
 #ifdef __AVXVNNI__
 template <int kBits>
-inline constexpr int kRowTile = 6;  // integers alone: the floats wait in memory
+inline constexpr int kRowTile = 6;
 #else
 template <int kBits>
-inline constexpr int kRowTile = kBits <= 4 ? 3 : 2;
+inline constexpr int kRowTile = (kBits <= 4)   ? 4
+                                : (kBits <= 6) ? 3
+                                               : 2;
 #endif
 inline constexpr int kPanelTile = 1;
 inline constexpr int64_t kMostRowsAsPacked = 16;
@@ -324,6 +327,9 @@ struct Dot {
 struct I16 {
   __m256i lo, hi;
 };
+LINNET_INLINE void hide(I16& a) {
+  asm volatile("" : "+x"(a.lo), "+x"(a.hi));
+}
 LINNET_INLINE I16 multiply_pairs(U8 codes, const int8_t* q) {
   const __m256i quad = broadcast_quad(q);
   return {_mm256_maddubs_epi16(codes.lo, quad), _mm256_maddubs_epi16(codes.hi, quad)};

@@ -354,6 +354,9 @@ struct Dot {
 struct I16 {
   __m512i v;
 };
+LINNET_INLINE void hide(I16& a) {
+  asm volatile("" : "+v"(a.v));
+}
 LINNET_INLINE I16 multiply_pairs(U8 codes, const int8_t* q) {
   return {_mm512_maddubs_epi16(codes.v, broadcast_quad(q))};
 }

@@ -26,7 +26,7 @@ LINNET_INLINE void store_wide(const Codes& codes, std::byte* wide) {
 
 // As the dot_products of codes as they are packed, with the same sums, which are exact. Vectors of activations, the
 // terms of a row and then those of the next, are taken by twos; one that is left over is its own partner.
-template <int kBits, int kPart, int kCount, int kTerms, int kPanels, int kRows>
+template <int kBits, bool kMin, int kPart, int kCount, int kTerms, int kPanels, int kRows>
 LINNET_INLINE void dot_products(const WideCodes (&sources)[kPanels], const ActGroup* x, int64_t stride,
                                 I32 (&sums)[kPanels][kRows][kTerms]) {
   constexpr int kVectors = kRows * kTerms;
@@ -38,7 +38,9 @@ LINNET_INLINE void dot_products(const WideCodes (&sources)[kPanels], const ActGr
   }
   for (int p = 0; p < kPanels; ++p) {
     TwoDots dots[kTwos];
-    for (int i = 0; i < kTwos; ++i) dots[i].start(vectors[2 * i]->start[kPart], vectors[2 * i + 1]->start[kPart]);
+    for (int i = 0; i < kTwos; ++i) {
+      dots[i].start(start_of<kMin, kPart>(*vectors[2 * i]), start_of<kMin, kPart>(*vectors[2 * i + 1]));
+    }
     unroll<0, kCount / 2>([&]<int kIndex>() __attribute__((always_inline)) {
       constexpr int kPair = kPart * kCount / 2 + kIndex;
       const RowPairs codes = sources[p].template pair_of_quads<kPair>();
