@@ -28,7 +28,7 @@ void ModelFlags::declare(Arguments& args) {
 void declare_adapters(Arguments& args, std::vector<std::string>& adapters) {
   args.add(
       "--adapter", adapters,
-      "a LoRA or DoRA adapter: the folder that PEFT saves or llama.cpp's GGUF file, or PATH=SCALE; may be repeated");
+      "a LoRA or DoRA adapter: a run's name, a folder of PEFT, or a GGUF file; NAME=SCALE: scaled; may be repeated");
 }
 
 void SamplingFlags::declare(Arguments& args) {

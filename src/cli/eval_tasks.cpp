@@ -95,10 +95,11 @@ std::string announce(const Task& task, const RunOptions& options, int64_t planne
   return out;
 }
 
-Json settings_of(const Task& task, const RunOptions& options, const ModelHandle& model) {
+Json settings_of(const Task& task, const RunOptions& options, const ModelFlags& asked, const ModelHandle& model) {
   Json settings = {
       {"model", model.name()}, {"file", task.path},    {"form", task.form},     {"prompt", manner_of(options).name},
       {"shots", task.shots},   {"seed", options.seed}, {"limit", options.limit}};
+  if (!asked.adapters.empty()) settings["adapters"] = asked.adapters;
   if (task.shots > 0) settings["shots_from"] = task.pool_path;
   if (options.chat) {
     settings["instruction"] = options.instruct ? task.instruction : "";
@@ -137,7 +138,7 @@ class TaskEval {
     const auto all = static_cast<int64_t>(task.items.size());
     const int64_t planned = options.limit > 0 ? std::min(options.limit, all) : all;
     printer_.note(announce(task, options, planned));
-    const Json settings = settings_of(task, options, speaker_.model);
+    const Json settings = settings_of(task, options, flags_.model, speaker_.model);
     if (log_) TRY(log_->begin(task.name, task.kind, settings));
     const Subject subject{speaker_.transformer, speaker_.runtime->context(),
                           speaker_.tokenizer,   speaker_.end_tokens,

@@ -37,10 +37,10 @@ Status run_text_eval(const TextFlags& flags) {
     TRY_ASSIGN(other, find_writing_model(flags.against));
     TRY(check_same_tokens(flags, model, *other, words, text.tokens));
   }
-  const int64_t stride = flags.stride > 0 ? flags.stride : std::max<int64_t>(1, flags.window / 2);
-  const TextWindow window{flags.window, stride, text.bos};
-  TRY(check_scores(window, model.config().max_positions));
-  const int64_t positions = flags.window + (text.bos != kNoToken);
+  const int64_t max_positions = model.config().max_positions;
+  const TextWindow window = window_for(flags.window, flags.stride, text.bos, max_positions);
+  TRY(check_scores(window, max_positions));
+  const int64_t positions = window.window + (text.bos != kNoToken);
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.model.threads));
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(model, flags.model.adapters));
   TRY_ASSIGN(const Transformer transformer, load_weights(model, *runtime, positions, adapters));

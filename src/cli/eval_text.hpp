@@ -13,8 +13,8 @@ struct TextFlags {
   std::string path;  // "-": standard input
   std::string against;
   std::string against_kv;
-  int64_t window = 512;
-  int64_t stride = 0;  // 0: half of the window
+  int64_t window = 0;  // these two as window_for() takes them
+  int64_t stride = 0;
   int64_t tokens = 0;  // 0: all
   bool no_bos = false;
   bool json = false;

@@ -51,6 +51,14 @@ Result<TextTokens> cut_text(const std::string& text, const Tokenizer& tokenizer,
   return out;
 }
 
+TextWindow window_for(int64_t length, int64_t stride, int32_t bos, int64_t max_positions) {
+  constexpr int64_t kUsualWindow = 512;
+  TextWindow window{.window = length, .stride = stride, .bos = bos};
+  if (length == 0) window.window = std::clamp<int64_t>(max_positions - (bos != kNoToken), 2, kUsualWindow);
+  if (stride == 0) window.stride = std::max<int64_t>(1, window.window / 2);
+  return window;
+}
+
 Status check_fits(const TextWindow& window, int64_t max_positions) {
   if (window.window + (window.bos != kNoToken) <= max_positions) return ok_status();
   return usage_error(fmt::format("--window {} is more than the model's {}", window.window, max_positions));

@@ -57,7 +57,7 @@ void declare_text(Arguments& args, TextFlags& flags) {
   args.add("--against", flags.against, "another model with the same vocabulary: how far is it from MODEL?")
       .under(kHeading);
   args.add("--against-kv", flags.against_kv, "as --kv, of the other model").one_of(kKvTypes).under(kHeading);
-  args.add("--window", flags.window, "tokens that are seen at once; 512 where not given")
+  args.add("--window", flags.window, "tokens that are seen at once; as it comes: 512, or what the model can")
       .in_range(2, 1 << 24)
       .under(kHeading);
   args.add("--stride", flags.stride, "tokens that the window moves on by; half of it where not given")

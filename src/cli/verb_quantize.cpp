@@ -32,8 +32,8 @@ struct Flags {
   int64_t calibrate_tokens = 0;
   std::string measure;
   int64_t measure_tokens = 0;
-  int64_t window = 512;
-  int64_t stride = 256;
+  int64_t window = 0;  // these two as window_for() takes them
+  int64_t stride = 0;
   int threads = 0;
   bool search = false;
   bool again = false;
@@ -149,14 +149,14 @@ Json to_json(const QuantiseReport& report, const Flags& flags, const TextOfModel
 }
 
 Result<TextOfModel> read_for(const ModelHandle& model, const std::string& path, int64_t tokens, size_t fewest,
-                             const TextWindow& window) {
-  TextOfModel out{path, {}, window};
+                             int64_t window, int64_t stride) {
+  TextOfModel out{.path = path};
   if (path.empty()) return out;
   TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY_ASSIGN(const std::string words, read_text(path));
   TRY_ASSIGN(out.text, cut_text(words, tokenizer, tokens, true));
   if (out.text.tokens.size() < fewest) return invalid("has too little text", path, "give it some pages");
-  out.window.bos = out.text.bos;
+  out.window = window_for(window, stride, out.text.bos, model.config().max_positions);
   return out;
 }
 
@@ -222,10 +222,11 @@ Status run(const Flags& flags) {
   if (!flags.measure.empty() && !model.config().has_head) {
     return usage_error(model.name() + " is an encoder: it foresees no text", "leave --measure out");
   }
-  TRY_ASSIGN(const TextOfModel to_calibrate, read_for(model, flags.calibrate, flags.calibrate_tokens, 1,
-                                                      {.window = flags.window, .stride = flags.window}));
+  TRY_ASSIGN(TextOfModel to_calibrate,
+             read_for(model, flags.calibrate, flags.calibrate_tokens, 1, flags.window, 0));
+  to_calibrate.window.stride = to_calibrate.window.window;
   TRY_ASSIGN(const TextOfModel to_measure,
-             read_for(model, flags.measure, flags.measure_tokens, 2, {.window = flags.window, .stride = flags.stride}));
+             read_for(model, flags.measure, flags.measure_tokens, 2, flags.window, flags.stride));
   const int64_t max_positions = model.config().max_positions;
   if (!flags.calibrate.empty()) TRY(check_fits(to_calibrate.window, max_positions));
   if (!flags.measure.empty()) TRY(check_scores(to_measure.window, max_positions));
@@ -263,8 +264,10 @@ Job declare_quantize(Arguments& args) {
   args.add("--calibrate-tokens", flags->calibrate_tokens, "only so many of that text; 0: all").non_negative();
   args.add("--measure", flags->measure, "a text, another: perplexity before and after, and the KL divergence");
   args.add("--measure-tokens", flags->measure_tokens, "only so many of that text; 0: all").non_negative();
-  args.add("--window", flags->window, "tokens of a text that are seen at once").in_range(2, 1 << 24);
-  args.add("--stride", flags->stride, "tokens that the window moves on by as it measures").in_range(1, 1 << 24);
+  args.add("--window", flags->window, "tokens of a text that are seen at once; as it comes: 512, or what the model can")
+      .in_range(2, 1 << 24);
+  args.add("--stride", flags->stride, "tokens that the window moves on by as it measures; as it comes: half of it")
+      .in_range(1, 1 << 24);
   args.add("--threads", flags->threads, "0: every core").in_range(0, 1024);
   args.flag("--search", flags->search, "look further than llama.cpp for the least error: same formats, slower");
   args.flag("--again", flags->again, "also a model that is quantised already: the errors add up");

@@ -137,12 +137,10 @@ std::span<const QuantMix> quant_mixes() {
 }
 
 const QuantMix* find_quant_mix(std::string_view name) {
-  const auto same = [&](const QuantMix& mix) {
-    return std::equal(name.begin(), name.end(), mix.name.begin(), mix.name.end(), [](char a, char b) {
-      return std::toupper(static_cast<unsigned char>(a)) == static_cast<unsigned char>(b);
-    });
-  };
-  const auto found = std::find_if(kMixes.begin(), kMixes.end(), same);
+  std::string asked(name);
+  for (char& c : asked) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (asked == "Q3_K" || asked == "Q4_K" || asked == "Q5_K") asked += "_M";  // as llama.cpp takes them
+  const auto found = std::find_if(kMixes.begin(), kMixes.end(), [&](const QuantMix& mix) { return mix.name == asked; });
   return found == kMixes.end() ? nullptr : &*found;
 }
 

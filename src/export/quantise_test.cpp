@@ -21,7 +21,8 @@ std::string chosen(const char* mix, const MixModel& model, const char* name, con
 TEST(QuantMixTest, NamesAreKnownInAnyCase) {
   for (const QuantMix& mix : quant_mixes()) EXPECT_EQ(find_quant_mix(mix.name), &mix);
   EXPECT_EQ(find_quant_mix("q4_k_m")->name, "Q4_K_M");
-  EXPECT_EQ(find_quant_mix("Q4_K"), nullptr);
+  EXPECT_EQ(find_quant_mix("Q5_K")->name, "Q5_K_M");
+  EXPECT_EQ(find_quant_mix("Q6"), nullptr);
 }
 
 // llama.cpp's choices for a model of 32 layers, as its own logs show them.

@@ -143,7 +143,7 @@ Result<Adapter> read_adapter(const std::filesystem::path& folder) {
   const std::filesystem::path config_path = folder / "adapter_config.json";
   if (!std::filesystem::exists(config_path)) {
     return invalid("is not an adapter: there is no adapter_config.json in it", folder.string(),
-                   "name the folder that PEFT's save_pretrained wrote");
+                   "name a run, or the folder that PEFT's save_pretrained wrote");
   }
   constexpr uint64_t kMostConfig = 1 << 20;
   TRY_ASSIGN(const Json config, read_json_file(config_path.string(), kMostConfig));

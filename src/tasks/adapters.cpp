@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "base/log.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet {
 
@@ -27,13 +28,25 @@ Result<Choice> read_choice(const std::string& text) {
   return choice;
 }
 
+// Where the adapter lies: `path`, or within the run of that name.
+Result<std::filesystem::path> place_of(const std::string& path) {
+  if (std::filesystem::exists(path)) return std::filesystem::path(path);
+  TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(path));
+  if (!run) return std::filesystem::path(path);
+  if (run->is_faq() || run->is_classifier() || run->whole_model()) {
+    return usage_error("the run " + path + " is no adapter", "name it as the model itself");
+  }
+  return run->folder / kAdapterFolder;
+}
+
 }  // namespace
 
 Result<ChosenAdapter> choose_adapter(const std::string& text, const ModelDescription& model,
                                      std::span<const std::string> names) {
   TRY_ASSIGN(const Choice choice, read_choice(text));
   ChosenAdapter chosen{.text = text, .share = choice.share};
-  TRY_ASSIGN(chosen.adapter, open_adapter(choice.path, model));
+  TRY_ASSIGN(const std::filesystem::path place, place_of(choice.path));
+  TRY_ASSIGN(chosen.adapter, open_adapter(place, model));
   if (const std::string doubt = doubt_about_base(chosen.adapter, model, names); !doubt.empty()) {
     log_warning("{}", doubt);
   }
