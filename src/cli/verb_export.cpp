@@ -16,6 +16,7 @@
 #include "export/classifier_export.hpp"
 #include "export/export.hpp"
 #include "export/quantise.hpp"
+#include "tasks/embedder.hpp"
 #include "tasks/model_card.hpp"
 #include "tasks/run_store.hpp"
 
@@ -60,12 +61,12 @@ Status check_adapters(const Flags& flags, const std::vector<ChosenAdapter>& adap
   return ok_status();
 }
 
-// Beside what was exported of a run into a folder: how it came to be.
-Status write_card(const Flags& flags, const ModelHandle& model) {
+// Beside what was exported of a run into a folder: how it came to be. merged: it is a whole model.
+Status write_card(const Flags& flags, const ModelHandle& model, bool merged) {
   if (flags.gguf()) return ok_status();
   TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
   if (!version) return ok_status();
-  TRY_ASSIGN(const std::string card, model_card(*version, model, flags.merge));
+  TRY_ASSIGN(const std::string card, model_card(*version, model, merged));
   return write_file(std::filesystem::path(flags.out) / "README.md", card);
 }
 
@@ -92,7 +93,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
   } else {
     const char* task = model.config().has_head ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
     TRY(write_adapter(adapter, description.family->tensors(description.transformer), task, flags.out));
-    TRY(write_card(flags, model));
+    TRY(write_card(flags, model, false));
   }
   return finish(flags, told(flags, {}), "");
 }
@@ -138,7 +139,11 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
     TRY_ASSIGN(Transformer weights, load_transformer(model.description));
     for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
     TRY_ASSIGN(warnings, write_model(flags, model, weights, *runtime));
-    TRY(write_card(flags, model));
+    TRY(write_card(flags, model, flags.merge));
+    if (!flags.gguf() && (model.embedding || !model.config().has_head)) {
+      TRY_ASSIGN(const PoolingConfig pooling, read_pooling(model));
+      TRY(write_pooling(pooling, model.config().hidden_size, flags.out));
+    }
   }
   for (const std::string& warning : warnings) log_warning("{}", warning);
   Json json = told(flags, warnings);
@@ -171,6 +176,7 @@ Status export_labels(const Flags& flags, const ModelHandle& run) {
              export_classifier(encoder.description, weights, {head.labels(), head.weight(), head.bias()},
                                tokenizer ? &*tokenizer : nullptr, flags.out, {flags.type_or(DType::kF32)}));
   for (const std::string& warning : warnings) log_warning("{}", warning);
+  TRY(write_card(flags, run, true));
   return finish(flags, told(flags, warnings), "");
 }
 

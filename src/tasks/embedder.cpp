@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/file.hpp"
 #include "base/json.hpp"
 #include "models/text_vectors.hpp"
 #include "tasks/tokenizer_loader.hpp"
@@ -10,13 +11,15 @@ namespace linnet {
 
 namespace {
 
+// As 1_Pooling/config.json names them.
+constexpr std::pair<const char*, ops::Pooling> kModes[] = {{"pooling_mode_mean_tokens", ops::Pooling::kMean},
+                                                           {"pooling_mode_cls_token", ops::Pooling::kCls},
+                                                           {"pooling_mode_max_tokens", ops::Pooling::kMax},
+                                                           {"pooling_mode_lasttoken", ops::Pooling::kLastToken}};
+
 Status read_pooling_module(const std::filesystem::path& path, PoolingConfig& config) {
   TRY_ASSIGN(const Json json, read_json_file(path.string()));
   TRY_ASSIGN(const JsonObject object, JsonObject::of(json, path.string()));
-  constexpr std::pair<const char*, ops::Pooling> kModes[] = {{"pooling_mode_mean_tokens", ops::Pooling::kMean},
-                                                             {"pooling_mode_cls_token", ops::Pooling::kCls},
-                                                             {"pooling_mode_max_tokens", ops::Pooling::kMax},
-                                                             {"pooling_mode_lasttoken", ops::Pooling::kLastToken}};
   int chosen = 0;
   for (const auto& [key, pooling] : kModes) {
     TRY_ASSIGN(const bool on, object.boolean_or(key, false));
@@ -75,6 +78,29 @@ Result<PoolingConfig> read_pooling(const ModelHandle& model) {
   config.normalise = false;
   for (const Json& item : list) TRY(apply_module(item, files, modules->string(), config));
   return config;
+}
+
+Status write_pooling(const PoolingConfig& pooling, int64_t width, const std::filesystem::path& folder) {
+  const char* const kPoolingFolder = "1_Pooling";
+  Json modules = Json::array();
+  const auto add = [&](const std::string& kind, const std::string& path) {
+    const size_t number = modules.size();
+    modules.push_back({{"idx", number},
+                       {"name", std::to_string(number)},
+                       {"path", path},
+                       {"type", "sentence_transformers.models." + kind}});
+  };
+  add("Transformer", "");
+  add("Pooling", kPoolingFolder);
+  if (pooling.normalise) add("Normalize", "2_Normalize");
+  Json modes{{"word_embedding_dimension", width}};
+  for (const auto& [key, mode] : kModes) modes[key] = mode == pooling.pooling;
+  const auto write = [&](const char* name, const Json& json) { return write_file(folder / name, dump_json(json, 2)); };
+  std::error_code code;  // what could not be made is said by what is written into it
+  std::filesystem::create_directories(folder / kPoolingFolder, code);
+  TRY(write("modules.json", modules));
+  TRY(write("1_Pooling/config.json", modes));
+  return write("sentence_bert_config.json", {{"max_seq_length", pooling.max_tokens}, {"do_lower_case", false}});
 }
 
 Result<Embedder> Embedder::load(ModelHandle model, Runtime& runtime, int64_t max_tokens) {

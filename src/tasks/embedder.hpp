@@ -20,6 +20,8 @@ struct PoolingConfig {
 
 // Errors: a module that Linnet does not run, named.
 Result<PoolingConfig> read_pooling(const ModelHandle& model);
+// The same files, into a folder that holds a model of vectors of `width` numbers. Error kIo.
+Status write_pooling(const PoolingConfig& pooling, int64_t width, const std::filesystem::path& folder);
 
 // What happens to a text of more tokens than fit.
 enum class TooLong : uint8_t { kError, kCut };

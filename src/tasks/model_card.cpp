@@ -12,10 +12,21 @@ namespace linnet {
 namespace {
 
 // Of run.json, what a section of its own says, and what is of this machine.
-constexpr std::array kNotRecipe{"kind",           "base",         "base_file",  "created",         "form",
-                                "data_sha256",    "data_bytes",   "name",       "samples",         "held_out_samples",
-                                "learned_tokens", "tokens",       "parameters", "held_out_tokens", "tokenizer",
-                                "test",           "chat_template"};
+constexpr std::array kNotRecipe{"kind",           "base",          "base_file",  "created",         "form",
+                                "data_sha256",    "data_bytes",    "name",       "samples",         "held_out_samples",
+                                "learned_tokens", "tokens",        "parameters", "held_out_tokens", "tokenizer",
+                                "test",           "chat_template", "pairs",      "texts",           "held_out"};
+
+// What the hub files it under, and what its held-out loss is counted by.
+struct Use {
+  const char* pipeline;
+  const char* unit;
+};
+Use use_of(const RunVersion& version) {
+  if (version.is_embedding()) return {"sentence-similarity", "pair"};
+  if (version.is_classifier()) return {"text-classification", "text"};
+  return {"text-generation", "token"};
+}
 
 // The base as others find it: a repository, else the name that its files give it.
 struct BaseName {
@@ -60,19 +71,28 @@ void add_rows(const Json& info, const std::string& before, std::string& table) {
 std::string data_section(const RunVersion& version) {
   const Json& info = version.info;
   const auto number = [&](const char* key) { return info.contains(key) ? dump_json(info[key]) : "0"; };
+  const std::string digest = info.contains("data_sha256") ? text_of(info["data_sha256"]) : "";
+  if (version.is_embedding()) {
+    return fmt::format("## Data\n\n{} pairs of texts to learn from, {} held out. SHA-256 of the texts: `{}`\n\n",
+                       number("pairs"), number("held_out"), digest);
+  }
+  if (version.is_classifier()) {
+    return fmt::format(
+        "## Data\n\n{} texts with {} labels to learn from, {} held out. SHA-256 of labels and texts: `{}`\n\n",
+        number("texts"), number("labels"), number("held_out"), digest);
+  }
   if (version.base().empty()) {
     return fmt::format(
         "## Data\n\n{} bytes of text: {} tokens to learn from, of the others {} were held out. SHA-256 of the text: "
         "`{}`\n\n",
-        number("data_bytes"), number("tokens"), number("held_out_tokens"),
-        info.contains("data_sha256") ? text_of(info["data_sha256"]) : "");
+        number("data_bytes"), number("tokens"), number("held_out_tokens"), digest);
   }
   return fmt::format(
       "## Data\n\n{} samples of {} to learn from, {} held out; {} tokens, of which {} were learned. SHA-256 of the "
       "token "
       "sequences and their mask: `{}`\n\n",
       number("samples"), info.contains("form") ? text_of(info["form"]) : "text", number("held_out_samples"),
-      number("tokens"), number("learned_tokens"), info.contains("data_sha256") ? text_of(info["data_sha256"]) : "");
+      number("tokens"), number("learned_tokens"), digest);
 }
 
 // What a test said of the model and of what it was compared with ("test" in run.json).
@@ -110,9 +130,14 @@ Result<std::string> scores_section(const RunVersion& version) {
     best = std::min(best.value_or(loss), loss);
   }
   if (!best) return std::string();
-  return fmt::format(
-      "## Scores\n\nHeld-out loss, in nats a token: {:.4f} (the best evaluation; the first was {:.4f})\n\n", *best,
-      *first);
+  return fmt::format("## Scores\n\nHeld-out loss, in nats a {}: {:.4f} (the best evaluation; the first was {:.4f})\n\n",
+                     use_of(version).unit, *best, *first);
+}
+
+bool is_dora(const RunVersion& version) {
+  const auto adapter = version.info.find("adapter");
+  const Json& settings = adapter != version.info.end() && adapter->is_object() ? *adapter : version.info;
+  return settings.value("dora", Json(false)) == Json(true);
 }
 
 // Of what was learned on top of a base. merged: into a model of its own.
@@ -120,11 +145,13 @@ std::string head_of_taught(const RunVersion& version, const BaseName& base, cons
   std::string card = "---\n";
   if (!license.empty()) card += "license: " + dump_json(license) + "\n";
   if (!base.repository.empty()) card += "base_model: " + base.repository + "\n";
-  card += fmt::format("library_name: {}\npipeline_tag: text-generation\ntags:\n- linnet\n{}---\n\n# {}\n\n",
-                      merged ? "transformers" : "peft", merged ? "" : "- lora\n", version.name);
+  card +=
+      fmt::format("library_name: {}\npipeline_tag: {}\ntags:\n- linnet\n{}---\n\n# {}\n\n",
+                  merged ? "transformers" : "peft", use_of(version).pipeline, merged ? "" : "- lora\n", version.name);
   card += version.whole_model() ? fmt::format("{}, taught with Linnet: its own weights learned.\n", base.shown)
           : merged ? fmt::format("{}, taught with Linnet; what it learned is merged into the weights.\n", base.shown)
-                   : fmt::format("A LoRA adapter for {}, taught with Linnet.\n", base.shown);
+                   : fmt::format("A {} adapter for {}, taught with Linnet.\n", is_dora(version) ? "DoRA" : "LoRA",
+                                 base.shown);
   return card + (license.empty()
                      ? "\nThe licence of the base is not known.\n\n"
                      : fmt::format("\nThe base is under the licence {}, whose terms hold for this, too.\n\n", license));
