@@ -214,7 +214,11 @@ Status run(const Flags& flags) {
     return unsupported("is a classifier, whose head a GGUF file does not hold", model.name(),
                        "quantise the encoder that it was taught from");
   }
-  if (!model.adapters.empty() || !model.faq.empty()) {
+  if (!model.faq.empty()) {
+    return unsupported("is a list of questions, whose answers a GGUF file does not hold", model.name(),
+                       "it runs on models that are quantised already");
+  }
+  if (!model.adapters.empty()) {
     return usage_error(model.name() + " is a run: what it learned would be left behind",
                        fmt::format("fold it in first: linnet export {} --merge --out FOLDER", model.name()));
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <fmt/core.h>
 #include <memory>
+#include <optional>
 
 #include "base/cancel.hpp"
 #include "base/json.hpp"
@@ -9,6 +10,7 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/verb.hpp"
+#include "tasks/run_store.hpp"
 
 namespace linnet::cli {
 
@@ -23,6 +25,13 @@ Result<std::vector<StoredModel>> chosen_models(const Store& store, const Flags& 
   if (flags.models.empty()) return store.list();
   std::vector<StoredModel> models;
   for (const std::string& name : flags.models) {
+    TRY_ASSIGN(const std::optional<RunVersion> taught, RunStore::standard().find(name));
+    if (taught) {
+      return usage_error(name + " was taught here: nobody has published a hash of it",
+                         taught->base().empty() || !taught->has_model()
+                             ? "name a model that was pulled"
+                             : "what it was taught from can be checked: linnet verify " + taught->base());
+    }
     TRY_ASSIGN(StoredModel model, store.resolve(name));
     models.push_back(std::move(model));
   }
