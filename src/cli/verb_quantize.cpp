@@ -226,8 +226,7 @@ Status run(const Flags& flags) {
   if (!flags.measure.empty() && !model.config().has_head) {
     return usage_error(model.name() + " is an encoder: it foresees no text", "leave --measure out");
   }
-  TRY_ASSIGN(TextOfModel to_calibrate,
-             read_for(model, flags.calibrate, flags.calibrate_tokens, 1, flags.window, 0));
+  TRY_ASSIGN(TextOfModel to_calibrate, read_for(model, flags.calibrate, flags.calibrate_tokens, 1, flags.window, 0));
   to_calibrate.window.stride = to_calibrate.window.window;
   TRY_ASSIGN(const TextOfModel to_measure,
              read_for(model, flags.measure, flags.measure_tokens, 2, flags.window, flags.stride));
