@@ -107,6 +107,7 @@ void fill_settings(TuneFlags& flags) {
   if (adapter.alpha == 0) adapter.alpha = 2 * static_cast<double>(adapter.rank);
   if (flags.lora_plus > 0) settings.pupil.b_rate = flags.lora_plus;
   settings.teacher.from = flags.distil == "text" ? DistilFrom::kText : DistilFrom::kLogits;
+  flags.data.read.unanswered = !settings.teacher.name.empty() && settings.teacher.from == DistilFrom::kText;
   if (flags.method == "last") settings.pupil.learns = Learns::kLastLayers;
   if (flags.method == "full") settings.pupil.learns = Learns::kEverything;
   settings.pupil.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;

@@ -33,7 +33,8 @@ bool is_part_name(std::string_view word);
 
 struct ReadSettings {
   ColumnNames columns;
-  std::string sheet;  // of spreadsheets; empty: the first
+  std::string sheet;        // of spreadsheets; empty: the first
+  bool unanswered = false;  // as FormMatch::unanswered
 };
 
 // The rows of one table or JSON file, by the ending of its name; `sheet` is a spreadsheet's. A header is known by a

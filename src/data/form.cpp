@@ -124,6 +124,7 @@ struct FormSpec {
   std::vector<FieldUse> required;
   std::vector<FieldUse> optional;
   std::string_view example;  // for the list of forms
+  bool unanswered = false;   // a form only where replies may lack
 };
 
 // The first that fits is taken: the more telling ones come first.
@@ -147,6 +148,7 @@ const std::vector<FormSpec>& specs() {
       {DataForm::kSummary, "texts with summaries", {kDocument, kSummary}, {}, "document, summary"},
       {DataForm::kLabels, "labelled texts", {kText, kLabel}, {}, "text, label"},
       {DataForm::kText, "plain text", {kText}, {}, "text"},
+      {DataForm::kPromptCompletion, "prompts", {kPrompt}, {kSystem}, "prompt, where --distil text answers it", true},
   };
   return table;
 }
@@ -276,7 +278,7 @@ std::string_view FormMatch::name_of(FieldUse use) const {
   return name == fields.end() ? std::string_view() : std::string_view(name->second);
 }
 
-Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
+Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns, bool unanswered) {
   CHECK(!rows.rows.empty());
   Fields fields(rows.rows.front());
   if (Status renamed = fields.rename(columns); !renamed.ok()) return std::move(renamed).error().at(rows.place);
@@ -284,8 +286,8 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
   for (const FormSpec& spec : specs()) {
     const auto present = [&](FieldUse use) { return fields.of(use).has_value(); };
     if (!std::ranges::all_of(spec.required, present) || !values_fit(spec.form, fields)) continue;
-    if (!fields.all_chosen_in(spec.required, spec.optional)) continue;
-    FormMatch match{.form = spec.form, .fields = {}, .said = {}};
+    if (!fields.all_chosen_in(spec.required, spec.optional) || (spec.unanswered && !unanswered)) continue;
+    FormMatch match{.form = spec.form, .fields = {}, .unanswered = unanswered, .said = {}};
     std::set<std::string> taken;
     bool apart = true;  // one field cannot have two uses
     for (const FieldUse use : spec.required) {

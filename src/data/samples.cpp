@@ -137,8 +137,11 @@ class SampleMaker {
   Status add_completion() {
     TRY_ASSIGN(Sample sample, begin());
     TRY_ASSIGN(std::string prompt, text(FieldUse::kPrompt));
-    TRY_ASSIGN(std::string completion,
-               match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
+    const bool answered = !match_.unanswered || match_.find(*row_, FieldUse::kCompletion) != nullptr;
+    std::string completion;
+    if (answered) {
+      TRY_ASSIGN(completion, match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
+    }
     if (match_.form == DataForm::kUnpairedPreference) {
       TRY_ASSIGN(const std::string written, text(FieldUse::kLabel, true));
       const std::string label = ascii_lower(written);
@@ -147,7 +150,7 @@ class SampleMaker {
     }
     sample.group = prompt;
     sample.messages.push_back(said_by("user", std::move(prompt)));
-    sample.messages.push_back(said_by("assistant", std::move(completion)));
+    if (answered) sample.messages.push_back(said_by("assistant", std::move(completion)));
     return finish(std::move(sample));
   }
 
@@ -159,8 +162,8 @@ class SampleMaker {
                match_.form == DataForm::kMessages ? read_messages(*list, place_) : read_share_gpt(*list, place_));
     for (Json& message : messages) sample.messages.push_back(std::move(message));
     TRY(read_tools(sample));
-    // A last question without a reply teaches nothing and would only be read.
-    while (!sample.messages.empty() && sample.messages.back()["role"] != "assistant") {
+    // A last question that nobody answers teaches nothing and would only be read.
+    while (!match_.unanswered && !sample.messages.empty() && sample.messages.back()["role"] != "assistant") {
       sample.messages.erase(sample.messages.size() - 1);
     }
     sample.group = phrasing_of(sample);

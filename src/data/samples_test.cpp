@@ -57,6 +57,23 @@ TEST(Samples, ToolCallsBringTheirArgumentsAsObjects) {
   EXPECT_EQ(sample.tools.size(), 1U);
 }
 
+TEST(Samples, WhatATeacherAnswersNeedsNoReply) {
+  const auto unanswered = [](std::string_view text) -> Result<Samples> {
+    TRY_ASSIGN(const Rows rows, parse_json_rows(text, "t.jsonl"));
+    TRY_ASSIGN(const FormMatch match, recognise_form(rows, {}, true));
+    return make_samples(rows, match);
+  };
+  const auto prompts = unanswered("{\"prompt\": \"Hi\", \"system\": \"Be kind.\"}\n{\"prompt\": \"Who?\"}\n");
+  ASSERT_TRUE(prompts.ok()) << prompts.error().to_string();
+  EXPECT_EQ(prompts->samples[0].messages, messages({{"system", "Be kind."}, {"user", "Hi"}}));
+  EXPECT_EQ(prompts->samples[1].messages, messages({{"user", "Who?"}}));
+  EXPECT_NE(prompts->said[0].find("2 rows of prompts"), std::string::npos);
+  const auto asked = unanswered(R"({"messages": [{"role": "user", "content": "Hi"}]})");
+  ASSERT_TRUE(asked.ok()) << asked.error().to_string();
+  EXPECT_EQ(asked->samples[0].messages, messages({{"user", "Hi"}}));
+  EXPECT_FALSE(samples_of("{\"prompt\": \"Hi\"}").ok());
+}
+
 TEST(Samples, ErrorsNameTheLineTheMessageAndTheField) {
   EXPECT_NE(error_of("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n{\"messages\": [{\"role\": \"boss\", "
                      "\"content\": \"a\"}]}")
