@@ -164,6 +164,21 @@ TEST_F(RenderTest, AnEndBehindTheBlockIsPartOfTheReply) {
   EXPECT_EQ(shown(tagged, chat_), (std::vector<std::string>{"<|begin|>a\n⟦b<|finish|>⟧<|begin|>c\n⟦d<|finish|>⟧\n"}));
 }
 
+TEST_F(RenderTest, CallsThatTheTemplateDoesNotWriteAreRefused) {
+  const Json chat = Json::parse(R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "",
+      "tool_calls": [{"function": {"name": "f", "arguments": {}}}, {"name": "g", "arguments": {}}]}])");
+  const std::string lost = "t.jsonl, line 1: test: writes no tool calls: the call of \"";
+  EXPECT_EQ(shown(chatml_, chat)[0].find(lost + "f\""), 0U) << shown(chatml_, chat)[0];
+  const std::string first = "{% if m.tool_calls %}{{ m.tool_calls[0].function.name }}{% endif %}";
+  EXPECT_EQ(shown(replaced(chatml_, "{{ '<|begin|>'", first + "{{ '<|begin|>'"), chat)[0].find(lost + "g\""), 0U);
+  const std::string all =
+      "{% for m in messages %}<|begin|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}"
+      "{{ (c.function or c).name }}();{% endfor %}<|finish|>{% endfor %}"
+      "{% if add_generation_prompt %}<|begin|>assistant\n{% endif %}";
+  EXPECT_EQ(shown(all, chat),
+            (std::vector<std::string>{"<|begin|>user\na<|finish|><|begin|>assistant\n⟦f();g();<|finish|>⟧\n"}));
+}
+
 TEST_F(RenderTest, AReplyThatCannotBeToldIsRefused) {
   const std::string odd =
       "{% for m in messages %}{{ m.content }}<|finish|>{% endfor %}{% if add_generation_prompt %}Now speak:{% endif %}";

@@ -52,6 +52,7 @@ TEST(Samples, ToolCallsBringTheirArgumentsAsObjects) {
   ASSERT_TRUE(samples.ok()) << samples.error().to_string();
   const Sample& sample = samples->samples[0];
   EXPECT_EQ(sample.messages[0]["content"], "Hi");
+  EXPECT_EQ(sample.messages[1]["content"], "");
   EXPECT_EQ(sample.messages[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);
   EXPECT_EQ(sample.messages.size(), 4U);  // the last question has no reply
   EXPECT_EQ(sample.tools.size(), 1U);
