@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <optional>
 #include <set>
 #include <span>
 
@@ -139,7 +138,7 @@ const std::vector<FormSpec>& specs() {
        "rated completions",
        {kPrompt, kCompletion, kLabel},
        {kSystem},
-       "prompt, completion, label (true or false)"},
+       "prompt, completion, label (true or false, good or bad)"},
       {DataForm::kTestList, "a test list", {kQuestion, kAnswer, kFacts}, {}, "question, answer, facts"},
       {DataForm::kQuestionAnswer, "questions and answers", {kQuestion, kAnswer}, {kSystem}, "question, answer"},
       {DataForm::kAlpaca, "instructions", {kInstruction, kInstances}, {}, "instruction, instances (input, output)"},
@@ -174,10 +173,10 @@ bool values_fit(DataForm form, const Fields& fields) {
       return prompt->is_object() && prompt->contains("text") && prompt->contains("replies");
     }
     case DataForm::kUnpairedPreference: {
-      const Json* label = fields.value(FieldUse::kLabel);
-      if (label->is_boolean()) return true;
-      return label->is_string() && (plain_name(label->get_ref<const std::string&>()) == "true" ||
-                                    plain_name(label->get_ref<const std::string&>()) == "false");
+      const std::optional<std::string> name = fields.of(FieldUse::kLabel);
+      // What is called a label beside a reply can only rate it: read as a plain pair, bad replies would be learned.
+      if (!fields.chosen(FieldUse::kPrompt) && name && plain_name(*name) == "label") return true;
+      return read_rating(*fields.value(FieldUse::kLabel)).has_value();
     }
     case DataForm::kQuestionAnswer:
       return is_text(FieldUse::kQuestion) && is_text(FieldUse::kAnswer);
@@ -311,6 +310,13 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns, b
     return match;
   }
   return no_form(rows);
+}
+
+std::optional<bool> read_rating(const Json& label) {
+  const std::string word = plain_name(label.is_string() ? label.get_ref<const std::string&>() : dump_json(label));
+  if (word == "true" || word == "1" || word == "good" || word == "desirable") return true;
+  if (word == "false" || word == "0" || word == "bad" || word == "undesirable") return false;
+  return std::nullopt;
 }
 
 bool is_field_name(std::string_view cell) {

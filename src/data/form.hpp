@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -71,6 +72,9 @@ struct FormMatch {
 // column of `columns` that is not there.
 Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns = {}, bool unanswered = false);
 
+// Whether a reply is rated as a good one, by its label: true, 1, good, desirable, or false, 0, bad, undesirable, in any
+// case, as JSON or as text; nullopt: anything else.
+std::optional<bool> read_rating(const Json& label);
 // Whether a table's cell is a field's name that some form knows, whatever its case.
 bool is_field_name(std::string_view cell);
 // "a CSV with …": one line for each form, for errors and for the documentation.

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 #include <utility>
 
-#include "base/strings.hpp"
 #include "data/sample.hpp"
 #include "text/jinja/pystr.hpp"
 
@@ -143,15 +142,23 @@ class SampleMaker {
       TRY_ASSIGN(completion, match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
     }
     if (match_.form == DataForm::kUnpairedPreference) {
-      TRY_ASSIGN(const std::string written, text(FieldUse::kLabel, true));
-      const std::string label = ascii_lower(written);
-      if (label != "true" && label != "false") return wrong(FieldUse::kLabel, "true or false");
-      sample.desired = label == "true";
+      TRY_ASSIGN(sample.desired, rating());
     }
     sample.group = prompt;
     sample.messages.push_back(said_by("user", std::move(prompt)));
     if (answered) sample.messages.push_back(said_by("assistant", std::move(completion)));
     return finish(std::move(sample));
+  }
+
+  Result<bool> rating() const {
+    TRY_ASSIGN(const std::string label, text(FieldUse::kLabel, true));
+    if (const std::optional<bool> good = read_rating(label)) return *good;
+    return invalid(
+        fmt::format("field \"{}\" is \"{}\", which does not rate the reply", match_.name_of(FieldUse::kLabel),
+                    label.size() > 40 ? label.substr(0, 37) + "..." : label),
+        place_,
+        "write true, 1, good or desirable for a good reply, false, 0, bad or undesirable for a bad one; "
+        "rename the field where it means something else");
   }
 
   Status add_conversation() {

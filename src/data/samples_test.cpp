@@ -75,6 +75,30 @@ TEST(Samples, WhatATeacherAnswersNeedsNoReply) {
   EXPECT_FALSE(samples_of("{\"prompt\": \"Hi\"}").ok());
 }
 
+TEST(Samples, RatingsAreTruthValuesNumbersOrWords) {
+  for (const std::string good : {"true", "1", "\"TRUE\"", "\"1\"", "\"Good\"", "\"desirable\""}) {
+    const auto samples = samples_of("{\"prompt\": \"a\", \"completion\": \"b\", \"label\": " + good + "}");
+    ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+    EXPECT_EQ(samples->form, DataForm::kUnpairedPreference) << good;
+    EXPECT_TRUE(samples->samples[0].desired) << good;
+  }
+  const auto table = samples_of("prompt,completion,label\na,b,0\na,b,bad\na,b,Undesirable\na,b,False\na,b,1\n");
+  ASSERT_TRUE(table.ok()) << table.error().to_string();
+  EXPECT_EQ(table->form, DataForm::kUnpairedPreference);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(table->samples[i].desired, i == 4) << i;
+  EXPECT_EQ(
+      error_of("prompt,completion,label\na,b,0\na,b,soso\n"),
+      "t.csv, line 3: field \"label\" is \"soso\", which does not rate the reply\n"
+      "  write true, 1, good or desirable for a good reply, false, 0, bad or undesirable for a bad one; rename the "
+      "field where it means something else");
+  EXPECT_NE(error_of(R"({"prompt": "a", "completion": "b", "label": 2})").find("line 1: field \"label\" is \"2\""),
+            std::string::npos);
+  // Only a field of that name must rate.
+  const auto kinds = samples_of("prompt,completion,category\na,b,greeting\n");
+  ASSERT_TRUE(kinds.ok()) << kinds.error().to_string();
+  EXPECT_EQ(kinds->form, DataForm::kPromptCompletion);
+}
+
 TEST(Samples, ErrorsNameTheLineTheMessageAndTheField) {
   EXPECT_NE(error_of("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n{\"messages\": [{\"role\": \"boss\", "
                      "\"content\": \"a\"}]}")
