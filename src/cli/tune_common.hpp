@@ -40,6 +40,7 @@ struct TuneFlags {
   int64_t samples = 0;               // 0: not said
   int64_t input_tokens = 0;          // 0: not said
   bool allow_cuts = false;
+  bool skip_bad = false;
   bool leave_out_overlap = false;
   bool resume = false;
   bool preview = false;

@@ -13,6 +13,7 @@
 #include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
+#include "data/unusable.hpp"
 
 namespace linnet::cli {
 
@@ -103,6 +104,8 @@ void fill_settings(TuneFlags& flags) {
   settings.memory = static_cast<uint64_t>(flags.memory) * kMegabyte;
   settings.preference = preference_of(flags.method);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
+  settings.skip_cut_off = flags.allow_cuts || flags.skip_bad;
+  flags.data.read.skip_bad = flags.skip_bad;
   NewAdapter& adapter = settings.pupil.adapter;
   if (adapter.alpha == 0) adapter.alpha = 2 * static_cast<double>(adapter.rank);
   if (flags.lora_plus > 0) settings.pupil.b_rate = flags.lora_plus;
@@ -189,6 +192,17 @@ Status name_columns(TuneFlags& flags) {
   return ok_status();
 }
 
+// Rows without an answer are part of a list of questions.
+Status leave_out_bad(const TuneFlags& flags, Kind kind, Dataset& dataset) {
+  if (!flags.skip_bad || kind == Kind::kFaq) return ok_status();
+  for (std::vector<Sample>* samples : {&dataset.train, &dataset.held_out}) {
+    const std::vector<Unusable> bad = find_unusable(*samples, dataset.form, flags.data.read.unanswered);
+    if (!bad.empty()) dataset.said.push_back(leave_out_unusable(*samples, bad));
+  }
+  if (!dataset.train.empty()) return ok_status();
+  return invalid("nothing is left to learn from: " + dataset.said.back());
+}
+
 Status run(TuneFlags& flags) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
@@ -204,6 +218,7 @@ Status run(TuneFlags& flags) {
   if (flags.leave_out_overlap) leave_out_overlaps(dataset);
   const std::optional<WritingJob> job = find_writing_job(dataset);
   const Kind kind = kind_of(flags, dataset, job.has_value());
+  TRY(leave_out_bad(flags, kind, dataset));
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
@@ -331,7 +346,10 @@ Job declare_tune(Arguments& args) {
   args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
   args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);
-  args.flag("--allow-cuts", flags->allow_cuts, "learn although samples are cut by the length");
+  args.flag("--allow-cuts", flags->allow_cuts,
+            "learn although samples are cut by the length; those of whose reply it leaves nothing are left out");
+  args.flag("--skip-bad", flags->skip_bad,
+            "leave rows out that cannot be read or have nothing to learn from, instead of an error");
   args.flag("--leave-out-overlap", flags->leave_out_overlap,
             "what stands in the test, too, is left out of what is learned, instead of an error");
   args.flag("--preview", flags->preview, "show the first samples as the model reads them, and end");

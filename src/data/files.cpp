@@ -137,7 +137,7 @@ Result<Samples> read_one(const std::string& file, const ReadSettings& settings) 
     TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said));
     if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
     TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns, settings.unanswered));
-    TRY_ASSIGN(out, make_samples(rows, match));
+    TRY_ASSIGN(out, make_samples(rows, match, settings.skip_bad));
     out.said.insert(out.said.begin(), said.begin(), said.end());
   } else {
     TRY_ASSIGN(out, read_text_file(file));

@@ -35,6 +35,7 @@ struct ReadSettings {
   ColumnNames columns;
   std::string sheet;        // of spreadsheets; empty: the first
   bool unanswered = false;  // as FormMatch::unanswered
+  bool skip_bad = false;    // rows that cannot be read are left out
 };
 
 // The rows of one table or JSON file, by the ending of its name; `sheet` is a spreadsheet's. A header is known by a

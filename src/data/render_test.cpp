@@ -7,6 +7,7 @@
 #include "data/preview.hpp"
 #include "data/refuse.hpp"
 #include "data/render_testing.hpp"
+#include "data/unusable.hpp"
 
 namespace linnet {
 namespace {
@@ -241,8 +242,8 @@ TEST_F(RenderTest, RefusalsNameTheRows) {
   const auto render = [&] { return *renderer.render_all(samples, DataForm::kQuestionAnswer, pool); };
   add("a", "b");
   TokenSet set = render();
-  EXPECT_TRUE(refuse_nothing_to_learn(samples, set).ok());
-  EXPECT_TRUE(refuse_cut(samples, set, 24).ok());
+  EXPECT_TRUE(find_cut_off(samples, set).empty());
+  EXPECT_TRUE(refuse_cut(samples, set, 24, 4096).ok());
   EXPECT_TRUE(refuse_masked_end(samples, set, renderer.end_ids(), id("<|finish|>"), 24).ok());
 
   // What a trainer does that pads with the end token and masks all padding: every end token is lost.
@@ -264,16 +265,21 @@ TEST_F(RenderTest, RefusalsNameTheRows) {
   EXPECT_EQ(set.cut_samples, (std::vector<uint32_t>{2}));
   EXPECT_GT(set.cut.tokens, set.cut.learned);
   EXPECT_EQ(set.cut.learned, 2U);
-  const Status empty = refuse_nothing_to_learn(samples, set);
-  ASSERT_FALSE(empty.ok());
-  EXPECT_NE(empty.error().to_string().find("faq.csv, line 3; faq.csv, line 4: 2 samples with nothing to learn"),
-            std::string::npos)
-      << empty.error().to_string();
-  const Status cut = refuse_cut(samples, set, 24);
+  const std::string needed = std::to_string(set.sequences[2].whole);
+  const std::vector<Unusable> nothing = find_cut_off(samples, set);
+  ASSERT_EQ(nothing.size(), 1U);
+  EXPECT_EQ(refuse_unusable(samples, nothing, 4096).error().to_string(),
+            "1 sample with nothing to learn from: faq.csv, line 4 (of " + needed +
+                " tokens, the length of 24 leaves nothing of the reply)\n  --length " + needed +
+                " takes them whole; --allow-cuts leaves them out");
+  EXPECT_NE(refuse_unusable(samples, nothing, 25).error().hint.find("the model reads 25 tokens at most"),
+            std::string::npos);
+  const Status cut = refuse_cut(samples, set, 24, 4096);
   ASSERT_FALSE(cut.ok());
   EXPECT_NE(cut.error().to_string().find("faq.csv, line 4: 1 of 3 samples are longer than 24 tokens"),
             std::string::npos);
-  EXPECT_TRUE(refuse_cut(samples, set, 24, 0.5).ok());
+  EXPECT_NE(cut.error().hint.find("--length " + needed + " takes them whole"), std::string::npos);
+  EXPECT_TRUE(refuse_cut(samples, set, 24, 4096, 0.5).ok());
 }
 
 TEST_F(RenderTest, TestPhrasingsInTheTrainingDataAreRefused) {

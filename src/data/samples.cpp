@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 #include <utility>
 
+#include "base/strings.hpp"
 #include "data/sample.hpp"
+#include "data/unusable.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {
@@ -332,11 +334,22 @@ std::string answer_of(const Sample& sample) {
   return says ? last["content"].get<std::string>() : std::string();
 }
 
-Result<Samples> make_samples(const Rows& rows, const FormMatch& match) {
+Result<Samples> make_samples(const Rows& rows, const FormMatch& match, bool skip_bad) {
   Samples out{.form = match.form, .pairs = match.pairs, .samples = {}, .said = {match.said}};
   out.samples.reserve(rows.rows.size());
   SampleMaker maker(rows, match, out);
-  for (const Row& row : rows.rows) TRY(maker.add(row));
+  std::vector<Flaw> flaws;
+  for (const Row& row : rows.rows) {
+    const size_t before = out.samples.size();
+    Status added = maker.add(row);
+    if (added.ok()) continue;
+    if (!skip_bad) return std::move(added).error();
+    out.samples.resize(before);
+    flaws.push_back({rows.place_of(row), added.error().message});
+  }
+  if (!flaws.empty()) {
+    out.said.push_back(fmt::format("{} left out: {}", counted(flaws.size(), "row"), list_flaws(flaws)));
+  }
   return out;
 }
 

@@ -99,6 +99,17 @@ TEST(Samples, RatingsAreTruthValuesNumbersOrWords) {
   EXPECT_EQ(kinds->form, DataForm::kPromptCompletion);
 }
 
+TEST(Samples, BadRowsMayBeLeftOut) {
+  const auto rows = parse_json_rows("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n", "t.jsonl");
+  ASSERT_TRUE(rows.ok());
+  const auto match = recognise_form(*rows);
+  ASSERT_TRUE(match.ok());
+  const auto samples = make_samples(*rows, *match, true);
+  ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+  EXPECT_EQ(samples->samples.size(), 1U);
+  EXPECT_EQ(samples->said.back(), "1 row left out: t.jsonl, line 2 (field \"completion\" is missing)");
+}
+
 TEST(Samples, ErrorsNameTheLineTheMessageAndTheField) {
   EXPECT_NE(error_of("{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}]}\n{\"messages\": [{\"role\": \"boss\", "
                      "\"content\": \"a\"}]}")

@@ -46,6 +46,7 @@ struct TuneSettings {
   bool recompute = false;      // Context::recompute; where memory is short, it is chosen
   uint64_t memory = 0;         // bytes that may be taken; 0: what is free
   double allowed_cuts = 0.01;  // of the samples
+  bool skip_cut_off = false;   // samples of whose reply the length leaves nothing are left out, instead of an error
   uint64_t seed = 0;
   int threads = 0;
 };
@@ -118,6 +119,10 @@ class Tuner {
 
   Result<Renderer> renderer();
   Status refuse(const TokenSet& rendered, const Renderer& renderer) const;
+  // Samples that have nothing to learn from, whatever the length.
+  Status refuse_silent() const;
+  // Leaves samples out of which the length leaves nothing, or refuses them; whether there were any.
+  Result<bool> leave_out_cut_off(std::vector<Sample>& samples, const TokenSet& rendered, bool each_reply);
   // Finds the teacher; one that writes does so.
   Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
