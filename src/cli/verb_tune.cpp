@@ -306,6 +306,7 @@ Job declare_tune(Arguments& args) {
   args.add("--input", flags->input,
            "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
   args.add("--output", flags->output, "the column of the reply to it");
+  args.add("--sheet", flags->data.read.sheet, "of an xlsx file; empty: the first that is not hidden");
   args.add("--minutes", flags->minutes,
            "pairs, summaries: about so long in all, the test included; 0: as long as it takes")
       .in_range(0.0, 100000.0);

@@ -242,6 +242,13 @@ Result<Rows> read_rows(const std::string& file, const std::string& sheet, const 
   return name_columns(std::move(table), names);
 }
 
+Status check_sheet(const std::vector<std::string>& files, const std::string& sheet) {
+  const auto is_spreadsheet = [](const std::string& file) { return ending(file) == "xlsx"; };
+  if (sheet.empty() || std::ranges::any_of(files, is_spreadsheet)) return ok_status();
+  return usage_error(fmt::format("{} is no spreadsheet, so it has no sheet \"{}\"", files.front(), sheet),
+                     "leave out --sheet, or name an xlsx file");
+}
+
 Result<Samples> read_samples(const std::vector<std::string>& files, const ReadSettings& settings) {
   CHECK(!files.empty());
   if (is_label_family(files)) return read_labelled_lines(files);

@@ -38,6 +38,9 @@ struct ReadSettings {
   bool skip_bad = false;    // rows that cannot be read are left out
 };
 
+// Errors: a sheet is named, and none of `files` is a spreadsheet.
+Status check_sheet(const std::vector<std::string>& files, const std::string& sheet);
+
 // The rows of one table or JSON file, by the ending of its name; `sheet` is a spreadsheet's. A header is known by a
 // name of the forms (data/form.hpp) or of `names`. Errors: those of the readers. What is worth saying comes into
 // `said`.
