@@ -77,6 +77,13 @@ Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64
       list_places(samples, set.cut_samples), whole + "; --allow-cuts learns what is left of them");
 }
 
+Status refuse_one_label(const std::vector<Sample>& samples) {
+  const auto other = [&](const Sample& sample) { return sample.label != samples.front().label; };
+  if (samples.empty() || std::ranges::any_of(samples, other)) return ok_status();
+  return invalid(fmt::format("all {} have the label \"{}\"", counted(samples.size(), "text"), samples.front().label),
+                 {}, "add texts with other labels");
+}
+
 std::string normal_phrasing(std::string_view text) {
   const std::u32string folded = jinja::casefold(jinja::decode(normalize_unicode(text, NormalForm::kNfkc)));
   std::u32string out;

@@ -23,6 +23,9 @@ Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set
 Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, int64_t longest,
                   double allowed = 0.01);
 
+// Texts that all have the same label (kLabels): there is nothing to tell apart.
+Status refuse_one_label(const std::vector<Sample>& samples);
+
 // Two phrasings are the same when they differ in case, width, accents' encoding, white space or punctuation alone.
 std::string normal_phrasing(std::string_view text);
 

@@ -146,6 +146,7 @@ Result<std::unique_ptr<ClassifyTuner>> ClassifyTuner::prepare(const ClassifySett
 }
 
 Status ClassifyTuner::read(const Dataset& dataset) {
+  TRY(refuse_one_label(dataset.train));
   std::set<std::string> labels;
   for (const Sample& sample : dataset.train) labels.insert(stripped(sample.label));
   for (const Sample& sample : dataset.held_out) labels.insert(stripped(sample.label));

@@ -172,6 +172,7 @@ Status Tuner::refuse(const TokenSet& rendered, const Renderer& renderer) const {
   if (dataset_.form != DataForm::kText) {
     TRY(refuse_masked_end(dataset_.train, rendered, renderer.end_ids(), tokenizer_.special().pad, length));
   }
+  if (dataset_.form == DataForm::kLabels) TRY(refuse_one_label(dataset_.train));
   return refuse_overlap(dataset_.train, dataset_.test);
 }
 
