@@ -7,7 +7,6 @@
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/system.hpp"
-#include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
@@ -142,7 +141,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   TRY_ASSIGN(const std::unique_ptr<Tuner> tuner,
              Tuner::prepare(flags.settings, std::move(dataset), &interrupt_token(), show));
   printer.finish();
-  if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
+  if (flags.preview) return show_preview(*tuner);
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
@@ -177,7 +176,7 @@ Kind kind_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
   if (flags.method == "contrastive") return Kind::kEmbedding;
   const bool teacher = !flags.settings.teacher.name.empty();
   if (writing && !teacher && (flags.method == "auto" || flags.method == "lora")) return Kind::kWriting;
-  if (flags.method != "auto" || flags.preview || teacher) return Kind::kModel;
+  if (flags.method != "auto" || teacher) return Kind::kModel;
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
   return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
@@ -203,12 +202,25 @@ Status leave_out_bad(const TuneFlags& flags, Kind kind, Dataset& dataset) {
   return invalid("nothing is left to learn from: " + dataset.said.back());
 }
 
+// What is learned without a chat is not shown as one.
+Status preview_rows(const TuneFlags& flags, Kind kind, const Dataset& dataset) {
+  if (kind == Kind::kFaq) return show_preview(dataset, "faq", {"question", "answer"});
+  if (kind == Kind::kEmbedding) {
+    TRY(check_has_pairs(dataset));
+    return show_preview(dataset, "contrastive", {"one text", "belongs to"});
+  }
+  TRY(check_classification(dataset));
+  const bool words = flags.method == "words";
+  return show_preview(dataset, words ? "words" : "encoder, with weighted words beside it", {"text", "label"});
+}
+
 Status run(TuneFlags& flags) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
     TRY(RunStore::check_name(flags.name));
   }
   if (flags.undo) return undo(flags);
+  if (flags.preview && flags.json) return usage_error("--preview prints no JSON", "leave out one of the two");
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   TRY(check_flags(flags));
   TRY(name_columns(flags));
@@ -223,9 +235,8 @@ Status run(TuneFlags& flags) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
   }
-  if (flags.preview && kind != Kind::kWriting && kind != Kind::kModel) {
-    return usage_error("--preview is of models that write", "leave it out, or add --method lora");
-  }
+  const bool chats = kind == Kind::kWriting || kind == Kind::kModel;
+  if (flags.preview && !chats) return preview_rows(flags, kind, dataset);
   switch (kind) {
     case Kind::kFaq:
       return tune_faq(flags, dataset);
@@ -353,7 +364,7 @@ Job declare_tune(Arguments& args) {
             "leave rows out that cannot be read or have nothing to learn from, instead of an error");
   args.flag("--leave-out-overlap", flags->leave_out_overlap,
             "what stands in the test, too, is left out of what is learned, instead of an error");
-  args.flag("--preview", flags->preview, "show the first samples as the model reads them, and end");
+  args.flag("--preview", flags->preview, "say what would be learned and how, show the first samples, and end");
   args.flag("--resume", flags->resume, "go on with the last run of this name");
   args.flag("--undo", flags->undo, "go back to the version before");
   args.flag("--json", flags->json, "what was done, as JSON");

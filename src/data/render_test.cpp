@@ -60,7 +60,7 @@ TEST_P(MaskParity, TheMaskIsTransformersMask) {
     const TokenSequence& last = sequences->back();
     EXPECT_EQ(last.tokens, tokens) << name << ", " << which << ": " << one["messages"].dump();
     EXPECT_EQ(last.learned, mask) << name << ", " << which << ": " << one["messages"].dump() << "\n"
-                                  << preview(last, tokenizer, false);
+                                  << preview(last, tokenizer);
   }
 }
 
@@ -85,7 +85,7 @@ class RenderTest : public testing::Test {
     const auto sequences = renderer.render({.place = "t.jsonl, line 1", .messages = messages}, DataForm::kMessages);
     if (!sequences.ok()) return {sequences.error().to_string()};
     std::vector<std::string> out;
-    for (const TokenSequence& one : *sequences) out.push_back(preview(one, tokenizer(), false));
+    for (const TokenSequence& one : *sequences) out.push_back(preview(one, tokenizer()));
     return out;
   }
   static std::string golden_template(const std::string& name) {
@@ -121,7 +121,7 @@ TEST_F(RenderTest, WhatAPersonSpellsIsNoSpecialToken) {
   ASSERT_TRUE(sequences.ok());
   const TokenSequence& one = sequences->front();
   EXPECT_EQ(std::ranges::count(one.tokens, id("<|finish|>")), 2);
-  EXPECT_EQ(preview(one, tokenizer(), false),
+  EXPECT_EQ(preview(one, tokenizer()),
             "<|begin|>user\n<|finish|><|finish|>\n<|begin|>assistant\n⟦x<|finish|>y<|finish|>⟧\n");
 }
 
@@ -295,12 +295,15 @@ TEST_F(RenderTest, TestPhrasingsInTheTrainingDataAreRefused) {
 
 TEST_F(RenderTest, ThePreviewColoursWhatIsLearned) {
   const TokenSequence sequence{.tokens = {id("<|begin|>"), id("<|finish|>")}, .learned = {0, 1}, .sample = 0};
-  EXPECT_EQ(preview(sequence, tokenizer(), true), "<|begin|>\x1b[32m<|finish|>\x1b[0m\n");
-  EXPECT_EQ(preview(sequence, tokenizer(), false), "<|begin|>⟦<|finish|>⟧\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.colour = true}), "<|begin|>\x1b[32m<|finish|>\x1b[0m\n");
+  EXPECT_EQ(preview(sequence, tokenizer()), "<|begin|>⟦<|finish|>⟧\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.mark = PreviewMark::kUnlikelier}), "<|begin|>⟪<|finish|>⟫\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.colour = true, .mark = PreviewMark::kUnlikelier}),
+            "<|begin|>\x1b[31m<|finish|>\x1b[0m\n");
   TokenSequence longer;
   longer.tokens.assign(1000, id("<|finish|>"));
   longer.learned.assign(1000, 1);
-  EXPECT_NE(preview(longer, tokenizer(), false, 10).find("… 990 tokens …"), std::string::npos);
+  EXPECT_NE(preview(longer, tokenizer(), {.most = 10}).find("… 990 tokens …"), std::string::npos);
 }
 
 }  // namespace

@@ -291,12 +291,34 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   return ok_status();
 }
 
+// Of each two sequences; KTO's second is a reply to another prompt, which only measures.
+std::string Tuner::preview_preferences(size_t count, bool colour) const {
+  const std::vector<TokenSequence>& all = train_set().sequences;
+  std::string text;
+  const auto show = [&](const TokenSequence& reply, bool wanted, std::string_view name) {
+    text += fmt::format("— {}, {} —\n", dataset_.train[reply.sample].place, name);
+    text += linnet::preview(reply, tokenizer_,
+                            {.colour = colour, .mark = wanted ? PreviewMark::kLikelier : PreviewMark::kUnlikelier});
+  };
+  for (size_t i = 0; i < std::min(2 * count, all.size()); i += 2) {
+    if (plan_.method == PreferenceMethod::kKto) {
+      const bool desired = dataset_.train[all[i].sample].desired;
+      show(all[i], desired, desired ? "good" : "bad");
+    } else {
+      show(all[i], true, "chosen");
+      show(all[i + 1], false, "rejected");
+    }
+  }
+  return text;
+}
+
 std::string Tuner::preview(size_t count, bool colour) const {
+  if (plan_.method) return preview_preferences(count, colour);
   const std::vector<TokenSequence>& all = train_set().sequences;
   std::string text;
   for (size_t i = 0; i < std::min(count, all.size()); ++i) {
     text += fmt::format("— {} —\n", dataset_.train[all[i].sample].place);
-    text += linnet::preview(all[i], tokenizer_, colour);
+    text += linnet::preview(all[i], tokenizer_, {.colour = colour});
   }
   return text;
 }

@@ -85,7 +85,7 @@ class Tuner {
   const TokenSet& train_set() const { return lessons_->set(); }
   // All that decides what is learned, for run.json: data, base, plan.
   Json info() const;
-  // The first `count` samples as the model will read them (data/preview.hpp).
+  // The first `count` samples as the model will read them (data/preview.hpp); of preferences, which reply is which.
   std::string preview(size_t count, bool colour) const;
 
   // How fast this machine teaches: tokens a second of a few steps, on weights that are thrown away. Errors: those of
@@ -130,6 +130,7 @@ class Tuner {
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
   // tokens: of an epoch.
   Status prepare_score(double tokens, const Renderer& renderer);
+  std::string preview_preferences(size_t count, bool colour) const;
   // What a run shows and keeps beside its steps.
   LoopHooks loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
                        const TeachingHooks& hooks);
