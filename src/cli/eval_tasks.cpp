@@ -27,6 +27,7 @@ Result<std::vector<Task>> read_tasks(const TaskFlags& flags) {
   for (const std::vector<std::string>& files : found) {
     TRY_ASSIGN(Task task, read_task(files, {.shots = flags.shots,
                                             .prompt_template = flags.prompt_template,
+                                            .sheet = flags.sheet,
                                             .shots_path = flags.shots_from}));
     const bool taken = std::any_of(tasks.begin(), tasks.end(), [&](const Task& t) { return t.name == task.name; });
     if (taken) task.name = task.path;

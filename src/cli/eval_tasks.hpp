@@ -12,6 +12,7 @@ namespace linnet::cli {
 struct TaskFlags {
   ModelFlags model;
   std::vector<std::string> files;  // or folders of such
+  std::string sheet;
   std::string log;
   std::string shots_from;
   std::string prompt_template;

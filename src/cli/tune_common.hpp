@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cli/teaching_screen.hpp"
 #include "tasks/classify_tune.hpp"
@@ -40,6 +41,7 @@ struct TuneFlags {
   int64_t samples = 0;               // 0: not said
   int64_t input_tokens = 0;          // 0: not said
   bool allow_cuts = false;
+  bool skip_bad = false;
   bool leave_out_overlap = false;
   bool resume = false;
   bool preview = false;
@@ -56,6 +58,15 @@ Status tune_embedding(const TuneFlags& flags, const Dataset& dataset);
 
 // Pairs of phrases, texts with summaries: tasks/writing_job.hpp.
 Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& job);
+
+// What --preview shows: form and method in the first line, what was said of the data, the first samples as they are
+// learned from.
+Status show_preview(const Tuner& tuner);
+// Of what learns without a chat: two texts of a row.
+struct RowNames {
+  std::string_view first, second;
+};
+Status show_preview(const Dataset& dataset, std::string_view method, const RowNames& names);
 
 // Teaches with a bar on the terminal; gone again when this returns.
 template <class AnyTuner>

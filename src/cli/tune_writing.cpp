@@ -9,7 +9,6 @@
 #include "base/progress.hpp"
 #include "base/strings.hpp"
 #include "base/system.hpp"
-#include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
@@ -284,7 +283,7 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   if (flags.preview) {
     dataset.train = take_samples(std::move(dataset.train), 2, settings.seed);
     TRY_ASSIGN(const std::unique_ptr<Tuner> tuner, Tuner::prepare(settings, std::move(dataset)));
-    return print(tuner->preview(2, stdout_is_terminal()));
+    return show_preview(*tuner);
   }
   TRY_ASSIGN(const TeachingAmount amount, choose_amount(flags, settings, job, dataset));
   settings.epochs = amount.epochs;

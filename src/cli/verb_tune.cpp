@@ -7,12 +7,12 @@
 #include "base/json.hpp"
 #include "base/strings.hpp"
 #include "base/system.hpp"
-#include "base/terminal.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
+#include "data/unusable.hpp"
 
 namespace linnet::cli {
 
@@ -103,10 +103,13 @@ void fill_settings(TuneFlags& flags) {
   settings.memory = static_cast<uint64_t>(flags.memory) * kMegabyte;
   settings.preference = preference_of(flags.method);
   if (flags.allow_cuts) settings.allowed_cuts = 1;
+  settings.skip_cut_off = flags.allow_cuts || flags.skip_bad;
+  flags.data.read.skip_bad = flags.skip_bad;
   NewAdapter& adapter = settings.pupil.adapter;
   if (adapter.alpha == 0) adapter.alpha = 2 * static_cast<double>(adapter.rank);
   if (flags.lora_plus > 0) settings.pupil.b_rate = flags.lora_plus;
   settings.teacher.from = flags.distil == "text" ? DistilFrom::kText : DistilFrom::kLogits;
+  flags.data.read.unanswered = !settings.teacher.name.empty() && settings.teacher.from == DistilFrom::kText;
   if (flags.method == "last") settings.pupil.learns = Learns::kLastLayers;
   if (flags.method == "full") settings.pupil.learns = Learns::kEverything;
   settings.pupil.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
@@ -138,7 +141,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   TRY_ASSIGN(const std::unique_ptr<Tuner> tuner,
              Tuner::prepare(flags.settings, std::move(dataset), &interrupt_token(), show));
   printer.finish();
-  if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
+  if (flags.preview) return show_preview(*tuner);
   TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
@@ -173,7 +176,7 @@ Kind kind_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
   if (flags.method == "contrastive") return Kind::kEmbedding;
   const bool teacher = !flags.settings.teacher.name.empty();
   if (writing && !teacher && (flags.method == "auto" || flags.method == "lora")) return Kind::kWriting;
-  if (flags.method != "auto" || flags.preview || teacher) return Kind::kModel;
+  if (flags.method != "auto" || teacher) return Kind::kModel;
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
   return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
@@ -188,12 +191,36 @@ Status name_columns(TuneFlags& flags) {
   return ok_status();
 }
 
+// Rows without an answer are part of a list of questions.
+Status leave_out_bad(const TuneFlags& flags, Kind kind, Dataset& dataset) {
+  if (!flags.skip_bad || kind == Kind::kFaq) return ok_status();
+  for (std::vector<Sample>* samples : {&dataset.train, &dataset.held_out}) {
+    const std::vector<Unusable> bad = find_unusable(*samples, dataset.form, flags.data.read.unanswered);
+    if (!bad.empty()) dataset.said.push_back(leave_out_unusable(*samples, bad));
+  }
+  if (!dataset.train.empty()) return ok_status();
+  return invalid("nothing is left to learn from: " + dataset.said.back());
+}
+
+// What is learned without a chat is not shown as one.
+Status preview_rows(const TuneFlags& flags, Kind kind, const Dataset& dataset) {
+  if (kind == Kind::kFaq) return show_preview(dataset, "faq", {"question", "answer"});
+  if (kind == Kind::kEmbedding) {
+    TRY(check_has_pairs(dataset));
+    return show_preview(dataset, "contrastive", {"one text", "belongs to"});
+  }
+  TRY(check_classification(dataset));
+  const bool words = flags.method == "words";
+  return show_preview(dataset, words ? "words" : "encoder, with weighted words beside it", {"text", "label"});
+}
+
 Status run(TuneFlags& flags) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
     TRY(RunStore::check_name(flags.name));
   }
   if (flags.undo) return undo(flags);
+  if (flags.preview && flags.json) return usage_error("--preview prints no JSON", "leave out one of the two");
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   TRY(check_flags(flags));
   TRY(name_columns(flags));
@@ -203,13 +230,13 @@ Status run(TuneFlags& flags) {
   if (flags.leave_out_overlap) leave_out_overlaps(dataset);
   const std::optional<WritingJob> job = find_writing_job(dataset);
   const Kind kind = kind_of(flags, dataset, job.has_value());
+  TRY(leave_out_bad(flags, kind, dataset));
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
   }
-  if (flags.preview && kind != Kind::kWriting && kind != Kind::kModel) {
-    return usage_error("--preview is of models that write", "leave it out, or add --method lora");
-  }
+  const bool chats = kind == Kind::kWriting || kind == Kind::kModel;
+  if (flags.preview && !chats) return preview_rows(flags, kind, dataset);
   switch (kind) {
     case Kind::kFaq:
       return tune_faq(flags, dataset);
@@ -290,6 +317,7 @@ Job declare_tune(Arguments& args) {
   args.add("--input", flags->input,
            "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
   args.add("--output", flags->output, "the column of the reply to it");
+  args.add("--sheet", flags->data.read.sheet, "of an xlsx file; empty: the first that is not hidden");
   args.add("--minutes", flags->minutes,
            "pairs, summaries: about so long in all, the test included; 0: as long as it takes")
       .in_range(0.0, 100000.0);
@@ -330,10 +358,13 @@ Job declare_tune(Arguments& args) {
   args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
   args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
   args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);
-  args.flag("--allow-cuts", flags->allow_cuts, "learn although samples are cut by the length");
+  args.flag("--allow-cuts", flags->allow_cuts,
+            "learn although samples are cut by the length; those of whose reply it leaves nothing are left out");
+  args.flag("--skip-bad", flags->skip_bad,
+            "leave rows out that cannot be read or have nothing to learn from, instead of an error");
   args.flag("--leave-out-overlap", flags->leave_out_overlap,
             "what stands in the test, too, is left out of what is learned, instead of an error");
-  args.flag("--preview", flags->preview, "show the first samples as the model reads them, and end");
+  args.flag("--preview", flags->preview, "say what would be learned and how, show the first samples, and end");
   args.flag("--resume", flags->resume, "go on with the last run of this name");
   args.flag("--undo", flags->undo, "go back to the version before");
   args.flag("--json", flags->json, "what was done, as JSON");

@@ -56,6 +56,7 @@ Result<Dataset> load_dataset(const DatasetSettings& settings) {
   if (settings.paths.empty()) return usage_error("no data is named", "name a file or a folder");
   TRY_ASSIGN(DataFiles files, find_all(settings.paths));
   if (files.train.empty()) return invalid("no file to teach from", settings.paths.front());
+  TRY(check_sheet(files.train, settings.read.sheet));
   TRY_ASSIGN(Samples train, read_samples(files.train, settings.read));
   Dataset out;
   out.form = train.form;

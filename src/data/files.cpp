@@ -136,8 +136,8 @@ Result<Samples> read_one(const std::string& file, const ReadSettings& settings) 
     for (const auto& [use, name] : settings.columns) names.push_back(name);
     TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said));
     if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
-    TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns));
-    TRY_ASSIGN(out, make_samples(rows, match));
+    TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns, settings.unanswered));
+    TRY_ASSIGN(out, make_samples(rows, match, settings.skip_bad));
     out.said.insert(out.said.begin(), said.begin(), said.end());
   } else {
     TRY_ASSIGN(out, read_text_file(file));
@@ -240,6 +240,13 @@ Result<Rows> read_rows(const std::string& file, const std::string& sheet, const 
   if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
   TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
   return name_columns(std::move(table), names);
+}
+
+Status check_sheet(const std::vector<std::string>& files, const std::string& sheet) {
+  const auto is_spreadsheet = [](const std::string& file) { return ending(file) == "xlsx"; };
+  if (sheet.empty() || std::ranges::any_of(files, is_spreadsheet)) return ok_status();
+  return usage_error(fmt::format("{} is no spreadsheet, so it has no sheet \"{}\"", files.front(), sheet),
+                     "leave out --sheet, or name an xlsx file");
 }
 
 Result<Samples> read_samples(const std::vector<std::string>& files, const ReadSettings& settings) {

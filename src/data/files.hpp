@@ -33,8 +33,13 @@ bool is_part_name(std::string_view word);
 
 struct ReadSettings {
   ColumnNames columns;
-  std::string sheet;  // of spreadsheets; empty: the first
+  std::string sheet;        // of spreadsheets; empty: the first
+  bool unanswered = false;  // as FormMatch::unanswered
+  bool skip_bad = false;    // rows that cannot be read are left out
 };
+
+// Errors: a sheet is named, and none of `files` is a spreadsheet.
+Status check_sheet(const std::vector<std::string>& files, const std::string& sheet);
 
 // The rows of one table or JSON file, by the ending of its name; `sheet` is a spreadsheet's. A header is known by a
 // name of the forms (data/form.hpp) or of `names`. Errors: those of the readers. What is worth saying comes into

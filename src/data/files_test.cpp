@@ -91,6 +91,19 @@ TEST_F(FilesTest, BadFilesAreNamed) {
   EXPECT_NE(find_data_files((folder_ / "void").string()).error().message.find("no file"), std::string::npos);
 }
 
+TEST_F(FilesTest, ASheetIsOfASpreadsheet) {
+  const std::string faq = LINNET_SOURCE_DIR "/tests/golden/data/faq.xlsx";
+  EXPECT_TRUE(load_dataset({.paths = {faq}, .read = {.sheet = "FAQ"}}).ok());
+  const auto other = load_dataset({.paths = {faq}, .read = {.sheet = "Questions"}});
+  ASSERT_FALSE(other.ok());
+  EXPECT_NE(other.error().to_string().find("there is no sheet \"Questions\"\n  the sheets are: Notes, FAQ, Other"),
+            std::string::npos)
+      << other.error().to_string();
+  const auto table = load_dataset({.paths = {write("q.csv", "question,answer\na,b\n")}, .read = {.sheet = "FAQ"}});
+  ASSERT_FALSE(table.ok());
+  EXPECT_NE(table.error().message.find("q.csv is no spreadsheet"), std::string::npos);
+}
+
 TEST_F(FilesTest, ATestOfAnotherFormIsRefusedWhenAskedFor) {
   const std::string faq = write("faq.csv", "question,answer\na,b\n");
   const std::string labels = write("labels.csv", "text,label\na,b\n");

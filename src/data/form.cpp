@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <fmt/format.h>
-#include <optional>
 #include <set>
 #include <span>
 
@@ -124,6 +123,7 @@ struct FormSpec {
   std::vector<FieldUse> required;
   std::vector<FieldUse> optional;
   std::string_view example;  // for the list of forms
+  bool unanswered = false;   // a form only where replies may lack
 };
 
 // The first that fits is taken: the more telling ones come first.
@@ -138,7 +138,7 @@ const std::vector<FormSpec>& specs() {
        "rated completions",
        {kPrompt, kCompletion, kLabel},
        {kSystem},
-       "prompt, completion, label (true or false)"},
+       "prompt, completion, label (true or false, good or bad)"},
       {DataForm::kTestList, "a test list", {kQuestion, kAnswer, kFacts}, {}, "question, answer, facts"},
       {DataForm::kQuestionAnswer, "questions and answers", {kQuestion, kAnswer}, {kSystem}, "question, answer"},
       {DataForm::kAlpaca, "instructions", {kInstruction, kInstances}, {}, "instruction, instances (input, output)"},
@@ -147,6 +147,7 @@ const std::vector<FormSpec>& specs() {
       {DataForm::kSummary, "texts with summaries", {kDocument, kSummary}, {}, "document, summary"},
       {DataForm::kLabels, "labelled texts", {kText, kLabel}, {}, "text, label"},
       {DataForm::kText, "plain text", {kText}, {}, "text"},
+      {DataForm::kPromptCompletion, "prompts", {kPrompt}, {kSystem}, "prompt, where --distil text answers it", true},
   };
   return table;
 }
@@ -172,10 +173,10 @@ bool values_fit(DataForm form, const Fields& fields) {
       return prompt->is_object() && prompt->contains("text") && prompt->contains("replies");
     }
     case DataForm::kUnpairedPreference: {
-      const Json* label = fields.value(FieldUse::kLabel);
-      if (label->is_boolean()) return true;
-      return label->is_string() && (plain_name(label->get_ref<const std::string&>()) == "true" ||
-                                    plain_name(label->get_ref<const std::string&>()) == "false");
+      const std::optional<std::string> name = fields.of(FieldUse::kLabel);
+      // What is called a label beside a reply can only rate it: read as a plain pair, bad replies would be learned.
+      if (!fields.chosen(FieldUse::kPrompt) && name && plain_name(*name) == "label") return true;
+      return read_rating(*fields.value(FieldUse::kLabel)).has_value();
     }
     case DataForm::kQuestionAnswer:
       return is_text(FieldUse::kQuestion) && is_text(FieldUse::kAnswer);
@@ -276,7 +277,7 @@ std::string_view FormMatch::name_of(FieldUse use) const {
   return name == fields.end() ? std::string_view() : std::string_view(name->second);
 }
 
-Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
+Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns, bool unanswered) {
   CHECK(!rows.rows.empty());
   Fields fields(rows.rows.front());
   if (Status renamed = fields.rename(columns); !renamed.ok()) return std::move(renamed).error().at(rows.place);
@@ -284,8 +285,8 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
   for (const FormSpec& spec : specs()) {
     const auto present = [&](FieldUse use) { return fields.of(use).has_value(); };
     if (!std::ranges::all_of(spec.required, present) || !values_fit(spec.form, fields)) continue;
-    if (!fields.all_chosen_in(spec.required, spec.optional)) continue;
-    FormMatch match{.form = spec.form, .fields = {}, .said = {}};
+    if (!fields.all_chosen_in(spec.required, spec.optional) || (spec.unanswered && !unanswered)) continue;
+    FormMatch match{.form = spec.form, .fields = {}, .unanswered = unanswered, .said = {}};
     std::set<std::string> taken;
     bool apart = true;  // one field cannot have two uses
     for (const FieldUse use : spec.required) {
@@ -309,6 +310,13 @@ Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns) {
     return match;
   }
   return no_form(rows);
+}
+
+std::optional<bool> read_rating(const Json& label) {
+  const std::string word = plain_name(label.is_string() ? label.get_ref<const std::string&>() : dump_json(label));
+  if (word == "true" || word == "1" || word == "good" || word == "desirable") return true;
+  if (word == "false" || word == "0" || word == "bad" || word == "undesirable") return false;
+  return std::nullopt;
 }
 
 bool is_field_name(std::string_view cell) {

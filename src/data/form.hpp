@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,17 +59,22 @@ struct FormMatch {
   // kPromptCompletion: the second says the first anew, as translations do. Columns without names, called source and
   // target, or named by a person.
   bool pairs = false;
-  std::string said;  // "labels: text in \"utterance\", label in \"intent\" (27 different)"
+  bool unanswered = false;  // what is asked last may lack its reply: a teacher writes it
+  std::string said;         // "labels: text in \"utterance\", label in \"intent\" (27 different)"
 
   // nullptr where the form does not use it, or where the row has none or null.
   const Json* find(const Row& row, FieldUse use) const;
   std::string_view name_of(FieldUse use) const;
 };
 
-// The form of `rows`, which are not empty, by the fields of the first; one that uses every column of `columns`. Errors:
-// no form fits (with the list of forms), a column of `columns` that is not there.
-Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns = {});
+// The form of `rows`, which are not empty, by the fields of the first; one that uses every column of `columns`.
+// unanswered: as FormMatch::unanswered; prompts alone are a form, too. Errors: no form fits (with the list of forms), a
+// column of `columns` that is not there.
+Result<FormMatch> recognise_form(const Rows& rows, const ColumnNames& columns = {}, bool unanswered = false);
 
+// Whether a reply is rated as a good one, by its label: true, 1, good, desirable, or false, 0, bad, undesirable, in any
+// case, as JSON or as text; nullopt: anything else.
+std::optional<bool> read_rating(const Json& label);
 // Whether a table's cell is a field's name that some form knows, whatever its case.
 bool is_field_name(std::string_view cell);
 // "a CSV with …": one line for each form, for errors and for the documentation.

@@ -15,15 +15,37 @@ uint64_t newlines(std::string_view text) {
   return static_cast<uint64_t>(std::ranges::count(text, '\n'));
 }
 
-Status add_row(Rows& out, std::string_view text, uint64_t line) {
-  const std::string place = fmt::format("{}, line {}", out.place, line);
+// The parser counts lines from the row's first; the place says which that is.
+std::string without_line(std::string message) {
+  constexpr std::string_view kBegin = "parse error at line ";
+  const size_t begin = message.find(kBegin);
+  const size_t column = begin == message.npos ? message.npos : message.find(", column ", begin);
+  const size_t end = column == message.npos ? message.npos : message.find(": ", column);
+  if (end != message.npos) message.erase(begin, end + 2 - begin);
+  return message;
+}
+
+Status add_row(Rows& out, std::string_view text, uint64_t number) {
+  const std::string place = fmt::format("{}, {} {}", out.place, out.unit, number);
   if (out.rows.size() == kMostRows) return invalid(fmt::format("more than {} rows", kMostRows), place);
-  TRY_ASSIGN(Json fields, parse_json(text, place));
+  Result<Json> parsed = parse_json(text, place);
+  if (!parsed.ok()) {
+    Error error = std::move(parsed).error();
+    error.message = without_line(std::move(error.message));
+    return error;
+  }
+  Json fields = std::move(parsed).value();
   if (!fields.is_object()) {
     return invalid(fmt::format("a row must be an object {{\"field\": …}}, this is a {}", fields.type_name()), place);
   }
-  out.rows.push_back({std::move(fields), line});
+  out.rows.push_back({std::move(fields), number});
   return ok_status();
+}
+
+// Lines do not tell the rows of this list apart.
+void number_by_place(Rows& rows) {
+  rows.unit = "row";
+  for (size_t i = 0; i < rows.rows.size(); ++i) rows.rows[i].number = i + 1;
 }
 
 // The end of the value that begins at `at`: the comma or bracket behind it. Bad JSON ends somewhere, which the parser
@@ -50,6 +72,7 @@ size_t end_of_value(std::string_view text, size_t at) {
 Status parse_list(Rows& out, std::string_view text, size_t open) {
   uint64_t line = 1 + newlines(text.substr(0, open));
   size_t at = open + 1;
+  bool by_place = false;
   const auto skip_space = [&] {
     for (; at < text.size() && is_space(text[at]); ++at) line += text[at] == '\n' ? 1 : 0;
   };
@@ -63,7 +86,11 @@ Status parse_list(Rows& out, std::string_view text, size_t open) {
     for (;;) {
       skip_space();
       const size_t end = end_of_value(text, at);
-      TRY(add_row(out, text.substr(at, end - at), line));
+      if (!by_place && !out.rows.empty() && out.rows.back().number == line) {
+        by_place = true;
+        number_by_place(out);
+      }
+      TRY(add_row(out, text.substr(at, end - at), by_place ? out.rows.size() + 1 : line));
       line += newlines(text.substr(at, end - at));
       at = end + 1;
       if (end == text.size()) return bad("the list is never closed with a \"]\"");

@@ -23,17 +23,25 @@ TEST(JsonRows, LinesAndListsKeepTheirPlaces) {
   EXPECT_EQ(list->rows[0].number, 2U);
   EXPECT_EQ(list->rows[1].number, 4U);
   EXPECT_EQ(list->rows[0].fields["a"][1]["b"], "],\"");
+  const auto one_line = parse_json_rows("[{\"a\": 1}, {\"a\": 2},\n{\"a\": 3}]", "t.json");
+  ASSERT_TRUE(one_line.ok()) << one_line.error().to_string();
+  for (size_t i = 0; i < 3; ++i)
+    EXPECT_EQ(one_line->place_of(one_line->rows[i]), "t.json, row " + std::to_string(i + 1));
   EXPECT_TRUE(parse_json_rows("[ ]", "t")->rows.empty());
   EXPECT_TRUE(parse_json_rows("", "t")->rows.empty());
 }
 
 TEST(JsonRows, ErrorsNameTheLine) {
   EXPECT_NE(error_of("{\"a\": 1}\n{\"a\": }\n").find("t.jsonl, line 2: bad JSON"), std::string::npos);
+  EXPECT_EQ(error_of("{\"a\": 1}\n{\"a\": }\n").find("t.jsonl, line 2: bad JSON: syntax error while parsing value"), 0U)
+      << error_of("{\"a\": 1}\n{\"a\": }\n");
+  EXPECT_EQ(error_of("[{}, {}, 7]").find("t.jsonl, row 3: a row must be an object"), 0U);
+  EXPECT_EQ(error_of("[{}, {\"a\": }]").find("t.jsonl, row 2: bad JSON"), 0U);
   EXPECT_NE(error_of("{\"a\": 1}\n[1]\n").find("line 2: a row must be an object"), std::string::npos);
   EXPECT_NE(error_of("[{},\n\"x\"]").find("line 2: a row must be an object {\"field\": …}, this is a string"),
             std::string::npos);
   EXPECT_NE(error_of("[{}").find("the list is never closed"), std::string::npos);
-  EXPECT_NE(error_of("[{},]").find("line 1: bad JSON"), std::string::npos);
+  EXPECT_NE(error_of("[{},]").find("row 2: bad JSON"), std::string::npos);
   EXPECT_NE(error_of("[{}} ]").find("without its"), std::string::npos);
   EXPECT_NE(error_of("[{}]\n{}").find("line 2: text stands behind the list"), std::string::npos);
   EXPECT_NE(error_of("{\n \"a\": 1\n}").find("expected one object a line"), std::string::npos);

@@ -14,8 +14,8 @@ constexpr int kMostTurns = 2000;
 
 // The text of a content that is a list of parts, as the API allows it.
 Result<Json> read_content(const Json& content, const std::string& place) {
-  if (content.is_string() || content.is_null()) return content;
-  if (!content.is_array()) return invalid("\"content\" must be text, null or a list of parts", place);
+  if (content.is_string()) return content;
+  if (!content.is_array()) return invalid("\"content\" must be text or a list of parts", place);
   std::string text;
   for (const Json& part : content) {
     TRY_ASSIGN(const JsonObject object, JsonObject::of(part, place + ": content"));
@@ -54,11 +54,12 @@ Result<Json> read_message(const Json& message, const std::string& place) {
     return invalid(fmt::format("\"role\" is \"{}\"", role), place, fmt::format("one of: {}", fmt::join(roles, ", ")));
   }
   Json out = message;
-  const bool calls = object.has("tool_calls");
+  const bool calls = object.has("tool_calls") && !message["tool_calls"].empty();
   if (!object.has("content") && !(role == "assistant" && calls)) {
     return invalid("field \"content\" is missing", place);
   }
-  TRY_ASSIGN(out["content"], read_content(object.has("content") ? message["content"] : Json(), place));
+  // Beside a call OpenAI writes null, which templates print as "None".
+  TRY_ASSIGN(out["content"], read_content(object.has("content") ? message["content"] : Json(""), place));
   if (calls) {
     TRY_ASSIGN(out["tool_calls"], read_tool_calls(message["tool_calls"], place));
   } else {
@@ -113,7 +114,7 @@ Result<Json> read_share_gpt(const Json& list, const std::string& place) {
     Json message = Json::object();
     if (role->second == "call") {
       TRY_ASSIGN(Json function, parse_json(value, where));
-      message = {{"role", "assistant"}, {"content", nullptr}};
+      message = {{"role", "assistant"}, {"content", ""}};
       TRY_ASSIGN(message["tool_calls"],
                  read_tool_calls(Json::array({Json{{"type", "function"}, {"function", std::move(function)}}}), where));
     } else {

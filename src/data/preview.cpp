@@ -8,10 +8,17 @@ namespace linnet {
 
 namespace {
 
-constexpr std::string_view kGreen = "\x1b[32m";
-constexpr std::string_view kPlain = "\x1b[0m";
+struct Marks {
+  std::string_view open, close;
+};
 
-void append_tokens(std::string& out, const TokenSequence& sequence, const Tokenizer& tokenizer, bool colour,
+Marks marks_of(const PreviewStyle& style) {
+  const bool likelier = style.mark == PreviewMark::kLikelier;
+  if (style.colour) return {likelier ? "\x1b[32m" : "\x1b[31m", "\x1b[0m"};
+  return likelier ? Marks{"⟦", "⟧"} : Marks{"⟪", "⟫"};
+}
+
+void append_tokens(std::string& out, const TokenSequence& sequence, const Tokenizer& tokenizer, const Marks& marks,
                    size_t begin, size_t end) {
   Detokenizer detokenizer(tokenizer, {.skip_special = false});
   for (size_t t = begin; t < end;) {
@@ -20,27 +27,27 @@ void append_tokens(std::string& out, const TokenSequence& sequence, const Tokeni
     for (; t < end && (sequence.learned[t] != 0) == learned; ++t) run += detokenizer.push(sequence.tokens[t]);
     if (t == end) run += detokenizer.finish();
     run = without_controls(run);
-    if (!learned) {
-      out += run;
-    } else if (colour) {
-      out.append(kGreen).append(run).append(kPlain);
+    if (learned) {
+      out.append(marks.open).append(run).append(marks.close);
     } else {
-      out.append("⟦").append(run).append("⟧");
+      out += run;
     }
   }
 }
 
 }  // namespace
 
-std::string preview(const TokenSequence& sequence, const Tokenizer& tokenizer, bool colour, size_t most) {
+std::string preview(const TokenSequence& sequence, const Tokenizer& tokenizer, const PreviewStyle& style) {
   const size_t count = sequence.tokens.size();
+  const size_t most = style.most;
+  const Marks marks = marks_of(style);
   std::string out;
   if (count <= most) {
-    append_tokens(out, sequence, tokenizer, colour, 0, count);
+    append_tokens(out, sequence, tokenizer, marks, 0, count);
   } else {
-    append_tokens(out, sequence, tokenizer, colour, 0, most / 2);
+    append_tokens(out, sequence, tokenizer, marks, 0, most / 2);
     out += fmt::format("\n… {} tokens …\n", count - most);
-    append_tokens(out, sequence, tokenizer, colour, count - (most - most / 2), count);
+    append_tokens(out, sequence, tokenizer, marks, count - (most - most / 2), count);
   }
   if (!out.ends_with('\n')) out += '\n';
   return out;

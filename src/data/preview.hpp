@@ -8,9 +8,19 @@
 
 namespace linnet {
 
-// The sequence as text, special tokens spelled out, without control characters. What is learned is green where
-// `colour`, else it stands in ⟦brackets⟧. Ends with a new line. Of a sequence longer than `most` tokens the middle is
-// left out.
-std::string preview(const TokenSequence& sequence, const Tokenizer& tokenizer, bool colour, size_t most = 400);
+// What becomes of the tokens that count.
+enum class PreviewMark {
+  kLikelier,    // learned: green, or ⟦in brackets⟧
+  kUnlikelier,  // a reply that people found bad: red, or ⟪in brackets⟫
+};
+
+struct PreviewStyle {
+  bool colour = false;
+  PreviewMark mark = PreviewMark::kLikelier;
+  size_t most = 400;  // tokens: of a longer sequence the middle is left out
+};
+
+// The sequence as text, special tokens spelled out, without control characters. Ends with a new line.
+std::string preview(const TokenSequence& sequence, const Tokenizer& tokenizer, const PreviewStyle& style = {});
 
 }  // namespace linnet

@@ -44,28 +44,6 @@ bool every_run_ends(const TokenSequence& sequence, const std::vector<int32_t>& e
 
 }  // namespace
 
-Status refuse_nothing_to_learn(const std::vector<Sample>& samples, const TokenSet& set) {
-  std::vector<bool> learns(samples.size(), false);
-  for (const TokenSequence& sequence : set.sequences) {
-    if (std::ranges::count(sequence.learned, 1) > 0) learns[sequence.sample] = true;
-  }
-  const auto says_nothing = [](const Json& message) {
-    const auto content = message.find("content");
-    return message.value("role", "") == "assistant" && !message.contains("tool_calls") && content != message.end() &&
-           content->is_string() && jinja::strip_space(content->get_ref<const std::string&>(), true, true).empty();
-  };
-  std::vector<uint32_t> empty;
-  for (uint32_t i = 0; i < samples.size(); ++i) {
-    // A last reply without a word would teach to say nothing.
-    const bool silent = !samples[i].messages.empty() && says_nothing(samples[i].messages.back());
-    if (!learns[i] || silent) empty.push_back(i);
-  }
-  if (empty.empty()) return ok_status();
-  return invalid(counted(empty.size(), "sample") +
-                     " with nothing to learn from: no reply, an empty one, or one that the length cuts off",
-                 list_places(samples, empty), "fill in the reply, or take the rows out");
-}
-
 Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set, const std::vector<int32_t>& end_ids,
                          int32_t pad, int64_t max_length) {
   std::vector<uint32_t> unended;
@@ -85,13 +63,25 @@ Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set
       list_places(samples, unended), "the model would never stop: learn the end token of each reply");
 }
 
-Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, double allowed) {
+Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, int64_t longest,
+                  double allowed) {
   const size_t cut = set.cut_samples.size();
   if (static_cast<double>(cut) <= allowed * static_cast<double>(samples.size())) return ok_status();
+  const int64_t needed = std::ranges::max_element(set.sequences, {}, &TokenSequence::whole)->whole;
+  const std::string whole = needed <= longest
+                                ? fmt::format("--length {} takes them whole", needed)
+                                : fmt::format("the model reads {} tokens at most, the longest has {}", longest, needed);
   return invalid(
       fmt::format("{} of {} samples are longer than {} tokens: {} tokens would be cut off, {} of them to be learned",
                   cut, samples.size(), max_length, set.cut.tokens, set.cut.learned),
-      list_places(samples, set.cut_samples), "allow a greater length, or that samples are cut");
+      list_places(samples, set.cut_samples), whole + "; --allow-cuts learns what is left of them");
+}
+
+Status refuse_one_label(const std::vector<Sample>& samples) {
+  const auto other = [&](const Sample& sample) { return sample.label != samples.front().label; };
+  if (samples.empty() || std::ranges::any_of(samples, other)) return ok_status();
+  return invalid(fmt::format("all {} have the label \"{}\"", counted(samples.size(), "text"), samples.front().label),
+                 {}, "add texts with other labels");
 }
 
 std::string normal_phrasing(std::string_view text) {

@@ -11,9 +11,6 @@
 
 namespace linnet {
 
-// A sample of which no token is learned: no reply, an empty one, or one that the length cuts off.
-Status refuse_nothing_to_learn(const std::vector<Sample>& samples, const TokenSet& set);
-
 // The end of a turn must be learned in every reply, or the model never stops. It is lost where the padding token is
 // also the end token and the loss is masked wherever the padding stands; so also by a mask that leaves it out. Linnet
 // packs sequences and does not pad, and its mask goes by place and not by token: this looks at the very masks that are
@@ -22,8 +19,12 @@ Status refuse_nothing_to_learn(const std::vector<Sample>& samples, const TokenSe
 Status refuse_masked_end(const std::vector<Sample>& samples, const TokenSet& set, const std::vector<int32_t>& end_ids,
                          int32_t pad, int64_t max_length);
 
-// More than `allowed` (0.01) of the samples cut by the length.
-Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, double allowed = 0.01);
+// More than `allowed` (0.01) of the samples cut by the length. longest: tokens that the model reads at most.
+Status refuse_cut(const std::vector<Sample>& samples, const TokenSet& set, int64_t max_length, int64_t longest,
+                  double allowed = 0.01);
+
+// Texts that all have the same label (kLabels): there is nothing to tell apart.
+Status refuse_one_label(const std::vector<Sample>& samples);
 
 // Two phrasings are the same when they differ in case, width, accents' encoding, white space or punctuation alone.
 std::string normal_phrasing(std::string_view text);

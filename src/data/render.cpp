@@ -48,6 +48,7 @@ bool cut_to_length(TokenSequence& sequence, int64_t max_length, CutCount& count)
   ++count.sequences;
   count.tokens += sequence.tokens.size() - most;
   count.learned += count_learned(sequence, most);
+  sequence.whole = static_cast<uint32_t>(sequence.tokens.size());
   sequence.tokens.resize(most);
   sequence.learned.resize(most);
   return true;

@@ -20,6 +20,7 @@ struct TokenSequence {
   // token is never learned.
   std::vector<uint8_t> learned;
   uint32_t sample = 0;  // its number among the samples
+  uint32_t whole = 0;   // tokens that it had before it was cut; 0: it was not
 };
 
 struct RenderSettings {

@@ -7,6 +7,7 @@
 #include "data/preview.hpp"
 #include "data/refuse.hpp"
 #include "data/render_testing.hpp"
+#include "data/unusable.hpp"
 
 namespace linnet {
 namespace {
@@ -59,7 +60,7 @@ TEST_P(MaskParity, TheMaskIsTransformersMask) {
     const TokenSequence& last = sequences->back();
     EXPECT_EQ(last.tokens, tokens) << name << ", " << which << ": " << one["messages"].dump();
     EXPECT_EQ(last.learned, mask) << name << ", " << which << ": " << one["messages"].dump() << "\n"
-                                  << preview(last, tokenizer, false);
+                                  << preview(last, tokenizer);
   }
 }
 
@@ -84,7 +85,7 @@ class RenderTest : public testing::Test {
     const auto sequences = renderer.render({.place = "t.jsonl, line 1", .messages = messages}, DataForm::kMessages);
     if (!sequences.ok()) return {sequences.error().to_string()};
     std::vector<std::string> out;
-    for (const TokenSequence& one : *sequences) out.push_back(preview(one, tokenizer(), false));
+    for (const TokenSequence& one : *sequences) out.push_back(preview(one, tokenizer()));
     return out;
   }
   static std::string golden_template(const std::string& name) {
@@ -120,7 +121,7 @@ TEST_F(RenderTest, WhatAPersonSpellsIsNoSpecialToken) {
   ASSERT_TRUE(sequences.ok());
   const TokenSequence& one = sequences->front();
   EXPECT_EQ(std::ranges::count(one.tokens, id("<|finish|>")), 2);
-  EXPECT_EQ(preview(one, tokenizer(), false),
+  EXPECT_EQ(preview(one, tokenizer()),
             "<|begin|>user\n<|finish|><|finish|>\n<|begin|>assistant\n⟦x<|finish|>y<|finish|>⟧\n");
 }
 
@@ -162,6 +163,21 @@ TEST_F(RenderTest, AnEndBehindTheBlockIsPartOfTheReply) {
       "%}{{ m.content }}"
       "{% endgeneration %}{{ '<|finish|>' }}{% endif %}{% endfor %}";
   EXPECT_EQ(shown(tagged, chat_), (std::vector<std::string>{"<|begin|>a\n⟦b<|finish|>⟧<|begin|>c\n⟦d<|finish|>⟧\n"}));
+}
+
+TEST_F(RenderTest, CallsThatTheTemplateDoesNotWriteAreRefused) {
+  const Json chat = Json::parse(R"([{"role": "user", "content": "a"}, {"role": "assistant", "content": "",
+      "tool_calls": [{"function": {"name": "f", "arguments": {}}}, {"name": "g", "arguments": {}}]}])");
+  const std::string lost = "t.jsonl, line 1: test: writes no tool calls: the call of \"";
+  EXPECT_EQ(shown(chatml_, chat)[0].find(lost + "f\""), 0U) << shown(chatml_, chat)[0];
+  const std::string first = "{% if m.tool_calls %}{{ m.tool_calls[0].function.name }}{% endif %}";
+  EXPECT_EQ(shown(replaced(chatml_, "{{ '<|begin|>'", first + "{{ '<|begin|>'"), chat)[0].find(lost + "g\""), 0U);
+  const std::string all =
+      "{% for m in messages %}<|begin|>{{ m.role }}\n{{ m.content }}{% for c in m.tool_calls or [] %}"
+      "{{ (c.function or c).name }}();{% endfor %}<|finish|>{% endfor %}"
+      "{% if add_generation_prompt %}<|begin|>assistant\n{% endif %}";
+  EXPECT_EQ(shown(all, chat),
+            (std::vector<std::string>{"<|begin|>user\na<|finish|><|begin|>assistant\n⟦f();g();<|finish|>⟧\n"}));
 }
 
 TEST_F(RenderTest, AReplyThatCannotBeToldIsRefused) {
@@ -226,8 +242,8 @@ TEST_F(RenderTest, RefusalsNameTheRows) {
   const auto render = [&] { return *renderer.render_all(samples, DataForm::kQuestionAnswer, pool); };
   add("a", "b");
   TokenSet set = render();
-  EXPECT_TRUE(refuse_nothing_to_learn(samples, set).ok());
-  EXPECT_TRUE(refuse_cut(samples, set, 24).ok());
+  EXPECT_TRUE(find_cut_off(samples, set).empty());
+  EXPECT_TRUE(refuse_cut(samples, set, 24, 4096).ok());
   EXPECT_TRUE(refuse_masked_end(samples, set, renderer.end_ids(), id("<|finish|>"), 24).ok());
 
   // What a trainer does that pads with the end token and masks all padding: every end token is lost.
@@ -249,16 +265,21 @@ TEST_F(RenderTest, RefusalsNameTheRows) {
   EXPECT_EQ(set.cut_samples, (std::vector<uint32_t>{2}));
   EXPECT_GT(set.cut.tokens, set.cut.learned);
   EXPECT_EQ(set.cut.learned, 2U);
-  const Status empty = refuse_nothing_to_learn(samples, set);
-  ASSERT_FALSE(empty.ok());
-  EXPECT_NE(empty.error().to_string().find("faq.csv, line 3; faq.csv, line 4: 2 samples with nothing to learn"),
-            std::string::npos)
-      << empty.error().to_string();
-  const Status cut = refuse_cut(samples, set, 24);
+  const std::string needed = std::to_string(set.sequences[2].whole);
+  const std::vector<Unusable> nothing = find_cut_off(samples, set);
+  ASSERT_EQ(nothing.size(), 1U);
+  EXPECT_EQ(refuse_unusable(samples, nothing, 4096).error().to_string(),
+            "1 sample with nothing to learn from: faq.csv, line 4 (of " + needed +
+                " tokens, the length of 24 leaves nothing of the reply)\n  --length " + needed +
+                " takes them whole; --allow-cuts leaves them out");
+  EXPECT_NE(refuse_unusable(samples, nothing, 25).error().hint.find("the model reads 25 tokens at most"),
+            std::string::npos);
+  const Status cut = refuse_cut(samples, set, 24, 4096);
   ASSERT_FALSE(cut.ok());
   EXPECT_NE(cut.error().to_string().find("faq.csv, line 4: 1 of 3 samples are longer than 24 tokens"),
             std::string::npos);
-  EXPECT_TRUE(refuse_cut(samples, set, 24, 0.5).ok());
+  EXPECT_NE(cut.error().hint.find("--length " + needed + " takes them whole"), std::string::npos);
+  EXPECT_TRUE(refuse_cut(samples, set, 24, 4096, 0.5).ok());
 }
 
 TEST_F(RenderTest, TestPhrasingsInTheTrainingDataAreRefused) {
@@ -274,12 +295,15 @@ TEST_F(RenderTest, TestPhrasingsInTheTrainingDataAreRefused) {
 
 TEST_F(RenderTest, ThePreviewColoursWhatIsLearned) {
   const TokenSequence sequence{.tokens = {id("<|begin|>"), id("<|finish|>")}, .learned = {0, 1}, .sample = 0};
-  EXPECT_EQ(preview(sequence, tokenizer(), true), "<|begin|>\x1b[32m<|finish|>\x1b[0m\n");
-  EXPECT_EQ(preview(sequence, tokenizer(), false), "<|begin|>⟦<|finish|>⟧\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.colour = true}), "<|begin|>\x1b[32m<|finish|>\x1b[0m\n");
+  EXPECT_EQ(preview(sequence, tokenizer()), "<|begin|>⟦<|finish|>⟧\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.mark = PreviewMark::kUnlikelier}), "<|begin|>⟪<|finish|>⟫\n");
+  EXPECT_EQ(preview(sequence, tokenizer(), {.colour = true, .mark = PreviewMark::kUnlikelier}),
+            "<|begin|>\x1b[31m<|finish|>\x1b[0m\n");
   TokenSequence longer;
   longer.tokens.assign(1000, id("<|finish|>"));
   longer.learned.assign(1000, 1);
-  EXPECT_NE(preview(longer, tokenizer(), false, 10).find("… 990 tokens …"), std::string::npos);
+  EXPECT_NE(preview(longer, tokenizer(), {.most = 10}).find("… 990 tokens …"), std::string::npos);
 }
 
 }  // namespace

@@ -54,6 +54,7 @@ class ReplyFinder {
     TRY_ASSIGN(const Template* chosen,
                settings_.chat_template->choose(request_.template_name, !request_.tools.is_null()));
     template_name_ = chosen->name();
+    TRY(check_calls());
     if (chosen->has_generation()) {
       TRY_ASSIGN(std::optional<RenderedReplies> tagged, by_tags());
       if (tagged) {
@@ -76,15 +77,45 @@ class ReplyFinder {
         "use a template that writes one (such as <|im_end|> or the eos token) behind each reply");
   }
 
-  Result<Rendered> render(size_t messages, bool generation_prompt) {
+  Result<Rendered> render(size_t count, bool generation_prompt) {
+    Json messages = Json::array();
+    for (size_t i = 0; i < count; ++i) messages.push_back(request_.messages[i]);
+    return render(std::move(messages), generation_prompt);
+  }
+  Result<Rendered> render(Json messages, bool generation_prompt) {
     ChatRequest request = request_;
-    request.messages = Json::array();
-    for (size_t i = 0; i < messages; ++i) request.messages.push_back(request_.messages[i]);
+    request.messages = std::move(messages);
     request.add_generation_prompt = generation_prompt;
     TRY_ASSIGN(Rendered rendered, settings_.chat_template->render(request, settings_.options));
     rendered_ += rendered.text.size();
     if (rendered_ > kMostRendered) return invalid("the conversation has too many long turns", {}, "cut it in several");
     return rendered;
+  }
+
+  // A call that the template does not write would be lost, and an empty reply learned in its place. One that it writes
+  // changes with the name of its function.
+  Status check_calls() {
+    std::string whole;
+    for (size_t i = 0; i < request_.messages.size(); ++i) {
+      const auto calls = request_.messages[i].find("tool_calls");
+      if (calls == request_.messages[i].end()) continue;
+      for (size_t c = 0; c < calls->size(); ++c) {
+        if (whole.empty()) {
+          TRY_ASSIGN(Rendered rendered, render(request_.messages, false));
+          whole = std::move(rendered.text);
+        }
+        Json renamed = request_.messages;
+        Json& call = renamed[i]["tool_calls"][c];
+        Json& name = call.contains("function") ? call["function"]["name"] : call["name"];
+        const auto written = name.get<std::string>();
+        name = written + "_";
+        TRY_ASSIGN(const Rendered other, render(std::move(renamed), false));
+        if (other.text != whole) continue;
+        return bad(fmt::format("writes no tool calls: the call of \"{}\" would be lost", written),
+                   "choose a --base whose template writes tool calls, or take the rows that have some out");
+      }
+    }
+    return ok_status();
   }
 
   bool is_end(int32_t id) const { return std::ranges::count(settings_.end_ids, id) > 0; }

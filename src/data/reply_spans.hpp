@@ -35,7 +35,7 @@ struct ReplySpanSettings {
 //
 // Where P ends with an opened "<think>" that R has not, the text is P, the message's reasoning, "</think>" and the
 // reply. Errors: the template's own; no end of turn behind a reply; a reply that cannot be told from what stands around
-// it; more than 256 MiB rendered.
+// it; a tool call that the template does not write; more than 256 MiB rendered.
 Result<std::vector<RenderedReplies>> find_reply_spans(const ReplySpanSettings& settings, const ChatRequest& request,
                                                       const std::vector<bool>& learned,
                                                       const std::optional<PromptMarks>& marks);

@@ -44,8 +44,8 @@ struct Samples {
 };
 
 // Reads `rows` as `match` says. Errors name file, line and field: a field that is missing or of the wrong type, a role
-// that is unknown, an image in a message.
-Result<Samples> make_samples(const Rows& rows, const FormMatch& match);
+// that is unknown, an image in a message. skip_bad: such rows are left out instead, which is said.
+Result<Samples> make_samples(const Rows& rows, const FormMatch& match, bool skip_bad = false);
 
 // The forms whose rows are conversations (messages.cpp). `field` is for errors.
 Result<Json> read_messages(const Json& list, const std::string& place);

@@ -4,6 +4,7 @@
 
 #include "base/strings.hpp"
 #include "data/sample.hpp"
+#include "data/unusable.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {
@@ -137,18 +138,29 @@ class SampleMaker {
   Status add_completion() {
     TRY_ASSIGN(Sample sample, begin());
     TRY_ASSIGN(std::string prompt, text(FieldUse::kPrompt));
-    TRY_ASSIGN(std::string completion,
-               match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
+    const bool answered = !match_.unanswered || match_.find(*row_, FieldUse::kCompletion) != nullptr;
+    std::string completion;
+    if (answered) {
+      TRY_ASSIGN(completion, match_.pairs ? text_or_points(FieldUse::kCompletion) : text(FieldUse::kCompletion));
+    }
     if (match_.form == DataForm::kUnpairedPreference) {
-      TRY_ASSIGN(const std::string written, text(FieldUse::kLabel, true));
-      const std::string label = ascii_lower(written);
-      if (label != "true" && label != "false") return wrong(FieldUse::kLabel, "true or false");
-      sample.desired = label == "true";
+      TRY_ASSIGN(sample.desired, rating());
     }
     sample.group = prompt;
     sample.messages.push_back(said_by("user", std::move(prompt)));
-    sample.messages.push_back(said_by("assistant", std::move(completion)));
+    if (answered) sample.messages.push_back(said_by("assistant", std::move(completion)));
     return finish(std::move(sample));
+  }
+
+  Result<bool> rating() const {
+    TRY_ASSIGN(const std::string label, text(FieldUse::kLabel, true));
+    if (const std::optional<bool> good = read_rating(label)) return *good;
+    return invalid(
+        fmt::format("field \"{}\" is \"{}\", which does not rate the reply", match_.name_of(FieldUse::kLabel),
+                    label.size() > 40 ? label.substr(0, 37) + "..." : label),
+        place_,
+        "write true, 1, good or desirable for a good reply, false, 0, bad or undesirable for a bad one; "
+        "rename the field where it means something else");
   }
 
   Status add_conversation() {
@@ -159,8 +171,8 @@ class SampleMaker {
                match_.form == DataForm::kMessages ? read_messages(*list, place_) : read_share_gpt(*list, place_));
     for (Json& message : messages) sample.messages.push_back(std::move(message));
     TRY(read_tools(sample));
-    // A last question without a reply teaches nothing and would only be read.
-    while (!sample.messages.empty() && sample.messages.back()["role"] != "assistant") {
+    // A last question that nobody answers teaches nothing and would only be read.
+    while (!match_.unanswered && !sample.messages.empty() && sample.messages.back()["role"] != "assistant") {
       sample.messages.erase(sample.messages.size() - 1);
     }
     sample.group = phrasing_of(sample);
@@ -322,11 +334,22 @@ std::string answer_of(const Sample& sample) {
   return says ? last["content"].get<std::string>() : std::string();
 }
 
-Result<Samples> make_samples(const Rows& rows, const FormMatch& match) {
+Result<Samples> make_samples(const Rows& rows, const FormMatch& match, bool skip_bad) {
   Samples out{.form = match.form, .pairs = match.pairs, .samples = {}, .said = {match.said}};
   out.samples.reserve(rows.rows.size());
   SampleMaker maker(rows, match, out);
-  for (const Row& row : rows.rows) TRY(maker.add(row));
+  std::vector<Flaw> flaws;
+  for (const Row& row : rows.rows) {
+    const size_t before = out.samples.size();
+    Status added = maker.add(row);
+    if (added.ok()) continue;
+    if (!skip_bad) return std::move(added).error();
+    out.samples.resize(before);
+    flaws.push_back({rows.place_of(row), added.error().message});
+  }
+  if (!flaws.empty()) {
+    out.said.push_back(fmt::format("{} left out: {}", counted(flaws.size(), "row"), list_flaws(flaws)));
+  }
   return out;
 }
 

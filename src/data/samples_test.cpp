@@ -52,9 +52,62 @@ TEST(Samples, ToolCallsBringTheirArgumentsAsObjects) {
   ASSERT_TRUE(samples.ok()) << samples.error().to_string();
   const Sample& sample = samples->samples[0];
   EXPECT_EQ(sample.messages[0]["content"], "Hi");
+  EXPECT_EQ(sample.messages[1]["content"], "");
   EXPECT_EQ(sample.messages[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);
   EXPECT_EQ(sample.messages.size(), 4U);  // the last question has no reply
   EXPECT_EQ(sample.tools.size(), 1U);
+}
+
+TEST(Samples, WhatATeacherAnswersNeedsNoReply) {
+  const auto unanswered = [](std::string_view text) -> Result<Samples> {
+    TRY_ASSIGN(const Rows rows, parse_json_rows(text, "t.jsonl"));
+    TRY_ASSIGN(const FormMatch match, recognise_form(rows, {}, true));
+    return make_samples(rows, match);
+  };
+  const auto prompts = unanswered("{\"prompt\": \"Hi\", \"system\": \"Be kind.\"}\n{\"prompt\": \"Who?\"}\n");
+  ASSERT_TRUE(prompts.ok()) << prompts.error().to_string();
+  EXPECT_EQ(prompts->samples[0].messages, messages({{"system", "Be kind."}, {"user", "Hi"}}));
+  EXPECT_EQ(prompts->samples[1].messages, messages({{"user", "Who?"}}));
+  EXPECT_NE(prompts->said[0].find("2 rows of prompts"), std::string::npos);
+  const auto asked = unanswered(R"({"messages": [{"role": "user", "content": "Hi"}]})");
+  ASSERT_TRUE(asked.ok()) << asked.error().to_string();
+  EXPECT_EQ(asked->samples[0].messages, messages({{"user", "Hi"}}));
+  EXPECT_FALSE(samples_of("{\"prompt\": \"Hi\"}").ok());
+}
+
+TEST(Samples, RatingsAreTruthValuesNumbersOrWords) {
+  for (const std::string good : {"true", "1", "\"TRUE\"", "\"1\"", "\"Good\"", "\"desirable\""}) {
+    const auto samples = samples_of("{\"prompt\": \"a\", \"completion\": \"b\", \"label\": " + good + "}");
+    ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+    EXPECT_EQ(samples->form, DataForm::kUnpairedPreference) << good;
+    EXPECT_TRUE(samples->samples[0].desired) << good;
+  }
+  const auto table = samples_of("prompt,completion,label\na,b,0\na,b,bad\na,b,Undesirable\na,b,False\na,b,1\n");
+  ASSERT_TRUE(table.ok()) << table.error().to_string();
+  EXPECT_EQ(table->form, DataForm::kUnpairedPreference);
+  for (size_t i = 0; i < 5; ++i) EXPECT_EQ(table->samples[i].desired, i == 4) << i;
+  EXPECT_EQ(
+      error_of("prompt,completion,label\na,b,0\na,b,soso\n"),
+      "t.csv, line 3: field \"label\" is \"soso\", which does not rate the reply\n"
+      "  write true, 1, good or desirable for a good reply, false, 0, bad or undesirable for a bad one; rename the "
+      "field where it means something else");
+  EXPECT_NE(error_of(R"({"prompt": "a", "completion": "b", "label": 2})").find("line 1: field \"label\" is \"2\""),
+            std::string::npos);
+  // Only a field of that name must rate.
+  const auto kinds = samples_of("prompt,completion,category\na,b,greeting\n");
+  ASSERT_TRUE(kinds.ok()) << kinds.error().to_string();
+  EXPECT_EQ(kinds->form, DataForm::kPromptCompletion);
+}
+
+TEST(Samples, BadRowsMayBeLeftOut) {
+  const auto rows = parse_json_rows("{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \"a\"}\n", "t.jsonl");
+  ASSERT_TRUE(rows.ok());
+  const auto match = recognise_form(*rows);
+  ASSERT_TRUE(match.ok());
+  const auto samples = make_samples(*rows, *match, true);
+  ASSERT_TRUE(samples.ok()) << samples.error().to_string();
+  EXPECT_EQ(samples->samples.size(), 1U);
+  EXPECT_EQ(samples->said.back(), "1 row left out: t.jsonl, line 2 (field \"completion\" is missing)");
 }
 
 TEST(Samples, ErrorsNameTheLineTheMessageAndTheField) {

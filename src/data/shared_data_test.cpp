@@ -8,6 +8,7 @@
 #include "data/pack.hpp"
 #include "data/refuse.hpp"
 #include "data/render_testing.hpp"
+#include "data/unusable.hpp"
 
 namespace linnet {
 namespace {
@@ -100,7 +101,8 @@ TEST(SharedDataForms, TreesAreRenderedAndPackedWithoutLoss) {
   const auto set = renderer.render_all(samples->samples, samples->form, pool);
   ASSERT_TRUE(set.ok()) << set.error().to_string();
   EXPECT_EQ(set->sequences.size(), samples->samples.size());
-  EXPECT_TRUE(refuse_nothing_to_learn(samples->samples, *set).ok());
+  EXPECT_TRUE(find_unusable(samples->samples, samples->form).empty());
+  EXPECT_TRUE(find_cut_off(samples->samples, *set).empty());
   EXPECT_TRUE(refuse_masked_end(samples->samples, *set, renderer.end_ids(), kNoToken, 32768).ok());
   const int32_t end = *tokenizer.id_of("<|im_end|>");
   size_t learned_ends = 0;

@@ -100,7 +100,7 @@ Status read_table(const std::string& file, const TaskOptions& options, Task& tas
   // Names that no form of data/form.hpp has.
   const std::vector<std::string> names{"context", "continuation", "query", "choice0"};
   std::vector<std::string> said;
-  TRY_ASSIGN(Rows rows, read_rows(file, {}, names, said));
+  TRY_ASSIGN(Rows rows, read_rows(file, options.sheet, names, said));
   TRY(unfold_squad(rows));
   if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
   TRY(read_rows_as_items(rows, task));
@@ -237,6 +237,7 @@ Result<std::vector<std::vector<std::string>>> find_task_files(const std::vector<
 }
 
 Result<Task> read_task(const std::vector<std::string>& files, const TaskOptions& options) {
+  TRY(check_sheet(files, options.sheet));
   if (!options.prompt_template.empty() && options.prompt_template.find('{') == std::string::npos) {
     return usage_error("the template names no field of a row, so that all questions would be the same",
                        "for example: --template \"Question: {question}\\nAnswer:\"");

@@ -82,6 +82,7 @@ struct TaskOptions {
   // In place of the form's own question and instruction: "Question: {question}\nAnswer:", {FIELD} being a field of the
   // row; \n is a line break. Empty: the form's own.
   std::string prompt_template = {};
+  std::string sheet = {};       // of spreadsheets; empty: the first that is not hidden
   std::string shots_path = {};  // the few-shot pool; empty: found beside `path`, as "dev" or "train" for "test"
 };
 

@@ -123,12 +123,15 @@ bool is_classification(const Dataset& dataset) {
   return dataset.form == DataForm::kLabels;
 }
 
+Status check_classification(const Dataset& dataset) {
+  if (is_classification(dataset)) return ok_status();
+  return usage_error(fmt::format("{} are not sorted into classes", form_name(dataset.form)),
+                     "labelled texts have the columns text and label");
+}
+
 Result<std::unique_ptr<ClassifyTuner>> ClassifyTuner::prepare(const ClassifySettings& settings,
                                                               const Dataset& dataset) {
-  if (!is_classification(dataset)) {
-    return usage_error(fmt::format("{} are not sorted into classes", form_name(dataset.form)),
-                       "labelled texts have the columns text and label");
-  }
+  TRY(check_classification(dataset));
   TRY(refuse_overlap(dataset.train, dataset.test));
   TRY(refuse_overlap(dataset.held_out, dataset.test));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
@@ -146,6 +149,7 @@ Result<std::unique_ptr<ClassifyTuner>> ClassifyTuner::prepare(const ClassifySett
 }
 
 Status ClassifyTuner::read(const Dataset& dataset) {
+  TRY(refuse_one_label(dataset.train));
   std::set<std::string> labels;
   for (const Sample& sample : dataset.train) labels.insert(stripped(sample.label));
   for (const Sample& sample : dataset.held_out) labels.insert(stripped(sample.label));

@@ -37,6 +37,8 @@ struct ClassifyPlan {
 
 // Whether what was read is labelled texts.
 bool is_classification(const Dataset& dataset);
+// Errors: it is not.
+Status check_classification(const Dataset& dataset);
 
 // Texts with the places of their labels.
 struct LabelledTexts {

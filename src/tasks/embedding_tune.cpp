@@ -109,13 +109,16 @@ Result<Retrieval> measure_retrieval(const TextPairs& pairs, const Embedder& embe
   return result;
 }
 
+Status check_has_pairs(const Dataset& dataset) {
+  if (has_pairs(dataset.form)) return ok_status();
+  return usage_error(
+      fmt::format("{} are no pairs of texts", form_name(dataset.form)),
+      "--method contrastive learns from question and answer, prompt and completion, document and summary");
+}
+
 Result<std::unique_ptr<EmbeddingTuner>> EmbeddingTuner::prepare(const EmbeddingSettings& settings,
                                                                 const Dataset& dataset) {
-  if (!has_pairs(dataset.form)) {
-    return usage_error(
-        fmt::format("{} are no pairs of texts", form_name(dataset.form)),
-        "--method contrastive learns from question and answer, prompt and completion, document and summary");
-  }
+  TRY(check_has_pairs(dataset));
   TRY(refuse_overlap(dataset.train, dataset.test));
   TRY_ASSIGN(ModelHandle model, find_base(settings.base));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));

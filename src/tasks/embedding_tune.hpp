@@ -44,6 +44,8 @@ struct TextPairs {
   size_t size() const { return first.size(); }
 };
 
+// Errors: data of a form that has no pairs of texts.
+Status check_has_pairs(const Dataset& dataset);
 // The pairs of `samples`, what is said and what answers it. Errors, with the place: one of them is empty.
 Result<TextPairs> text_pairs(const std::vector<Sample>& samples);
 

@@ -1,9 +1,6 @@
 #include "tasks/preference_lessons.hpp"
 
 #include <algorithm>
-#include <fmt/core.h>
-
-#include "data/refuse.hpp"
 
 namespace linnet {
 
@@ -26,7 +23,6 @@ Json unrelated(const std::vector<Sample>& samples, size_t i) {
 
 Result<TokenSet> render_one_each(const std::vector<Sample>& samples, const Renderer& renderer, ThreadPool& pool) {
   TRY_ASSIGN(TokenSet set, renderer.render_all(samples, DataForm::kMessages, pool));
-  TRY(refuse_nothing_to_learn(samples, set));
   for (size_t i = 0; i < set.sequences.size(); ++i) {
     const uint32_t sample = set.sequences[i].sample;
     if (sample == i) continue;
@@ -87,6 +83,9 @@ Result<Preferences> render_preferences(const std::vector<Sample>& samples, Prefe
     preferences.desired.push_back(samples[i].desired);
   }
   std::ranges::set_union(first.cut_samples, second.cut_samples, std::back_inserter(all.cut_samples));
+  all.cut = {.sequences = first.cut.sequences + second.cut.sequences,
+             .tokens = first.cut.tokens + second.cut.tokens,
+             .learned = first.cut.learned + second.cut.learned};
   return preferences;
 }
 

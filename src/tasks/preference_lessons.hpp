@@ -27,8 +27,8 @@ struct Preferences {
   size_t pairs() const { return replies.sequences.size() / 2; }
 };
 
-// Errors: what the renderer says; a conversation that cannot be written as one sequence; a reply of which no token is
-// left within the length.
+// Each of `samples` has replies (find_unusable). Errors: what the renderer says; a conversation that cannot be written
+// as one sequence.
 Result<Preferences> render_preferences(const std::vector<Sample>& samples, PreferenceMethod method,
                                        const Renderer& renderer, ThreadPool& pool);
 

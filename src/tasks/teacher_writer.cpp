@@ -24,12 +24,24 @@ struct Answer {
 };
 using Answers = std::vector<std::optional<Answer>>;  // by sample
 
-// The conversation up to the last reply.
-Json before_reply(const Sample& sample, const std::string& system) {
+bool says(const Json& message, std::string_view role) {
+  return message.value("role", "") == role;
+}
+
+void drop_last_reply(Json& messages) {
+  if (!messages.empty() && says(messages.back(), "assistant")) messages.erase(messages.size() - 1);
+}
+
+// The conversation up to the last reply, or all of it where it has none.
+Result<Json> before_reply(const Sample& sample, const std::string& system) {
   Json messages = sample.messages;
-  messages.erase(messages.size() - 1);
+  drop_last_reply(messages);
+  if (std::ranges::none_of(messages, [](const Json& one) { return says(one, "user") || says(one, "tool"); })) {
+    return invalid("nothing is asked that a teacher could answer: there is no message of a user before the reply",
+                   sample.place, "add the question, or take the row out");
+  }
   for (Json& message : messages) message.erase("weight");
-  if (!system.empty() && (messages.empty() || messages.front().value("role", "") != "system")) {
+  if (!system.empty() && !says(messages.front(), "system")) {
     messages.insert(messages.begin(), Json{{"role", "system"}, {"content", system}});
   }
   return messages;
@@ -38,7 +50,7 @@ Json before_reply(const Sample& sample, const std::string& system) {
 Result<std::vector<int32_t>> prompt_of(const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                                        const Sample& sample, const std::string& system) {
   ChatRequest request;
-  request.messages = before_reply(sample, system);
+  TRY_ASSIGN(request.messages, before_reply(sample, system));
   request.tools = sample.tools;
   request.add_generation_prompt = true;
   auto prompt = make_chat_prompt(chat_template, tokenizer, request);
@@ -150,10 +162,11 @@ class Writing {
 
 // `answer` in the place of the last reply; earlier ones are only read.
 void put_answer(Sample& sample, const std::string& answer) {
+  drop_last_reply(sample.messages);
   for (Json& message : sample.messages) {
-    if (message.value("role", "") == "assistant") message["weight"] = 0;
+    if (says(message, "assistant")) message["weight"] = 0;
   }
-  sample.messages.back() = Json{{"role", "assistant"}, {"content", answer}};
+  sample.messages.push_back({{"role", "assistant"}, {"content", answer}});
 }
 
 }  // namespace

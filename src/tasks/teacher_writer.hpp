@@ -32,9 +32,10 @@ struct LeftOut {
   size_t too_long = 0;    // their prompt does not fit the teacher
 };
 
-// Each of `samples` (conversations that end with a reply) with its last reply written by the teacher, by its own
-// template, from all that stands before; earlier replies are not learned. Errors: a teacher without a template; those
-// of the template at the sample's place; cancelled, after what was written is kept.
+// Each of `samples` (conversations) with its last reply written by the teacher, by its own template, from all that
+// stands before; one that ends with a question gets a reply to it. Earlier replies are not learned. Errors: a teacher
+// without a template; a sample in which nothing is asked, and those of the template, at the sample's place; cancelled,
+// after what was written is kept.
 Result<LeftOut> let_teacher_write(const Teacher& teacher, Runtime& runtime, const TeacherWriting& settings,
                                   std::vector<Sample>& samples, const CancelToken* cancel,
                                   const ProgressCallback& progress);

@@ -11,6 +11,7 @@
 #include "base/system.hpp"
 #include "data/preview.hpp"
 #include "data/refuse.hpp"
+#include "data/unusable.hpp"
 #include "hub/digest.hpp"
 #include "tasks/distil_lessons.hpp"
 #include "tasks/memory_plan.hpp"
@@ -107,12 +108,14 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
     }
     if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
     TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
+    TRY(tuner->refuse_silent());
     TRY(tuner->prepare_preferences(renderer, method));
   } else {
     if (settings.preference) {
       return usage_error(fmt::format("{} data holds no preferences", form_name(form)), "leave out --method");
     }
     TRY(tuner->ask_teacher(cancel, progress));
+    TRY(tuner->refuse_silent());
     TRY(tuner->prepare_tokens(renderer));
   }
   return tuner;
@@ -165,18 +168,39 @@ Result<Renderer> Tuner::renderer() {
 
 Status Tuner::refuse(const TokenSet& rendered, const Renderer& renderer) const {
   const int64_t length = renderer.settings().max_length;
-  TRY(refuse_nothing_to_learn(dataset_.train, rendered));
-  TRY(refuse_cut(dataset_.train, rendered, length, settings_.allowed_cuts));
+  TRY(refuse_cut(dataset_.train, rendered, length, model_.config().max_positions, settings_.allowed_cuts));
   if (dataset_.form != DataForm::kText) {
     TRY(refuse_masked_end(dataset_.train, rendered, renderer.end_ids(), tokenizer_.special().pad, length));
   }
+  if (dataset_.form == DataForm::kLabels) TRY(refuse_one_label(dataset_.train));
   return refuse_overlap(dataset_.train, dataset_.test);
+}
+
+Status Tuner::refuse_silent() const {
+  for (const std::vector<Sample>* samples : {&dataset_.train, &dataset_.held_out}) {
+    TRY(refuse_unusable(*samples, find_unusable(*samples, dataset_.form), model_.config().max_positions));
+  }
+  return ok_status();
+}
+
+Result<bool> Tuner::leave_out_cut_off(std::vector<Sample>& samples, const TokenSet& rendered, bool each_reply) {
+  const std::vector<Unusable> cut_off = find_cut_off(samples, rendered, each_reply);
+  if (cut_off.empty()) return false;
+  if (!settings_.skip_cut_off) return refuse_unusable(samples, cut_off, model_.config().max_positions).error();
+  dataset_.said.push_back(leave_out_unusable(samples, cut_off));
+  if (dataset_.train.empty()) return invalid("nothing is left to learn from: " + dataset_.said.back());
+  return true;
 }
 
 Status Tuner::prepare_tokens(const Renderer& renderer) {
   ThreadPool& pool = runtime_->context().pool();
-  TRY_ASSIGN(TokenSet rendered, renderer.render_all(dataset_.train, dataset_.form, pool));
-  TRY_ASSIGN(const TokenSet held_out, renderer.render_all(dataset_.held_out, dataset_.form, pool));
+  const auto render = [&](std::vector<Sample>& samples) -> Result<TokenSet> {
+    TRY_ASSIGN(TokenSet all, renderer.render_all(samples, dataset_.form, pool));
+    TRY_ASSIGN(const bool fewer, leave_out_cut_off(samples, all, false));
+    return fewer ? renderer.render_all(samples, dataset_.form, pool) : std::move(all);
+  };
+  TRY_ASSIGN(TokenSet rendered, render(dataset_.train));
+  TRY_ASSIGN(const TokenSet held_out, render(dataset_.held_out));
   TRY(refuse(rendered, renderer));
   const auto tokens = static_cast<double>(rendered.tokens());
   choose(tokens, usual_rate(settings_.pupil));
@@ -234,8 +258,13 @@ Status Tuner::prepare_score(double tokens, const Renderer& renderer) {
 
 Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod method) {
   ThreadPool& pool = runtime_->context().pool();
-  TRY_ASSIGN(Preferences train, render_preferences(dataset_.train, method, renderer, pool));
-  TRY_ASSIGN(Preferences held_out, render_preferences(dataset_.held_out, method, renderer, pool));
+  const auto render = [&](std::vector<Sample>& samples) -> Result<Preferences> {
+    TRY_ASSIGN(Preferences all, render_preferences(samples, method, renderer, pool));
+    TRY_ASSIGN(const bool fewer, leave_out_cut_off(samples, all.replies, true));
+    return fewer ? render_preferences(samples, method, renderer, pool) : std::move(all);
+  };
+  TRY_ASSIGN(Preferences train, render(dataset_.train));
+  TRY_ASSIGN(Preferences held_out, render(dataset_.held_out));
   TRY(refuse(train.replies, renderer));
   const auto tokens = static_cast<double>(train.replies.tokens());
   choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRate : kPreferenceRate);
@@ -262,12 +291,34 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   return ok_status();
 }
 
+// Of each two sequences; KTO's second is a reply to another prompt, which only measures.
+std::string Tuner::preview_preferences(size_t count, bool colour) const {
+  const std::vector<TokenSequence>& all = train_set().sequences;
+  std::string text;
+  const auto show = [&](const TokenSequence& reply, bool wanted, std::string_view name) {
+    text += fmt::format("— {}, {} —\n", dataset_.train[reply.sample].place, name);
+    text += linnet::preview(reply, tokenizer_,
+                            {.colour = colour, .mark = wanted ? PreviewMark::kLikelier : PreviewMark::kUnlikelier});
+  };
+  for (size_t i = 0; i < std::min(2 * count, all.size()); i += 2) {
+    if (plan_.method == PreferenceMethod::kKto) {
+      const bool desired = dataset_.train[all[i].sample].desired;
+      show(all[i], desired, desired ? "good" : "bad");
+    } else {
+      show(all[i], true, "chosen");
+      show(all[i + 1], false, "rejected");
+    }
+  }
+  return text;
+}
+
 std::string Tuner::preview(size_t count, bool colour) const {
+  if (plan_.method) return preview_preferences(count, colour);
   const std::vector<TokenSequence>& all = train_set().sequences;
   std::string text;
   for (size_t i = 0; i < std::min(count, all.size()); ++i) {
     text += fmt::format("— {} —\n", dataset_.train[all[i].sample].place);
-    text += linnet::preview(all[i], tokenizer_, colour);
+    text += linnet::preview(all[i], tokenizer_, {.colour = colour});
   }
   return text;
 }

@@ -46,6 +46,7 @@ struct TuneSettings {
   bool recompute = false;      // Context::recompute; where memory is short, it is chosen
   uint64_t memory = 0;         // bytes that may be taken; 0: what is free
   double allowed_cuts = 0.01;  // of the samples
+  bool skip_cut_off = false;   // samples of whose reply the length leaves nothing are left out, instead of an error
   uint64_t seed = 0;
   int threads = 0;
 };
@@ -84,7 +85,7 @@ class Tuner {
   const TokenSet& train_set() const { return lessons_->set(); }
   // All that decides what is learned, for run.json: data, base, plan.
   Json info() const;
-  // The first `count` samples as the model will read them (data/preview.hpp).
+  // The first `count` samples as the model will read them (data/preview.hpp); of preferences, which reply is which.
   std::string preview(size_t count, bool colour) const;
 
   // How fast this machine teaches: tokens a second of a few steps, on weights that are thrown away. Errors: those of
@@ -118,6 +119,10 @@ class Tuner {
 
   Result<Renderer> renderer();
   Status refuse(const TokenSet& rendered, const Renderer& renderer) const;
+  // Samples that have nothing to learn from, whatever the length.
+  Status refuse_silent() const;
+  // Leaves samples out of which the length leaves nothing, or refuses them; whether there were any.
+  Result<bool> leave_out_cut_off(std::vector<Sample>& samples, const TokenSet& rendered, bool each_reply);
   // Finds the teacher; one that writes does so.
   Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
@@ -125,6 +130,7 @@ class Tuner {
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
   // tokens: of an epoch.
   Status prepare_score(double tokens, const Renderer& renderer);
+  std::string preview_preferences(size_t count, bool colour) const;
   // What a run shows and keeps beside its steps.
   LoopHooks loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
                        const TeachingHooks& hooks);
