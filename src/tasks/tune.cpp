@@ -76,6 +76,13 @@ Status check_pupil(const ModelHandle& model, const PupilSettings& pupil) {
                      fmt::format("--layers from 1 to {}", layers));
 }
 
+Status check_length(const ModelHandle& model, const std::optional<int64_t>& length) {
+  const int64_t context = model.config().max_positions;
+  if (!length || *length <= context) return ok_status();
+  return usage_error(fmt::format("--length {} is more than {}'s context of {} tokens", *length, model.name(), context),
+                     fmt::format("leave --length out, or {} at most", context));
+}
+
 Result<PreferenceMethod> method_for(DataForm form, std::optional<PreferenceMethod> wanted) {
   const bool pairs = form == DataForm::kPreference;
   const PreferenceMethod method = wanted.value_or(pairs ? PreferenceMethod::kDpo : PreferenceMethod::kKto);
@@ -94,6 +101,7 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   }
   if (!settings.chat_template.empty()) model.description.files.chat_template = settings.chat_template;
   TRY(check_pupil(model, settings.pupil));
+  TRY(check_length(model, settings.length));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY(check_writable(model, tokenizer, settings.pupil.learns));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
