@@ -143,6 +143,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   if (!flags.json) TRY(print(sentence(*tuner)));
   TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
+  const std::vector<Score> before = taught.loop.before ? taught.loop.before->scores : std::vector<Score>();
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
     json["steps_done"] = taught.loop.steps;
@@ -150,18 +151,21 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["seconds"] = taught.seconds;
     json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
-    json["held_out_scores"] = {{"before", scores_json(taught.loop.before)}, {"after", scores_json(taught.after)}};
+    json["held_out_loss_before"] = taught.loop.before ? Json(taught.loop.before->loss) : Json();
+    json["held_out_scores"] = {{"before", scores_json(before)}, {"after", scores_json(taught.after)}};
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
   }
-  for (size_t i = 0; i < std::min(taught.after.size(), taught.loop.before.size()); ++i) {
+  for (size_t i = 0; i < std::min(taught.after.size(), before.size()); ++i) {
     TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.after[i].name,
-                          taught.loop.before[i].value, taught.after[i].value)));
+before[i].value,
+                          taught.after[i].value)));
   }
-  return print(fmt::format("{}: linnet chat {}\n", ready_sentence(version, taught.loop), version.name));
+  return print(fmt::format("{}{}: linnet chat {}\n", worse_than_untaught(flags.settings.base, taught.loop),
+                           ready_sentence(version, taught.loop), version.name));
 }
 
 // What learns.
@@ -250,6 +254,12 @@ std::string ready_sentence(const RunVersion& version, const LoopResult& loop) {
                      loop.stopped_early ? ", stopped early" : "");
 }
 
+std::string worse_than_untaught(const std::string& base, const LoopResult& loop) {
+  if (!loop.before || !loop.held_out || *loop.held_out <= loop.before->loss) return {};
+  return fmt::format("worse than {} untaught: held out {:.3f} beside {:.3f}; try a lower --rate\n", base,
+                     *loop.held_out, loop.before->loss);
+}
+
 void leave_out_overlaps(Dataset& dataset) {
   const size_t count =
       leave_out_overlap(dataset.train, dataset.test) + leave_out_overlap(dataset.held_out, dataset.test);
@@ -324,6 +334,10 @@ Job declare_tune(Arguments& args) {
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
   args.add("--batch", flags->batch, "tokens of a step, with contrastive pairs; 0: chosen from the data")
       .in_range(0, 1 << 24);
+  args.add("--spike", settings.spike,
+           "a loss so many deviations above the last 50 ends the run, or one far above what guessing has; 0: only one "
+           "that is no number")
+      .non_negative();
   args.flag("--recompute", settings.recompute,
             "what a layer computes inside is dropped and computed again on the way back: less memory, more time");
   args.add("--memory", flags->memory, "most memory to take, in MB; 0: what is free").in_range(0, 1 << 30);

@@ -53,10 +53,11 @@ void RunLog::end_step() {
   began_.reset();
 }
 
-Status RunLog::before(const std::vector<Score>& scores, const std::string& text) {
+Status RunLog::before(const Evaluation& evaluation, const std::string& text) {
   TRY(open(0));
-  TRY(files_->events.scalars(kBeforeFirst, wall_now(), scalars_of({{"scores", scores_json(scores)}})));
-  return sample(kBeforeFirst, text);
+  const Json line = {{"held_out", evaluation.loss}, {"scores", scores_json(evaluation.scores)}};
+  TRY(files_->events.scalars(kBeforeFirst, wall_now(), scalars_of(line)));
+  return text.empty() ? ok_status() : sample(kBeforeFirst, text);
 }
 
 Status RunLog::open(int64_t steps) {

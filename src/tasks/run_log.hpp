@@ -32,8 +32,8 @@ class RunLog {
   void end_step();
   // Of the last step that ended.
   double seconds() const { return seconds_; }
-  // What was measured before the first step, and what the model wrote then.
-  Status before(const std::vector<Score>& scores, const std::string& text);
+  // What was measured before the first step, and what the model wrote then; empty: nothing.
+  Status before(const Evaluation& evaluation, const std::string& text);
   // The step that just ended, of so many tokens; 0: they are not counted. Ends it, where end_step() was not called.
   Status step(const StepReport& report, const std::optional<Evaluation>& evaluation = std::nullopt, int64_t tokens = 0);
   // What the model writes after step `step`.

@@ -165,6 +165,11 @@ void add_rows(const Json& object, const std::string& prefix, std::string& html) 
   }
 }
 
+// Of a number of steps that were done.
+std::string when_of(double steps) {
+  return steps == 0 ? "before the first step" : fmt::format("after step {:.0f}", steps);
+}
+
 std::string samples_of(const std::vector<Json>& lines) {
   constexpr size_t kMostSamples = 12;  // the last is always among them
   std::string html;
@@ -173,9 +178,7 @@ std::string samples_of(const std::vector<Json>& lines) {
     const Json& line = lines[count == 1 ? lines.size() - 1 : i * (lines.size() - 1) / (count - 1)];
     const auto text = line.find("text");
     if (text == line.end() || !text->is_string()) continue;
-    const double step = number_of(line, "step") + 1;
-    html += fmt::format("<h3>{}</h3>\n<pre>{}</pre>\n",
-                        step == 0 ? "before the first step" : fmt::format("after step {:.0f}", step),
+    html += fmt::format("<h3>{}</h3>\n<pre>{}</pre>\n", when_of(number_of(line, "step") + 1),
                         html_escaped(text->get<std::string>()));
   }
   return html.empty() ? html : "<h2>What it writes</h2>\n" + html;
@@ -189,8 +192,8 @@ std::string summary_of(const Points& loss, const Points& held_out, const std::ve
   if (!held_out.empty()) {
     const auto best = std::min_element(held_out.begin(), held_out.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    html += fmt::format("; held out {:.4f}, at best {:.4f} after step {:.0f}", held_out.back().second, best->second,
-                        best->first);
+    html += fmt::format("; held out {:.4f}, at best {:.4f} {}", held_out.back().second, best->second,
+                        when_of(best->first));
   }
   double seconds = 0;
   for (const Json& line : times) {

@@ -28,9 +28,9 @@ class RunReportTest : public FolderTest {
 
 TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   RunLog log(version());
-  const std::vector<Score> before{{"f1", 0.1}, {"exact_match", 0}};
+  const Evaluation before{4.5, {{"f1", 0.1}, {"exact_match", 0}}};
   ASSERT_TRUE(log.before(before, "what it wrote first").ok());
-  std::string lines = dump_json({{"step", -1}, {"scores", scores_json(before)}}) + "\n";
+  std::string lines = dump_json({{"step", -1}, {"held_out", before.loss}, {"scores", scores_json(before.scores)}}) + "\n";
   for (int64_t step = 0; step < 1000; ++step) {
     const double loss = 4.0 / static_cast<double>(step + 1);
     lines += dump_json({{"step", step}, {"loss", loss}, {"norm", 1}, {"rate", 0.1}}) + "\n";

@@ -337,12 +337,17 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
                             const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   LoopHooks loop;
-  if (score_) {
-    loop.before = [&, this]() -> Result<std::vector<Score>> {
-      TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
-      if (hooks.scores) hooks.scores("before", measured.scores);
-      TRY(log.before(measured.scores, measured.sample));
-      return std::move(measured.scores);
+  if (lessons_->holds_out()) {
+    loop.before = [&, this]() -> Result<Evaluation> {
+      TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, model));
+      JobScore::Measured measured;
+      if (score_) {
+        TRY_ASSIGN(measured, measure_score(model, hooks));
+      }
+      Evaluation evaluation{held_out.loss, std::move(measured.scores)};
+      if (hooks.evaluated) hooks.evaluated("before", evaluation);
+      TRY(log.before(evaluation, measured.sample));
+      return evaluation;
     };
   }
   loop.parts = [&, this](int64_t step) {
@@ -393,17 +398,22 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   const LoopHooks loop = loop_hooks(transformer, log, forecast, taught, hooks);
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
   constexpr int64_t kPatience = 4;
+  // Who finds all tokens equally likely loses the logarithm of their number on each. Far above it a model is broken.
+  constexpr double kTimesKnowingNothing = 2;
+  const auto vocab = static_cast<double>(model_.config().vocab_size);
   const LoopConfig loop_config{.folder = version.folder,
                                .steps = plan_.steps,
                                .checkpoint_every = std::max<int64_t>(1, plan_.steps / kCheckpoints),
                                .evaluate_every = plan_.evaluate_every,
-                               .patience = kPatience};
+                               .patience = kPatience,
+                               .spike = settings_.spike,
+                               .most_loss = kTimesKnowingNothing * std::log(vocab)};
   const auto began = std::chrono::steady_clock::now();
   TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
   taught.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
   if (score_) {
     TRY_ASSIGN(JobScore::Measured measured, measure_score(transformer, hooks));
-    if (hooks.scores) hooks.scores("after", measured.scores);
+    if (hooks.evaluated) hooks.evaluated("after", {taught.loop.held_out.value_or(0), measured.scores});
     taught.after = std::move(measured.scores);
   }
   if (plan_.method && lessons_->holds_out()) {

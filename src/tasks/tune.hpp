@@ -44,6 +44,7 @@ struct TuneSettings {
   std::optional<int64_t> row_length;
   std::optional<bool> packed_alone;
   bool recompute = false;      // Context::recompute; where memory is short, it is chosen
+  double spike = 10;           // LoopConfig::spike
   uint64_t memory = 0;         // bytes that may be taken; 0: what is free
   double allowed_cuts = 0.01;  // of the samples
   uint64_t seed = 0;
