@@ -11,6 +11,7 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
+#include "cli/tune_tested.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
 
@@ -139,10 +140,15 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
              Tuner::prepare(flags.settings, std::move(dataset), &interrupt_token(), show));
   printer.finish();
   if (flags.preview) return print(tuner->preview(2, stdout_is_terminal()));
-  TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
+  TRY_ASSIGN(RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
+  TRY_ASSIGN(const TestReport test, test_run(*tuner, flags.settings, taught, version));
+  if (test.after) {
+    version.info["test"] = to_json(test);
+    TRY(store.write_info(version));
+  }
   const std::vector<Score> before = taught.loop.before ? taught.loop.before->scores : std::vector<Score>();
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
@@ -153,6 +159,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
     json["held_out_loss_before"] = taught.loop.before ? Json(taught.loop.before->loss) : Json();
     json["held_out_scores"] = {{"before", scores_json(before)}, {"after", scores_json(taught.after)}};
+    json["test"] = test.after ? to_json(test) : Json();
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
@@ -164,7 +171,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
 before[i].value,
                           taught.after[i].value)));
   }
-  return print(fmt::format("{}{}: linnet chat {}\n", worse_than_untaught(flags.settings.base, taught.loop),
+  return print(fmt::format("{}{}{}: linnet chat {}\n", draw(test), worse_than_untaught(flags.settings.base, taught.loop),
                            ready_sentence(version, taught.loop), version.name));
 }
 
@@ -296,7 +303,9 @@ Job declare_tune(Arguments& args) {
   args.add(
       "--base", flags->base,
       fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
-  args.add("--test", flags->data.test, "questions that must not stand in the data");
+  args.add("--test", flags->data.test,
+           "data that measures, and must not stand in the rest: its loss before and after, and its replies where their "
+           "form has a score");
   args.add("--input", flags->input,
            "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
   args.add("--output", flags->output, "the column of the reply to it");

@@ -6,9 +6,13 @@
 
 namespace linnet {
 
-DistilLessons::DistilLessons(TokenFeed feed, TokenSet held_out, std::shared_ptr<const Teacher> teacher,
-                             const Settings& settings)
-    : feed_(std::move(feed)), held_out_(std::move(held_out)), teacher_(std::move(teacher)), settings_(settings) {
+DistilLessons::DistilLessons(TokenFeed feed, TokenSet held_out, const TokenSet& test,
+                             std::shared_ptr<const Teacher> teacher, const Settings& settings)
+    : feed_(std::move(feed)),
+      held_out_(std::move(held_out)),
+      test_(TokenFeed::all(test, settings.row_length)),
+      teacher_(std::move(teacher)),
+      settings_(settings) {
   CHECK(settings.top >= 1 && settings.top <= settings.vocab && settings.row_length > 0);
 }
 
@@ -62,6 +66,11 @@ Result<Lessons::HeldOut> DistilLessons::held_out(Context& ctx, const Transformer
     batches.push_back(batch(held_out_, *held_out_table_, row));
   }
   TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, batches));
+  return HeldOut{loss, std::nullopt};
+}
+
+Result<Lessons::HeldOut> DistilLessons::test(Context& ctx, const Transformer& model) {
+  TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, test_));
   return HeldOut{loss, std::nullopt};
 }
 

@@ -16,6 +16,11 @@
 
 namespace linnet {
 
+// `samples` as something to be asked and scored, in an order by `seed`: of `form`, which is the dataset's or a test list
+// for its questions. Nothing for what has no score.
+std::optional<Task> scored_task(const Dataset& dataset, const std::vector<Sample>& samples, DataForm form,
+                                uint64_t seed);
+
 // How the model is asked.
 struct JobAsking {
   const ChatTemplate* chat_template = nullptr;

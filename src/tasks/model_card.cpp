@@ -94,9 +94,10 @@ std::string test_section(const Json& test) {
     }
     rows += "\n";
   }
-  return fmt::format("## Test\n\nOn {}, with standard errors; recommended: {}.\n\n{}\n{}\n{}\n",
-                     text_of(test.value("on", Json("a test"))), text_of(test.value("recommended", Json("taught"))),
-                     head, line, rows);
+  const std::string recommended =
+      test.contains("recommended") ? "; recommended: " + text_of(test["recommended"]) : std::string();
+  return fmt::format("## Test\n\nOn {}, with standard errors{}.\n\n{}\n{}\n{}\n",
+                     text_of(test.value("on", Json("a test"))), recommended, head, line, rows);
 }
 
 // The first and the best held-out loss of a run; the first is that of before the first step where it was measured.

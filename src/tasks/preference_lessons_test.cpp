@@ -87,7 +87,7 @@ class PreferenceLessonsTest : public testing::Test {
     const Adapter adapter = value(new_adapter(model, {.rank = 4, .alpha = 8, .seed = 3}));
     EXPECT_TRUE(attach_adapter(model, adapter).ok());
     PreferenceLessons lessons(
-        render(samples, method), render(samples, method),
+        render(samples, method), render(samples, method), render(samples, method),
         {.method = method, .beta = 0.1, .row_length = row_length, .pairs_per_step = 4, .epochs = steps});
     EXPECT_TRUE(lessons.begin(ctx_, model).ok());
     Learned learned;

@@ -181,14 +181,21 @@ Status Tuner::refuse(const TokenSet& rendered, const Renderer& renderer) const {
   return refuse_overlap(dataset_.train, dataset_.test);
 }
 
+Result<TokenSet> Tuner::render_test(const Renderer& renderer) const {
+  TRY_ASSIGN(TokenSet test, renderer.render_all(dataset_.test, dataset_.form, runtime_->context().pool()));
+  std::erase_if(test.sequences, [](const TokenSequence& one) { return std::ranges::count(one.learned, 1) == 0; });
+  return test;
+}
+
 Status Tuner::prepare_tokens(const Renderer& renderer) {
   ThreadPool& pool = runtime_->context().pool();
   TRY_ASSIGN(TokenSet rendered, renderer.render_all(dataset_.train, dataset_.form, pool));
   TRY_ASSIGN(const TokenSet held_out, renderer.render_all(dataset_.held_out, dataset_.form, pool));
+  TRY_ASSIGN(const TokenSet test, render_test(renderer));
   TRY(refuse(rendered, renderer));
   const auto tokens = static_cast<double>(rendered.tokens());
   choose(tokens, usual_rate(settings_.pupil));
-  plan_.length = std::max(longest_of(rendered), longest_of(held_out));
+  plan_.length = std::max({longest_of(rendered), longest_of(held_out), longest_of(test)});
   plan_.held_out_tokens = static_cast<int64_t>(held_out.tokens());
   const auto rows_of = [&](int64_t length) {
     return std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(length)));
@@ -209,14 +216,14 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed);
   if (teacher_ && settings_.teacher.from == DistilFrom::kLogits) {
     const int64_t vocab = model_.config().vocab_size;
-    lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, teacher_,
+    lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, test, teacher_,
                                                DistilLessons::Settings{.row_length = plan_.row_length,
                                                                        .top = std::min(settings_.teacher.top, vocab),
                                                                        .vocab = vocab,
                                                                        .weight = settings_.teacher.weight,
                                                                        .data = both});
   } else {
-    lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, plan_.row_length);
+    lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, test, plan_.row_length);
   }
   choose_schedule();
   return ok_status();
@@ -244,13 +251,14 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   ThreadPool& pool = runtime_->context().pool();
   TRY_ASSIGN(Preferences train, render_preferences(dataset_.train, method, renderer, pool));
   TRY_ASSIGN(Preferences held_out, render_preferences(dataset_.held_out, method, renderer, pool));
+  TRY_ASSIGN(Preferences test, render_preferences(dataset_.test, method, renderer, pool));
   TRY(refuse(train.replies, renderer));
   const auto tokens = static_cast<double>(train.replies.tokens());
   choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRate : kPreferenceRate);
   data_digest_ = digest_of(train.replies);
   plan_.method = method;
   plan_.beta = settings_.beta.value_or(kBeta);
-  plan_.length = std::max(longest_of(train.replies), longest_of(held_out.replies));
+  plan_.length = std::max({longest_of(train.replies), longest_of(held_out.replies), longest_of(test.replies)});
   plan_.held_out_tokens = static_cast<int64_t>(held_out.replies.tokens());
   const double tokens_of_a_pair = tokens / static_cast<double>(train.pairs());
   plan_.pairs_per_step = std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / tokens_of_a_pair));
@@ -259,7 +267,7 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
     return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
   };
   TRY(choose_rows(2 * plan_.length, usual_row(tokens), shape, 0));
-  lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out),
+  lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out), std::move(test),
                                                  PreferenceLessons::Settings{.method = method,
                                                                              .beta = plan_.beta,
                                                                              .row_length = plan_.row_length,
@@ -395,6 +403,10 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   RunLog log(version);
   TeachingForecast forecast(work());
   Taught taught;
+  // A run that goes on has not restored its checkpoint yet.
+  if (lessons_->tests()) {
+    TRY_ASSIGN(taught.test_before, lessons_->test(ctx, transformer));
+  }
   const LoopHooks loop = loop_hooks(transformer, log, forecast, taught, hooks);
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
   constexpr int64_t kPatience = 4;
@@ -415,6 +427,9 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
     TRY_ASSIGN(JobScore::Measured measured, measure_score(transformer, hooks));
     if (hooks.evaluated) hooks.evaluated("after", {taught.loop.held_out.value_or(0), measured.scores});
     taught.after = std::move(measured.scores);
+  }
+  if (lessons_->tests()) {
+    TRY_ASSIGN(taught.test_after, lessons_->test(ctx, transformer));
   }
   if (plan_.method && lessons_->holds_out()) {
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));

@@ -95,6 +95,9 @@ class Tuner {
   struct Taught {
     LoopResult loop;
     std::optional<double> right;  // Lessons::HeldOut::right at the end
+    // Of the data that tests, where there is some: by the model as it was, and by what stays.
+    std::optional<Lessons::HeldOut> test_before = {};
+    std::optional<Lessons::HeldOut> test_after = {};
     // The job's own score on a few of the samples that were held out: after all steps, of what stays (before them:
     // loop.before). Empty where it has none.
     std::vector<Score> after = {};
@@ -119,6 +122,8 @@ class Tuner {
 
   Result<Renderer> renderer();
   Status refuse(const TokenSet& rendered, const Renderer& renderer) const;
+  // The data that tests, but for samples of which nothing is to be said.
+  Result<TokenSet> render_test(const Renderer& renderer) const;
   // Finds the teacher; one that writes does so.
   Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
