@@ -16,6 +16,7 @@
 #include "tasks/memory_plan.hpp"
 #include "tasks/teacher_writer.hpp"
 #include "tasks/tokenizer_loader.hpp"
+#include "tasks/writing_job.hpp"
 
 namespace linnet {
 
@@ -68,6 +69,11 @@ double usual_rate(const PupilSettings& pupil) {
   return pupil.learns == Learns::kAdapter ? kAdapterRate / std::sqrt(pupil.b_rate) : kWeightsRate;
 }
 
+// Plain text needs no template, and a completion stands right behind its prompt.
+bool is_conversation(DataForm form) {
+  return form != DataForm::kText && form != DataForm::kPromptCompletion;
+}
+
 // What a model cannot do as it is asked to.
 Status check_pupil(const ModelHandle& model, const PupilSettings& pupil) {
   const int64_t layers = model.config().num_layers();
@@ -99,7 +105,15 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
-  if (!settings.chat_template.empty()) model.description.files.chat_template = settings.chat_template;
+  std::string own_template = settings.chat_template;
+  if (is_conversation(dataset.form) && !has_chat_template(model.description.files)) own_template = kPlainTemplate;
+  if (!own_template.empty()) {
+    model.description.files.chat_template = own_template;
+    dataset.said.push_back(
+        fmt::format("{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
+                    "run keeps that",
+                    model.name()));
+  }
   TRY(check_pupil(model, settings.pupil));
   TRY(check_length(model, settings.length));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
@@ -107,6 +121,7 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(
       new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
+  tuner->settings_.chat_template = std::move(own_template);
   TRY_ASSIGN(const Renderer renderer, tuner->renderer());
   const DataForm form = tuner->dataset_.form;
   if (form == DataForm::kPreference || form == DataForm::kUnpairedPreference) {

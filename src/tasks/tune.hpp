@@ -24,7 +24,7 @@ namespace linnet {
 struct TuneSettings {
   std::string base;
   std::string system;  // message of conversations that have none of their own
-  // Of a base that has none: the run keeps it (docs/phrases.md). Empty: such a base is refused, but for plain text.
+  // Of a base that has none: the run keeps it (docs/tune.md). Empty: such a base has kPlainTemplate for conversations.
   std::string chat_template;
   // Tokens of an input, of which what is beyond was cut off (data/cut_input.hpp); for run.json.
   std::optional<int64_t> input_tokens;
