@@ -189,8 +189,12 @@ void declare_learning(Arguments& args, Flags& flags) {
   args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down")
       .one_of({"constant", "linear", "cosine", "stable"})
       .under(heading);
-  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth, 200 at most").under(heading);
-  args.add("--decay", flags.decay, "steps in which a stable rate falls; -1: a fifth").under(heading);
+  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth, 200 at most")
+      .in_range(-1, 1 << 30)
+      .under(heading);
+  args.add("--decay", flags.decay, "steps in which a stable rate falls; -1: a fifth")
+      .in_range(-1, 1 << 30)
+      .under(heading);
   args.add("--final", flags.settings.final_fraction, "part of the rate where the run ends")
       .in_range(0.0, 1.0)
       .under(heading);
@@ -199,7 +203,9 @@ void declare_learning(Arguments& args, Flags& flags) {
       .under(heading);
   args.add("--beta1", flags.beta1, "AdamW's first").in_range(0.0, 0.9999).under(heading);
   args.add("--beta2", flags.beta2, "AdamW's second").in_range(0.0, 0.99999).under(heading);
-  args.add("--momentum", flags.momentum, "-1: Muon's 0.95 or SGD's 0.9").in_range(-1.0, 0.9999).under(heading);
+  args.add("--momentum", flags.momentum, "-1: Muon's 0.95 or SGD's 0.9")
+      .in_range_or_minus_one(0.0, 0.9999)
+      .under(heading);
   args.add("--weight-decay", flags.weight_decay, "of matrices").in_range(0.0, 10.0).under(heading);
   args.add("--clip", flags.settings.clip_norm, "largest norm of the gradients").positive().under(heading);
   args.add("--spike", flags.settings.spike,
@@ -207,7 +213,7 @@ void declare_learning(Arguments& args, Flags& flags) {
       .non_negative()
       .under(heading);
   args.add("--dropout", flags.dropout, "part of the numbers; -1: 0.1 where the text is seen more than twice, else 0")
-      .in_range(-1.0, 0.95)
+      .in_range_or_minus_one(0.0, 0.95)
       .under(heading);
   args.flag("--float32", flags.settings.float32, "no products in bfloat16");
   args.add("--weights", flags.weights,

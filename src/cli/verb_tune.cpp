@@ -251,7 +251,9 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
   args.add("--teacher-weight", teacher.weight, "logits: of the teacher, the rest is the data's own tokens'")
       .in_range(0.0, 1.0)
       .under(heading);
-  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers").under(heading);
+  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers")
+      .in_range(0.0, 100.0)
+      .under(heading);
 }
 
 }  // namespace
@@ -323,7 +325,7 @@ Job declare_tune(Arguments& args) {
                flags->classify.encoder + " for labels");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
-  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank");
+  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank").in_range(0.0, 1e6);
   args.flag("--rslora", adapter.rank_stabilised, "scale by the root of the rank");
   args.flag("--dora", adapter.dora, "learn magnitudes, too (slower)");
   args.add("--target", adapter.targets, "layers that are taught, by their names; without: every linear one");
@@ -337,7 +339,7 @@ Job declare_tune(Arguments& args) {
            "stochastically, by seed")
       .one_of({"f32", "bf16"});
   declare_teacher(args, *flags);
-  args.add("--rate", flags->rate, "learning rate; 0: chosen from the model");
+  args.add("--rate", flags->rate, "learning rate, the highest; 0: chosen from the model").in_range(0.0, 100.0);
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
