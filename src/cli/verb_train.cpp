@@ -132,7 +132,7 @@ TeachingWork work_of(Pretrainer& pretrainer) {
 }
 
 Status run(const Flags& flags) {
-  TRY(RunStore::check_name(flags.name));
+  TRY(flags.resume ? RunStore::check_name(flags.name) : RunStore::check_new_name(flags.name));
   if (flags.settings.text.paths.empty()) return usage_error("there is no text", "linnet train book.txt --name book");
   if (flags.steps > 0 && flags.epochs > 0) return usage_error("--steps and --epochs exclude each other");
   interrupt_token();

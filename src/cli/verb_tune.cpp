@@ -202,7 +202,7 @@ Status name_columns(TuneFlags& flags) {
 Status run(TuneFlags& flags) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
-    TRY(RunStore::check_name(flags.name));
+    TRY(flags.resume || flags.undo ? RunStore::check_name(flags.name) : RunStore::check_new_name(flags.name));
   }
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
