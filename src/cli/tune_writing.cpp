@@ -274,8 +274,7 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   if (flags.json) return print_json(finished_json(version.info, version, result.loop));
   return print(fmt::format(
       "{}{}{}{}: linnet generate {}{} --chat \"{}\"\n", draw(report), verdict(report),
-      worse_than_untaught(settings.base, result.loop),
-      ready_sentence(version, result.loop), version.name,
+      worse_than_untaught(settings.base, result.loop), ready_sentence(version, result.loop), version.name,
       settings.frequency_penalty > 0 ? fmt::format(" --frequency-penalty {:g}", settings.frequency_penalty) : "",
       job.kind == TaskKind::kSummary ? "$(cat notes.md)" : "a phrase"));
 }

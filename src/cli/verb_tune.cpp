@@ -158,7 +158,7 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
     json["held_out_loss_before"] = taught.loop.before ? Json(taught.loop.before->loss) : Json();
-    json["held_out_scores"] = {{"before", scores_json(before)}, {"after", scores_json(taught.after)}};
+    json["held_out_scores"] = {{"before", scores_json(before)}, {"after", scores_json(taught.loop.after)}};
     json["test"] = test.after ? to_json(test) : Json();
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
@@ -166,13 +166,13 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
   }
-  for (size_t i = 0; i < std::min(taught.after.size(), before.size()); ++i) {
-    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.after[i].name,
-before[i].value,
-                          taught.after[i].value)));
+  for (size_t i = 0; i < std::min(taught.loop.after.size(), before.size()); ++i) {
+    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.loop.after[i].name, before[i].value,
+                          taught.loop.after[i].value)));
   }
-  return print(fmt::format("{}{}{}: linnet chat {}\n", draw(test), worse_than_untaught(flags.settings.base, taught.loop),
-                           ready_sentence(version, taught.loop), version.name));
+  return print(fmt::format("{}{}{}: linnet chat {}\n", draw(test),
+                           worse_than_untaught(flags.settings.base, taught.loop), ready_sentence(version, taught.loop),
+                           version.name));
 }
 
 // What learns.

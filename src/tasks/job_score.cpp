@@ -32,21 +32,21 @@ bool is_shown(TaskKind kind, const std::string& metric) {
   return kind == TaskKind::kAnswer ? metric == "exact_match" || metric == "f1" : metric == deciding_score(kind);
 }
 
-// On one line, and not too long.
-std::string shown(const std::string& text) {
+std::string sample_of(const ItemRecord& item) {
+  const std::string wanted = item.references.empty() ? "" : item.references.front();
+  return fmt::format("asked: {}\nright: {}\nreply: {}", shown_text(item.context), shown_text(wanted),
+                     shown_text(item.output));
+}
+
+}  // namespace
+
+std::string shown_text(const std::string& text) {
   size_t end = std::min(text.size(), kMostShownBytes);
   while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) --end;  // UTF-8
   std::string out = text.substr(0, end) + (end < text.size() ? " …" : "");
   std::ranges::replace(out, '\n', ' ');
   return out;
 }
-
-std::string sample_of(const ItemRecord& item) {
-  const std::string wanted = item.references.empty() ? "" : item.references.front();
-  return fmt::format("asked: {}\nright: {}\nreply: {}", shown(item.context), shown(wanted), shown(item.output));
-}
-
-}  // namespace
 
 std::optional<Task> scored_task(const Dataset& dataset, const std::vector<Sample>& samples, DataForm form,
                                 uint64_t seed) {

@@ -117,9 +117,8 @@ Result<std::string> scores_section(const RunVersion& version) {
     best = std::min(best.value_or(loss), loss);
   }
   if (!best) return std::string();
-  return fmt::format(
-      "## Scores\n\nHeld-out loss, in nats a token: {:.4f} (the best evaluation; {} {:.4f})\n\n", *best,
-      untaught ? "untaught it was" : "the first was", *first);
+  return fmt::format("## Scores\n\nHeld-out loss, in nats a token: {:.4f} (the best evaluation; {} {:.4f})\n\n", *best,
+                     untaught ? "untaught it was" : "the first was", *first);
 }
 
 // Of what was learned on top of a base. merged: into a model of its own.

@@ -186,8 +186,7 @@ size_t PreferenceLessons::right_ones(const Replies& all, const PackedRow& row, c
   return right;
 }
 
-Result<Lessons::HeldOut> PreferenceLessons::measure(Context& ctx, const Transformer& model,
-                                                    const Replies& all) const {
+Result<Lessons::HeldOut> PreferenceLessons::measure(Context& ctx, const Transformer& model, const Replies& all) const {
   const TokenSet& set = all.preferences.replies;
   const std::vector<PackedRow> rows = PreferenceFeed::all(set, settings_.row_length);
   const auto pairs = static_cast<int64_t>(all.preferences.pairs());

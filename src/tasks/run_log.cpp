@@ -108,6 +108,15 @@ Status RunLog::sample(int64_t step, const std::string& text) {
   return files_->events.text(step, wall_now(), "sample", text);
 }
 
+Status RunLog::kept(int64_t steps, const std::vector<Score>& scores, const std::string& text) {
+  if (scores.empty() && text.empty()) return ok_status();
+  if (!files_) TRY(open(steps));
+  TRY(files_->events.scalars(steps, wall_now(), scalars_of({{"scores", scores_json(scores)}})));
+  if (text.empty()) return ok_status();
+  TRY(files_->samples.write({{"step", steps}, {"text", text}, {"kept", true}}));
+  return files_->events.text(steps, wall_now(), "sample", text);
+}
+
 Result<std::filesystem::path> RunLog::keep_batch(int64_t step, std::span<const TokenBatch> batches,
                                                  const Tokenizer& tokenizer) const {
   const std::filesystem::path path = version_.folder / "diverged.jsonl";

@@ -60,6 +60,17 @@ TEST_P(TrainingMemoryTest, BuffersOfAStepAreThoseThatItTakes) {
   }
 }
 
+// A row holds several samples, none of which is longer than the context.
+TEST(TrainingMemory, ARowMayBeLongerThanTheContext) {
+  const ModelHandle model = handle("gpt2");
+  const auto runtime = value(Runtime::create(1));
+  const TrainingPlanner planner = value(TrainingPlanner::of(model, *runtime, {.learns = Learns::kEverything}));
+  const int64_t context = model.config().max_positions;
+  const TrainingMemory one = value(planner.plan({context, context}));
+  const TrainingMemory three = value(planner.plan({3 * context + 1, context}));
+  EXPECT_GT(three.activations, one.activations);
+}
+
 // What does not hang on the step: weights as they are held, an adapter, two moments of float32.
 TEST_P(TrainingMemoryTest, WeightsAreThoseThatAreHeld) {
   const ModelHandle model = handle(GetParam().model);

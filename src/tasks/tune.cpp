@@ -5,7 +5,6 @@
 #include <cmath>
 #include <fmt/core.h>
 
-#include "base/check.hpp"
 #include "base/log.hpp"
 #include "base/paths.hpp"
 #include "base/system.hpp"
@@ -109,10 +108,10 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   if (is_conversation(dataset.form) && !has_chat_template(model.description.files)) own_template = kPlainTemplate;
   if (!own_template.empty()) {
     model.description.files.chat_template = own_template;
-    dataset.said.push_back(
-        fmt::format("{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
-                    "run keeps that",
-                    model.name()));
+    dataset.said.push_back(fmt::format(
+        "{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
+        "run keeps that",
+        model.name()));
   }
   TRY(check_pupil(model, settings.pupil));
   TRY(check_length(model, settings.length));
@@ -245,21 +244,27 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
 }
 
 Status Tuner::prepare_score(double tokens, const Renderer& renderer) {
-  if (!chat_template_) return ok_status();
   constexpr int64_t kEvaluationsOfAnEpoch = 2;
   const auto epochs = static_cast<double>(plan_.epochs);
-  TRY_ASSIGN(score_,
-             JobScore::prepare(dataset_,
-                               {.chat_template = &*chat_template_,
-                                .tokenizer = &tokenizer_,
-                                .end_tokens = renderer.end_ids(),
-                                .system = settings_.system,
-                                .frequency_penalty = settings_.frequency_penalty,
-                                .longest = model_.config().max_positions,
-                                .kv_dtype = kv_dtype(model_.description, runtime_->context().kernels()),
-                                .seed = settings_.seed},
-                               {.tokens = tokens * epochs, .evaluations = kEvaluationsOfAnEpoch * plan_.epochs}));
+  const JobAsking how = asking(renderer);
+  if (chat_template_) {
+    TRY_ASSIGN(score_,
+               JobScore::prepare(dataset_, how,
+                                 {.tokens = tokens * epochs, .evaluations = kEvaluationsOfAnEpoch * plan_.epochs}));
+  }
+  if (!score_) shown_ = ShownSample::choose(dataset_, how);
   return ok_status();
+}
+
+JobAsking Tuner::asking(const Renderer& renderer) const {
+  return {.chat_template = chat_template_ ? &*chat_template_ : nullptr,
+          .tokenizer = &tokenizer_,
+          .end_tokens = renderer.end_ids(),
+          .system = settings_.system,
+          .frequency_penalty = settings_.frequency_penalty,
+          .longest = model_.config().max_positions,
+          .kv_dtype = kv_dtype(model_.description, runtime_->context().kernels()),
+          .seed = settings_.seed};
 }
 
 Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod method) {
@@ -281,6 +286,7 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
     const std::vector<PackedRow> rows = PreferenceFeed::all(train.replies, length);
     return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
   };
+  shown_ = ShownSample::choose(dataset_, asking(renderer));
   TRY(choose_rows(2 * plan_.length, usual_row(tokens), shape, 0));
   lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out), std::move(test),
                                                  PreferenceLessons::Settings{.method = method,
@@ -347,12 +353,16 @@ Result<double> Tuner::measure_speed(const CancelToken& cancel) {
   return static_cast<double>(tokens) / seconds;
 }
 
-Result<JobScore::Measured> Tuner::measure_score(const Transformer& model, const TeachingHooks& hooks) {
-  CHECK(score_.has_value());
+Result<JobScore::Measured> Tuner::measure_job(const Transformer& model, const TeachingHooks& hooks) {
   const CancelToken never;
-  TRY_ASSIGN(JobScore::Measured measured,
-             score_->measure(runtime_->context(), model, hooks.cancel ? *hooks.cancel : never));
-  if (hooks.sample) hooks.sample(measured.sample);
+  const CancelToken& cancel = hooks.cancel ? *hooks.cancel : never;
+  JobScore::Measured measured;
+  if (score_) {
+    TRY_ASSIGN(measured, score_->measure(runtime_->context(), model, cancel));
+  } else if (shown_) {
+    TRY_ASSIGN(measured.sample, shown_->write(runtime_->context(), model, cancel));
+  }
+  if (hooks.sample && !measured.sample.empty()) hooks.sample(measured.sample);
   return measured;
 }
 
@@ -363,10 +373,7 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
   if (lessons_->holds_out()) {
     loop.before = [&, this]() -> Result<Evaluation> {
       TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, model));
-      JobScore::Measured measured;
-      if (score_) {
-        TRY_ASSIGN(measured, measure_score(model, hooks));
-      }
+      TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
       Evaluation evaluation{held_out.loss, std::move(measured.scores)};
       if (hooks.evaluated) hooks.evaluated("before", evaluation);
       TRY(log.before(evaluation, measured.sample));
@@ -377,6 +384,11 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
     log.begin_step();
     return lessons_->parts(ctx, model, step);
   };
+  loop.after = [&, this](int64_t steps) -> Result<std::vector<Score>> {
+    TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
+    TRY(log.kept(steps, measured.scores, measured.sample));
+    return std::move(measured.scores);
+  };
   const auto sample = std::make_shared<std::string>();  // that the last evaluation wrote
   loop.evaluate = [&, this, sample](int64_t steps) -> Result<Evaluation> {
     log.end_step();
@@ -385,7 +397,7 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
     if (held_out.right) evaluation.scores.push_back({"preferred", *held_out.right});
     sample->clear();
     if (!score_ || steps / plan_.evaluate_every % score_->every() != 0) return evaluation;
-    TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
+    TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
     evaluation.scores = std::move(measured.scores);
     *sample = std::move(measured.sample);
     return evaluation;
@@ -438,11 +450,7 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   const auto began = std::chrono::steady_clock::now();
   TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
   taught.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  if (score_) {
-    TRY_ASSIGN(JobScore::Measured measured, measure_score(transformer, hooks));
-    if (hooks.evaluated) hooks.evaluated("after", {taught.loop.held_out.value_or(0), measured.scores});
-    taught.after = std::move(measured.scores);
-  }
+  if (taught.loop.held_out && hooks.evaluated) hooks.evaluated("after", {*taught.loop.held_out, taught.loop.after});
   if (lessons_->tests()) {
     TRY_ASSIGN(taught.test_after, lessons_->test(ctx, transformer));
   }

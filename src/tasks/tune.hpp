@@ -14,6 +14,7 @@
 #include "tasks/preference_lessons.hpp"
 #include "tasks/pupil.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/shown_sample.hpp"
 #include "tasks/teacher.hpp"
 #include "tasks/teaching.hpp"
 #include "tasks/teaching_forecast.hpp"
@@ -98,9 +99,6 @@ class Tuner {
     // Of the data that tests, where there is some: by the model as it was, and by what stays.
     std::optional<Lessons::HeldOut> test_before = {};
     std::optional<Lessons::HeldOut> test_after = {};
-    // The job's own score on a few of the samples that were held out: after all steps, of what stays (before them:
-    // loop.before). Empty where it has none.
-    std::vector<Score> after = {};
     double seconds = 0;              // of all steps, evaluations and checkpoints
     std::optional<double> forecast;  // of them, made at the second step
   };
@@ -131,11 +129,12 @@ class Tuner {
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
   // tokens: of an epoch.
   Status prepare_score(double tokens, const Renderer& renderer);
+  JobAsking asking(const Renderer& renderer) const;
   // What a run shows and keeps beside its steps.
   LoopHooks loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
                        const TeachingHooks& hooks);
-  // Requires a score.
-  Result<JobScore::Measured> measure_score(const Transformer& model, const TeachingHooks& hooks);
+  // The job's score, or where it has none what is shown of it before and after; else nothing.
+  Result<JobScore::Measured> measure_job(const Transformer& model, const TeachingHooks& hooks);
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
   // As long as serves the products.
@@ -157,7 +156,8 @@ class Tuner {
   std::optional<ChatTemplate> chat_template_;
   std::unique_ptr<Lessons> lessons_;
   std::optional<JobScore> score_;
-  std::string data_digest_;  // of what is learned from
+  std::optional<ShownSample> shown_;  // where there is no score
+  std::string data_digest_;           // of what is learned from
   TunePlan plan_;
 };
 

@@ -69,6 +69,7 @@ Status Tuner::choose_rows(int64_t least, int64_t usual_row, const std::function<
     TRY_ASSIGN(plan_.memory, planner.plan(shape));
     plan_.memory.caches = caches;
     if (score_) plan_.memory.replies = static_cast<uint64_t>(score_->cache_bytes(planner.model()));
+    if (shown_) plan_.memory.replies = static_cast<uint64_t>(shown_->cache_bytes(planner.model()));
     if (plan_.memory.total() <= free) break;
     if (plan_.row_length > least && !settings_.row_length) {
       plan_.row_length = std::max(plan_.row_length / 2, least);

@@ -67,6 +67,11 @@ class Metrics {
     memory_.before = evaluation;
     return log_.write(line_of(kBeforeFirst, evaluation));
   }
+  Status after(int64_t steps, const std::vector<Score>& scores) {
+    Json line = line_of(steps, {evaluations().best.value_or(0), scores});
+    line["kept"] = true;
+    return log_.write(line);
+  }
   Status step(const StepReport& report) {
     memory_.losses.take(report.loss);
     return log_.write({{"step", report.step}, {"loss", report.loss}, {"norm", report.norm}, {"rate", report.rate}});
@@ -131,11 +136,14 @@ class Loop {
                    {},
                    "go on with --resume"};
     }
+    const int64_t all = trainer_.steps();
     if (fs::exists(best())) TRY(trainer_.restore(best()));
+    TRY_ASSIGN(std::vector<Score> scores, after(all));
     return LoopResult{.steps = trainer_.steps(),
                       .held_out = metrics_.evaluations().best,
                       .stopped_early = stopped_early(),
-                      .before = metrics_.before()};
+                      .before = metrics_.before(),
+                      .after = std::move(scores)};
   }
 
  private:
@@ -153,6 +161,13 @@ class Loop {
       TRY(after_step(report));
     }
     return ok_status();
+  }
+
+  Result<std::vector<Score>> after(int64_t steps) {
+    if (!hooks_.after) return std::vector<Score>();
+    TRY_ASSIGN(std::vector<Score> scores, hooks_.after(steps));
+    if (!scores.empty()) TRY(metrics_.after(steps, scores));
+    return scores;
   }
 
   bool evaluation_is_due() const {

@@ -2,8 +2,9 @@
 //
 // In the run's folder: checkpoint.safetensors and best.safetensors (train/trainer.hpp), and metrics.jsonl, a line for
 // each step and each evaluation, without times: a run that was killed at any moment and goes on ends with the same
-// bytes in all of them. What was measured before the first step stands there as of step -1. Thread safety: one loop at a
-// time.
+// bytes in all of them. What was measured before the first step stands there as of step -1, and
+// scores of what stays, which need not be the last, as of the step behind the last, with "kept". Thread safety: one
+// loop at a time.
 #pragma once
 
 #include <filesystem>
@@ -59,6 +60,8 @@ struct LoopHooks {
   // What was held out, after `steps` steps: always the same. Error kCancelled stops the run as Ctrl-C does, and one
   // that goes on evaluates again.
   std::function<Result<Evaluation>(int64_t steps)> evaluate = nullptr;
+  // Scores of what stays, after `steps` steps in all.
+  std::function<Result<std::vector<Score>>(int64_t steps)> after = nullptr;
   // Told of every step, and of the evaluation after it. An error ends the run.
   std::function<Status(const StepReport& step, const std::optional<Evaluation>& evaluation)> report = nullptr;
   // Writes down what a step that diverged was to learn from, and returns where.
@@ -71,6 +74,7 @@ struct LoopResult {
   std::optional<double> held_out;  // the loss of the best evaluation, whose parameters the trainer holds
   bool stopped_early = false;
   std::optional<Evaluation> before = {};  // LoopHooks::before
+  std::vector<Score> after = {};          // LoopHooks::after
 };
 
 // From where `trainer` stands to the end. Goes on from the folder's checkpoint where `resume` says so and there is one.

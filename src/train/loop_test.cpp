@@ -38,6 +38,7 @@ struct Pupil {
     };
     hooks.before = [this]() -> Result<Evaluation> { return evaluation(); };
     hooks.evaluate = [this](int64_t) -> Result<Evaluation> { return evaluation(); };
+    hooks.after = [this](int64_t) -> Result<std::vector<Score>> { return scores(); };
     return hooks;
   }
 
@@ -224,6 +225,7 @@ TEST_F(LoopTest, ScoresChangeNoBitOfWhatIsLearned) {
   Pupil plain(1);
   LoopHooks hooks = plain.hooks();
   hooks.before = nullptr;
+  hooks.after = nullptr;
   hooks.evaluate = [&, evaluate = hooks.evaluate](int64_t steps) -> Result<Evaluation> {
     TRY_ASSIGN(const Evaluation evaluation, evaluate(steps));
     return Evaluation{evaluation.loss};
@@ -233,7 +235,11 @@ TEST_F(LoopTest, ScoresChangeNoBitOfWhatIsLearned) {
     EXPECT_EQ(value(read_file(folder_ / "scored" / file)), value(read_file(folder_ / "plain" / file)));
   }
   const std::string metrics = value(read_file(folder_ / "scored/metrics.jsonl"));
-  EXPECT_EQ(metrics.find("{\"step\":-1,\"held_out\":0.2,\"scores\":{\"second\":0.0,\"first\":0.5}}\n"), 0u) << metrics.substr(0, 100);
+  EXPECT_EQ(metrics.find("{\"step\":-1,\"held_out\":0.2,\"scores\":{\"second\":0.0,\"first\":0.5}}\n"), 0u)
+      << metrics.substr(0, 100);
+  const std::string last = metrics.substr(metrics.rfind('\n', metrics.size() - 2) + 1);
+  EXPECT_EQ(last.find("{\"step\":60,\"held_out\":"), 0u) << last;
+  EXPECT_NE(last.find("\"first\":0.5},\"kept\":true}"), std::string::npos) << last;
 }
 
 TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
@@ -247,7 +253,7 @@ TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
   const LoopResult result = value(run_loop(pupil.trainer, early, hooks, false));
   EXPECT_TRUE(result.stopped_early);
   EXPECT_EQ(result.held_out, 1);  // of the parameters that stay
-  EXPECT_EQ(result.steps, 5);  // of the first evaluation
+  EXPECT_EQ(result.steps, 5);     // of the first evaluation
   Pupil again(1);
   LoopHooks none = again.hooks();
   none.evaluate = [](int64_t) -> Result<Evaluation> { return invalid("it had ended"); };
