@@ -15,7 +15,7 @@ struct TestReport {
   // Of the replies, where the form has a score: the base's, and the run's, over the same items.
   size_t items = 0;
   size_t skipped = 0;  // do not fit the context
-  std::vector<Metric> untaught, taught;
+  std::vector<Metric> untaught = {}, taught = {};
 };
 
 // Asks both for the replies, and keeps them beside the run, which its name means by now. Nothing to ask: losses alone.
