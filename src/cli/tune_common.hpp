@@ -34,6 +34,9 @@ struct TuneFlags {
   int64_t length = 0;
   int64_t batch = 0;
   double beta = 0;
+  std::string schedule = "cosine";
+  int64_t steps = 0;
+  int64_t warmup = -1;  // below 0: not said
   // Of pairs and summaries.
   std::string input, output;         // names of columns
   double minutes = kWritingMinutes;  // 0: without a limit

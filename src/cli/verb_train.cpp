@@ -75,10 +75,7 @@ OptimizerConfig optimizer_of(const Flags& flags) {
 TrainSettings settings_of(const Flags& flags) {
   TrainSettings settings = flags.settings;
   settings.size.shape = flags.shape == "gpt2" ? ModelShape::kGpt2 : ModelShape::kLlama;
-  settings.schedule = flags.schedule == "constant" ? ScheduleKind::kConstant
-                      : flags.schedule == "linear" ? ScheduleKind::kLinear
-                      : flags.schedule == "stable" ? ScheduleKind::kStable
-                                                   : ScheduleKind::kCosine;
+  settings.schedule = schedule_called(flags.schedule);
   settings.optimizer = optimizer_of(flags);
   settings.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
   choose(flags.layers, settings.size.layers);
@@ -185,9 +182,11 @@ void declare_learning(Arguments& args, Flags& flags) {
       .in_range(0.0, 1e6)
       .under(heading);
   args.add("--batch", flags.batch, "tokens of a step; 0: by the size").in_range(0, 1 << 24).under(heading);
-  args.add("--rate", flags.rate, "learning rate, the highest; 0: by the width").in_range(0.0, 100.0).under(heading);
+  args.add("--rate,--lr", flags.rate, "learning rate, the highest; 0: by the width")
+      .in_range(0.0, 100.0)
+      .under(heading);
   args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down")
-      .one_of({"constant", "linear", "cosine", "stable"})
+      .one_of(schedule_names())
       .under(heading);
   args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth, 200 at most")
       .in_range(-1, 1 << 30)

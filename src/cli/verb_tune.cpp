@@ -100,6 +100,9 @@ void fill_settings(TuneFlags& flags) {
   choose(flags.length, settings.length);
   choose(flags.batch, settings.batch);
   choose(flags.beta, settings.beta);
+  choose(flags.steps, settings.steps);
+  if (flags.warmup >= 0) settings.warmup_steps = flags.warmup;
+  settings.schedule = schedule_called(flags.schedule);
   constexpr uint64_t kMegabyte = 1'000'000;
   settings.memory = static_cast<uint64_t>(flags.memory) * kMegabyte;
   settings.preference = preference_of(flags.method);
@@ -206,6 +209,7 @@ Status run(TuneFlags& flags) {
   }
   if (flags.undo) return undo(flags);
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
+  if (flags.steps > 0 && flags.epochs > 0) return usage_error("--steps and --epochs exclude each other");
   TRY(check_flags(flags));
   TRY(name_columns(flags));
   fill_settings(flags);
@@ -217,6 +221,16 @@ Status run(TuneFlags& flags) {
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
+  }
+  if (says_how(flags) && kind != Kind::kWriting && kind != Kind::kModel) {
+    return usage_error(
+        "--steps, --schedule, --warmup, --weight-decay, --clip, --dropout and --spike are of models that "
+        "write",
+        "leave them out, or add --method lora");
+  }
+  if (flags.steps > 0 && kind == Kind::kWriting) {
+    return usage_error("--steps is not of pairs and of texts with summaries",
+                       "--samples and --epochs say how much is taught");
   }
   if (flags.preview && kind != Kind::kWriting && kind != Kind::kModel) {
     return usage_error("--preview is of models that write", "leave it out, or add --method lora");
@@ -253,6 +267,27 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
       .under(heading);
   args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers")
       .in_range(0.0, 100.0)
+      .under(heading);
+}
+
+void declare_steps(Arguments& args, TuneFlags& flags) {
+  TuneSettings& settings = flags.settings;
+  args.add("--rate,--lr", flags.rate, "learning rate, the highest; 0: chosen from the model").in_range(0.0, 100.0);
+  const char* heading = "How a model that writes learns";
+  args.add("--steps", flags.steps, "in all, instead of --epochs; 0: as the epochs have").non_negative().under(heading);
+  args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down over a fifth")
+      .one_of(schedule_names())
+      .under(heading);
+  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth")
+      .in_range(-1, 1 << 30)
+      .under(heading);
+  args.add("--weight-decay", settings.weight_decay, "of matrices").in_range(0.0, 10.0).under(heading);
+  args.add("--clip", settings.clip_norm, "largest norm of the gradients").positive().under(heading);
+  args.add("--dropout", settings.dropout, "part of the numbers").in_range(0.0, 0.95).under(heading);
+  args.add("--spike", settings.spike,
+           "a loss so many deviations above the last 50 ends the run, or one far above what guessing has; 0: only one "
+           "that is no number")
+      .non_negative()
       .under(heading);
 }
 
@@ -339,16 +374,12 @@ Job declare_tune(Arguments& args) {
            "stochastically, by seed")
       .one_of({"f32", "bf16"});
   declare_teacher(args, *flags);
-  args.add("--rate", flags->rate, "learning rate, the highest; 0: chosen from the model").in_range(0.0, 100.0);
+  declare_steps(args, *flags);
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
   args.add("--batch", flags->batch, "tokens of a step, with contrastive pairs; 0: chosen from the data")
       .in_range(0, 1 << 24);
-  args.add("--spike", settings.spike,
-           "a loss so many deviations above the last 50 ends the run, or one far above what guessing has; 0: only one "
-           "that is no number")
-      .non_negative();
   args.flag("--recompute", settings.recompute,
             "what a layer computes inside is dropped and computed again on the way back: less memory, more time");
   args.add("--memory", flags->memory, "most memory to take, in MB; 0: what is free").in_range(0, 1 << 30);

@@ -55,7 +55,10 @@ TokenBatch DistilLessons::batch(const TokenSet& set, const TeacherTable& table, 
 Result<std::vector<PartLoss>> DistilLessons::parts(Context& ctx, const Transformer& model, int64_t step) {
   CHECK(table_);
   batches_.clear();
-  for (const PackedRow& row : feed_.rows(step)) batches_.push_back(batch(feed_.set(), *table_, row));
+  for (const PackedRow& row : feed_.rows(step)) {
+    batches_.push_back(batch(feed_.set(), *table_, row));
+    batches_.back().batch.dropout = feed_.dropout(step, batches_.size() - 1);
+  }
   return token_losses(ctx, model, batches_);
 }
 

@@ -128,6 +128,9 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
       return usage_error("preferences are learned by an adapter only", "--method dpo, orpo or kto");
     }
     if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
+    if (settings.dropout > 0) {
+      return usage_error("preferences are measured beside the model as it was, without --dropout", "leave it out");
+    }
     TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
     TRY(tuner->prepare_preferences(renderer, method));
   } else {
@@ -227,7 +230,9 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   plan_.rows_per_step = rows_of(plan_.row_length);
   data_digest_ = digest_of(rendered);
   const std::string both = data_digest_ + digest_of(held_out);
-  TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed);
+  plan_.epochs = epochs_for(rendered);
+  TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed,
+                 static_cast<float>(settings_.dropout));
   if (teacher_ && settings_.teacher.from == DistilFrom::kLogits) {
     const int64_t vocab = model_.config().vocab_size;
     lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, test, teacher_,
@@ -287,6 +292,9 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
     return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
   };
   shown_ = ShownSample::choose(dataset_, asking(renderer));
+  const auto pairs = static_cast<int64_t>(train.pairs());
+  const int64_t steps_of_an_epoch = (pairs + plan_.pairs_per_step - 1) / plan_.pairs_per_step;
+  if (settings_.steps) plan_.epochs = (*settings_.steps + steps_of_an_epoch - 1) / steps_of_an_epoch;
   TRY(choose_rows(2 * plan_.length, usual_row(tokens), shape, 0));
   lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out), std::move(test),
                                                  PreferenceLessons::Settings{.method = method,
@@ -321,10 +329,14 @@ Result<std::unique_ptr<Pupil>> Tuner::load_pupil() {
 TrainerConfig Tuner::trainer_config() const {
   TrainerConfig config;
   config.optimizer.rounding_seed = settings_.seed;
-  config.schedule = {.kind = ScheduleKind::kCosine,
+  config.optimizer.adamw.weight_decay = static_cast<float>(settings_.weight_decay);
+  config.clip_norm = settings_.clip_norm;
+  constexpr int64_t kDecayPart = 5;  // of a stable rate's steps, as `train` has it
+  config.schedule = {.kind = settings_.schedule,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
-                     .warmup_steps = plan_.warmup_steps};
+                     .warmup_steps = plan_.warmup_steps,
+                     .decay_steps = std::min(plan_.steps / kDecayPart, plan_.steps - plan_.warmup_steps)};
   return config;
 }
 

@@ -41,6 +41,12 @@ struct TuneSettings {
   std::optional<int64_t> epochs;
   std::optional<int64_t> length;
   std::optional<int64_t> batch;  // tokens of a step, about
+  std::optional<int64_t> steps;  // in all, however many epochs they take; not with `epochs`
+  std::optional<int64_t> warmup_steps;
+  ScheduleKind schedule = ScheduleKind::kCosine;
+  double weight_decay = 0;  // of matrices
+  double clip_norm = 1;
+  double dropout = 0;  // of what an assistant says
   // Those that a run which goes on began with.
   std::optional<int64_t> row_length;
   std::optional<bool> packed_alone;
@@ -135,6 +141,8 @@ class Tuner {
                        const TeachingHooks& hooks);
   // The job's score, or where it has none what is shown of it before and after; else nothing.
   Result<JobScore::Measured> measure_job(const Transformer& model, const TeachingHooks& hooks);
+  // Of the feed: as settings_.steps asks for, or plan_.epochs.
+  int64_t epochs_for(const TokenSet& set) const;
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
   // As long as serves the products.
