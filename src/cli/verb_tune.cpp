@@ -173,9 +173,17 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.loop.after[i].name, before[i].value,
                           taught.loop.after[i].value)));
   }
-  return print(fmt::format("{}{}{}: linnet chat {}\n", draw(test),
-                           worse_than_untaught(flags.settings.base, taught.loop), ready_sentence(version, taught.loop),
-                           version.name));
+  return print(fmt::format("{}{}{}: linnet {} {}\n", draw(test), worse_than_untaught(flags.settings.base, taught.loop),
+                           ready_sentence(version, taught.loop), tuner->chats() ? "chat" : "generate", version.name));
+}
+
+// Whether a flag was given that says how a model that writes learns.
+bool says_how(const TuneFlags& flags) {
+  const TuneSettings& settings = flags.settings;
+  const TuneSettings usual;
+  return settings.schedule != usual.schedule || settings.warmup_steps || settings.steps ||
+         settings.weight_decay != usual.weight_decay || settings.clip_norm != usual.clip_norm ||
+         settings.dropout != usual.dropout || settings.spike != usual.spike;
 }
 
 // What learns.

@@ -90,6 +90,8 @@ class Tuner {
   const TunePlan& plan() const { return plan_; }
   const PupilSettings& pupil() const { return settings_.pupil; }
   const TokenSet& train_set() const { return lessons_->set(); }
+  // Whether it learns conversations, and not how texts go on.
+  bool chats() const { return chat_template_.has_value(); }
   // All that decides what is learned, for run.json: data, base, plan.
   Json info() const;
   // The first `count` samples as the model will read them (data/preview.hpp).
