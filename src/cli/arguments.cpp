@@ -1,6 +1,9 @@
 #include "cli/arguments.hpp"
 
 #include <charconv>
+#include <cmath>
+#include <fmt/core.h>
+#include <type_traits>
 
 #include <CLI/CLI.hpp>
 
@@ -11,7 +14,9 @@ namespace {
 template <class T>
 bool is_whole(const std::string& text, T& value) {
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return code == std::errc() && end == text.data() + text.size();
+  if (code != std::errc() || end != text.data() + text.size()) return false;
+  if constexpr (std::is_floating_point_v<T>) return std::isfinite(value);  // no range holds "nan"
+  return true;
 }
 
 // An option whose text must be a T before CLI11 sees it: it takes "-1" for the largest unsigned number, and its own
@@ -31,12 +36,18 @@ constexpr const char* kWhole = "a whole number";
 constexpr const char* kUnsigned = "a whole number, 0 or more";
 constexpr const char* kNumber = "a number";
 
-// The check of a number, without the type and range that CLI11 would put into --help.
 template <class T>
-CLI::Validator range(T low, T high) {
-  CLI::Range check(low, high);
-  check.description("");
-  return check;
+bool is_within(const std::string& text, T low, T high) {
+  T number{};
+  return is_whole(text, number) && number >= low && number <= high;
+}
+
+// CLI11's own check would put type and range into --help, and say the range in six decimals.
+template <class T>
+void check_range(CLI::Option& option, T low, T high) {
+  option.check([low, high](const std::string& text) {
+    return is_within(text, low, high) ? std::string() : fmt::format("must be from {} to {}, got {}", low, high, text);
+  });
 }
 
 }  // namespace
@@ -47,12 +58,20 @@ const Argument& Argument::required() const {
 }
 
 const Argument& Argument::in_range(int low, int high) const {
-  option_->check(range(low, high));
+  check_range(*option_, low, high);
   return *this;
 }
 
 const Argument& Argument::in_range(double low, double high) const {
-  option_->check(range(low, high));
+  check_range(*option_, low, high);
+  return *this;
+}
+
+const Argument& Argument::in_range_or_minus_one(double low, double high) const {
+  option_->check([low, high](const std::string& text) {
+    if (is_within(text, -1.0, -1.0) || is_within(text, low, high)) return std::string();
+    return fmt::format("must be from {} to {}, or -1, got {}", low, high, text);
+  });
   return *this;
 }
 

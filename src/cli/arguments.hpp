@@ -26,6 +26,8 @@ class Argument {
   const Argument& required() const;
   const Argument& in_range(int low, int high) const;
   const Argument& in_range(double low, double high) const;
+  // -1 leaves the choice to the program.
+  const Argument& in_range_or_minus_one(double low, double high) const;
   const Argument& positive() const;
   const Argument& non_negative() const;
   const Argument& one_of(const std::vector<std::string>& values) const;

@@ -62,13 +62,13 @@ TeachingHooks TeachingScreen::hooks() {
             printer_.note(fmt::format("about {} for all steps, less where it stops early", format_duration(seconds)));
           },
       .before = [this](const Progress& progress) { printer_.update(progress); },
-      .scores = [this](const std::string& when, const std::vector<Score>& all) { scores(when, all); },
+      .evaluated = [this](const std::string& when, const Evaluation& evaluation) { evaluated(when, evaluation); },
       .sample = [this](const std::string& text) { sample(text); },
       .cancel = &interrupt_token()};
 }
 
-void TeachingScreen::scores(const std::string& when, const std::vector<Score>& scores) {
-  printer_.note(fmt::format("{} teaching, held out{}", when, listed(scores)));
+void TeachingScreen::evaluated(const std::string& when, const Evaluation& evaluation) {
+  printer_.note(fmt::format("{} teaching: held out {:.3f}{}", when, evaluation.loss, listed(evaluation.scores)));
 }
 
 void TeachingScreen::sample(const std::string& text) {

@@ -26,7 +26,7 @@ class TeachingScreen {
 
   void step(const StepReport& step, const std::optional<Evaluation>& evaluation);
   // "before", "after" all steps.
-  void scores(const std::string& when, const std::vector<Score>& scores);
+  void evaluated(const std::string& when, const Evaluation& evaluation);
   void sample(const std::string& text);
   // What shows itself here, and ends by Ctrl-C. Must not outlive the screen.
   TeachingHooks hooks();

@@ -35,6 +35,9 @@ struct TuneFlags {
   int64_t length = 0;
   int64_t batch = 0;
   double beta = 0;
+  std::string schedule = "cosine";
+  int64_t steps = 0;
+  int64_t warmup = -1;  // below 0: not said
   // Of pairs and summaries.
   std::string input, output;         // names of columns
   double minutes = kWritingMinutes;  // 0: without a limit
@@ -77,6 +80,9 @@ auto teach_shown(AnyTuner& tuner, int64_t steps, const RunVersion& version, bool
 
 // "shop is ready (version 2, 40 steps, stopped early)".
 std::string ready_sentence(const RunVersion& version, const LoopResult& loop);
+
+// A line where what was held out is foreseen worse than by the base as it was; else empty.
+std::string worse_than_untaught(const std::string& base, const LoopResult& loop);
 
 // Takes what the test holds, too, out of the rest, and says so.
 void leave_out_overlaps(Dataset& dataset);

@@ -9,6 +9,7 @@
 #include "base/progress.hpp"
 #include "base/strings.hpp"
 #include "base/system.hpp"
+#include "cli/asked_replies.hpp"
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
@@ -30,8 +31,6 @@ constexpr double kTeachingPart = 0.7;
 constexpr double kTestPart = 0.25;  // both models
 
 constexpr size_t kMostHeldOut = 200;  // samples that a loss is measured on
-constexpr const char* kTest = "test";
-constexpr const char* kHeldOut = "held out";
 
 // Not every template has a place for a system message.
 bool takes_system(const ChatTemplate& chat_template, const std::string& system) {
@@ -182,7 +181,7 @@ class Test {
     const std::vector<Sample>& asked = tests ? dataset_.test : dataset_.held_out;
     if (asked.empty()) return WritingReport{};
     TRY_ASSIGN(Task task, writing_task(job_, asked, settings_.seed));
-    TRY_ASSIGN(task.max_tokens, reply_tokens());
+    TRY_ASSIGN(task.max_tokens, longest_reply(settings_.base, dataset_.train));
     std::vector<Written> all = simple_writers(task, dataset_);
     const double seconds = settings_.minutes ? 60 * *settings_.minutes * kTestPart : 0;
     const auto began = std::chrono::steady_clock::now();
@@ -197,52 +196,18 @@ class Test {
     all.push_back(std::move(untaught));
     all.push_back(std::move(taught));
     const std::string on = tests ? kTest : kHeldOut;
-    for (const Written& one : all) TRY(keep_log(version, on, one));
+    for (const Written& one : all) TRY(keep_replies(version, task, on, one.name, one.items));
     return report_writing(on, job_.kind, std::move(all));
   }
 
  private:
-  // As long as the longest that was taught, at most.
-  Result<int64_t> reply_tokens() const {
-    constexpr int64_t kMost = 1024;
-    TRY_ASSIGN(const ModelHandle model, find_base(settings_.base));
-    TRY_ASSIGN(const Tokenizer tokenizer, load_tokenizer(model.description.files));
-    size_t longest = 1;
-    for (const Sample& sample : dataset_.train) {
-      TRY_ASSIGN(const std::vector<int32_t> ids, tokenizer.encode(answer_of(sample)));
-      longest = std::max(longest, ids.size());
-    }
-    return std::min({static_cast<int64_t>(longest), kMost, model.config().max_positions / 4});
-  }
-
   Result<std::vector<ItemRecord>> ask(const Task& task, Asking asking) {
     constexpr int64_t kAroundAnInput = 128;  // tokens of the chat template and of an instruction
     const auto system = static_cast<int64_t>(settings_.system.size());  // bytes are no fewer than tokens
     asking.prompt_tokens = settings_.input_tokens.value_or(0) + kAroundAnInput + system;
     asking.frequency_penalty = settings_.frequency_penalty;
     asking.threads = settings_.threads;
-    auto printer = ProgressPrinter::for_stderr();
-    RateMeter meter;
-    Progress progress{.stage = "asking", .item = asking.model, .unit = ProgressUnit::kCount};
-    return ask_model(task, asking, interrupt_token(), [&](int64_t done, int64_t all) {
-      progress.done = static_cast<uint64_t>(done);
-      progress.total = static_cast<uint64_t>(all);
-      meter.fill(progress, RateMeter::Clock::now());
-      printer.update(progress);
-    });
-  }
-
-  // As `linnet eval score` and `compare` read it: test.jsonl of what was taught, test.nearest.jsonl …
-  Status keep_log(const RunVersion& version, const std::string& on, const Written& written) const {
-    const std::string part = written.name == "taught" ? "" : "." + written.name;
-    const std::filesystem::path path = version.folder / fmt::format("{}{}.jsonl", on == kTest ? on : "held-out", part);
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-    TRY_ASSIGN(ItemLog log, ItemLog::create(path.string()));
-    TRY(log.begin(job_.name, job_.kind,
-                  {{"model", version.name}, {"version", version.number}, {"writer", written.name}}));
-    for (const ItemRecord& item : written.items) TRY(log.add(item));
-    return ok_status();
+    return ask_shown(task, asking);
   }
 
   const TuneSettings& settings_;
@@ -307,8 +272,8 @@ Status tune_writing(const TuneFlags& flags, Dataset dataset, const WritingJob& j
   }
   if (flags.json) return print_json(finished_json(version.info, version, result.loop));
   return print(fmt::format(
-      "{}{}{}: linnet generate {}{} --chat \"{}\"\n", draw(report), verdict(report),
-      ready_sentence(version, result.loop), version.name,
+      "{}{}{}{}: linnet generate {}{} --chat \"{}\"\n", draw(report), verdict(report),
+      worse_than_untaught(settings.base, result.loop), ready_sentence(version, result.loop), version.name,
       settings.frequency_penalty > 0 ? fmt::format(" --frequency-penalty {:g}", settings.frequency_penalty) : "",
       job.kind == TaskKind::kSummary ? "$(cat notes.md)" : "a phrase"));
 }

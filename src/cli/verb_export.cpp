@@ -70,6 +70,13 @@ Status write_card(const Flags& flags, const ModelHandle& model, bool merged) {
   return write_file(std::filesystem::path(flags.out) / "README.md", card);
 }
 
+// Beside an adapter that was taught through a template of its own: its base has none.
+Status write_template(const Flags& flags, const ModelHandle& model) {
+  TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
+  if (!version || version->chat_template().empty()) return ok_status();
+  return write_file(std::filesystem::path(flags.out) / "chat_template.jinja", version->chat_template());
+}
+
 // What --json says, but for the merge.
 Json told(const Flags& flags, const ExportWarnings& warnings) {
   return {{"out", flags.out}, {"warnings", warnings}};
@@ -94,6 +101,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
     const char* task = model.config().has_head ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
     TRY(write_adapter(adapter, description.family->tensors(description.transformer), task, flags.out));
     TRY(write_card(flags, model, false));
+    TRY(write_template(flags, model));
   }
   return finish(flags, told(flags, {}), "");
 }

@@ -75,10 +75,7 @@ OptimizerConfig optimizer_of(const Flags& flags) {
 TrainSettings settings_of(const Flags& flags) {
   TrainSettings settings = flags.settings;
   settings.size.shape = flags.shape == "gpt2" ? ModelShape::kGpt2 : ModelShape::kLlama;
-  settings.schedule = flags.schedule == "constant" ? ScheduleKind::kConstant
-                      : flags.schedule == "linear" ? ScheduleKind::kLinear
-                      : flags.schedule == "stable" ? ScheduleKind::kStable
-                                                   : ScheduleKind::kCosine;
+  settings.schedule = schedule_called(flags.schedule);
   settings.optimizer = optimizer_of(flags);
   settings.weights = flags.weights == "bf16" ? DType::kBF16 : DType::kF32;
   choose(flags.layers, settings.size.layers);
@@ -132,7 +129,7 @@ TeachingWork work_of(Pretrainer& pretrainer) {
 }
 
 Status run(const Flags& flags) {
-  TRY(RunStore::check_name(flags.name));
+  TRY(flags.resume ? RunStore::check_name(flags.name) : RunStore::check_new_name(flags.name));
   if (flags.settings.text.paths.empty()) return usage_error("there is no text", "linnet train book.txt --name book");
   if (flags.steps > 0 && flags.epochs > 0) return usage_error("--steps and --epochs exclude each other");
   interrupt_token();
@@ -185,12 +182,18 @@ void declare_learning(Arguments& args, Flags& flags) {
       .in_range(0.0, 1e6)
       .under(heading);
   args.add("--batch", flags.batch, "tokens of a step; 0: by the size").in_range(0, 1 << 24).under(heading);
-  args.add("--rate", flags.rate, "learning rate, the highest; 0: by the width").in_range(0.0, 100.0).under(heading);
-  args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down")
-      .one_of({"constant", "linear", "cosine", "stable"})
+  args.add("--rate,--lr", flags.rate, "learning rate, the highest; 0: by the width")
+      .in_range(0.0, 100.0)
       .under(heading);
-  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth, 200 at most").under(heading);
-  args.add("--decay", flags.decay, "steps in which a stable rate falls; -1: a fifth").under(heading);
+  args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down")
+      .one_of(schedule_names())
+      .under(heading);
+  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth, 200 at most")
+      .in_range(-1, 1 << 30)
+      .under(heading);
+  args.add("--decay", flags.decay, "steps in which a stable rate falls; -1: a fifth")
+      .in_range(-1, 1 << 30)
+      .under(heading);
   args.add("--final", flags.settings.final_fraction, "part of the rate where the run ends")
       .in_range(0.0, 1.0)
       .under(heading);
@@ -199,7 +202,9 @@ void declare_learning(Arguments& args, Flags& flags) {
       .under(heading);
   args.add("--beta1", flags.beta1, "AdamW's first").in_range(0.0, 0.9999).under(heading);
   args.add("--beta2", flags.beta2, "AdamW's second").in_range(0.0, 0.99999).under(heading);
-  args.add("--momentum", flags.momentum, "-1: Muon's 0.95 or SGD's 0.9").in_range(-1.0, 0.9999).under(heading);
+  args.add("--momentum", flags.momentum, "-1: Muon's 0.95 or SGD's 0.9")
+      .in_range_or_minus_one(0.0, 0.9999)
+      .under(heading);
   args.add("--weight-decay", flags.weight_decay, "of matrices").in_range(0.0, 10.0).under(heading);
   args.add("--clip", flags.settings.clip_norm, "largest norm of the gradients").positive().under(heading);
   args.add("--spike", flags.settings.spike,
@@ -207,7 +212,7 @@ void declare_learning(Arguments& args, Flags& flags) {
       .non_negative()
       .under(heading);
   args.add("--dropout", flags.dropout, "part of the numbers; -1: 0.1 where the text is seen more than twice, else 0")
-      .in_range(-1.0, 0.95)
+      .in_range_or_minus_one(0.0, 0.95)
       .under(heading);
   args.flag("--float32", flags.settings.float32, "no products in bfloat16");
   args.add("--weights", flags.weights,

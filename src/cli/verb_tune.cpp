@@ -10,6 +10,7 @@
 #include "cli/common.hpp"
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
+#include "cli/tune_tested.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
 #include "data/unusable.hpp"
@@ -99,6 +100,9 @@ void fill_settings(TuneFlags& flags) {
   choose(flags.length, settings.length);
   choose(flags.batch, settings.batch);
   choose(flags.beta, settings.beta);
+  choose(flags.steps, settings.steps);
+  if (flags.warmup >= 0) settings.warmup_steps = flags.warmup;
+  settings.schedule = schedule_called(flags.schedule);
   constexpr uint64_t kMegabyte = 1'000'000;
   settings.memory = static_cast<uint64_t>(flags.memory) * kMegabyte;
   settings.preference = preference_of(flags.method);
@@ -142,10 +146,16 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
              Tuner::prepare(flags.settings, std::move(dataset), &interrupt_token(), show));
   printer.finish();
   if (flags.preview) return show_preview(*tuner);
-  TRY_ASSIGN(const RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
+  TRY_ASSIGN(RunVersion version, store.open(flags.name, tuner->info(), flags.resume));
   if (!flags.json) TRY(print(sentence(*tuner)));
   TRY_ASSIGN(const Tuner::Taught taught, teach_shown(*tuner, tuner->plan().steps, version, flags.resume));
   TRY(store.set_current(version));
+  TRY_ASSIGN(const TestReport test, test_run(*tuner, flags.settings, taught, version));
+  if (test.after) {
+    version.info["test"] = to_json(test);
+    TRY(store.write_info(version));
+  }
+  const std::vector<Score> before = taught.loop.before ? taught.loop.before->scores : std::vector<Score>();
   if (flags.json) {
     Json json = finished_json(tuner->info(), version);
     json["steps_done"] = taught.loop.steps;
@@ -153,18 +163,30 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
     json["seconds"] = taught.seconds;
     json["seconds_foreseen"] = taught.forecast ? Json(*taught.forecast) : Json();
     json["held_out_loss"] = taught.loop.held_out ? Json(*taught.loop.held_out) : Json();
-    json["held_out_scores"] = {{"before", scores_json(taught.loop.before)}, {"after", scores_json(taught.after)}};
+    json["held_out_loss_before"] = taught.loop.before ? Json(taught.loop.before->loss) : Json();
+    json["held_out_scores"] = {{"before", scores_json(before)}, {"after", scores_json(taught.loop.after)}};
+    json["test"] = test.after ? to_json(test) : Json();
     json["held_out_right"] = taught.right ? Json(*taught.right) : Json();
     return print_json(json);
   }
   if (taught.right) {
     TRY(print(fmt::format("{:.0f}% of what was held out came out as people preferred\n", 100 * *taught.right)));
   }
-  for (size_t i = 0; i < std::min(taught.after.size(), taught.loop.before.size()); ++i) {
-    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.after[i].name,
-                          taught.loop.before[i].value, taught.after[i].value)));
+  for (size_t i = 0; i < std::min(taught.loop.after.size(), before.size()); ++i) {
+    TRY(print(fmt::format("held out: {} {:.3g} before, {:.3g} after\n", taught.loop.after[i].name, before[i].value,
+                          taught.loop.after[i].value)));
   }
-  return print(fmt::format("{}: linnet chat {}\n", ready_sentence(version, taught.loop), version.name));
+  return print(fmt::format("{}{}{}: linnet {} {}\n", draw(test), worse_than_untaught(flags.settings.base, taught.loop),
+                           ready_sentence(version, taught.loop), tuner->chats() ? "chat" : "generate", version.name));
+}
+
+// Whether a flag was given that says how a model that writes learns.
+bool says_how(const TuneFlags& flags) {
+  const TuneSettings& settings = flags.settings;
+  const TuneSettings usual;
+  return settings.schedule != usual.schedule || settings.warmup_steps || settings.steps ||
+         settings.weight_decay != usual.weight_decay || settings.clip_norm != usual.clip_norm ||
+         settings.dropout != usual.dropout || settings.spike != usual.spike;
 }
 
 // What learns.
@@ -217,11 +239,12 @@ Status preview_rows(const TuneFlags& flags, Kind kind, const Dataset& dataset) {
 Status run(TuneFlags& flags) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
-    TRY(RunStore::check_name(flags.name));
+    TRY(flags.resume || flags.undo ? RunStore::check_name(flags.name) : RunStore::check_new_name(flags.name));
   }
   if (flags.undo) return undo(flags);
   if (flags.preview && flags.json) return usage_error("--preview prints no JSON", "leave out one of the two");
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
+  if (flags.steps > 0 && flags.epochs > 0) return usage_error("--steps and --epochs exclude each other");
   TRY(check_flags(flags));
   TRY(name_columns(flags));
   fill_settings(flags);
@@ -235,8 +258,18 @@ Status run(TuneFlags& flags) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");
   }
-  const bool chats = kind == Kind::kWriting || kind == Kind::kModel;
-  if (flags.preview && !chats) return preview_rows(flags, kind, dataset);
+  const bool writes = kind == Kind::kWriting || kind == Kind::kModel;
+  if (says_how(flags) && !writes) {
+    return usage_error(
+        "--steps, --schedule, --warmup, --weight-decay, --clip, --dropout and --spike are of models that "
+        "write",
+        "leave them out, or add --method lora");
+  }
+  if (flags.steps > 0 && kind == Kind::kWriting) {
+    return usage_error("--steps is not of pairs and of texts with summaries",
+                       "--samples and --epochs say how much is taught");
+  }
+  if (flags.preview && !writes) return preview_rows(flags, kind, dataset);
   switch (kind) {
     case Kind::kFaq:
       return tune_faq(flags, dataset);
@@ -267,7 +300,30 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
   args.add("--teacher-weight", teacher.weight, "logits: of the teacher, the rest is the data's own tokens'")
       .in_range(0.0, 1.0)
       .under(heading);
-  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers").under(heading);
+  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers")
+      .in_range(0.0, 100.0)
+      .under(heading);
+}
+
+void declare_steps(Arguments& args, TuneFlags& flags) {
+  TuneSettings& settings = flags.settings;
+  args.add("--rate,--lr", flags.rate, "learning rate, the highest; 0: chosen from the model").in_range(0.0, 100.0);
+  const char* heading = "How a model that writes learns";
+  args.add("--steps", flags.steps, "in all, instead of --epochs; 0: as the epochs have").non_negative().under(heading);
+  args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down over a fifth")
+      .one_of(schedule_names())
+      .under(heading);
+  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth")
+      .in_range(-1, 1 << 30)
+      .under(heading);
+  args.add("--weight-decay", settings.weight_decay, "of matrices").in_range(0.0, 10.0).under(heading);
+  args.add("--clip", settings.clip_norm, "largest norm of the gradients").positive().under(heading);
+  args.add("--dropout", settings.dropout, "part of the numbers").in_range(0.0, 0.95).under(heading);
+  args.add("--spike", settings.spike,
+           "a loss so many deviations above the last 50 ends the run, or one far above what guessing has; 0: only one "
+           "that is no number")
+      .non_negative()
+      .under(heading);
 }
 
 }  // namespace
@@ -275,6 +331,12 @@ void declare_teacher(Arguments& args, TuneFlags& flags) {
 std::string ready_sentence(const RunVersion& version, const LoopResult& loop) {
   return fmt::format("{} is ready (version {}, {}{})", version.name, version.number, counted(loop.steps, "step"),
                      loop.stopped_early ? ", stopped early" : "");
+}
+
+std::string worse_than_untaught(const std::string& base, const LoopResult& loop) {
+  if (!loop.before || !loop.held_out || *loop.held_out <= loop.before->loss) return {};
+  return fmt::format("worse than {} untaught: held out {:.3f} beside {:.3f}; try a lower --rate\n", base,
+                     *loop.held_out, loop.before->loss);
 }
 
 void leave_out_overlaps(Dataset& dataset) {
@@ -313,7 +375,9 @@ Job declare_tune(Arguments& args) {
   args.add(
       "--base", flags->base,
       fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
-  args.add("--test", flags->data.test, "questions that must not stand in the data");
+  args.add("--test", flags->data.test,
+           "data that measures, and must not stand in the rest: its loss before and after, and its replies where their "
+           "form has a score");
   args.add("--input", flags->input,
            "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
   args.add("--output", flags->output, "the column of the reply to it");
@@ -332,7 +396,7 @@ Job declare_tune(Arguments& args) {
                flags->classify.encoder + " for labels");
   args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
   args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
-  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank");
+  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank").in_range(0.0, 1e6);
   args.flag("--rslora", adapter.rank_stabilised, "scale by the root of the rank");
   args.flag("--dora", adapter.dora, "learn magnitudes, too (slower)");
   args.add("--target", adapter.targets, "layers that are taught, by their names; without: every linear one");
@@ -346,7 +410,7 @@ Job declare_tune(Arguments& args) {
            "stochastically, by seed")
       .one_of({"f32", "bf16"});
   declare_teacher(args, *flags);
-  args.add("--rate", flags->rate, "learning rate; 0: chosen from the model");
+  declare_steps(args, *flags);
   args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
   args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
   args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);

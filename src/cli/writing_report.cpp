@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/check.hpp"
+#include "cli/asked_replies.hpp"
 #include "cli/table.hpp"
 #include "tasks/writing_job.hpp"
 
@@ -144,12 +145,7 @@ std::string verdict(const WritingReport& report) {
 Json to_json(const WritingReport& report) {
   Json scores = Json::object();
   for (size_t i = 0; i < report.all.size(); ++i) {
-    Json one = {{"items", report.all[i].items.size()}};
-    for (const Metric& metric : report.metrics[i]) {
-      const Estimate told = estimate(metric, kBootstrapSeed);
-      one[metric.name()] = {{"value", told.value}, {"standard_error", told.standard_error}};
-    }
-    scores[report.all[i].name] = std::move(one);
+    scores[report.all[i].name] = scores_of_writer(report.all[i].items.size(), report.metrics[i]);
   }
   Json compared = Json::object();
   for (const WritingComparison& one : report.comparisons) {

@@ -6,9 +6,13 @@
 
 namespace linnet {
 
-DistilLessons::DistilLessons(TokenFeed feed, TokenSet held_out, std::shared_ptr<const Teacher> teacher,
-                             const Settings& settings)
-    : feed_(std::move(feed)), held_out_(std::move(held_out)), teacher_(std::move(teacher)), settings_(settings) {
+DistilLessons::DistilLessons(TokenFeed feed, TokenSet held_out, const TokenSet& test,
+                             std::shared_ptr<const Teacher> teacher, const Settings& settings)
+    : feed_(std::move(feed)),
+      held_out_(std::move(held_out)),
+      test_(TokenFeed::all(test, settings.row_length)),
+      teacher_(std::move(teacher)),
+      settings_(settings) {
   CHECK(settings.top >= 1 && settings.top <= settings.vocab && settings.row_length > 0);
 }
 
@@ -51,7 +55,10 @@ TokenBatch DistilLessons::batch(const TokenSet& set, const TeacherTable& table, 
 Result<std::vector<PartLoss>> DistilLessons::parts(Context& ctx, const Transformer& model, int64_t step) {
   CHECK(table_);
   batches_.clear();
-  for (const PackedRow& row : feed_.rows(step)) batches_.push_back(batch(feed_.set(), *table_, row));
+  for (const PackedRow& row : feed_.rows(step)) {
+    batches_.push_back(batch(feed_.set(), *table_, row));
+    batches_.back().batch.dropout = feed_.dropout(step, batches_.size() - 1);
+  }
   return token_losses(ctx, model, batches_);
 }
 
@@ -62,6 +69,11 @@ Result<Lessons::HeldOut> DistilLessons::held_out(Context& ctx, const Transformer
     batches.push_back(batch(held_out_, *held_out_table_, row));
   }
   TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, batches));
+  return HeldOut{loss, std::nullopt};
+}
+
+Result<Lessons::HeldOut> DistilLessons::test(Context& ctx, const Transformer& model) {
+  TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, test_));
   return HeldOut{loss, std::nullopt};
 }
 

@@ -22,7 +22,9 @@ class DistilLessons : public Lessons {
     double weight = 0;  // of the teacher
     std::string data;   // a hash of both sets
   };
-  DistilLessons(TokenFeed feed, TokenSet held_out, std::shared_ptr<const Teacher> teacher, const Settings& settings);
+  // The test is measured by its own tokens alone.
+  DistilLessons(TokenFeed feed, TokenSet held_out, const TokenSet& test, std::shared_ptr<const Teacher> teacher,
+                const Settings& settings);
 
   int64_t steps() const override { return feed_.steps(); }
   int64_t steps_of_first_epoch() const override { return feed_.steps_of_first_epoch(); }
@@ -35,12 +37,15 @@ class DistilLessons : public Lessons {
   std::span<const TokenBatch> batches() const override { return batches_; }
   bool holds_out() const override { return !held_out_.sequences.empty(); }
   Result<HeldOut> held_out(Context& ctx, const Transformer& model) override;
+  bool tests() const override { return !test_.empty(); }
+  Result<HeldOut> test(Context& ctx, const Transformer& model) override;
 
  private:
   TokenBatch batch(const TokenSet& set, const TeacherTable& table, const PackedRow& row) const;
 
   TokenFeed feed_;
   TokenSet held_out_;
+  std::vector<TokenBatch> test_;
   std::shared_ptr<const Teacher> teacher_;
   Settings settings_;
   std::optional<TeacherTable> table_;  // of what is learned

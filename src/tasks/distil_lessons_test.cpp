@@ -53,7 +53,7 @@ class DistilTest : public FolderTest {
 
   std::unique_ptr<DistilLessons> lessons(int64_t top, double weight, int64_t row_length = 128) {
     auto lessons = std::make_unique<DistilLessons>(
-        TokenFeed(render(kSamples), row_length, 2, 400, 0), render(kSamples), teacher_,
+        TokenFeed(render(kSamples), row_length, 2, 400, 0), render(kSamples), render(kSamples), teacher_,
         DistilLessons::Settings{.row_length = row_length, .top = top, .vocab = 448, .weight = weight, .data = "these"});
     const Status asked = lessons->before_loading(*runtime_, folder_, nullptr, {});
     EXPECT_TRUE(asked.ok()) << asked.error().to_string();
@@ -123,6 +123,8 @@ TEST_F(DistilTest, PupilComesNearTheTeacher) {
   const auto lessons = this->lessons(16, 1);
   const Transformer same = value(load_transformer(teacher_->model().description));
   EXPECT_NEAR(value(lessons->held_out(ctx, same)).loss, 0, 1e-3);
+  ASSERT_TRUE(lessons->tests());
+  EXPECT_GT(value(lessons->test(ctx, same)).loss, 0.01) << "a test is measured by its own tokens, without the teacher";
   Transformer model = pupil();
   Trainer trainer(ctx, train_all(model), {.optimizer = {}, .schedule = {.rate = 3e-3f, .steps = 120}});
   const double before = value(lessons->held_out(ctx, model)).loss;

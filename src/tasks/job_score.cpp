@@ -28,32 +28,19 @@ constexpr size_t kLeast = 4;               // asked in any case, before and afte
 constexpr int64_t kMostReplyTokens = 256;  // what is longer is compared as far as it goes
 constexpr size_t kMostShownBytes = 400;    // of a text in the sample that is shown
 
-// Nothing for what has no score.
-std::optional<Task> task_of(const Dataset& dataset, uint64_t seed) {
-  if (const std::optional<WritingJob> job = find_writing_job(dataset)) {
-    Result<Task> task = writing_task(*job, dataset.held_out, seed);
-    return task.ok() ? std::optional(std::move(*task)) : std::nullopt;
-  }
-  constexpr std::array kAnswered{DataForm::kQuestionAnswer, DataForm::kTestList, DataForm::kPromptCompletion,
-                                 DataForm::kLabels};
-  if (std::ranges::find(kAnswered, dataset.form) == kAnswered.end()) return std::nullopt;
-  Task task;
-  describe_answers(task);
-  // Samples with a system message of their own are none that eval can ask.
-  if (!add_sample_items(dataset.held_out, task).ok()) return std::nullopt;
-  std::vector<TaskItem> ordered;
-  ordered.reserve(task.items.size());
-  for (const uint32_t i : shuffled(task.items.size(), seed, 0)) ordered.push_back(std::move(task.items[i]));
-  task.items = std::move(ordered);
-  return task;
-}
-
 bool is_shown(TaskKind kind, const std::string& metric) {
   return kind == TaskKind::kAnswer ? metric == "exact_match" || metric == "f1" : metric == deciding_score(kind);
 }
 
-// On one line, and not too long.
-std::string shown(const std::string& text) {
+std::string sample_of(const ItemRecord& item) {
+  const std::string wanted = item.references.empty() ? "" : item.references.front();
+  return fmt::format("asked: {}\nright: {}\nreply: {}", shown_text(item.context), shown_text(wanted),
+                     shown_text(item.output));
+}
+
+}  // namespace
+
+std::string shown_text(const std::string& text) {
   size_t end = std::min(text.size(), kMostShownBytes);
   while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) --end;  // UTF-8
   std::string out = text.substr(0, end) + (end < text.size() ? " …" : "");
@@ -61,16 +48,30 @@ std::string shown(const std::string& text) {
   return out;
 }
 
-std::string sample_of(const ItemRecord& item) {
-  const std::string wanted = item.references.empty() ? "" : item.references.front();
-  return fmt::format("asked: {}\nright: {}\nreply: {}", shown(item.context), shown(wanted), shown(item.output));
+std::optional<Task> scored_task(const Dataset& dataset, const std::vector<Sample>& samples, DataForm form,
+                                uint64_t seed) {
+  if (const std::optional<WritingJob> job = find_writing_job(dataset)) {
+    Result<Task> task = writing_task(*job, samples, seed);
+    return task.ok() ? std::optional(std::move(*task)) : std::nullopt;
+  }
+  constexpr std::array kAnswered{DataForm::kQuestionAnswer, DataForm::kTestList, DataForm::kPromptCompletion,
+                                 DataForm::kLabels};
+  if (std::ranges::find(kAnswered, form) == kAnswered.end()) return std::nullopt;
+  Task task;
+  task.data_form = form;
+  describe_answers(task);
+  // Samples with a system message of their own are none that eval can ask.
+  if (!add_sample_items(samples, task).ok()) return std::nullopt;
+  std::vector<TaskItem> ordered;
+  ordered.reserve(task.items.size());
+  for (const uint32_t i : shuffled(task.items.size(), seed, 0)) ordered.push_back(std::move(task.items[i]));
+  task.items = std::move(ordered);
+  return task;
 }
-
-}  // namespace
 
 Result<std::optional<JobScore>> JobScore::prepare(const Dataset& dataset, const JobAsking& asking,
                                                   const JobWork& work) {
-  std::optional<Task> task = task_of(dataset, asking.seed);
+  std::optional<Task> task = scored_task(dataset, dataset.held_out, dataset.form, asking.seed);
   if (!task || task->items.empty()) return std::optional<JobScore>();
   JobScore score(std::move(*task), asking);
   TRY(score.choose(work));

@@ -16,6 +16,11 @@
 
 namespace linnet {
 
+// `samples` as something to be asked and scored, in an order by `seed`: of `form`, which is the dataset's or a test
+// list for its questions. Nothing for what has no score.
+std::optional<Task> scored_task(const Dataset& dataset, const std::vector<Sample>& samples, DataForm form,
+                                uint64_t seed);
+
 // How the model is asked.
 struct JobAsking {
   const ChatTemplate* chat_template = nullptr;
@@ -27,6 +32,9 @@ struct JobAsking {
   DType kv_dtype = DType::kF32;
   uint64_t seed = 0;  // of the choice of samples
 };
+
+// A text of a sample that is shown to people: on one line, and not too long.
+std::string shown_text(const std::string& text);
 
 // How much is learned beside it.
 struct JobWork {
@@ -41,8 +49,9 @@ class JobScore {
     std::string sample;  // one of the samples with the reply, for people
   };
 
-  // Nothing where no sample is held out, or none that has a score: plain text, whole conversations, preferences. Pairs
-  // and summaries have the score that decides (deciding_score), all others exact_match and f1.
+  // Nothing where no sample is held out, or none that has a score: plain text, whole conversations, preferences
+  // (tasks/shown_sample.hpp shows one of them). Pairs and summaries have the score that decides (deciding_score), all
+  // others exact_match and f1.
   static Result<std::optional<JobScore>> prepare(const Dataset& dataset, const JobAsking& asking, const JobWork& work);
 
   size_t items() const { return task_.items.size(); }

@@ -44,13 +44,19 @@ class Lessons {
   virtual bool holds_out() const = 0;
   // Requires holds_out().
   virtual Result<HeldOut> held_out(Context& ctx, const Transformer& model) = 0;
+  // The same of the data that tests, which decides nothing.
+  virtual bool tests() const = 0;
+  // Requires tests().
+  virtual Result<HeldOut> test(Context& ctx, const Transformer& model) = 0;
 };
 
 class TokenLessons : public Lessons {
  public:
   // row_length: tokens of a row; no sequence is longer.
-  TokenLessons(TokenFeed feed, const TokenSet& held_out, int64_t row_length)
-      : feed_(std::move(feed)), held_out_(TokenFeed::all(held_out, row_length)) {}
+  TokenLessons(TokenFeed feed, const TokenSet& held_out, const TokenSet& test, int64_t row_length)
+      : feed_(std::move(feed)),
+        held_out_(TokenFeed::all(held_out, row_length)),
+        test_(TokenFeed::all(test, row_length)) {}
 
   int64_t steps() const override { return feed_.steps(); }
   int64_t steps_of_first_epoch() const override { return feed_.steps_of_first_epoch(); }
@@ -66,10 +72,16 @@ class TokenLessons : public Lessons {
     TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, held_out_));
     return HeldOut{loss, std::nullopt};
   }
+  bool tests() const override { return !test_.empty(); }
+  Result<HeldOut> test(Context& ctx, const Transformer& model) override {
+    TRY_ASSIGN(const double loss, mean_token_loss(ctx, model, test_));
+    return HeldOut{loss, std::nullopt};
+  }
 
  private:
   TokenFeed feed_;
   std::vector<TokenBatch> held_out_;
+  std::vector<TokenBatch> test_;
   std::vector<TokenBatch> batches_;
 };
 

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include "base/json.hpp"
+#include "train/loop.hpp"
 #include "train/step_log.hpp"
 
 namespace linnet {
@@ -113,25 +114,31 @@ std::string test_section(const Json& test) {
     }
     rows += "\n";
   }
-  return fmt::format("## Test\n\nOn {}, with standard errors; recommended: {}.\n\n{}\n{}\n{}\n",
-                     text_of(test.value("on", Json("a test"))), text_of(test.value("recommended", Json("taught"))),
-                     head, line, rows);
+  const std::string recommended =
+      test.contains("recommended") ? "; recommended: " + text_of(test["recommended"]) : std::string();
+  return fmt::format("## Test\n\nOn {}, with standard errors{}.\n\n{}\n{}\n{}\n",
+                     text_of(test.value("on", Json("a test"))), recommended, head, line, rows);
 }
 
-// The first and the best held-out loss of a run.
+// The first and the best held-out loss of a run; the first is that of before the first step where it was measured.
 Result<std::string> scores_section(const RunVersion& version) {
   TRY_ASSIGN(const std::vector<Json> lines, read_step_log(version.folder / "metrics.jsonl"));
   std::optional<double> first, best;
+  bool untaught = false;
   for (const Json& line : lines) {
     const auto held_out = line.find("held_out");
     if (held_out == line.end() || !held_out->is_number()) continue;
     const auto loss = held_out->get<double>();
     if (!first) first = loss;
+    if (line.value("step", int64_t{0}) == kBeforeFirst) {
+      untaught = true;
+      continue;
+    }
     best = std::min(best.value_or(loss), loss);
   }
   if (!best) return std::string();
-  return fmt::format("## Scores\n\nHeld-out loss, in nats a {}: {:.4f} (the best evaluation; the first was {:.4f})\n\n",
-                     use_of(version).unit, *best, *first);
+  return fmt::format("## Scores\n\nHeld-out loss, in nats a {}: {:.4f} (the best evaluation; {} {:.4f})\n\n",
+                     use_of(version).unit, *best, untaught ? "untaught it was" : "the first was", *first);
 }
 
 bool is_dora(const RunVersion& version) {

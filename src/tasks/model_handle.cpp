@@ -67,7 +67,12 @@ Result<ModelHandle> find_model(std::string_view name) {
 Result<ModelHandle> find_base(std::string_view name) {
   TRY_ASSIGN(ModelHandle model, find_model(name));
   if (model.adapters.empty() && model.faq.empty() && model.classifier.empty()) return model;
-  return usage_error(fmt::format("{} is itself a run", name), "teach from the model that it was taught from");
+  const bool writes = !model.adapters.empty() && !model.embedding;
+  return usage_error(fmt::format("{} is itself a run", name),
+                     writes ? fmt::format("make a model of it: linnet export {} --merge --out FOLDER, then --base "
+                                          "FOLDER; or teach from the model that it was taught from",
+                                          name)
+                            : "teach from the model that it was taught from");
 }
 
 std::string license_of(const StoredModel& stored, const ModelFiles& files) {

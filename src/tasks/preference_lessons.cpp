@@ -89,15 +89,17 @@ Result<Preferences> render_preferences(const std::vector<Sample>& samples, Prefe
   return preferences;
 }
 
-PreferenceLessons::PreferenceLessons(Preferences train, Preferences held_out, const Settings& settings)
+PreferenceLessons::PreferenceLessons(Preferences train, Preferences held_out, Preferences test,
+                                     const Settings& settings)
     : settings_(settings),
       train_{std::move(train), {}},
       held_out_{std::move(held_out), {}},
+      test_{std::move(test), {}},
       feed_(train_.preferences.replies, settings.row_length, settings.pairs_per_step, settings.epochs, settings.seed) {}
 
 Status PreferenceLessons::begin(Context& ctx, const Transformer& model) {
   if (settings_.method == PreferenceMethod::kOrpo) return ok_status();
-  for (Replies* all : {&train_, &held_out_}) {
+  for (Replies* all : {&train_, &held_out_, &test_}) {
     TRY_ASSIGN(all->reference, reference_of(ctx, model, all->preferences));
   }
   return ok_status();
@@ -183,18 +185,18 @@ size_t PreferenceLessons::right_ones(const Replies& all, const PackedRow& row, c
   return right;
 }
 
-Result<Lessons::HeldOut> PreferenceLessons::held_out(Context& ctx, const Transformer& model) {
-  const TokenSet& set = held_out_.preferences.replies;
+Result<Lessons::HeldOut> PreferenceLessons::measure(Context& ctx, const Transformer& model, const Replies& all) const {
+  const TokenSet& set = all.preferences.replies;
   const std::vector<PackedRow> rows = PreferenceFeed::all(set, settings_.row_length);
-  const auto pairs = static_cast<int64_t>(held_out_.preferences.pairs());
-  TRY_ASSIGN(const double drift, drift_of(ctx, model, held_out_, rows));
+  const auto pairs = static_cast<int64_t>(all.preferences.pairs());
+  TRY_ASSIGN(const double drift, drift_of(ctx, model, all, rows));
   double loss = 0;
   double right = 0;
-  for (const PackedRow& all : rows) {
-    const PackedRow row = learned_of(all);
+  for (const PackedRow& pair : rows) {
+    const PackedRow row = learned_of(pair);
     TRY_ASSIGN(const ReplyLogProbs replies, score(ctx, model, set, row, batch_of(set, row)));
-    loss += loss_of(ctx, held_out_, row, replies, drift, pairs).data<float>()[0];
-    right += static_cast<double>(right_ones(held_out_, row, replies));
+    loss += loss_of(ctx, all, row, replies, drift, pairs).data<float>()[0];
+    right += static_cast<double>(right_ones(all, row, replies));
   }
   return HeldOut{loss, right / static_cast<double>(pairs)};
 }

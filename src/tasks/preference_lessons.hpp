@@ -43,7 +43,7 @@ class PreferenceLessons : public Lessons {
     uint64_t seed = 0;
   };
   // `train` is not empty.
-  PreferenceLessons(Preferences train, Preferences held_out, const Settings& settings);
+  PreferenceLessons(Preferences train, Preferences held_out, Preferences test, const Settings& settings);
 
   int64_t steps() const override { return feed_.steps(); }
   int64_t steps_of_first_epoch() const override { return feed_.steps_of_epoch(); }
@@ -55,7 +55,9 @@ class PreferenceLessons : public Lessons {
   bool holds_out() const override { return held_out_.preferences.pairs() > 0; }
   // right: of pairs, those whose chosen reply gained on the rejected one (ORPO: is likelier, by the token); of KTO's
   // replies, those that became likelier where they are good and less likely where they are not.
-  Result<HeldOut> held_out(Context& ctx, const Transformer& model) override;
+  Result<HeldOut> held_out(Context& ctx, const Transformer& model) override { return measure(ctx, model, held_out_); }
+  bool tests() const override { return test_.preferences.pairs() > 0; }
+  Result<HeldOut> test(Context& ctx, const Transformer& model) override { return measure(ctx, model, test_); }
 
  private:
   struct Replies {
@@ -63,6 +65,7 @@ class PreferenceLessons : public Lessons {
     std::vector<double> reference;  // log probability of each by the model before; empty for ORPO
   };
 
+  Result<HeldOut> measure(Context& ctx, const Transformer& model, const Replies& all) const;
   Result<std::vector<double>> reference_of(Context& ctx, const Transformer& model,
                                            const Preferences& preferences) const;
   // Divided by `pairs`, how many the step has.
@@ -78,6 +81,7 @@ class PreferenceLessons : public Lessons {
   Settings settings_;
   Replies train_;
   Replies held_out_;
+  Replies test_;
   PreferenceFeed feed_;
   std::vector<TokenBatch> batches_;  // of the step that runs
 };

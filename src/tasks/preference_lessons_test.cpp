@@ -80,6 +80,7 @@ class PreferenceLessonsTest : public testing::Test {
     std::vector<float> losses;
     Lessons::HeldOut before;
     Lessons::HeldOut after;
+    Lessons::HeldOut test;
   };
   // Held out is what is taught: the question is whether it is learned at all.
   Learned learn(const std::vector<Sample>& samples, PreferenceMethod method, int64_t row_length, int64_t steps) {
@@ -88,7 +89,7 @@ class PreferenceLessonsTest : public testing::Test {
     const Adapter adapter = value(new_adapter(model, {.rank = 4, .alpha = 8, .seed = 3}));
     EXPECT_TRUE(attach_adapter(model, adapter).ok());
     PreferenceLessons lessons(
-        render(samples, method), render(samples, method),
+        render(samples, method), render(samples, method), render(samples, method),
         {.method = method, .beta = 0.1, .row_length = row_length, .pairs_per_step = 4, .epochs = steps});
     EXPECT_TRUE(lessons.begin(ctx_, model).ok());
     Learned learned;
@@ -101,6 +102,7 @@ class PreferenceLessonsTest : public testing::Test {
       learned.losses.push_back(static_cast<float>(value(trainer.step(parts)).loss));
     }
     learned.after = value(lessons.held_out(ctx_, model));
+    learned.test = value(lessons.test(ctx_, model));
     return learned;
   }
 
@@ -121,6 +123,8 @@ TEST_F(PreferenceLessonsTest, DpoBeginsAtLogTwoAndLearns) {
   EXPECT_NEAR(learned.before.loss, std::log(2.0), 1e-4);
   EXPECT_LT(learned.after.loss, 0.3);
   EXPECT_EQ(learned.after.right, 1.0);
+  EXPECT_EQ(learned.test.loss, learned.after.loss);  // the same pairs
+  EXPECT_EQ(learned.test.right, 1.0);
 }
 
 TEST_F(PreferenceLessonsTest, OrpoLearns) {

@@ -51,20 +51,6 @@ double flops_per_token(const TransformerConfig& config, const std::vector<Tensor
   return 6 * matrices + 6 * attention;
 }
 
-const char* schedule_name(ScheduleKind kind) {
-  switch (kind) {
-    case ScheduleKind::kConstant:
-      return "constant";
-    case ScheduleKind::kLinear:
-      return "linear";
-    case ScheduleKind::kCosine:
-      return "cosine";
-    case ScheduleKind::kStable:
-      return "stable";
-  }
-  return "";
-}
-
 // The shortest decimal of a float: 0.9, not 0.8999999761581421.
 double decimal(float x) {
   return std::stod(fmt::format("{}", x));
@@ -236,7 +222,7 @@ Json Pretrainer::info() const {
           {"windows_per_part", plan_.windows_per_part},
           {"steps", plan_.steps},
           {"steps_per_epoch", plan_.steps_per_epoch},
-          {"schedule", schedule_name(plan_.schedule.kind)},
+          {"schedule", std::string(schedule_name(plan_.schedule.kind))},
           {"rate", plan_.rate},
           {"warmup_steps", plan_.schedule.warmup_steps},
           {"decay_steps", plan_.schedule.kind == ScheduleKind::kStable ? plan_.schedule.decay_steps : 0},

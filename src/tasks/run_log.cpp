@@ -53,10 +53,11 @@ void RunLog::end_step() {
   began_.reset();
 }
 
-Status RunLog::before(const std::vector<Score>& scores, const std::string& text) {
+Status RunLog::before(const Evaluation& evaluation, const std::string& text) {
   TRY(open(0));
-  TRY(files_->events.scalars(kBeforeFirst, wall_now(), scalars_of({{"scores", scores_json(scores)}})));
-  return sample(kBeforeFirst, text);
+  const Json line = {{"held_out", evaluation.loss}, {"scores", scores_json(evaluation.scores)}};
+  TRY(files_->events.scalars(kBeforeFirst, wall_now(), scalars_of(line)));
+  return text.empty() ? ok_status() : sample(kBeforeFirst, text);
 }
 
 Status RunLog::open(int64_t steps) {
@@ -105,6 +106,15 @@ Status RunLog::step(const StepReport& report, const std::optional<Evaluation>& e
 Status RunLog::sample(int64_t step, const std::string& text) {
   TRY(files_->samples.write({{"step", step}, {"text", text}}));
   return files_->events.text(step, wall_now(), "sample", text);
+}
+
+Status RunLog::kept(int64_t steps, const std::vector<Score>& scores, const std::string& text) {
+  if (scores.empty() && text.empty()) return ok_status();
+  if (!files_) TRY(open(steps));
+  TRY(files_->events.scalars(steps, wall_now(), scalars_of({{"scores", scores_json(scores)}})));
+  if (text.empty()) return ok_status();
+  TRY(files_->samples.write({{"step", steps}, {"text", text}, {"kept", true}}));
+  return files_->events.text(steps, wall_now(), "sample", text);
 }
 
 Result<std::filesystem::path> RunLog::keep_batch(int64_t step, std::span<const TokenBatch> batches,

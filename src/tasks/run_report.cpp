@@ -99,13 +99,18 @@ double number_of(const Json& line, const char* key) {
   return found != line.end() && found->is_number() ? found->get<double>() : NAN;
 }
 
+// How many steps were done when the line was written; NAN where it does not say.
+double steps_of(const Json& line) {
+  return number_of(line, "step") + (line.contains("kept") ? 0 : 1);
+}
+
 // The values of `key` over the steps, from 1.
 Points points_of(const std::vector<Json>& lines, const char* key) {
   Points points;
   for (const Json& line : lines) {
     const double value = number_of(line, key);
-    const double step = number_of(line, "step");
-    if (std::isfinite(value) && std::isfinite(step)) points.emplace_back(step + 1, value);
+    const double steps = steps_of(line);
+    if (std::isfinite(value) && std::isfinite(steps)) points.emplace_back(steps, value);
   }
   return points;
 }
@@ -124,8 +129,8 @@ std::vector<Curve> scores_of(const std::vector<Json>& metrics) {
     if (scores == line.end() || !scores->is_object()) continue;
     for (const auto& [name, value] : scores->items()) {
       const double number = number_of(*scores, name.c_str());
-      const double step = number_of(line, "step");
-      if (std::isfinite(number) && std::isfinite(step)) points[name].emplace_back(step + 1, number);
+      const double steps = steps_of(line);
+      if (std::isfinite(number) && std::isfinite(steps)) points[name].emplace_back(steps, number);
     }
   }
   std::vector<Curve> curves;
@@ -165,6 +170,11 @@ void add_rows(const Json& object, const std::string& prefix, std::string& html) 
   }
 }
 
+// Of a number of steps that were done.
+std::string when_of(double steps) {
+  return steps == 0 ? "before the first step" : fmt::format("after step {:.0f}", steps);
+}
+
 std::string samples_of(const std::vector<Json>& lines) {
   constexpr size_t kMostSamples = 12;  // the last is always among them
   std::string html;
@@ -173,9 +183,7 @@ std::string samples_of(const std::vector<Json>& lines) {
     const Json& line = lines[count == 1 ? lines.size() - 1 : i * (lines.size() - 1) / (count - 1)];
     const auto text = line.find("text");
     if (text == line.end() || !text->is_string()) continue;
-    const double step = number_of(line, "step") + 1;
-    html += fmt::format("<h3>{}</h3>\n<pre>{}</pre>\n",
-                        step == 0 ? "before the first step" : fmt::format("after step {:.0f}", step),
+    html += fmt::format("<h3>{}</h3>\n<pre>{}</pre>\n", line.contains("kept") ? "at the end" : when_of(steps_of(line)),
                         html_escaped(text->get<std::string>()));
   }
   return html.empty() ? html : "<h2>What it writes</h2>\n" + html;
@@ -189,8 +197,8 @@ std::string summary_of(const Points& loss, const Points& held_out, const std::ve
   if (!held_out.empty()) {
     const auto best = std::min_element(held_out.begin(), held_out.end(),
                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    html += fmt::format("; held out {:.4f}, at best {:.4f} after step {:.0f}", held_out.back().second, best->second,
-                        best->first);
+    html +=
+        fmt::format("; held out {:.4f}, at best {:.4f} {}", held_out.back().second, best->second, when_of(best->first));
   }
   double seconds = 0;
   for (const Json& line : times) {

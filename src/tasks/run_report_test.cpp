@@ -28,9 +28,10 @@ class RunReportTest : public FolderTest {
 
 TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   RunLog log(version());
-  const std::vector<Score> before{{"f1", 0.1}, {"exact_match", 0}};
+  const Evaluation before{4.5, {{"f1", 0.1}, {"exact_match", 0}}};
   ASSERT_TRUE(log.before(before, "what it wrote first").ok());
-  std::string lines = dump_json({{"step", -1}, {"scores", scores_json(before)}}) + "\n";
+  std::string lines =
+      dump_json({{"step", -1}, {"held_out", before.loss}, {"scores", scores_json(before.scores)}}) + "\n";
   for (int64_t step = 0; step < 1000; ++step) {
     const double loss = 4.0 / static_cast<double>(step + 1);
     lines += dump_json({{"step", step}, {"loss", loss}, {"norm", 1}, {"rate", 0.1}}) + "\n";
@@ -41,6 +42,7 @@ TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   }
   metrics(lines);
   ASSERT_TRUE(log.sample(999, "a <b>sample</b> & more").ok());
+  ASSERT_TRUE(log.kept(1000, {{"f1", 0.7}}, "what stays writes").ok());
   ASSERT_TRUE(log.write_report().ok());
   const std::string html = value(read_file(folder_ / "report.html"));
   EXPECT_EQ(count(html, "<svg"), 5);
@@ -48,6 +50,7 @@ TEST_F(RunReportTest, HoldsCurvesSamplesAndSettingsAndNothingFromElsewhere) {
   EXPECT_EQ(count(html, "<path d="), 7);  // two of losses, two of scores
   EXPECT_NE(html.find("Scores of what was held out"), std::string::npos);
   EXPECT_LT(html.find("before the first step</h3>\n<pre>what it wrote first"), html.find("after step 1000</h3>"));
+  EXPECT_NE(html.find("at the end</h3>\n<pre>what stays writes"), std::string::npos);
   const std::string events = value(read_file(folder_ / "tensorboard/events.out.tfevents.0.linnet"));
   EXPECT_NE(events.find("score/f1"), std::string::npos);
   EXPECT_NE(html.find("held out 0.5040, at best 0.5040"), std::string::npos);

@@ -6,6 +6,7 @@
 
 #include "base/file.hpp"
 #include "base/paths.hpp"
+#include "hub/catalog.hpp"
 #include "hub/store.hpp"
 
 namespace linnet {
@@ -100,6 +101,13 @@ Status RunStore::check_name(std::string_view name) {
   if (good) return ok_status();
   return usage_error(fmt::format("\"{}\" cannot be the name of a run", name),
                      "lower case letters and digits, with . _ - between them: shop, faq-2");
+}
+
+Status RunStore::check_new_name(std::string_view name) {
+  TRY(check_name(name));
+  if (find_in_catalog(name) == nullptr) return ok_status();
+  return usage_error(fmt::format("{0} is the name of a model, which a run called {0} would hide", name),
+                     fmt::format("choose another name: --name my-{}", name));
 }
 
 Result<RunVersion> RunStore::version(std::string_view name, int64_t number) const {

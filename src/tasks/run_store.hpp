@@ -52,6 +52,8 @@ class RunStore {
 
   // Lower case letters, digits, and . _ - within: what may be the name of a run.
   static Status check_name(std::string_view name);
+  // The same of a run that is to begin: it may not take the name of a model of the curated table, which it would hide.
+  static Status check_new_name(std::string_view name);
 
   // The version that `name` means; nullopt where there is no such run, or none of it is finished. Errors: a run.json
   // that cannot be read.

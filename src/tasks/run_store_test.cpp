@@ -59,6 +59,15 @@ TEST_F(RunStoreTest, NamesStayInTheStore) {
   for (const char* name : {"shop", "faq-2", "a.b_c", "7"}) EXPECT_TRUE(RunStore::check_name(name).ok()) << name;
 }
 
+TEST_F(RunStoreTest, ARunThatBeginsDoesNotTakeAModelsName) {
+  const Status hidden = RunStore::check_new_name("smollm2");
+  ASSERT_FALSE(hidden.ok());
+  EXPECT_NE(hidden.error().to_string().find("--name my-smollm2"), std::string::npos) << hidden.error().to_string();
+  EXPECT_TRUE(RunStore::check_name("smollm2").ok());  // of one that is there, which can be removed
+  EXPECT_TRUE(RunStore::check_new_name("my-smollm2").ok());
+  EXPECT_FALSE(RunStore::check_new_name("Shop").ok());
+}
+
 TEST_F(RunStoreTest, DamageIsNamed) {
   const RunVersion run = *store_.begin("shop", {{"base", "smollm2"}});
   std::ofstream(folder_ / "runs/shop/current") << "x\n";

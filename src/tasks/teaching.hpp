@@ -18,8 +18,8 @@ struct TeachingHooks {
   std::function<void(const StepReport&, const std::optional<Evaluation>&)> report;
   std::function<void(double seconds)> forecast;  // TeachingForecast, once
   ProgressCallback before;                       // of what is done before the first step
-  // Of a job that is written: what was measured before or after all steps, and what was written at any measurement.
-  std::function<void(const std::string& when, const std::vector<Score>&)> scores;
+  // Of what was held out: what was measured before or after all steps, and what was written at any measurement.
+  std::function<void(const std::string& when, const Evaluation&)> evaluated;
   std::function<void(const std::string& text)> sample;
   const CancelToken* cancel = nullptr;
 };

@@ -21,8 +21,13 @@ TokenBatch batch_of(const TokenSet& set, const PackedRow& row) {
   return batch;
 }
 
-TokenFeed::TokenFeed(TokenSet set, int64_t row_length, int64_t rows_per_step, int64_t epochs, uint64_t seed)
-    : set_(std::move(set)), row_length_(static_cast<uint32_t>(row_length)), rows_per_step_(rows_per_step), seed_(seed) {
+TokenFeed::TokenFeed(TokenSet set, int64_t row_length, int64_t rows_per_step, int64_t epochs, uint64_t seed,
+                     float dropout)
+    : set_(std::move(set)),
+      row_length_(static_cast<uint32_t>(row_length)),
+      rows_per_step_(rows_per_step),
+      seed_(seed),
+      dropout_(dropout) {
   CHECK(row_length > 0 && rows_per_step > 0 && epochs > 0);
   first_step_.push_back(0);
   for (int64_t epoch = 0; epoch < epochs; ++epoch) {
@@ -48,8 +53,16 @@ std::span<const PackedRow> TokenFeed::rows(int64_t step) {
 
 std::vector<TokenBatch> TokenFeed::batches(int64_t step) {
   std::vector<TokenBatch> batches;
-  for (const PackedRow& row : rows(step)) batches.push_back(batch_of(set_, row));
+  for (const PackedRow& row : rows(step)) {
+    batches.push_back(batch_of(set_, row));
+    batches.back().batch.dropout = dropout(step, batches.size() - 1);
+  }
   return batches;
+}
+
+DropoutMask TokenFeed::dropout(int64_t step, size_t i) const {
+  return {
+      .rate = dropout_, .seed = seed_, .draw = static_cast<uint32_t>(step * rows_per_step_ + static_cast<int64_t>(i))};
 }
 
 std::vector<TokenBatch> TokenFeed::all(const TokenSet& set, int64_t row_length) {

@@ -77,7 +77,12 @@ Result<TrainingMemory> TrainingPlanner::plan(const StepShape& shape) const {
   ctx.set_recompute(shape.recompute);
   Batch batch;
   batch.tokens.assign(static_cast<size_t>(shape.tokens), 0);
-  batch.sequences.push_back({.row_begin = 0, .rows = shape.tokens});
+  // Sequences as long as the model can read: the longer they are, the more attention takes.
+  const int64_t context = pupil_->transformer().config().max_positions;
+  for (int64_t begin = 0; begin < shape.tokens; begin += context) {
+    batch.sequences.push_back({.row_begin = begin, .rows = std::min(context, shape.tokens - begin)});
+  }
+  batch.dropout.rate = shape.dropout;
   batch.logit_rows.resize(static_cast<size_t>(std::max<int64_t>(shape.learned, 1)));
   std::iota(batch.logit_rows.begin(), batch.logit_rows.end(), 0);
   const std::vector<int32_t> targets(batch.logit_rows.size(), 0);

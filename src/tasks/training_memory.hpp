@@ -17,6 +17,7 @@ struct StepShape {
   bool several_rows = false;  // in a step, one after the other
   bool bfloat16 = false;
   bool recompute = false;  // Context::recompute
+  float dropout = 0;
 };
 
 // All in bytes.

@@ -29,6 +29,7 @@ uint64_t buffers_of(const ModelHandle& model, const PupilSettings& settings, con
   for (TokenBatch& batch : batches) {
     for (int64_t i = 0; i < shape.tokens; ++i) batch.batch.tokens.push_back(static_cast<int32_t>(i * 7 % 50));
     batch.batch.sequences.push_back({.row_begin = 0, .rows = shape.tokens});
+    batch.batch.dropout.rate = shape.dropout;
     for (int64_t i = 0; i < shape.learned; ++i) batch.batch.logit_rows.push_back(static_cast<int32_t>(i));
     batch.targets.assign(static_cast<size_t>(shape.learned), 3);
   }
@@ -50,14 +51,26 @@ TEST_P(TrainingMemoryTest, BuffersOfAStepAreThoseThatItTakes) {
   // How many rows an expert gets is the data's choice.
   const double tolerance = model.config().moe.experts > 0 ? 0.3 : 0.03;
   const bool bfloat16 = runtime->context().kernels().bf16.matmul != nullptr;
-  for (const StepShape& shape : {StepShape{40, 36, false, bfloat16}, StepShape{30, 30, true, bfloat16},
-                                 StepShape{40, 12, true, false}, StepShape{40, 36, true, bfloat16, true}}) {
+  for (const StepShape& shape :
+       {StepShape{40, 36, false, bfloat16}, StepShape{30, 30, true, bfloat16}, StepShape{40, 12, true, false},
+        StepShape{40, 36, true, bfloat16, true}, StepShape{40, 36, false, bfloat16, false, 0.1f}}) {
     const TrainingMemory plan = value(planner.plan(shape));
     const uint64_t taken = buffers_of(model, GetParam().settings, shape);
     const uint64_t promised = plan.gradients + plan.activations;
     EXPECT_NEAR(static_cast<double>(promised) / static_cast<double>(taken), 1, tolerance)
         << promised << " of " << taken;
   }
+}
+
+// A row holds several samples, none of which is longer than the context.
+TEST(TrainingMemory, ARowMayBeLongerThanTheContext) {
+  const ModelHandle model = handle("gpt2");
+  const auto runtime = value(Runtime::create(1));
+  const TrainingPlanner planner = value(TrainingPlanner::of(model, *runtime, {.learns = Learns::kEverything}));
+  const int64_t context = model.config().max_positions;
+  const TrainingMemory one = value(planner.plan({context, context}));
+  const TrainingMemory three = value(planner.plan({3 * context + 1, context}));
+  EXPECT_GT(three.activations, one.activations);
 }
 
 // What does not hang on the step: weights as they are held, an adapter, two moments of float32.

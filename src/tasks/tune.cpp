@@ -5,7 +5,6 @@
 #include <cmath>
 #include <fmt/core.h>
 
-#include "base/check.hpp"
 #include "base/log.hpp"
 #include "base/paths.hpp"
 #include "base/system.hpp"
@@ -17,6 +16,7 @@
 #include "tasks/memory_plan.hpp"
 #include "tasks/teacher_writer.hpp"
 #include "tasks/tokenizer_loader.hpp"
+#include "tasks/writing_job.hpp"
 
 namespace linnet {
 
@@ -69,12 +69,24 @@ double usual_rate(const PupilSettings& pupil) {
   return pupil.learns == Learns::kAdapter ? kAdapterRate / std::sqrt(pupil.b_rate) : kWeightsRate;
 }
 
+// Plain text needs no template, and a completion stands right behind its prompt.
+bool is_conversation(DataForm form) {
+  return form != DataForm::kText && form != DataForm::kPromptCompletion;
+}
+
 // What a model cannot do as it is asked to.
 Status check_pupil(const ModelHandle& model, const PupilSettings& pupil) {
   const int64_t layers = model.config().num_layers();
   if (pupil.learns != Learns::kLastLayers || (pupil.layers >= 1 && pupil.layers <= layers)) return ok_status();
   return usage_error(fmt::format("{} has {} layers, of which {} cannot learn", model.name(), layers, pupil.layers),
                      fmt::format("--layers from 1 to {}", layers));
+}
+
+Status check_length(const ModelHandle& model, const std::optional<int64_t>& length) {
+  const int64_t context = model.config().max_positions;
+  if (!length || *length <= context) return ok_status();
+  return usage_error(fmt::format("--length {} is more than {}'s context of {} tokens", *length, model.name(), context),
+                     fmt::format("leave --length out, or {} at most", context));
 }
 
 Result<PreferenceMethod> method_for(DataForm form, std::optional<PreferenceMethod> wanted) {
@@ -93,13 +105,23 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
-  if (!settings.chat_template.empty()) model.description.files.chat_template = settings.chat_template;
+  std::string own_template = settings.chat_template;
+  if (is_conversation(dataset.form) && !has_chat_template(model.description.files)) own_template = kPlainTemplate;
+  if (!own_template.empty()) {
+    model.description.files.chat_template = own_template;
+    dataset.said.push_back(fmt::format(
+        "{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
+        "run keeps that",
+        model.name()));
+  }
   TRY(check_pupil(model, settings.pupil));
+  TRY(check_length(model, settings.length));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY(check_writable(model, tokenizer, settings.pupil.learns));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(
       new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
+  tuner->settings_.chat_template = std::move(own_template);
   TRY_ASSIGN(const Renderer renderer, tuner->renderer());
   const DataForm form = tuner->dataset_.form;
   if (form == DataForm::kPreference || form == DataForm::kUnpairedPreference) {
@@ -107,6 +129,9 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
       return usage_error("preferences are learned by an adapter only", "--method dpo, orpo or kto");
     }
     if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
+    if (settings.dropout > 0) {
+      return usage_error("preferences are measured beside the model as it was, without --dropout", "leave it out");
+    }
     TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
     TRY(tuner->refuse_silent());
     TRY(tuner->prepare_preferences(renderer, method));
@@ -192,6 +217,12 @@ Result<bool> Tuner::leave_out_cut_off(std::vector<Sample>& samples, const TokenS
   return true;
 }
 
+Result<TokenSet> Tuner::render_test(const Renderer& renderer) const {
+  TRY_ASSIGN(TokenSet test, renderer.render_all(dataset_.test, dataset_.form, runtime_->context().pool()));
+  std::erase_if(test.sequences, [](const TokenSequence& one) { return std::ranges::count(one.learned, 1) == 0; });
+  return test;
+}
+
 Status Tuner::prepare_tokens(const Renderer& renderer) {
   ThreadPool& pool = runtime_->context().pool();
   const auto render = [&](std::vector<Sample>& samples) -> Result<TokenSet> {
@@ -201,10 +232,11 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   };
   TRY_ASSIGN(TokenSet rendered, render(dataset_.train));
   TRY_ASSIGN(const TokenSet held_out, render(dataset_.held_out));
+  TRY_ASSIGN(const TokenSet test, render_test(renderer));
   TRY(refuse(rendered, renderer));
   const auto tokens = static_cast<double>(rendered.tokens());
   choose(tokens, usual_rate(settings_.pupil));
-  plan_.length = std::max(longest_of(rendered), longest_of(held_out));
+  plan_.length = std::max({longest_of(rendered), longest_of(held_out), longest_of(test)});
   plan_.held_out_tokens = static_cast<int64_t>(held_out.tokens());
   const auto rows_of = [&](int64_t length) {
     return std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / static_cast<double>(length)));
@@ -222,38 +254,46 @@ Status Tuner::prepare_tokens(const Renderer& renderer) {
   plan_.rows_per_step = rows_of(plan_.row_length);
   data_digest_ = digest_of(rendered);
   const std::string both = data_digest_ + digest_of(held_out);
-  TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed);
+  plan_.epochs = epochs_for(rendered);
+  TokenFeed feed(std::move(rendered), plan_.row_length, plan_.rows_per_step, plan_.epochs, settings_.seed,
+                 static_cast<float>(settings_.dropout));
   if (teacher_ && settings_.teacher.from == DistilFrom::kLogits) {
     const int64_t vocab = model_.config().vocab_size;
-    lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, teacher_,
+    lessons_ = std::make_unique<DistilLessons>(std::move(feed), held_out, test, teacher_,
                                                DistilLessons::Settings{.row_length = plan_.row_length,
                                                                        .top = std::min(settings_.teacher.top, vocab),
                                                                        .vocab = vocab,
                                                                        .weight = settings_.teacher.weight,
                                                                        .data = both});
   } else {
-    lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, plan_.row_length);
+    lessons_ = std::make_unique<TokenLessons>(std::move(feed), held_out, test, plan_.row_length);
   }
   choose_schedule();
   return ok_status();
 }
 
 Status Tuner::prepare_score(double tokens, const Renderer& renderer) {
-  if (!chat_template_) return ok_status();
   constexpr int64_t kEvaluationsOfAnEpoch = 2;
   const auto epochs = static_cast<double>(plan_.epochs);
-  TRY_ASSIGN(score_,
-             JobScore::prepare(dataset_,
-                               {.chat_template = &*chat_template_,
-                                .tokenizer = &tokenizer_,
-                                .end_tokens = renderer.end_ids(),
-                                .system = settings_.system,
-                                .frequency_penalty = settings_.frequency_penalty,
-                                .longest = model_.config().max_positions,
-                                .kv_dtype = kv_dtype(model_.description, runtime_->context().kernels()),
-                                .seed = settings_.seed},
-                               {.tokens = tokens * epochs, .evaluations = kEvaluationsOfAnEpoch * plan_.epochs}));
+  const JobAsking how = asking(renderer);
+  if (chat_template_) {
+    TRY_ASSIGN(score_,
+               JobScore::prepare(dataset_, how,
+                                 {.tokens = tokens * epochs, .evaluations = kEvaluationsOfAnEpoch * plan_.epochs}));
+  }
+  if (!score_) shown_ = ShownSample::choose(dataset_, how);
   return ok_status();
+}
+
+JobAsking Tuner::asking(const Renderer& renderer) const {
+  return {.chat_template = chat_template_ ? &*chat_template_ : nullptr,
+          .tokenizer = &tokenizer_,
+          .end_tokens = renderer.end_ids(),
+          .system = settings_.system,
+          .frequency_penalty = settings_.frequency_penalty,
+          .longest = model_.config().max_positions,
+          .kv_dtype = kv_dtype(model_.description, runtime_->context().kernels()),
+          .seed = settings_.seed};
 }
 
 Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod method) {
@@ -265,13 +305,14 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
   };
   TRY_ASSIGN(Preferences train, render(dataset_.train));
   TRY_ASSIGN(Preferences held_out, render(dataset_.held_out));
+  TRY_ASSIGN(Preferences test, render_preferences(dataset_.test, method, renderer, pool));
   TRY(refuse(train.replies, renderer));
   const auto tokens = static_cast<double>(train.replies.tokens());
   choose(tokens, method == PreferenceMethod::kOrpo ? kOrpoRate : kPreferenceRate);
   data_digest_ = digest_of(train.replies);
   plan_.method = method;
   plan_.beta = settings_.beta.value_or(kBeta);
-  plan_.length = std::max(longest_of(train.replies), longest_of(held_out.replies));
+  plan_.length = std::max({longest_of(train.replies), longest_of(held_out.replies), longest_of(test.replies)});
   plan_.held_out_tokens = static_cast<int64_t>(held_out.replies.tokens());
   const double tokens_of_a_pair = tokens / static_cast<double>(train.pairs());
   plan_.pairs_per_step = std::max<int64_t>(1, std::llround(tokens_of_a_step(tokens) / tokens_of_a_pair));
@@ -279,8 +320,12 @@ Status Tuner::prepare_preferences(const Renderer& renderer, PreferenceMethod met
     const std::vector<PackedRow> rows = PreferenceFeed::all(train.replies, length);
     return shape_of(train.replies, rows, rows.size() > 1 && plan_.pairs_per_step > 1);
   };
+  shown_ = ShownSample::choose(dataset_, asking(renderer));
+  const auto pairs = static_cast<int64_t>(train.pairs());
+  const int64_t steps_of_an_epoch = (pairs + plan_.pairs_per_step - 1) / plan_.pairs_per_step;
+  if (settings_.steps) plan_.epochs = (*settings_.steps + steps_of_an_epoch - 1) / steps_of_an_epoch;
   TRY(choose_rows(2 * plan_.length, usual_row(tokens), shape, 0));
-  lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out),
+  lessons_ = std::make_unique<PreferenceLessons>(std::move(train), std::move(held_out), std::move(test),
                                                  PreferenceLessons::Settings{.method = method,
                                                                              .beta = plan_.beta,
                                                                              .row_length = plan_.row_length,
@@ -335,10 +380,14 @@ Result<std::unique_ptr<Pupil>> Tuner::load_pupil() {
 TrainerConfig Tuner::trainer_config() const {
   TrainerConfig config;
   config.optimizer.rounding_seed = settings_.seed;
-  config.schedule = {.kind = ScheduleKind::kCosine,
+  config.optimizer.adamw.weight_decay = static_cast<float>(settings_.weight_decay);
+  config.clip_norm = settings_.clip_norm;
+  constexpr int64_t kDecayPart = 5;  // of a stable rate's steps, as `train` has it
+  config.schedule = {.kind = settings_.schedule,
                      .rate = static_cast<float>(plan_.rate),
                      .steps = plan_.steps,
-                     .warmup_steps = plan_.warmup_steps};
+                     .warmup_steps = plan_.warmup_steps,
+                     .decay_steps = std::min(plan_.steps / kDecayPart, plan_.steps - plan_.warmup_steps)};
   return config;
 }
 
@@ -367,12 +416,16 @@ Result<double> Tuner::measure_speed(const CancelToken& cancel) {
   return static_cast<double>(tokens) / seconds;
 }
 
-Result<JobScore::Measured> Tuner::measure_score(const Transformer& model, const TeachingHooks& hooks) {
-  CHECK(score_.has_value());
+Result<JobScore::Measured> Tuner::measure_job(const Transformer& model, const TeachingHooks& hooks) {
   const CancelToken never;
-  TRY_ASSIGN(JobScore::Measured measured,
-             score_->measure(runtime_->context(), model, hooks.cancel ? *hooks.cancel : never));
-  if (hooks.sample) hooks.sample(measured.sample);
+  const CancelToken& cancel = hooks.cancel ? *hooks.cancel : never;
+  JobScore::Measured measured;
+  if (score_) {
+    TRY_ASSIGN(measured, score_->measure(runtime_->context(), model, cancel));
+  } else if (shown_) {
+    TRY_ASSIGN(measured.sample, shown_->write(runtime_->context(), model, cancel));
+  }
+  if (hooks.sample && !measured.sample.empty()) hooks.sample(measured.sample);
   return measured;
 }
 
@@ -380,17 +433,24 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
                             const TeachingHooks& hooks) {
   Context& ctx = runtime_->context();
   LoopHooks loop;
-  if (score_) {
-    loop.before = [&, this]() -> Result<std::vector<Score>> {
-      TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
-      if (hooks.scores) hooks.scores("before", measured.scores);
-      TRY(log.before(measured.scores, measured.sample));
-      return std::move(measured.scores);
+  if (lessons_->holds_out()) {
+    loop.before = [&, this]() -> Result<Evaluation> {
+      TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, model));
+      TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
+      Evaluation evaluation{held_out.loss, std::move(measured.scores)};
+      if (hooks.evaluated) hooks.evaluated("before", evaluation);
+      TRY(log.before(evaluation, measured.sample));
+      return evaluation;
     };
   }
   loop.parts = [&, this](int64_t step) {
     log.begin_step();
     return lessons_->parts(ctx, model, step);
+  };
+  loop.after = [&, this](int64_t steps) -> Result<std::vector<Score>> {
+    TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
+    TRY(log.kept(steps, measured.scores, measured.sample));
+    return std::move(measured.scores);
   };
   const auto sample = std::make_shared<std::string>();  // that the last evaluation wrote
   loop.evaluate = [&, this, sample](int64_t steps) -> Result<Evaluation> {
@@ -400,7 +460,7 @@ LoopHooks Tuner::loop_hooks(const Transformer& model, RunLog& log, TeachingForec
     if (held_out.right) evaluation.scores.push_back({"preferred", *held_out.right});
     sample->clear();
     if (!score_ || steps / plan_.evaluate_every % score_->every() != 0) return evaluation;
-    TRY_ASSIGN(JobScore::Measured measured, measure_score(model, hooks));
+    TRY_ASSIGN(JobScore::Measured measured, measure_job(model, hooks));
     evaluation.scores = std::move(measured.scores);
     *sample = std::move(measured.sample);
     return evaluation;
@@ -433,21 +493,29 @@ Result<Tuner::Taught> Tuner::run(const RunVersion& version, bool resume, const T
   RunLog log(version);
   TeachingForecast forecast(work());
   Taught taught;
+  // A run that goes on has not restored its checkpoint yet.
+  if (lessons_->tests()) {
+    TRY_ASSIGN(taught.test_before, lessons_->test(ctx, transformer));
+  }
   const LoopHooks loop = loop_hooks(transformer, log, forecast, taught, hooks);
   constexpr int64_t kCheckpoints = 10;  // at least so many in a run
   constexpr int64_t kPatience = 4;
+  // Who finds all tokens equally likely loses the logarithm of their number on each. Far above it a model is broken.
+  constexpr double kTimesKnowingNothing = 2;
+  const auto vocab = static_cast<double>(model_.config().vocab_size);
   const LoopConfig loop_config{.folder = version.folder,
                                .steps = plan_.steps,
                                .checkpoint_every = std::max<int64_t>(1, plan_.steps / kCheckpoints),
                                .evaluate_every = plan_.evaluate_every,
-                               .patience = kPatience};
+                               .patience = kPatience,
+                               .spike = settings_.spike,
+                               .most_loss = kTimesKnowingNothing * std::log(vocab)};
   const auto began = std::chrono::steady_clock::now();
   TRY_ASSIGN(taught.loop, run_loop(trainer, loop_config, loop, resume));
   taught.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
-  if (score_) {
-    TRY_ASSIGN(JobScore::Measured measured, measure_score(transformer, hooks));
-    if (hooks.scores) hooks.scores("after", measured.scores);
-    taught.after = std::move(measured.scores);
+  if (taught.loop.held_out && hooks.evaluated) hooks.evaluated("after", {*taught.loop.held_out, taught.loop.after});
+  if (lessons_->tests()) {
+    TRY_ASSIGN(taught.test_after, lessons_->test(ctx, transformer));
   }
   if (plan_.method && lessons_->holds_out()) {
     TRY_ASSIGN(const Lessons::HeldOut held_out, lessons_->held_out(ctx, transformer));

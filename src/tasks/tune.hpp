@@ -14,6 +14,7 @@
 #include "tasks/preference_lessons.hpp"
 #include "tasks/pupil.hpp"
 #include "tasks/run_log.hpp"
+#include "tasks/shown_sample.hpp"
 #include "tasks/teacher.hpp"
 #include "tasks/teaching.hpp"
 #include "tasks/teaching_forecast.hpp"
@@ -24,7 +25,7 @@ namespace linnet {
 struct TuneSettings {
   std::string base;
   std::string system;  // message of conversations that have none of their own
-  // Of a base that has none: the run keeps it (docs/phrases.md). Empty: such a base is refused, but for plain text.
+  // Of a base that has none: the run keeps it (docs/tune.md). Empty: such a base has kPlainTemplate for conversations.
   std::string chat_template;
   // Tokens of an input, of which what is beyond was cut off (data/cut_input.hpp); for run.json.
   std::optional<int64_t> input_tokens;
@@ -40,10 +41,17 @@ struct TuneSettings {
   std::optional<int64_t> epochs;
   std::optional<int64_t> length;
   std::optional<int64_t> batch;  // tokens of a step, about
+  std::optional<int64_t> steps;  // in all, however many epochs they take; not with `epochs`
+  std::optional<int64_t> warmup_steps;
+  ScheduleKind schedule = ScheduleKind::kCosine;
+  double weight_decay = 0;  // of matrices
+  double clip_norm = 1;
+  double dropout = 0;  // of what an assistant says
   // Those that a run which goes on began with.
   std::optional<int64_t> row_length;
   std::optional<bool> packed_alone;
   bool recompute = false;      // Context::recompute; where memory is short, it is chosen
+  double spike = 10;           // LoopConfig::spike
   uint64_t memory = 0;         // bytes that may be taken; 0: what is free
   double allowed_cuts = 0.01;  // of the samples
   bool skip_cut_off = false;   // samples of whose reply the length leaves nothing are left out, instead of an error
@@ -83,6 +91,8 @@ class Tuner {
   const TunePlan& plan() const { return plan_; }
   const PupilSettings& pupil() const { return settings_.pupil; }
   const TokenSet& train_set() const { return lessons_->set(); }
+  // Whether it learns conversations, and not how texts go on.
+  bool chats() const { return chat_template_.has_value(); }
   // All that decides what is learned, for run.json: data, base, plan.
   Json info() const;
   // The first `count` samples as the model will read them (data/preview.hpp); of preferences, which reply is which.
@@ -95,9 +105,9 @@ class Tuner {
   struct Taught {
     LoopResult loop;
     std::optional<double> right;  // Lessons::HeldOut::right at the end
-    // The job's own score on a few of the samples that were held out: after all steps, of what stays (before them:
-    // loop.before). Empty where it has none.
-    std::vector<Score> after = {};
+    // Of the data that tests, where there is some: by the model as it was, and by what stays.
+    std::optional<Lessons::HeldOut> test_before = {};
+    std::optional<Lessons::HeldOut> test_after = {};
     double seconds = 0;              // of all steps, evaluations and checkpoints
     std::optional<double> forecast;  // of them, made at the second step
   };
@@ -123,6 +133,8 @@ class Tuner {
   Status refuse_silent() const;
   // Leaves samples out of which the length leaves nothing, or refuses them; whether there were any.
   Result<bool> leave_out_cut_off(std::vector<Sample>& samples, const TokenSet& rendered, bool each_reply);
+  // The data that tests, but for samples of which nothing is to be said.
+  Result<TokenSet> render_test(const Renderer& renderer) const;
   // Finds the teacher; one that writes does so.
   Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
@@ -131,11 +143,14 @@ class Tuner {
   // tokens: of an epoch.
   Status prepare_score(double tokens, const Renderer& renderer);
   std::string preview_preferences(size_t count, bool colour) const;
+  JobAsking asking(const Renderer& renderer) const;
   // What a run shows and keeps beside its steps.
   LoopHooks loop_hooks(const Transformer& model, RunLog& log, TeachingForecast& forecast, Taught& taught,
                        const TeachingHooks& hooks);
-  // Requires a score.
-  Result<JobScore::Measured> measure_score(const Transformer& model, const TeachingHooks& hooks);
+  // The job's score, or where it has none what is shown of it before and after; else nothing.
+  Result<JobScore::Measured> measure_job(const Transformer& model, const TeachingHooks& hooks);
+  // Of the feed: as settings_.steps asks for, or plan_.epochs.
+  int64_t epochs_for(const TokenSet& set) const;
   // What both share; `tokens`: of an epoch.
   void choose(double tokens, double usual_rate);
   // As long as serves the products.
@@ -157,7 +172,8 @@ class Tuner {
   std::optional<ChatTemplate> chat_template_;
   std::unique_ptr<Lessons> lessons_;
   std::optional<JobScore> score_;
-  std::string data_digest_;  // of what is learned from
+  std::optional<ShownSample> shown_;  // where there is no score
+  std::string data_digest_;           // of what is learned from
   TunePlan plan_;
 };
 

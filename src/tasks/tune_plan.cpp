@@ -66,9 +66,11 @@ Status Tuner::choose_rows(int64_t least, int64_t usual_row, const std::function<
     StepShape shape = shape_of(plan_.row_length);
     shape.bfloat16 = plan_.bfloat16;
     shape.recompute = plan_.recompute;
+    shape.dropout = static_cast<float>(settings_.dropout);
     TRY_ASSIGN(plan_.memory, planner.plan(shape));
     plan_.memory.caches = caches;
     if (score_) plan_.memory.replies = static_cast<uint64_t>(score_->cache_bytes(planner.model()));
+    if (shown_) plan_.memory.replies = static_cast<uint64_t>(shown_->cache_bytes(planner.model()));
     if (plan_.memory.total() <= free) break;
     if (plan_.row_length > least && !settings_.row_length) {
       plan_.row_length = std::max(plan_.row_length / 2, least);
@@ -124,13 +126,29 @@ void Tuner::choose(double tokens, double usual_rate) {
   const double width = static_cast<double>(model_.config().hidden_size);
   plan_.rate = settings_.rate.value_or(usual_rate * std::sqrt(kWidth / width));
   plan_.epochs = settings_.epochs.value_or(std::clamp<int64_t>(std::llround(kTokensOfARun / tokens), 1, kMostEpochs));
+  if (settings_.steps) {  // about, for what is planned before the rows are known
+    const double seen = static_cast<double>(*settings_.steps) * tokens_of_a_step(tokens);
+    plan_.epochs = std::max<int64_t>(1, std::llround(std::ceil(seen / tokens)));
+  }
   plan_.bfloat16 = runtime_->context().kernels().bf16.matmul != nullptr;
 }
 
+int64_t Tuner::epochs_for(const TokenSet& set) const {
+  if (!settings_.steps) return plan_.epochs;
+  const auto length = static_cast<uint32_t>(plan_.row_length);
+  int64_t epochs = 0;
+  for (int64_t steps = 0; steps < *settings_.steps; ++epochs) {
+    const auto rows =
+        static_cast<int64_t>(pack_epoch(set, length, settings_.seed, static_cast<uint64_t>(epochs)).size());
+    steps += (rows + plan_.rows_per_step - 1) / plan_.rows_per_step;
+  }
+  return epochs;
+}
+
 void Tuner::choose_schedule() {
-  plan_.steps = lessons_->steps();
+  plan_.steps = settings_.steps.value_or(lessons_->steps());
   constexpr int64_t kWarmupPart = 20;
-  plan_.warmup_steps = std::max<int64_t>(1, plan_.steps / kWarmupPart);
+  plan_.warmup_steps = settings_.warmup_steps.value_or(std::max<int64_t>(1, plan_.steps / kWarmupPart));
   if (lessons_->holds_out()) plan_.evaluate_every = std::max<int64_t>(1, (lessons_->steps_of_first_epoch() + 1) / 2);
 }
 
@@ -163,6 +181,10 @@ Json Tuner::info() const {
                {"rows_per_step", plan_.rows_per_step},
                {"steps", plan_.steps},
                {"warmup_steps", plan_.warmup_steps},
+               {"schedule", std::string(schedule_name(settings_.schedule))},
+               {"weight_decay", settings_.weight_decay},
+               {"clip_norm", settings_.clip_norm},
+               {"dropout", settings_.dropout},
                {"evaluate_every", plan_.evaluate_every},
                {"scored_samples", score_ ? score_->items() : 0},
                {"seed", settings_.seed},

@@ -41,7 +41,9 @@ Result<std::vector<ItemRecord>> ask_model(const Task& task, const Asking& asking
   const Subject subject{transformer, runtime->context(),
                         tokenizer,   end_tokens(model, tokenizer),
                         tokens,      kv_dtype(model.description, runtime->context().kernels())};
-  RunOptions options{.instruct = asking.instruct, .frequency_penalty = static_cast<float>(asking.frequency_penalty)};
+  RunOptions options{.skip_long = asking.skip_long,
+                     .instruct = asking.instruct,
+                     .frequency_penalty = static_cast<float>(asking.frequency_penalty)};
   if (chat_template) options.chat = chat_renderer(*chat_template, tokenizer, {.system = asking.system});
 
   std::vector<ItemRecord> records;

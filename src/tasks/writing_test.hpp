@@ -19,7 +19,8 @@ struct Asking {
   double frequency_penalty = 0;
   int64_t prompt_tokens = 0;  // room for a prompt
   int threads = 0;
-  double seconds = 0;  // when they have passed, no more items are begun; 0: all are asked
+  bool skip_long = false;  // leave out what does not fit, instead of an error
+  double seconds = 0;      // when they have passed, no more items are begun; 0: all are asked
 };
 
 // What the model writes to task.items in their order, by the likeliest token each, up to task.max_tokens; at least the

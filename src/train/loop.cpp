@@ -17,18 +17,16 @@ namespace {
 constexpr const char* kCheckpoint = "checkpoint.safetensors";
 constexpr const char* kBest = "best.safetensors";
 
-// The last evaluation, the best one, and how long ago that was.
+// The best evaluation, and how long ago that was.
 struct Evaluations {
-  std::optional<double> last;
-  double best = std::numeric_limits<double>::infinity();
+  std::optional<double> best;
   int64_t since_best = 0;
 
   // Whether this one is the best.
   bool take(double value) {
-    const bool better = value < best;
+    const bool better = value < best.value_or(std::numeric_limits<double>::infinity());
     if (better) best = value;
     since_best = better ? 0 : since_best + 1;
-    last = value;
     return better;
   }
 };
@@ -39,20 +37,40 @@ std::optional<double> number_in(const Json& line, const char* key) {
   return found->get<double>();
 }
 
+std::vector<Score> scores_in(const Json& line) {
+  std::vector<Score> scores;
+  const auto found = line.find("scores");
+  if (found == line.end() || !found->is_object()) return scores;
+  for (const auto& [name, value] : found->items()) {
+    if (value.is_number()) scores.push_back({name, value.get<double>()});
+  }
+  return scores;
+}
+
+Json line_of(int64_t step, const Evaluation& evaluation) {
+  Json line = {{"step", step}, {"held_out", evaluation.loss}};
+  if (!evaluation.scores.empty()) line["scores"] = scores_json(evaluation.scores);
+  return line;
+}
+
 // metrics.jsonl, and what the loop must remember of it.
 class Metrics {
  public:
   // The lines of `path` before step `steps`; the others are of steps that will be done again.
-  static Result<Metrics> open(const fs::path& path, int64_t steps, double spike) {
-    Memory memory{.losses = LossWatch(spike)};
+  static Result<Metrics> open(const fs::path& path, int64_t steps, const LoopConfig& config) {
+    Memory memory{.losses = LossWatch(config.spike, config.most_loss)};
     TRY_ASSIGN(StepLog log, StepLog::open(path, steps, [&](const Json& line) { memory.take(line); }));
     return Metrics(std::move(log), std::move(memory));
   }
 
-  Status before(std::vector<Score> scores) {
-    TRY(log_.write({{"step", kBeforeFirst}, {"scores", scores_json(scores)}}));
-    memory_.before = std::move(scores);
-    return ok_status();
+  Status before(const Evaluation& evaluation) {
+    memory_.before = evaluation;
+    return log_.write(line_of(kBeforeFirst, evaluation));
+  }
+  Status after(int64_t steps, const std::vector<Score>& scores) {
+    Json line = line_of(steps, {evaluations().best.value_or(0), scores});
+    line["kept"] = true;
+    return log_.write(line);
   }
   Status step(const StepReport& report) {
     memory_.losses.take(report.loss);
@@ -60,14 +78,12 @@ class Metrics {
   }
   // Whether it is the best so far.
   Result<bool> evaluation(int64_t step, const Evaluation& evaluation) {
-    Json line = {{"step", step}, {"held_out", evaluation.loss}};
-    if (!evaluation.scores.empty()) line["scores"] = scores_json(evaluation.scores);
-    TRY(log_.write(line));
+    TRY(log_.write(line_of(step, evaluation)));
     return memory_.evaluations.take(evaluation.loss);
   }
   Status flush() { return log_.flush(); }
   const Evaluations& evaluations() const { return memory_.evaluations; }
-  const std::vector<Score>& before() const { return memory_.before; }
+  const std::optional<Evaluation>& before() const { return memory_.before; }
   double most_loss() const { return memory_.losses.most(); }
   // What the file told of the last step of a run that goes on, unless that was evaluated.
   const std::optional<StepReport>& unevaluated() const { return memory_.unevaluated; }
@@ -76,11 +92,15 @@ class Metrics {
   struct Memory {
     Evaluations evaluations = {};
     LossWatch losses;
-    std::vector<Score> before = {};
+    std::optional<Evaluation> before = {};
     std::optional<StepReport> unevaluated = {};
 
     void take(const Json& line) {
       const auto step = line["step"].get<int64_t>();
+      if (step == kBeforeFirst) {
+        before = Evaluation{number_in(line, "held_out").value_or(0), scores_in(line)};
+        return;
+      }
       if (const auto held_out = number_in(line, "held_out")) {
         evaluations.take(*held_out);
         unevaluated.reset();
@@ -91,12 +111,6 @@ class Metrics {
                        .loss = *loss,
                        .norm = number_in(line, "norm").value_or(0),
                        .rate = static_cast<float>(number_in(line, "rate").value_or(0))};
-      }
-      if (const auto scores = line.find("scores");
-          step == kBeforeFirst && scores != line.end() && scores->is_object()) {
-        for (const auto& [name, value] : scores->items()) {
-          if (value.is_number()) before.push_back({name, value.get<double>()});
-        }
       }
     }
   };
@@ -122,19 +136,22 @@ class Loop {
                    {},
                    "go on with --resume"};
     }
+    const int64_t all = trainer_.steps();
     if (fs::exists(best())) TRY(trainer_.restore(best()));
+    TRY_ASSIGN(std::vector<Score> scores, after(all));
     return LoopResult{.steps = trainer_.steps(),
-                      .held_out = metrics_.evaluations().last,
+                      .held_out = metrics_.evaluations().best,
                       .stopped_early = stopped_early(),
-                      .before = metrics_.before()};
+                      .before = metrics_.before(),
+                      .after = std::move(scores)};
   }
 
  private:
   // Error kCancelled: stopped where a checkpoint can be made.
   Status all_steps() {
     if (trainer_.steps() == 0 && hooks_.before) {
-      TRY_ASSIGN(std::vector<Score> scores, hooks_.before());
-      TRY(metrics_.before(std::move(scores)));
+      TRY_ASSIGN(const Evaluation evaluation, hooks_.before());
+      TRY(metrics_.before(evaluation));
     }
     // A run that was stopped in an evaluation.
     if (const auto& last = metrics_.unevaluated(); last && evaluation_is_due()) TRY(after_step(StepReport(*last)));
@@ -144,6 +161,13 @@ class Loop {
       TRY(after_step(report));
     }
     return ok_status();
+  }
+
+  Result<std::vector<Score>> after(int64_t steps) {
+    if (!hooks_.after) return std::vector<Score>();
+    TRY_ASSIGN(std::vector<Score> scores, hooks_.after(steps));
+    if (!scores.empty()) TRY(metrics_.after(steps, scores));
+    return scores;
   }
 
   bool evaluation_is_due() const {
@@ -223,7 +247,7 @@ Result<LoopResult> run_loop(Trainer& trainer, const LoopConfig& config, const Lo
   const fs::path checkpoint = config.folder / kCheckpoint;
   for (const char* name : {kCheckpoint, kBest}) AtomicFile::remove_leftovers(config.folder / name);
   if (resume && fs::exists(checkpoint)) TRY(trainer.restore(checkpoint));
-  TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps(), config.spike));
+  TRY_ASSIGN(Metrics metrics, Metrics::open(config.folder / "metrics.jsonl", trainer.steps(), config));
   return Loop(trainer, config, hooks, std::move(metrics)).run();
 }
 

@@ -2,12 +2,14 @@
 //
 // In the run's folder: checkpoint.safetensors and best.safetensors (train/trainer.hpp), and metrics.jsonl, a line for
 // each step and each evaluation, without times: a run that was killed at any moment and goes on ends with the same
-// bytes in all of them. Scores before the first step stand there as those of step -1. Thread safety: one loop at a
-// time.
+// bytes in all of them. What was measured before the first step stands there as of step -1, and
+// scores of what stays, which need not be the last, as of the step behind the last, with "kept". Thread safety: one
+// loop at a time.
 #pragma once
 
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,6 +31,8 @@ struct LoopConfig {
   // A loss so many standard deviations above the last ones diverged (train/loss_watch.hpp); 0: only one that is not
   // finite.
   double spike = 0;
+  // Where `spike` is not 0, a loss above this and above twice the first diverged, too, however few were seen.
+  double most_loss = std::numeric_limits<double>::infinity();
 };
 
 // What a person judges by, under the name that `linnet eval` has for it: "chrf", "accuracy".
@@ -51,11 +55,13 @@ Json scores_json(const std::vector<Score>& scores);
 struct LoopHooks {
   // What step `step` learns from: always the same.
   std::function<Result<std::vector<PartLoss>>(int64_t step)> parts;
-  // Scores of what there is before the first step.
-  std::function<Result<std::vector<Score>>()> before = nullptr;
+  // What was held out, before the first step. It is shown, and is none of the evaluations of which the best is kept.
+  std::function<Result<Evaluation>()> before = nullptr;
   // What was held out, after `steps` steps: always the same. Error kCancelled stops the run as Ctrl-C does, and one
   // that goes on evaluates again.
   std::function<Result<Evaluation>(int64_t steps)> evaluate = nullptr;
+  // Scores of what stays, after `steps` steps in all.
+  std::function<Result<std::vector<Score>>(int64_t steps)> after = nullptr;
   // Told of every step, and of the evaluation after it. An error ends the run.
   std::function<Status(const StepReport& step, const std::optional<Evaluation>& evaluation)> report = nullptr;
   // Writes down what a step that diverged was to learn from, and returns where.
@@ -65,9 +71,10 @@ struct LoopHooks {
 
 struct LoopResult {
   int64_t steps = 0;               // done in all
-  std::optional<double> held_out;  // the last evaluation's loss
+  std::optional<double> held_out;  // the loss of the best evaluation, whose parameters the trainer holds
   bool stopped_early = false;
-  std::vector<Score> before = {};  // LoopHooks::before
+  std::optional<Evaluation> before = {};  // LoopHooks::before
+  std::vector<Score> after = {};          // LoopHooks::after
 };
 
 // From where `trainer` stands to the end. Goes on from the folder's checkpoint where `resume` says so and there is one.

@@ -36,12 +36,13 @@ struct Pupil {
         return ops::cross_entropy(ctx, ops::scale(ctx, numbers, 1.5f), target);
       }};
     };
-    hooks.before = [this] { return Result<std::vector<Score>>(scores()); };
-    hooks.evaluate = [this](int64_t) -> Result<Evaluation> {
-      return Evaluation{std::abs(double{numbers.data<float>()[0]} - 0.2), scores()};
-    };
+    hooks.before = [this]() -> Result<Evaluation> { return evaluation(); };
+    hooks.evaluate = [this](int64_t) -> Result<Evaluation> { return evaluation(); };
+    hooks.after = [this](int64_t) -> Result<std::vector<Score>> { return scores(); };
     return hooks;
   }
+
+  Evaluation evaluation() const { return {std::abs(double{numbers.data<float>()[0]} - 0.2), scores()}; }
 
   std::vector<Score> scores() const { return {{"second", double{numbers.data<float>()[1]}}, {"first", 0.5}}; }
 
@@ -189,7 +190,7 @@ TEST_F(LoopTest, AStopInAnEvaluationSavesAndEvaluatesAgain) {
     Pupil stopped(2);
     LoopHooks hooks = stopped.hooks();
     const auto cancelled = [] { return Error{ErrorCode::kCancelled, "stopped", {}, {}}; };
-    if (when == 0) hooks.before = [&]() -> Result<std::vector<Score>> { return cancelled(); };
+    if (when == 0) hooks.before = [&]() -> Result<Evaluation> { return cancelled(); };
     hooks.evaluate = [&, evaluate = hooks.evaluate](int64_t steps) -> Result<Evaluation> {
       if (steps == when) return cancelled();
       return evaluate(steps);
@@ -210,8 +211,10 @@ TEST_F(LoopTest, AStopInAnEvaluationSavesAndEvaluatesAgain) {
     const LoopResult done = value(run_loop(again.trainer, config(run), rest, true));
     EXPECT_EQ(left_by(run), left_by("whole"));
     EXPECT_EQ(told_here, told);
-    ASSERT_EQ(done.before.size(), 2u);
-    EXPECT_EQ(done.before[1].value, 0.5);
+    ASSERT_TRUE(done.before.has_value());
+    EXPECT_EQ(done.before->loss, 0.2);
+    ASSERT_EQ(done.before->scores.size(), 2u);
+    EXPECT_EQ(done.before->scores[1].value, 0.5);
   }
 }
 
@@ -222,6 +225,7 @@ TEST_F(LoopTest, ScoresChangeNoBitOfWhatIsLearned) {
   Pupil plain(1);
   LoopHooks hooks = plain.hooks();
   hooks.before = nullptr;
+  hooks.after = nullptr;
   hooks.evaluate = [&, evaluate = hooks.evaluate](int64_t steps) -> Result<Evaluation> {
     TRY_ASSIGN(const Evaluation evaluation, evaluate(steps));
     return Evaluation{evaluation.loss};
@@ -231,7 +235,11 @@ TEST_F(LoopTest, ScoresChangeNoBitOfWhatIsLearned) {
     EXPECT_EQ(value(read_file(folder_ / "scored" / file)), value(read_file(folder_ / "plain" / file)));
   }
   const std::string metrics = value(read_file(folder_ / "scored/metrics.jsonl"));
-  EXPECT_EQ(metrics.find("{\"step\":-1,\"scores\":{\"second\":0.0,\"first\":0.5}}\n"), 0u) << metrics.substr(0, 100);
+  EXPECT_EQ(metrics.find("{\"step\":-1,\"held_out\":0.2,\"scores\":{\"second\":0.0,\"first\":0.5}}\n"), 0u)
+      << metrics.substr(0, 100);
+  const std::string last = metrics.substr(metrics.rfind('\n', metrics.size() - 2) + 1);
+  EXPECT_EQ(last.find("{\"step\":60,\"held_out\":"), 0u) << last;
+  EXPECT_NE(last.find("\"first\":0.5},\"kept\":true}"), std::string::npos) << last;
 }
 
 TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
@@ -244,14 +252,14 @@ TEST_F(LoopTest, WithoutABetterEvaluationItEndsAtTheBest) {
   hooks.evaluate = [&](int64_t) -> Result<Evaluation> { return Evaluation{score += 1}; };
   const LoopResult result = value(run_loop(pupil.trainer, early, hooks, false));
   EXPECT_TRUE(result.stopped_early);
-  EXPECT_EQ(result.held_out, 3);
-  EXPECT_EQ(result.steps, 5);  // of the first evaluation
+  EXPECT_EQ(result.held_out, 1);  // of the parameters that stay
+  EXPECT_EQ(result.steps, 5);     // of the first evaluation
   Pupil again(1);
   LoopHooks none = again.hooks();
   none.evaluate = [](int64_t) -> Result<Evaluation> { return invalid("it had ended"); };
   const LoopResult same = value(run_loop(again.trainer, early, none, true));
   EXPECT_TRUE(same.stopped_early);
-  EXPECT_EQ(same.held_out, 3);
+  EXPECT_EQ(same.held_out, 1);
 }
 
 // What is wrong with the loss of step 55: nothing, so much too high, or no number.
@@ -286,6 +294,25 @@ TEST_F(LoopTest, StopsAtAStepThatDivergesAndGoesOnOverASpikeWhereAsked) {
   Pupil over(1);
   EXPECT_EQ(value(run_with_loss_of(over, watched, 40, true)).held_out.has_value(), true);
   EXPECT_EQ(value(read_file(watched.folder / "metrics.jsonl")).find("\"step\":59") != std::string::npos, true);
+}
+
+TEST_F(LoopTest, ALossAboveTheCeilingDivergesHoweverFewWereSeen) {
+  LoopConfig watched = config("watched");
+  watched.spike = 10;
+  watched.most_loss = 5;
+  fs::create_directories(watched.folder);
+  Pupil pupil(1);
+  LoopHooks hooks = pupil.hooks();
+  hooks.parts = [&pupil, parts = hooks.parts](int64_t step) -> Result<std::vector<PartLoss>> {
+    TRY_ASSIGN(const std::vector<PartLoss> right, parts(step));
+    return std::vector<PartLoss>{[&pupil, right, step]() -> Result<Tensor> {
+      TRY_ASSIGN(const Tensor loss, right[0]());
+      return step == 3 ? ops::scale(pupil.ctx, loss, 40.0f) : loss;
+    }};
+  };
+  const auto result = run_loop(pupil.trainer, watched, hooks, false);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.error().to_string().find("step 3 diverged"), std::string::npos) << result.error().to_string();
 }
 
 }  // namespace

@@ -28,5 +28,18 @@ TEST(LossWatch, KnowsNothingBeforeItHasSeenEnoughOrWhereItIsOff) {
   EXPECT_TRUE(std::isinf(off.most()));
 }
 
+TEST(LossWatch, ACeilingHoldsFromTheSecondLossOnUnlessTheFirstWasNearIt) {
+  LossWatch watch(10, 20);
+  EXPECT_TRUE(std::isinf(watch.most()));
+  watch.take(7);
+  EXPECT_EQ(watch.most(), 20);
+  LossWatch high(10, 20);
+  high.take(15);
+  EXPECT_EQ(high.most(), 30);
+  LossWatch off(0, 20);
+  off.take(7);
+  EXPECT_TRUE(std::isinf(off.most()));
+}
+
 }  // namespace
 }  // namespace linnet

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
 
 namespace linnet {
 
@@ -12,6 +15,12 @@ enum class ScheduleKind : uint8_t {
   kStable,  // constant, then linear down over the last decay_steps: warmup-stable-decay (Hu et al. 2024,
             // arXiv:2404.06395)
 };
+
+// "constant", "linear", "cosine", "stable".
+std::string_view schedule_name(ScheduleKind kind);
+// The names of all kinds, and the kind of one of them.
+std::vector<std::string> schedule_names();
+ScheduleKind schedule_called(std::string_view name);
 
 struct Schedule {
   ScheduleKind kind = ScheduleKind::kCosine;

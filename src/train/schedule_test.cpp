@@ -16,6 +16,11 @@ TEST(Schedule, WarmsUpInEqualStepsAndLearnsFromTheFirst) {
   }
 }
 
+TEST(Schedule, EachKindHasAName) {
+  EXPECT_EQ(schedule_names(), (std::vector<std::string>{"constant", "linear", "cosine", "stable"}));
+  for (const std::string& name : schedule_names()) EXPECT_EQ(schedule_name(schedule_called(name)), name);
+}
+
 TEST(Schedule, KnownPoints) {
   const Schedule linear{.kind = ScheduleKind::kLinear, .rate = 2, .steps = 10, .final_fraction = 0.5f};
   EXPECT_FLOAT_EQ(rate_at(linear, 5), 1.5f);
