@@ -218,6 +218,7 @@ Status tune_classifier(const TuneFlags& flags, const Dataset& dataset) {
   if (flags.length > 0 || flags.batch > 0) {
     return usage_error("--length and --batch are of models that write", "leave them out, or add --method lora");
   }
+  TRY(check_classification(dataset));  // before an encoder is fetched for it
   const ClassifySettings& settings = flags.classify;
   if (!settings.words_only && flags.encoder.empty()) TRY(ensure_model(settings.encoder));
   TRY_ASSIGN(const std::unique_ptr<ClassifyTuner> tuner, ClassifyTuner::prepare(settings, dataset));

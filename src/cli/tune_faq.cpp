@@ -187,9 +187,9 @@ Status tune_faq(const TuneFlags& flags, const Dataset& dataset) {
   TeachingScreen screen({.stage = "teaching", .steps = tuner->encoder_steps()});
   TRY(tuner->run(version, flags.resume, screen.hooks()));
   TRY_ASSIGN(const RunVersion before, version_before(store, flags.name));
+  TRY(store.set_current(version));  // before the test, which may be stopped
   TRY_ASSIGN(const Tested tested, test_run(version, before, *tuner, flags.faq, dataset.test));
   const std::string compared = beside(before, version);
-  TRY(store.set_current(version));
   if (flags.json) return print_json(to_json(*tuner, version, tested));
   return print(fmt::format("{}{}{} is ready (version {}): linnet chat {}\n", sentence(tested), compared, version.name,
                            version.number, version.name));

@@ -251,6 +251,10 @@ Status run(TuneFlags& flags) {
   interrupt_token();
   TRY_ASSIGN(Dataset dataset, load_dataset(flags.data));
   if (flags.leave_out_overlap) leave_out_overlaps(dataset);
+  if (dataset.train.empty() && dataset.held_out.empty()) {
+    return invalid("nothing is left to learn from", flags.data.paths.front(),
+                   "all that it holds stands in the test, too");
+  }
   const std::optional<WritingJob> job = find_writing_job(dataset);
   const Kind kind = kind_of(flags, dataset, job.has_value());
   TRY(leave_out_bad(flags, kind, dataset));

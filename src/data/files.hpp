@@ -32,8 +32,8 @@ bool is_label_family(const std::vector<std::string>& files);
 bool is_part_name(std::string_view word);
 
 struct ReadSettings {
-  ColumnNames columns;
-  std::string sheet;        // of spreadsheets; empty: the first
+  ColumnNames columns = {};
+  std::string sheet = {};   // of spreadsheets; empty: the first
   bool unanswered = false;  // as FormMatch::unanswered
   bool skip_bad = false;    // rows that cannot be read are left out
 };

@@ -16,7 +16,7 @@ namespace linnet {
 using Fact = std::vector<std::string>;
 
 struct Sample {
-  std::string place;  // "faq.csv, line 12"
+  std::string place = {};  // "faq.csv, line 12"
   // kText and kLabels: the text. Empty otherwise.
   std::string text = {};
   // The conversation, as OpenAI's chat API writes messages; ends with what the assistant says, where there is something

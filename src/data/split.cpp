@@ -62,6 +62,13 @@ HeldOut hold_out(std::vector<Sample> samples, DataForm form, double fraction, si
   for (uint32_t i = 0; i < samples.size(); ++i) groups[samples[i].group].push_back(i);
   std::map<std::string_view, size_t> left;
   for (const auto& [group, members] : groups) left[group] = members.size();
+  std::map<std::string_view, size_t> of_label;  // samples that stay to be learned from
+  for (const Sample& sample : samples) ++of_label[sample.label];
+  const auto is_last_of_a_label = [&](const std::vector<uint32_t>& members) {
+    return form == DataForm::kLabels && std::ranges::any_of(members, [&](uint32_t member) {
+             return of_label[samples[member].label] <= members.size();
+           });
+  };
 
   std::vector<bool> held(samples.size(), false);
   size_t count = 0;
@@ -76,7 +83,11 @@ HeldOut hold_out(std::vector<Sample> samples, DataForm form, double fraction, si
       ++count;
     } else if (count + groups[group].size() <= wanted || count == 0) {
       if (groups[group].size() * 2 > samples.size()) continue;  // a group that is most of the data stays
-      for (const uint32_t member : groups[group]) held[member] = true;
+      if (is_last_of_a_label(groups[group])) continue;
+      for (const uint32_t member : groups[group]) {
+        held[member] = true;
+        --of_label[samples[member].label];
+      }
       count += groups[group].size();
     }
   }

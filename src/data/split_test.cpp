@@ -53,6 +53,19 @@ TEST(Split, OtherGroupsStayTogether) {
   EXPECT_TRUE(hold_out(grouped(1, 50), DataForm::kTree, 0.2, 100, 1).held_out.empty());
 }
 
+TEST(Split, EveryLabelKeepsATextToLearnItFrom) {
+  std::vector<Sample> samples;
+  for (int i = 0; i < 60; ++i) {
+    const std::string label = i < 20 ? std::to_string(i) : i % 2 == 0 ? "even" : "odd";
+    samples.push_back({.place = std::to_string(i), .label = label, .group = std::to_string(i)});
+  }
+  const HeldOut parts = hold_out(samples, DataForm::kLabels, 0.5, 1000, 1);
+  EXPECT_EQ(parts.held_out.size(), 30U);
+  std::set<std::string> labels;
+  for (const Sample& one : parts.train) labels.insert(one.label);
+  EXPECT_EQ(labels.size(), 22U);
+}
+
 TEST(Split, OfFewDocumentsTheEndsAreHeldOut) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += "line " + std::to_string(i) + "\n";

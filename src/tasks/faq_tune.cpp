@@ -55,6 +55,10 @@ Result<std::unique_ptr<FaqTuner>> FaqTuner::prepare(const FaqSettings& settings,
   std::vector<Sample> samples = dataset.train;
   samples.insert(samples.end(), dataset.held_out.begin(), dataset.held_out.end());
   tuner->list_ = faq_of(samples);
+  if (tuner->list_.answers.empty()) {
+    return invalid("no question has an answer", samples.empty() ? "" : samples.front().place,
+                   "give each question its answer");
+  }
   tuner->encoder_steps_ = FaqLessons(tuner->list_, {}, settings.seed).steps();
   tuner->bfloat16_ = tuner->runtime_->context().kernels().bf16.matmul != nullptr;
   return tuner;

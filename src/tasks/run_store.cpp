@@ -17,6 +17,8 @@ namespace {
 
 constexpr const char* kInfoFile = "run.json";
 constexpr const char* kCurrentFile = "current";
+// Locked by the process that teaches a version, until it is made current.
+constexpr const char* kTeachingFile = ".teaching";
 constexpr size_t kLongestName = 64;
 
 std::optional<int64_t> number_in(std::string_view text) {
@@ -34,6 +36,18 @@ bool is_name_letter(char c) {
 std::string text_in(const Json& info, const char* key) {
   const auto found = info.find(key);
   return found != info.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+// Error kUsage where another process has it.
+Status lock(RunVersion& version) {
+  auto held = FileLock::acquire(version.folder / kTeachingFile, {.wait = false});
+  if (!held.ok() && held.error().code == ErrorCode::kConflict) {
+    return usage_error(fmt::format("version {} of {} is being taught by another process", version.number, version.name),
+                       "wait until it ends, or choose another --name");
+  }
+  if (!held.ok()) return held.error();
+  version.taught_here = std::make_shared<const FileLock>(std::move(held).value());
+  return ok_status();
 }
 
 }  // namespace
@@ -179,6 +193,7 @@ Result<RunVersion> RunStore::begin(std::string_view name, const Json& info) cons
     if (fs::create_directory(version.folder, error)) break;
     if (error) return io_error("cannot create the folder", version.folder.string());
   }
+  TRY(lock(version));
   TRY(write_info(version));
   return version;
 }
@@ -193,9 +208,12 @@ Result<RunVersion> RunStore::open(std::string_view name, const Json& info, bool 
   const std::vector<int64_t> before = numbers(name);
   if (before.empty()) return not_found(fmt::format("there is no run {} to go on with", name), {}, "leave --resume out");
   TRY_ASSIGN(RunVersion newest, version(name, before.back()));
-  if (newest.finished()) {
+  const bool never_current = fs::exists(newest.folder / kTeachingFile);
+  if (newest.finished() && !never_current) {
     return usage_error(fmt::format("version {} of {} is finished", newest.number, name), "leave --resume out");
   }
+  TRY(lock(newest));
+  if (newest.finished()) return whole_already(newest);
   for (const auto& [key, value] : info.items()) {
     const auto found = newest.info.find(key);
     if (found != newest.info.end() && *found == value) continue;
@@ -206,8 +224,20 @@ Result<RunVersion> RunStore::open(std::string_view name, const Json& info, bool 
   return newest;
 }
 
+Error RunStore::whole_already(const RunVersion& version) const {
+  if (const Status made = set_current(version); !made.ok()) return made.error();
+  return usage_error(
+      fmt::format("version {} of {} is whole, and is what its name means now: its process had ended before "
+                  "it said so",
+                  version.number, version.name),
+      "use it, or leave --resume out to teach another version");
+}
+
 Status RunStore::set_current(const RunVersion& version) const {
-  return write_file(folder_of(version.name) / kCurrentFile, std::to_string(version.number) + "\n");
+  TRY(write_file(folder_of(version.name) / kCurrentFile, std::to_string(version.number) + "\n"));
+  std::error_code ignored;
+  fs::remove(version.folder / kTeachingFile, ignored);
+  return ok_status();
 }
 
 Status RunStore::remove(std::string_view name) const {

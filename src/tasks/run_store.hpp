@@ -8,11 +8,13 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/file_lock.hpp"
 #include "base/json.hpp"
 #include "base/result.hpp"
 
@@ -30,7 +32,8 @@ struct RunVersion {
   std::string name;  // of the run
   int64_t number = 0;
   std::filesystem::path folder;
-  Json info;  // run.json: "kind", "created", and all that was chosen
+  Json info;                                         // run.json: "kind", "created", and all that was chosen
+  std::shared_ptr<const FileLock> taught_here = {};  // held while this process teaches it
 
   std::string base() const;           // the model that it was taught from; empty: from nothing
   std::string created() const;        // as utc_now() says it; may be empty
@@ -67,10 +70,11 @@ class RunStore {
   // What those names mean. A run that cannot be read is left out and appended to `problems` (which may be null).
   std::vector<RunVersion> list(std::vector<Error>* problems = nullptr) const;
 
-  // A new version's folder, with run.json in it.
+  // A new version's folder, with run.json in it. No other process teaches it while the version or a copy of it lives.
   Result<RunVersion> begin(std::string_view name, const Json& info) const;
   // begin(), or with `resume` the newest version, which must be unfinished and of the same data and choices. Error
-  // kUsage that names what differs.
+  // kUsage that names what differs, or says that another process teaches it, or that it is whole: if its process ended
+  // before it was made current, it is now.
   Result<RunVersion> open(std::string_view name, const Json& info, bool resume) const;
   // Writes the version's info to its run.json.
   Status write_info(const RunVersion& version) const;
@@ -81,6 +85,7 @@ class RunStore {
 
  private:
   std::filesystem::path folder_of(std::string_view name) const { return root_ / name; }
+  Error whole_already(const RunVersion& version) const;
 
   std::filesystem::path root_;
 };

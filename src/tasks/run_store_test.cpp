@@ -36,16 +36,23 @@ TEST_F(RunStoreTest, AVersionIsFoundOnceItIsTheCurrentOne) {
 TEST_F(RunStoreTest, OnlyAnUnfinishedRunOfTheSameChoicesGoesOn) {
   const Json info = {{"kind", "model"}, {"steps", 10}};
   EXPECT_FALSE(store_.open("book", info, true).ok());  // there is none
-  const RunVersion first = *store_.open("book", info, false);
+  RunVersion first = *store_.open("book", info, false);
   EXPECT_TRUE(first.whole_model());
+  const auto taught = store_.open("book", info, true);
+  ASSERT_FALSE(taught.ok());  // in another process, or in this one
+  EXPECT_NE(taught.error().to_string().find("being taught by another process"), std::string::npos);
+  first.taught_here = nullptr;
   EXPECT_EQ((*store_.open("book", info, true)).number, 1);
   const auto other = store_.open("book", {{"kind", "model"}, {"steps", 20}}, true);
   ASSERT_FALSE(other.ok());
   EXPECT_NE(other.error().to_string().find("its steps is 10, not 20"), std::string::npos);
   std::filesystem::create_directory(first.folder / kModelFolder);
   EXPECT_TRUE(first.finished());
-  EXPECT_FALSE(store_.open("book", info, true).ok());
-  ASSERT_TRUE(store_.set_current(first).ok());
+  // Its process ended before it was made current: it is now, and another is not gone on with.
+  EXPECT_FALSE(store_.find("book")->has_value());
+  EXPECT_NE(store_.open("book", info, true).error().to_string().find("is what its name means now"), std::string::npos);
+  EXPECT_EQ((*store_.find("book"))->number, 1);
+  EXPECT_NE(store_.open("book", info, true).error().to_string().find("is finished"), std::string::npos);
   EXPECT_EQ((*store_.find("book"))->base(), "");  // a whole model has none
   EXPECT_EQ((*store_.open("book", info, false)).number, 2);
 }
