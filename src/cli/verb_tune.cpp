@@ -258,6 +258,10 @@ Status run(TuneFlags& flags) {
   const std::optional<WritingJob> job = find_writing_job(dataset);
   const Kind kind = kind_of(flags, dataset, job.has_value());
   TRY(leave_out_bad(flags, kind, dataset));
+  if (dataset.form == DataForm::kQuestionAnswer) {
+    if (std::string said = describe_contradictions(dataset.train); !said.empty())
+      dataset.said.push_back(std::move(said));
+  }
   if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
     return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
                        "--epochs says how often all data is seen");

@@ -119,6 +119,21 @@ size_t leave_out_overlap(std::vector<Sample>& train, const std::vector<Sample>& 
                        [&](const Sample& sample) { return asked.contains(normal_phrasing(phrasing_of(sample))); });
 }
 
+std::string describe_contradictions(const std::vector<Sample>& samples) {
+  std::unordered_map<std::string, size_t> seen;
+  std::vector<std::string> shown;
+  size_t count = 0;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    const auto [at, is_new] = seen.emplace(normal_phrasing(phrasing_of(samples[i])), i);
+    if (is_new || answer_of(samples[at->second]) == answer_of(samples[i])) continue;
+    if (++count <= kShown)
+      shown.push_back(fmt::format("{} asks what {} does", samples[i].place, samples[at->second].place));
+  }
+  if (count == 0) return {};
+  if (count > kShown) shown.push_back(fmt::format("{} more", count - kShown));
+  return fmt::format("{} with another answer elsewhere: {}", counted(count, "question"), fmt::join(shown, "; "));
+}
+
 Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample>& test) {
   const std::vector<Overlap> overlaps = find_overlaps(train, test);
   if (overlaps.empty()) return ok_status();

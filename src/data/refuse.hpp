@@ -39,4 +39,7 @@ std::vector<Overlap> find_overlaps(const std::vector<Sample>& train, const std::
 size_t leave_out_overlap(std::vector<Sample>& train, const std::vector<Sample>& test);
 Status refuse_overlap(const std::vector<Sample>& train, const std::vector<Sample>& test);
 
+// A sentence on the phrasings that stand in the data twice, with different answers; empty where there are none.
+std::string describe_contradictions(const std::vector<Sample>& samples);
+
 }  // namespace linnet

@@ -293,6 +293,18 @@ TEST_F(RenderTest, TestPhrasingsInTheTrainingDataAreRefused) {
   EXPECT_NE(same.error().to_string().find("test.csv, line 9 is also faq.csv, line 2"), std::string::npos);
 }
 
+TEST_F(RenderTest, QuestionsWithTwoAnswersAreNamed) {
+  const auto pair = [](const std::string& place, const std::string& question, const std::string& answer) {
+    return Sample{.place = place,
+                  .messages = Json::array({Json{{"role", "user"}, {"content", question}},
+                                           Json{{"role", "assistant"}, {"content", answer}}})};
+  };
+  const std::vector<Sample> samples = {pair("a, line 2", "When open?", "Nine."), pair("a, line 3", "when OPEN", "Ten."),
+                                       pair("a, line 4", "When open", "Nine."), pair("a, line 5", "Where?", "Here.")};
+  EXPECT_EQ(describe_contradictions(samples),
+            "1 question with another answer elsewhere: a, line 3 asks what a, line 2 does");
+}
+
 TEST_F(RenderTest, ThePreviewColoursWhatIsLearned) {
   const TokenSequence sequence{.tokens = {id("<|begin|>"), id("<|finish|>")}, .learned = {0, 1}, .sample = 0};
   EXPECT_EQ(preview(sequence, tokenizer(), {.colour = true}), "<|begin|>\x1b[32m<|finish|>\x1b[0m\n");
