@@ -41,9 +41,10 @@ Status PartFile::append(std::span<const std::byte> bytes) {
   return ok_status();
 }
 
-Status PartFile::clear() {
-  if (::ftruncate(fd_.get(), 0) != 0) return io_error("cannot empty", path_.string());
-  size_ = 0;
+Status PartFile::shorten(uint64_t size) {
+  if (size >= size_) return ok_status();
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return io_error("cannot shorten", path_.string());
+  size_ = size;
   return ok_status();
 }
 

@@ -25,8 +25,8 @@ class PartFile {
   Status append(std::span<const std::byte> bytes);
   // fsync: what was appended outlives a power cut.
   Status flush();
-  // Back to nothing.
-  Status clear();
+  // Back to its first `size` bytes; nothing happens where it has no more.
+  Status shorten(uint64_t size);
   // fsync, rename to `target` (its folders are created), fsync of the folder.
   Status commit(const std::filesystem::path& target);
   // Deletes the file; nothing may be done with the object then.

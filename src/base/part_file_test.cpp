@@ -38,13 +38,17 @@ TEST(PartFile, ABareNameIsInTheCurrentFolder) {
   std::filesystem::current_path(before);
 }
 
-TEST(PartFile, ClearStartsAgainAndLinksAreRefused) {
+TEST(PartFile, ShortenedItGoesOnFromThereAndLinksAreRefused) {
   const auto folder = TemporaryFolder::create(testing::TempDir(), "linnet_part");
   auto part = PartFile::open(folder->path() / "a");
   ASSERT_TRUE(part->append(bytes("wrong")).ok());
-  ASSERT_TRUE(part->clear().ok());
-  ASSERT_TRUE(part->append(bytes("right")).ok());
-  EXPECT_EQ(*read_file(folder->path() / "a"), "right");
+  ASSERT_TRUE(part->shorten(9).ok());
+  EXPECT_EQ(part->size(), 5u);
+  ASSERT_TRUE(part->shorten(2).ok());
+  ASSERT_TRUE(part->append(bytes("ist")).ok());
+  EXPECT_EQ(*read_file(folder->path() / "a"), "wrist");
+  ASSERT_TRUE(part->shorten(0).ok());
+  EXPECT_EQ(*read_file(folder->path() / "a"), "");
   fs::create_symlink(folder->path() / "a", folder->path() / "link");
   EXPECT_FALSE(PartFile::open(folder->path() / "link").ok());
 }

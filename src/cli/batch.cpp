@@ -31,23 +31,89 @@ std::vector<Line> lines_with_text(std::string_view text) {
   return lines;
 }
 
+// The prompts, and the name that errors give their file.
+struct Input {
+  std::string name;
+  std::vector<Line> lines;
+};
+
+// A prompt's "id"; null where it has none.
+Json id_of(const Json& prompt) {
+  return prompt.is_object() && prompt.contains("id") ? prompt["id"] : Json();
+}
+
+bool is_answer(const Json& json) {
+  return json.is_object() && (json.contains("finish_reason") || json.contains("error"));
+}
+
+// Whether `piece` may be what a run that was killed left of the line for `prompt`.
+bool may_be_begun(std::string_view piece, const Line& prompt) {
+  const auto parsed = parse_json(prompt.text, {});
+  const Json id = parsed.ok() ? id_of(*parsed) : Json();
+  const std::string before = id.is_null() ? "{" : "{\"id\":" + dump_json(id) + ",";
+  for (const char* first : {"\"text\":", "\"error\":"}) {
+    const std::string beginning = before + first;
+    if (piece.starts_with(beginning) || beginning.starts_with(piece)) return true;
+  }
+  return false;
+}
+
+// What an earlier run left in its output.
+struct Earlier {
+  size_t done = 0;
+  size_t failed = 0;
+  uint64_t bytes = 0;  // of the lines that are whole
+};
+
+// Looks whether `text` of `path` is answers and nothing else: whatever else it is stays as it is.
+Result<Earlier> look_at_earlier(std::string_view text, const std::string& path, const Input& input) {
+  const auto refuse = [&](size_t line) {
+    return invalid(fmt::format("is no answer to a prompt of {}", input.name), fmt::format("{}:{}", path, line),
+                   "nothing was changed; give another name to --output");
+  };
+  Earlier earlier{.bytes = text.rfind('\n') + 1};
+  const std::string_view piece = text.substr(earlier.bytes);
+  for (const Line& line : lines_with_text(text.substr(0, earlier.bytes))) {
+    const auto answer = parse_json(line.text, {});
+    if (!answer.ok() || !is_answer(*answer)) return refuse(line.number);
+    ++earlier.done;
+    if (answer->contains("error")) ++earlier.failed;
+  }
+  const size_t lines = earlier.done + (piece.empty() ? 0 : 1);
+  if (lines > input.lines.size()) {
+    return usage_error(
+        fmt::format("{} holds {} lines, more than the {} prompts of {}", path, lines, input.lines.size(), input.name),
+        "give the file of prompts that it was made from");
+  }
+  if (!piece.empty() && !may_be_begun(piece, input.lines[earlier.done])) {
+    return refuse(static_cast<size_t>(std::count(text.begin(), text.end(), '\n')) + 1);
+  }
+  return earlier;
+}
+
 // Where the lines go, and what an earlier run left there.
 class Output {
  public:
-  static Result<Output> open(const BatchOptions& options) {
+  static Result<Output> open(const BatchOptions& options, const Input& input) {
     Output output;
     if (options.output.empty()) return output;
-    auto earlier = read_file(options.output);
-    if (!earlier.ok() && earlier.error().code != ErrorCode::kNotFound) return earlier.error();
-    if (earlier.ok() && !earlier->empty()) {
-      if (!options.resume) {
-        return usage_error(options.output + " is there already",
-                           "go on with it by --resume, or give another name to --output");
-      }
-      TRY(output.take_over(*earlier, options.output));
+    const std::filesystem::path source = options.input == "-" ? "/dev/stdin" : options.input;
+    TRY(check_not_a_source(options.output, {&source, 1}));
+    const auto text = read_file(options.output);
+    if (!text.ok() && text.error().code != ErrorCode::kNotFound) return text.error();
+    if (text.ok() && !text->empty() && !options.resume) {
+      return usage_error(options.output + " is there already",
+                         "go on with it by --resume, or give another name to --output");
+    }
+    Earlier earlier;
+    if (text.ok()) {
+      TRY_ASSIGN(earlier, look_at_earlier(*text, options.output, input));
     }
     TRY_ASSIGN(PartFile file, PartFile::open(options.output));
+    TRY(file.shorten(earlier.bytes));
     output.file_ = std::move(file);
+    output.done_ = earlier.done;
+    output.failed_ = earlier.failed;
     return output;
   }
 
@@ -67,17 +133,6 @@ class Output {
   }
 
  private:
-  Status take_over(const std::string& text, const std::string& path) {
-    // A run that was killed may have left the beginning of a line.
-    const std::string whole = text.substr(0, text.rfind('\n') + 1);
-    for (const Line& line : lines_with_text(whole)) {
-      TRY_ASSIGN(const Json json, parse_json(line.text, fmt::format("{}:{}", path, line.number)));
-      ++done_;
-      if (json.contains("error")) ++failed_;
-    }
-    return whole.size() < text.size() ? write_file(path, whole) : ok_status();
-  }
-
   std::optional<PartFile> file_;
   size_t done_ = 0;
   size_t failed_ = 0;
@@ -119,10 +174,8 @@ class Lines {
  private:
   void set(size_t line, const Result<Json>& output) {
     Json& out = outputs_[line].emplace(Json::object());
-    const Json* id = jsons_[line].ok() && jsons_[line]->is_object() && jsons_[line]->contains("id")
-                         ? &jsons_[line]->at("id")
-                         : nullptr;
-    if (id != nullptr && !id->is_null()) out["id"] = *id;
+    const Json id = jsons_[line].ok() ? id_of(*jsons_[line]) : Json();
+    if (!id.is_null()) out["id"] = id;
     if (output.ok()) {
       out.update(*output);
       return;
@@ -158,14 +211,10 @@ BatchAnswers one_by_one(std::function<Result<Json>(const JsonObject& prompt)> an
 Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel) {
   constexpr size_t kLinesTogether = 256;
   TRY_ASSIGN(const std::string text, options.input == "-" ? read_stdin() : read_file(options.input));
-  const std::vector<Line> lines = lines_with_text(text);
-  TRY_ASSIGN(Output output, Output::open(options));
-  const std::string name = options.input == "-" ? "standard input" : options.input;
-  if (output.done() > lines.size()) {
-    return usage_error(fmt::format("{} holds {} lines, more than the {} prompts of {}", options.output, output.done(),
-                                   lines.size(), name),
-                       "give the file of prompts that it was made from");
-  }
+  const Input input{options.input == "-" ? "standard input" : options.input, lines_with_text(text)};
+  const std::string& name = input.name;
+  const std::vector<Line>& lines = input.lines;
+  TRY_ASSIGN(Output output, Output::open(options, input));
   auto printer = ProgressPrinter::for_stderr();
   RateMeter meter;
   Progress progress{.stage = "answering", .item = name, .total = lines.size(), .unit = ProgressUnit::kCount};

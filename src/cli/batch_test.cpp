@@ -21,10 +21,15 @@ class Batches : public FolderTest {
 
   void write(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
 
+  // The line of a prompt whose "n" is half of `twice`.
+  static std::string answer(int64_t twice) {
+    return "{\"text\":\"" + std::to_string(twice) + "\",\"finish_reason\":\"stop\"}\n";
+  }
+
   // Answers with the number of the prompt's "n"; that of 13 fails. Stops before answering `last` more.
   Status run(size_t last = 1000) {
     CancelToken cancel;
-    const auto answer = [&](const JsonObject& prompt) -> Result<Json> {
+    const auto reply = [&](const JsonObject& prompt) -> Result<Json> {
       if (asked_.size() == last) {
         cancel.cancel();
         return cancel.check().error();
@@ -32,9 +37,9 @@ class Batches : public FolderTest {
       TRY_ASSIGN(const int64_t n, prompt.integer("n", 0, 100));
       asked_.push_back(n);
       if (n == 13) return invalid("is unlucky", {}, "take another");
-      return Json{{"twice", 2 * n}};
+      return Json{{"text", std::to_string(2 * n)}, {"finish_reason", "stop"}};
     };
-    return run_batch(options_, one_by_one(answer), cancel);
+    return run_batch(options_, one_by_one(reply), cancel);
   }
   std::string output() const {
     const auto text = read_file(options_.output);
@@ -54,7 +59,7 @@ TEST_F(Batches, EachLineHasItsLineAndFailuresAreCounted) {
   std::istringstream lines(output());
   std::string line;
   std::getline(lines, line);
-  EXPECT_EQ(line, R"({"id":"a","twice":2})");
+  EXPECT_EQ(line, R"({"id":"a","text":"2","finish_reason":"stop"})");
   std::getline(lines, line);
   EXPECT_NE(line.find(R"({"error":")" + options_.input + ":3"), std::string::npos) << line;
   std::getline(lines, line);
@@ -62,7 +67,7 @@ TEST_F(Batches, EachLineHasItsLineAndFailuresAreCounted) {
   std::getline(lines, line);
   EXPECT_EQ(line, R"({"id":[7],"error":")" + options_.input + R"(:6: is unlucky"})");
   std::getline(lines, line);
-  EXPECT_EQ(line, R"({"twice":4})");
+  EXPECT_EQ(line, R"({"text":"4","finish_reason":"stop"})");
   EXPECT_FALSE(std::getline(lines, line));
 }
 
@@ -79,11 +84,11 @@ TEST_F(Batches, StoppedItKeepsWhatIsDoneAndGoesOn) {
   EXPECT_EQ(output(), before);
 
   options_.resume = true;
-  std::ofstream(options_.output, std::ios::app) << "{\"twi";  // killed while it wrote
+  std::ofstream(options_.output, std::ios::app) << "{\"te";  // killed while it wrote
   const Status resumed = run();
   EXPECT_EQ(resumed.error().message, "1 of 4 failed");  // the first run's
   EXPECT_EQ(asked_, (std::vector<int64_t>{13, 1, 2, 3}));
-  EXPECT_EQ(output(), before + "{\"twice\":4}\n{\"twice\":6}\n");
+  EXPECT_EQ(output(), before + answer(4) + answer(6));
   const std::string whole = output();
   EXPECT_EQ(run().error().message, "1 of 4 failed");
   EXPECT_EQ(output(), whole);
@@ -116,12 +121,44 @@ TEST_F(Batches, LinesWaitForThoseBeforeThem) {
 TEST_F(Batches, AnotherFilesOutputIsNotGoneOnWith) {
   options_.resume = true;
   write(options_.input, "{\"n\": 1}\n");
-  write(options_.output, "{\"twice\": 1}\n{\"twice\": 2}\n");
+  write(options_.output, answer(1) + answer(2));
   EXPECT_EQ(run().error().code, ErrorCode::kUsage);
-  write(options_.output, "my notes\n");
-  EXPECT_FALSE(run().ok());
-  EXPECT_EQ(output(), "my notes\n");
+  write(options_.output, answer(1) + "{\"te");
+  EXPECT_EQ(run().error().code, ErrorCode::kUsage);
+  EXPECT_EQ(output(), answer(1) + "{\"te");
   EXPECT_TRUE(asked_.empty());
+}
+
+TEST_F(Batches, AFileThatHoldsNoAnswersStaysAsItIs) {
+  options_.resume = true;
+  write(options_.input, "{\"n\": 1}\n{\"n\": 2, \"id\": \"b\"}\n");
+  for (const std::string& text :
+       {std::string("my notes\n"), std::string("my notes"), std::string("{\"text\":\"mine\"}\n"),
+        std::string("{\"n\": 1}"), answer(2) + "{\"text\":", answer(2) + "{\"id\":\"c"}) {
+    write(options_.output, text);
+    const Status refused = run();
+    ASSERT_FALSE(refused.ok()) << text;
+    EXPECT_NE(refused.error().message.find("is no answer to a prompt of"), std::string::npos) << text;
+    EXPECT_EQ(output(), text);
+  }
+  EXPECT_TRUE(asked_.empty());
+  write(options_.output, answer(2) + "{\"id\":\"b\",\"te");
+  EXPECT_TRUE(run().ok());
+  EXPECT_EQ(asked_, std::vector<int64_t>{2});
+}
+
+TEST_F(Batches, ThePromptsAreNotWrittenOver) {
+  options_.resume = true;
+  const std::string prompts = "{\"n\": 1}\n{\"n\": 2}";
+  write(options_.input, prompts);
+  fs::create_symlink(options_.input, options_.output);
+  EXPECT_EQ(run().error().code, ErrorCode::kConflict);
+  fs::remove(options_.output);
+  fs::create_hard_link(options_.input, options_.output);
+  EXPECT_EQ(run().error().code, ErrorCode::kConflict);
+  options_.output = options_.input;
+  EXPECT_EQ(run().error().code, ErrorCode::kConflict);
+  EXPECT_EQ(output(), prompts);
 }
 
 TEST_F(Batches, NothingToDoIsDone) {

@@ -119,7 +119,7 @@ class Download {
     resumed_ = false;
     head_seen_ = false;
     head_.clear();
-    return part_.clear();
+    return part_.shorten(0);
   }
 
   // True when the file is complete; false after a failure that may be tried again.
