@@ -46,6 +46,16 @@ bool is_answer(const Json& json) {
   return json.is_object() && (json.contains("finish_reason") || json.contains("error"));
 }
 
+// Whether `answer` may be one to `prompt`.
+bool fits_prompt(const Json& answer, const Line& prompt, const BatchFits& fits) {
+  const auto parsed = parse_json(prompt.text, {});
+  const auto object = parsed.ok() ? JsonObject::of(*parsed, {}) : Result<JsonObject>(parsed.error());
+  const Json id = object.ok() ? id_of(*parsed) : Json();
+  if (id_of(answer) != id) return false;
+  if (answer.contains("error")) return true;  // it may be another model's word
+  return object.ok() && (!id.is_null() || !fits || fits(*object, answer));
+}
+
 // Whether `piece` may be what a run that was killed left of the line for `prompt`.
 bool may_be_begun(std::string_view piece, const Line& prompt) {
   const auto parsed = parse_json(prompt.text, {});
@@ -65,8 +75,9 @@ struct Earlier {
   uint64_t bytes = 0;  // of the lines that are whole
 };
 
-// Looks whether `text` of `path` is answers and nothing else: whatever else it is stays as it is.
-Result<Earlier> look_at_earlier(std::string_view text, const std::string& path, const Input& input) {
+// Looks whether `text` of `path` is answers to the first prompts and nothing else: whatever else it is stays as it is.
+Result<Earlier> look_at_earlier(std::string_view text, const std::string& path, const Input& input,
+                                const BatchFits& fits) {
   const auto refuse = [&](size_t line) {
     return invalid(fmt::format("is no answer to a prompt of {}", input.name), fmt::format("{}:{}", path, line),
                    "nothing was changed; give another name to --output");
@@ -76,6 +87,11 @@ Result<Earlier> look_at_earlier(std::string_view text, const std::string& path, 
   for (const Line& line : lines_with_text(text.substr(0, earlier.bytes))) {
     const auto answer = parse_json(line.text, {});
     if (!answer.ok() || !is_answer(*answer)) return refuse(line.number);
+    if (earlier.done < input.lines.size() && !fits_prompt(*answer, input.lines[earlier.done], fits)) {
+      return invalid(fmt::format("is no answer to {}:{}", input.name, input.lines[earlier.done].number),
+                     fmt::format("{}:{}", path, line.number),
+                     "give the file of prompts and the model that it was made with, or another name to --output");
+    }
     ++earlier.done;
     if (answer->contains("error")) ++earlier.failed;
   }
@@ -94,7 +110,7 @@ Result<Earlier> look_at_earlier(std::string_view text, const std::string& path, 
 // Where the lines go, and what an earlier run left there.
 class Output {
  public:
-  static Result<Output> open(const BatchOptions& options, const Input& input) {
+  static Result<Output> open(const BatchOptions& options, const Input& input, const BatchFits& fits) {
     Output output;
     if (options.output.empty()) return output;
     const std::filesystem::path source = options.input == "-" ? "/dev/stdin" : options.input;
@@ -107,7 +123,7 @@ class Output {
     }
     Earlier earlier;
     if (text.ok()) {
-      TRY_ASSIGN(earlier, look_at_earlier(*text, options.output, input));
+      TRY_ASSIGN(earlier, look_at_earlier(*text, options.output, input, fits));
     }
     TRY_ASSIGN(PartFile file, PartFile::open(options.output));
     TRY(file.shorten(earlier.bytes));
@@ -208,13 +224,14 @@ BatchAnswers one_by_one(std::function<Result<Json>(const JsonObject& prompt)> an
   };
 }
 
-Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel) {
+Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel,
+                 const BatchFits& fits) {
   constexpr size_t kLinesTogether = 256;
   TRY_ASSIGN(const std::string text, options.input == "-" ? read_stdin() : read_file(options.input));
   const Input input{options.input == "-" ? "standard input" : options.input, lines_with_text(text)};
   const std::string& name = input.name;
   const std::vector<Line>& lines = input.lines;
-  TRY_ASSIGN(Output output, Output::open(options, input));
+  TRY_ASSIGN(Output output, Output::open(options, input, fits));
   auto printer = ProgressPrinter::for_stderr();
   RateMeter meter;
   Progress progress{.stage = "answering", .item = name, .total = lines.size(), .unit = ProgressUnit::kCount};

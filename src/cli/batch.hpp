@@ -28,12 +28,18 @@ using BatchListener = std::function<Status(size_t place, Result<Json> output)>;
 // Calls the listener, whose error it passes on, once for each of some prompts, in any order.
 using BatchAnswers = std::function<Status(std::span<const BatchPrompt> prompts, const BatchListener& done)>;
 
+// Whether `answer`, which an earlier run left and which has no id, may be one to `prompt`.
+using BatchFits = std::function<bool(const JsonObject& prompt, const Json& answer)>;
+
 // Of what answers one prompt at a time; kCancelled ends the batch.
 BatchAnswers one_by_one(std::function<Result<Json>(const JsonObject& prompt)> answer);
 
 // An "id" of a prompt stands first in its output. A line is out as soon as it and all before it are answered.
-// Errors: unreadable input, output that cannot be written or is there without `resume` (kUsage), kCancelled with how
-// many are done, and at the end how many of how many failed, also of those that an earlier run left in `output`.
-Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel);
+// With `resume`, what is in `output` must be answers to the first prompts: they have the same ids, and without ids
+// `fits` says so where it is given. Errors: unreadable input; output that is the input, holds something else than such
+// answers, cannot be written, or is there without `resume` (kUsage); kCancelled with how many are done; and at the end
+// how many of how many failed, also of those that an earlier run left in `output`.
+Status run_batch(const BatchOptions& options, const BatchAnswers& answers, const CancelToken& cancel,
+                 const BatchFits& fits = {});
 
 }  // namespace linnet::cli

@@ -147,6 +147,42 @@ TEST_F(Batches, AFileThatHoldsNoAnswersStaysAsItIs) {
   EXPECT_EQ(asked_, std::vector<int64_t>{2});
 }
 
+TEST_F(Batches, AnswersToOtherPromptsAreNotGoneOnWith) {
+  options_.resume = true;
+  const std::string with_ids = "{\"id\":\"a\"," + answer(2).substr(1) + "{\"id\":\"b\",\"error\":\"no\"}\n";
+  write(options_.output, with_ids);
+  const auto refused_for = [&](const std::string& prompts) -> std::string {
+    write(options_.input, prompts);
+    const Status status = run();
+    return status.ok() ? "" : status.error().place + ": " + status.error().message;
+  };
+  const std::string third = "{\"n\": 3, \"id\": \"c\"}\n";
+  const auto message = [&](int line) {
+    return options_.output + ":" + std::to_string(line) + ": is no answer to " + options_.input + ":" +
+           std::to_string(line);
+  };
+  EXPECT_EQ(refused_for("{\"n\": 1, \"id\": \"a\"}\n{\"n\": 2, \"id\": \"B\"}\n" + third), message(2));
+  EXPECT_EQ(refused_for("{\"n\": 1, \"id\": null}\n{\"n\": 2, \"id\": \"b\"}\n" + third), message(1));
+  EXPECT_EQ(refused_for("{\"n\": 1}\n{\"n\": 2, \"id\": \"b\"}\n" + third), message(1));
+  EXPECT_EQ(output(), with_ids);
+  EXPECT_TRUE(asked_.empty());
+  refused_for("{\"n\": 1, \"id\": \"a\"}\n{\"n\": 2, \"id\": \"b\"}\n" + third);
+  EXPECT_EQ(asked_, std::vector<int64_t>{3});
+
+  // Without ids, what answers knows it, or not.
+  write(options_.input, "{\"n\": 1}\n{\"n\": 2}\n");
+  write(options_.output, answer(4));
+  const auto fits = [](const JsonObject& prompt, const Json& line) {
+    return line["text"] == std::to_string(2 * *prompt.integer("n", 0, 100));
+  };
+  const auto nothing = one_by_one([](const JsonObject&) -> Result<Json> { return Json::object(); });
+  const Status status = run_batch(options_, nothing, CancelToken(), fits);
+  EXPECT_EQ(status.error().place + ": " + status.error().message, message(1));
+  EXPECT_EQ(output(), answer(4));
+  write(options_.output, answer(2));
+  EXPECT_TRUE(run_batch(options_, nothing, CancelToken(), fits).ok());
+}
+
 TEST_F(Batches, ThePromptsAreNotWrittenOver) {
   options_.resume = true;
   const std::string prompts = "{\"n\": 1}\n{\"n\": 2}";

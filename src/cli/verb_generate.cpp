@@ -236,6 +236,12 @@ class Lines {
                          [&](size_t place, const Generated& reply) { return done(places[place], described(reply)); });
   }
 
+  // An answer says how long its prompt was.
+  bool fits(const JsonObject& prompt, const Json& answer) {
+    const auto tokens = tokens_of(prompt);
+    return tokens.ok() && answer.contains("prompt_tokens") && answer["prompt_tokens"] == tokens->size();
+  }
+
  private:
   Result<std::vector<int32_t>> tokens_of(const JsonObject& object) {
     TRY_ASSIGN(std::vector<int32_t> tokens, batch_prompt(prompts_, object));
@@ -288,7 +294,7 @@ Status run_lines(const Flags& flags, Speaker& speaker, const GenerateParams& par
   return run_batch(
       with_progress(flags),
       [&](std::span<const BatchPrompt> some, const BatchListener& done) { return lines.answer(some, done); },
-      interrupt_token());
+      interrupt_token(), [&](const JsonObject& prompt, const Json& answer) { return lines.fits(prompt, answer); });
 }
 
 Status label_texts(const Flags& flags, const Classifier& classifier) {
