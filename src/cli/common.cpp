@@ -60,8 +60,11 @@ Result<GenerateParams> SamplingFlags::read() const {
     float bias = 0;
     const char* end = text.data() + text.size();
     const auto first = std::from_chars(text.data(), end, id);
-    const bool good = colon != std::string::npos && first.ec == std::errc() && first.ptr == text.data() + colon &&
-                      std::from_chars(text.data() + colon + 1, end, bias).ptr == end && colon + 1 < text.size();
+    bool good = colon != std::string::npos && first.ec == std::errc() && first.ptr == text.data() + colon;
+    if (good) {
+      const auto second = std::from_chars(text.data() + colon + 1, end, bias);
+      good = second.ec == std::errc() && second.ptr == end;
+    }
     if (!good) return usage_error("--logit-bias must be ID:BIAS, got " + text, "for example --logit-bias 42:-5");
     out.sampling.logit_bias[id] = bias;
   }
