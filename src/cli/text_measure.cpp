@@ -7,6 +7,7 @@
 #include "base/file.hpp"
 #include "cli/common.hpp"
 #include "cli/table.hpp"
+#include "data/rows.hpp"
 
 namespace linnet::cli {
 
@@ -35,7 +36,9 @@ Json to_json(const TextScore& score, int64_t bytes) {
 }  // namespace
 
 Result<std::string> read_text(const std::string& path) {
-  return path == "-" ? read_stdin() : read_file(path);
+  TRY_ASSIGN(std::string text, path == "-" ? read_stdin() : read_file(path));
+  TRY(check_data_text(text, path == "-" ? "standard input" : path));
+  return text;
 }
 
 Result<TextTokens> cut_text(const std::string& text, const Tokenizer& tokenizer, int64_t limit, bool with_bos) {

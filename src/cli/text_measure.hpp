@@ -12,7 +12,7 @@
 
 namespace linnet::cli {
 
-// A file's text; "-": standard input.
+// A file's text, without a byte order mark; "-": standard input. Errors: what is no UTF-8, as where texts are learned.
 Result<std::string> read_text(const std::string& path);
 
 struct TextTokens {
@@ -24,8 +24,8 @@ struct TextTokens {
 // The first `limit` tokens of `text`; 0: all. with_bos: as the tokenizer has it, else none.
 Result<TextTokens> cut_text(const std::string& text, const Tokenizer& tokenizer, int64_t limit, bool with_bos);
 
-// Windows as they were asked for. A length of 0: 512, or all that a model of `max_positions` reads with the BOS, if that
-// is less. A stride of 0: half of the length.
+// Windows as they were asked for. A length of 0: 512, or all that a model of `max_positions` reads with the BOS, if
+// that is less. A stride of 0: half of the length.
 TextWindow window_for(int64_t length, int64_t stride, int32_t bos, int64_t max_positions);
 // Whether a model of `max_positions` can read windows like this. Error kUsage.
 Status check_fits(const TextWindow& window, int64_t max_positions);
