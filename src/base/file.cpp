@@ -29,13 +29,14 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   return *this;
 }
 
-Status check_new_folder(const std::filesystem::path& path) {
+Status check_new_folder(const fs::path& name) {
+  const fs::path path = name.empty() ? "." : name;  // as what is written into `name` / "file" takes it
   std::error_code code;
-  if (!std::filesystem::exists(path, code)) return ok_status();
-  if (!std::filesystem::is_directory(path, code)) {
+  if (!fs::exists(path, code)) return ok_status();
+  if (!fs::is_directory(path, code)) {
     return Error{ErrorCode::kConflict, "is not a folder", path.string(), {}};
   }
-  if (std::filesystem::is_empty(path, code) && !code) return ok_status();
+  if (fs::is_empty(path, code) && !code) return ok_status();
   return Error{ErrorCode::kConflict, "is not empty", path.string(), "name a new folder: nothing is written over"};
 }
 

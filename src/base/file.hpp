@@ -32,8 +32,9 @@ class FileDescriptor {
 // The largest text file (config, template, tokenizer) that is read whole, unless the caller says otherwise.
 inline constexpr uint64_t kMaxTextFile = 256ull << 20;
 
-// Nothing stands at `path`, or an empty folder. Error kConflict: nothing is written over.
-Status check_new_folder(const std::filesystem::path& path);
+// Nothing stands at `name`, or an empty folder; no name is the current folder. Error kConflict: nothing is written
+// over.
+Status check_new_folder(const std::filesystem::path& name);
 
 // Error kConflict: `path` is one of `sources`, under its own name, by a symbolic link or by a hard one. For what is
 // read while `path` is written.

@@ -89,6 +89,17 @@ TEST_F(FileTest, ASourceIsKnownByAnyName) {
     EXPECT_TRUE(check_not_a_source(folder_ / name, sources).ok()) << name;
 }
 
+TEST_F(FileTest, AFolderWithoutANameIsTheCurrentOne) {
+  namespace fs = std::filesystem;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder_);
+  EXPECT_TRUE(check_new_folder("").ok());
+  EXPECT_TRUE(check_new_folder("new").ok());
+  ASSERT_TRUE(write_file("model", "weights").ok());
+  for (const char* name : {"", ".", "model"}) EXPECT_EQ(check_new_folder(name).error().code, ErrorCode::kConflict);
+  fs::current_path(before);
+}
+
 TEST_F(FileTest, MapsAndSurvivesDroppedPages) {
   ASSERT_TRUE(write_file(folder_ / "a", std::string(20000, 'x')).ok());
   ASSERT_TRUE(write_file(folder_ / "empty", "").ok());

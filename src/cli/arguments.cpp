@@ -83,6 +83,13 @@ const Argument& Argument::positive() const {
   return *this;
 }
 
+const Argument& Argument::not_empty() const {
+  option_->check([](const std::string& text) {
+    return text.empty() ? std::string("must be a name, and is empty: is a variable not set?") : std::string();
+  });
+  return *this;
+}
+
 const Argument& Argument::non_negative() const {
   option_->check([](const std::string& text) {
     return CLI::NonNegativeNumber(text).empty() ? std::string() : "must be 0 or more, got " + text;

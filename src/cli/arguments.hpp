@@ -29,6 +29,8 @@ class Argument {
   // -1 leaves the choice to the program.
   const Argument& in_range_or_minus_one(double low, double high) const;
   const Argument& positive() const;
+  // For what is written: a name that a script left empty would be the current folder, or nothing.
+  const Argument& not_empty() const;
   const Argument& non_negative() const;
   const Argument& one_of(const std::vector<std::string>& values) const;
   // The heading under which --help lists it.

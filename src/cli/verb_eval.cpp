@@ -80,7 +80,7 @@ void declare_task(Arguments& args, TaskFlags& flags) {
   args.add("--template", flags.prompt_template, "the question in your words: \"Question: {question}\\nAnswer:\"")
       .under(kHeading);
   args.add("--sheet", flags.sheet, "of an xlsx file; empty: the first that is not hidden").under(kHeading);
-  args.add("--log", flags.log, "write what the model did with each item, as JSONL").under(kHeading);
+  args.add("--log", flags.log, "write what the model did with each item, as JSONL").not_empty().under(kHeading);
   args.flag("--chat", flags.chat, "ask through the chat template");
   args.flag("--plain", flags.plain, "ask without the chat template");
   args.flag("--skip-long", flags.skip_long, "leave out items that do not fit into the context");

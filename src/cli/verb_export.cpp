@@ -216,7 +216,9 @@ Job declare_export(Arguments& args) {
   args.add("MODEL", flags->model, "a name (linnet list), a path or a source").required();
   declare_adapters(args, flags->adapters);
   args.flag("--merge", flags->merge, "fold the adapters into the model; without: the adapter alone is written");
-  args.add("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer").required();
+  args.add("--out", flags->out, "FILE.gguf, or a new folder for safetensors, config and tokenizer")
+      .required()
+      .not_empty();
   args.add("--dtype", flags->dtype, "of matrices: f32, f16 or bf16; as it comes: f16, of adapters f32")
       .one_of({"f32", "f16", "bf16"});
   args.add("--text", flags->text, "what a merge into a quantised model is measured on; as it comes: a short sample");

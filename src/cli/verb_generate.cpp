@@ -367,7 +367,8 @@ Job declare_generate(Arguments& args) {
       "--batch", flags->batch.input,
       "a JSONL file (- for standard input), a \"prompt\" or \"messages\" a line, and perhaps an \"id\": a JSON line "
       "each, in order; many are answered at once, each with a seed of its own; what fails has an \"error\" there");
-  args.add("--output", flags->batch.output, "with --batch: a new file for the lines, instead of standard output");
+  args.add("--output", flags->batch.output, "with --batch: a new file for the lines, instead of standard output")
+      .not_empty();
   args.flag("--resume", flags->batch.resume,
             "with --output: keep the lines that are there and make those that are not");
   args.flag("--json", flags->json, "one JSON object instead of text");

@@ -138,7 +138,7 @@ Job declare_logits(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   flags->model.declare(args);
   args.add("--ids", flags->ids, "a JSON file: a list of equally long lists of token ids").required();
-  args.add("--out", flags->out, "the safetensors file to write: input_ids, logits (B, T, V)").required();
+  args.add("--out", flags->out, "the safetensors file to write: input_ids, logits (B, T, V)").required().not_empty();
   args.flag("--hidden", flags->hidden, "also hidden.K (B, T, C), the residual stream entering layer K");
   args.add("--greedy", flags->greedy, "also greedy: the ids and N more, each the likeliest").non_negative();
   args.flag("--json", flags->json, "what was written, as JSON: {\"out\", \"tensors\": {name: {\"dtype\", \"shape\"}}}");

@@ -262,7 +262,7 @@ Job declare_quantize(Arguments& args) {
   args.add("--bits", flags->bits,
            "no mix, but at most so many bits per weight, spent where they help most; 0: as --to says")
       .in_range(0.0, 16.0);
-  args.add("--out", flags->out, "FILE.gguf").required();
+  args.add("--out", flags->out, "FILE.gguf").required().not_empty();
   args.add("--calibrate", flags->calibrate, "a text like what the model will read: its columns count as it uses them");
   args.add("--calibrate-tokens", flags->calibrate_tokens, "only so many of that text; 0: all").non_negative();
   args.add("--measure", flags->measure, "a text, another: perplexity before and after, and the KL divergence");

@@ -117,7 +117,7 @@ Job declare_tokenizer(Arguments& args) {
   args.add("--kind", flags->kind, "bpe (of bytes), unigram or characters").one_of({"bpe", "unigram", "characters"});
   args.add("--vocab-size", flags->vocab_size, "tokens in all; without it 8192, or every character")
       .in_range(1, TokenizerTraining::kMaxVocab);
-  args.add("--out", flags->out, "a new folder for tokenizer.json").required();
+  args.add("--out", flags->out, "a new folder for tokenizer.json").required().not_empty();
   args.add("--special", flags->specials, "a special token, again for more; without it <|endoftext|>");
   args.flag("--no-special", flags->no_special, "no special token");
   args.add("--min-frequency", flags->min_frequency, "bpe: pairs that occur less often are not merged");
