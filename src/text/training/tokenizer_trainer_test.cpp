@@ -189,6 +189,14 @@ TEST(TokenizerTrainerTest, SmallAndStrangeTexts) {
   }
   // A pair that overlaps itself is halved at each merge, until it occurs once.
   EXPECT_EQ(train(std::string(1 << 16, 'a'), training(TokenizerKind::kBpe, 600))->tokens, 2u);
+  // But no piece becomes longer than a tokenizer that is read may have: "\u00e9" is four bytes of it, spelled.
+  for (const auto& [part, tokens] : {std::pair("a", 4u), std::pair("\u00e9", 16u)}) {
+    std::string text;
+    for (int i = 0; i < 1 << 18; ++i) text += part;
+    const auto trained = train(text, training(TokenizerKind::kBpe, 600));
+    EXPECT_TRUE(load(*trained).ok());
+    EXPECT_EQ(trained->tokens, tokens);
+  }
 }
 
 TEST(TokenizerTrainerTest, SaysTheLeastVocabulary) {

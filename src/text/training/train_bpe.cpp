@@ -11,6 +11,7 @@
 #include "base/utf8.hpp"
 #include "text/byte_alphabet.hpp"
 #include "text/training/pair_tally.hpp"
+#include "text/vocabulary.hpp"
 
 namespace linnet {
 
@@ -69,6 +70,7 @@ class BpeTrainer {
   Status lay_out(const WordCounts& words);
   void find_first_pairs(const WordCounts& words);
   Status merge_all();
+  bool is_readable(SymbolPair pair) const;
   void merge(const Candidate& candidate);
   std::vector<uint32_t> places_in_words_of(const PlaceList& list, SymbolPair pair) const;
   void merge_at(uint32_t place, SymbolPair pair, uint32_t merged);
@@ -212,6 +214,7 @@ Status BpeTrainer::merge_all() {
       continue;
     }
     if (top.frequency < options_.min_frequency) break;
+    if (!is_readable(top.pair)) continue;
     merge(top);
     if (step++ % kStepsBetweenLooks == 0) {
       TRY(run_.cancel.check());
@@ -222,6 +225,12 @@ Status BpeTrainer::merge_all() {
   progress.done = progress.total = pieces_.size();
   run_.progress(progress);
   return ok_status();
+}
+
+// Whether what the pair would become is short enough for a vocabulary: a long line of one character doubles its pieces.
+bool BpeTrainer::is_readable(SymbolPair pair) const {
+  const auto size = [&](int32_t id) { return pieces_[static_cast<size_t>(id)].size(); };
+  return size(pair.left) + size(pair.right) <= Vocabulary::kMaxPieceBytes;
 }
 
 void BpeTrainer::merge(const Candidate& candidate) {

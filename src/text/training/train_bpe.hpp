@@ -31,9 +31,9 @@ struct TrainedBpe {
   uint64_t tokens = 0;                              // that the words are cut into, with their repetitions
 };
 
-// `words` are bytes. The vocabulary is smaller than asked where no pair is frequent enough any more. Errors: a
-// vocab_size that has no room for the specials and the 256 bytes; different words of 2 GiB or more together;
-// kCancelled.
+// `words` are bytes. The vocabulary is smaller than asked where no pair is frequent enough any more, or all that are
+// would be too long for a Vocabulary. Errors: a vocab_size that has no room for the specials and the 256 bytes;
+// different words of 2 GiB or more together; kCancelled.
 Result<TrainedBpe> train_bpe(const WordCounts& words, const BpeTraining& options, const TrainingRun& run);
 
 }  // namespace linnet
