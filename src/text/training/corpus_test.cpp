@@ -114,6 +114,17 @@ TEST(WordCountsTest, KeepsWordsOfEveryLength) {
   EXPECT_EQ(counts.total(), 8u + 2 + 5 + 4);
 }
 
+TEST(WordCountsTest, LongWordsAreCutBetweenCharacters) {
+  ThreadPool pool(1);
+  const CancelToken never;
+  auto counts = count_words(TextCorpus::of_text("t", "\u00e9\u00e9\u00e9abcde\u20ac"), {}, {pool, never}, 5);
+  ASSERT_TRUE(counts.ok());
+  counts->sort();
+  std::vector<std::string_view> words;
+  for (const WordCount& word : counts->words()) words.push_back(word.word);
+  EXPECT_EQ(words, (std::vector<std::string_view>{"de\u20ac", "\u00e9abc", "\u00e9\u00e9"}));
+}
+
 TEST(WordCountsTest, TheFirstErrorIsToldOnAnyNumberOfThreads) {
   std::string text;
   for (int i = 0; i < 400'000; ++i) text += " word";

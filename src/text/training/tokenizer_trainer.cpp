@@ -16,6 +16,9 @@ namespace {
 
 constexpr int32_t kBytes = 256;
 constexpr size_t kMaxSpecial = 256;  // bytes
+// Of unigram training, which looks at every way to cut a word: sentencepiece's max_sentence_length. A text without
+// spaces is one word.
+constexpr size_t kLongestWord = 4192;
 
 Status check_specials(const std::vector<std::string>& specials) {
   std::set<std::string_view> seen;
@@ -115,7 +118,8 @@ Result<TrainedTokenizer> train_tokenizer(const TextCorpus& corpus, const Tokeniz
     return usage_error(fmt::format("a vocabulary has 1 to {} tokens", TokenizerTraining::kMaxVocab));
   }
   TRY_ASSIGN(const PreTokenizers stages, stages_of(options.kind));
-  TRY_ASSIGN(WordCounts words, count_words(corpus, stages, run));
+  const size_t longest = options.kind == TokenizerKind::kUnigram ? kLongestWord : std::string_view::npos;
+  TRY_ASSIGN(WordCounts words, count_words(corpus, stages, run, longest));
   if (words.words().empty()) return invalid("there is no text to train on");
   TrainedTokenizer out;
   out.bytes = bytes_of(words);

@@ -3,7 +3,9 @@
 // What comes out is a tokenizer.json that Linnet and Hugging Face tokenizers read alike, with a tokenizer_config.json
 // for transformers.
 // - kBpe: byte-level BPE behind GPT-2's pattern. Every text can be written and read back, byte by byte.
-// - kUnigram: pieces of words, which begin with their space as U+2581; a run of line breaks is a word of its own.
+// - kUnigram: pieces of words, which begin with their space as U+2581; a run of line breaks is a word of its own. What
+// is
+//   longer than 4192 bytes without a space is learned from as several words.
 // - kCharacters: single characters, spelled and scored as unigram pieces.
 // The last two read U+2581 in a text as a space, as every tokenizer of this kind does.
 // Thread safety: train_tokenizer() uses the run's pool; the result does not depend on the number of its threads.

@@ -3,6 +3,7 @@
 #include "text/training/tokenizer_trainer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "base/json.hpp"
 #include "base/utf8.hpp"
 #include "text/tokenizer_json.hpp"
+#include "text/training/seed_pieces.hpp"
 
 namespace linnet {
 namespace {
@@ -197,6 +199,54 @@ TEST(TokenizerTrainerTest, SmallAndStrangeTexts) {
     EXPECT_TRUE(load(*trained).ok());
     EXPECT_EQ(trained->tokens, tokens);
   }
+}
+
+// One word of many letters is more than a lattice is made of at once.
+TEST(TokenizerTrainerTest, UnigramLearnsFromATextWithoutSpaces) {
+  std::mt19937 random(1);
+  std::string text;
+  while (text.size() < 200'000) text += "acgt"[random() % 4];
+  TokenizerTraining options = training(TokenizerKind::kUnigram, 600);
+  options.unknown = UnknownCharacters::kToken;
+  const auto trained = train(text, options);
+  ASSERT_TRUE(trained.ok()) << trained.error().to_string();
+  EXPECT_EQ(trained->vocab_size, 600);
+  EXPECT_EQ(trained->bytes, text.size());
+  EXPECT_EQ(trained->words, text.size() / 4192 + 1);
+  EXPECT_LT(trained->tokens, text.size() / 3);
+}
+
+TEST(TokenizerTrainerTest, SeedPiecesAreTheMostFrequentSubstrings) {
+  std::mt19937 random(2);
+  WordCounts words;
+  std::map<std::string, double> pairs;  // by how often they occur in all words
+  for (int i = 0; i < 40'000; ++i) {
+    std::string word;
+    while (word.size() < 6) word += static_cast<char>('a' + random() % 5);
+    if (i % 2 == 0) word[3] = static_cast<char>(random() % 32);
+    const size_t before = words.words().size();
+    ASSERT_TRUE(words.add(word, 1).ok());
+    if (words.words().size() == before) continue;
+    for (size_t at = 0; at + 1 < word.size(); ++at) {
+      if (word.find('\0', at) >= at + 2) ++pairs[word.substr(at, 2)];
+    }
+  }
+  const CancelToken never;
+  const auto pieces = seed_pieces(words, 16, 1'000'000, never);
+  ASSERT_TRUE(pieces.ok());
+  double of_one = 0;  // what a piece's probability is of
+  size_t found = 0;
+  for (const UnigramPiece& piece : *pieces) {
+    if (piece.text.size() != 2) continue;
+    const double weight = std::exp(piece.score) / (2 * pairs.at(piece.text));
+    if (of_one == 0) of_one = weight;
+    EXPECT_NEAR(weight / of_one, 1, 1e-9) << piece.text;
+    ++found;
+  }
+  EXPECT_GT(found, 25u);
+  CancelToken cancel;
+  cancel.cancel();
+  EXPECT_EQ(seed_pieces(words, 16, 1'000'000, cancel).error().code, ErrorCode::kCancelled);
 }
 
 TEST(TokenizerTrainerTest, SaysTheLeastVocabulary) {

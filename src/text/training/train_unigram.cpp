@@ -54,8 +54,7 @@ class UnigramTrainer {
                          fmt::format("{} is the least", least));
     }
     report("finding pieces", 0, 0);
-    TRY_ASSIGN(std::vector<UnigramPiece> seeds, seed_pieces(words, kLongestPiece, kMostSeeds));
-    TRY(run_.cancel.check());
+    TRY_ASSIGN(std::vector<UnigramPiece> seeds, seed_pieces(words, kLongestPiece, kMostSeeds, run_.cancel));
     pieces_.reserve(seeds.size() + 1);
     pieces_.push_back({"", std::numeric_limits<double>::quiet_NaN()});  // unknown
     std::move(seeds.begin(), seeds.end(), std::back_inserter(pieces_));
@@ -89,7 +88,7 @@ class UnigramTrainer {
         PieceLattice lattice(table);
         const size_t end = words_.size() * (part + 1) / kSumParts;
         for (size_t i = words_.size() * part / kSumParts; i < end; ++i) {
-          if (i % 256 == 0 && run_.cancel.cancelled()) return;
+          if (run_.cancel.cancelled()) return;
           lattice.build(words_[i].word);
           body(lattice, words_[i], part);
         }
@@ -160,15 +159,17 @@ class UnigramTrainer {
     std::vector<int32_t> pieces;
     bool weak = false;
   };
-  std::vector<Alternative> alternatives(const PieceTable& table) const {
+  Result<std::vector<Alternative>> alternatives(const PieceTable& table) const {
     std::vector<Alternative> found(pieces_.size());
     run_.pool.parallel_for(static_cast<int64_t>(pieces_.size()), 1024, [&](int64_t first, int64_t last, int) {
+      if (run_.cancel.cancelled()) return;
       PieceLattice lattice(table);
       for (auto i = static_cast<size_t>(std::max<int64_t>(first, 1)); i < static_cast<size_t>(last); ++i) {
         lattice.build(pieces_[i].text);
         found[i].weak = !lattice.without_whole(found[i].pieces);
       }
     });
+    TRY(run_.cancel.check());
     return found;
   }
 
@@ -176,7 +177,7 @@ class UnigramTrainer {
   // of the piece became its alternative. The peer counts the tokens that this adds by the number of all pieces, where
   // sentencepiece counts those of the alternative: it keeps more of the pieces that are frequent words with a comma.
   Status prune(const PieceTable& table, size_t wanted) {
-    const std::vector<Alternative> others = alternatives(table);
+    TRY_ASSIGN(const std::vector<Alternative> others, alternatives(table));
     TRY_ASSIGN(const std::vector<double> frequency, best_frequencies(table));
     double words = 0;
     for (const WordCount& word : words_) words += static_cast<double>(word.count);

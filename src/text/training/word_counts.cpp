@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 
+#include "base/utf8.hpp"
+
 namespace linnet {
 
 std::string_view WordCounts::keep(std::string_view word) {
@@ -93,7 +95,17 @@ class FirstError {
   std::optional<Error> error_;
 };
 
-Status count_part(const TextCorpus& corpus, size_t part, const PreTokenizers& stages, WordCounts& counts) {
+Status add_in_pieces(std::string_view word, size_t longest, WordCounts& counts) {
+  while (word.size() > longest) {
+    const size_t size = longest - incomplete_utf8_tail(word.substr(0, longest));
+    TRY(counts.add(word.substr(0, size), 1));
+    word.remove_prefix(size);
+  }
+  return word.empty() ? ok_status() : counts.add(word, 1);
+}
+
+Status count_part(const TextCorpus& corpus, size_t part, const PreTokenizers& stages, size_t longest,
+                  WordCounts& counts) {
   PreText pre;
   return corpus.read(part, [&](std::string_view text) -> Status {
     pre.text = text;
@@ -102,7 +114,7 @@ Status count_part(const TextCorpus& corpus, size_t part, const PreTokenizers& st
     TextGrowth growth(text.size());
     for (const auto& stage : stages) TRY(stage->apply(pre, growth));
     for (const TextSpan& span : pre.words) {
-      if (span.end > span.begin) TRY(counts.add(pre.text.substr(span.begin, span.end - span.begin), 1));
+      TRY(add_in_pieces(pre.text.substr(span.begin, span.end - span.begin), longest, counts));
     }
     return ok_status();
   });
@@ -110,7 +122,8 @@ Status count_part(const TextCorpus& corpus, size_t part, const PreTokenizers& st
 
 }  // namespace
 
-Result<WordCounts> count_words(const TextCorpus& corpus, const PreTokenizers& stages, const TrainingRun& run) {
+Result<WordCounts> count_words(const TextCorpus& corpus, const PreTokenizers& stages, const TrainingRun& run,
+                               size_t longest) {
   std::vector<WordCounts> counts(static_cast<size_t>(run.pool.size()));
   FirstError first_error;
   std::atomic<uint64_t> done = 0;
@@ -119,7 +132,8 @@ Result<WordCounts> count_words(const TextCorpus& corpus, const PreTokenizers& st
     for (int64_t part = begin; part < end; ++part) {
       if (first_error.reached(part) || run.cancel.cancelled()) return;
       const auto index = static_cast<size_t>(part);
-      if (Status status = count_part(corpus, index, stages, counts[static_cast<size_t>(thread)]); !status.ok()) {
+      if (Status status = count_part(corpus, index, stages, longest, counts[static_cast<size_t>(thread)]);
+          !status.ok()) {
         first_error.report(part, std::move(status).error());
       }
       done.fetch_add(corpus.part_bytes(index), std::memory_order_relaxed);

@@ -48,7 +48,9 @@ class WordCounts {
   size_t room_ = 0;                       // of the newest block
 };
 
-// What `stages` make of every text of the corpus. Errors: those of the corpus and the stages; kCancelled.
-Result<WordCounts> count_words(const TextCorpus& corpus, const PreTokenizers& stages, const TrainingRun& run);
+// What `stages` make of every text of the corpus; a word of more than `longest` bytes (at least 4) counts as several,
+// cut between characters. Errors: those of the corpus and the stages; kCancelled.
+Result<WordCounts> count_words(const TextCorpus& corpus, const PreTokenizers& stages, const TrainingRun& run,
+                               size_t longest = std::string_view::npos);
 
 }  // namespace linnet
