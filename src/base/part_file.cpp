@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace linnet {
 
@@ -88,6 +89,25 @@ Status TemporaryFolder::commit(const fs::path& target) {
 TemporaryFolder::~TemporaryFolder() {
   std::error_code code;
   if (!path_.empty()) fs::remove_all(path_, code);
+}
+
+Result<NewFolder> NewFolder::create(const fs::path& path) {
+  TRY(check_new_folder(path));
+  std::error_code code;
+  const bool was_there = fs::exists(path, code);
+  TRY(make_folders(path));
+  return NewFolder(path, was_there);
+}
+
+NewFolder::~NewFolder() {
+  if (path_.empty()) return;
+  std::error_code code;
+  std::vector<fs::path> entries;
+  for (fs::directory_iterator entry(path_, code), end; !code && entry != end; entry.increment(code)) {
+    entries.push_back(entry->path());
+  }
+  for (const fs::path& entry : entries) fs::remove_all(entry, code);
+  if (!was_there_) fs::remove(path_, code);
 }
 
 }  // namespace linnet

@@ -1,5 +1,5 @@
 // A file that grows over several runs and then takes its place: what a download leaves when it is cut.
-// And a folder that goes when its object does, or takes its place as a whole.
+// And folders that go when their objects do: one that takes its place as a whole, and one that is filled in its place.
 // Thread safety: an object belongs to one thread.
 #pragma once
 
@@ -56,6 +56,23 @@ class TemporaryFolder {
  private:
   explicit TemporaryFolder(std::filesystem::path path) : path_(std::move(path)) {}
   std::filesystem::path path_;
+};
+
+// A folder that is filled where it stands: until it is kept, what is in it goes with the object, and so does the folder
+// where it was not there before. So a full disk leaves nothing that the next try would be refused for.
+class NewFolder {
+ public:
+  // Creates it. Error kConflict: `path` is there, and not an empty folder.
+  static Result<NewFolder> create(const std::filesystem::path& path);
+  ~NewFolder();
+  NewFolder(NewFolder&& other) noexcept : path_(std::exchange(other.path_, {})), was_there_(other.was_there_) {}
+  NewFolder& operator=(NewFolder&&) = delete;
+  void keep() { path_.clear(); }
+
+ private:
+  NewFolder(std::filesystem::path path, bool was_there) : path_(std::move(path)), was_there_(was_there) {}
+  std::filesystem::path path_;  // empty: kept, or moved from
+  bool was_there_;
 };
 
 }  // namespace linnet

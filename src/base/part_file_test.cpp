@@ -87,5 +87,27 @@ TEST(PartFile, ATemporaryFolderTakesItsPlaceAsAWhole) {
   EXPECT_EQ(*read_file(target / "file"), "x");
 }
 
+TEST(PartFile, ANewFolderGoesUnlessItIsKept) {
+  const auto around = TemporaryFolder::create(testing::TempDir(), "linnet_new");
+  const fs::path missing = around->path() / "a" / "missing";
+  const fs::path empty = around->path() / "empty";
+  fs::create_directory(empty);
+  for (const fs::path& path : {missing, empty}) {
+    const auto folder = NewFolder::create(path);
+    ASSERT_TRUE(folder.ok());
+    ASSERT_TRUE(write_file(path / "part" / "model", "half").ok());
+  }
+  EXPECT_FALSE(fs::exists(missing));
+  EXPECT_TRUE(fs::is_empty(empty));
+  {
+    auto folder = NewFolder::create(empty);
+    ASSERT_TRUE(write_file(empty / "model", "whole").ok());
+    folder->keep();
+  }
+  EXPECT_EQ(*read_file(empty / "model"), "whole");
+  EXPECT_EQ(NewFolder::create(empty).error().code, ErrorCode::kConflict);
+  EXPECT_EQ(*read_file(empty / "model"), "whole");
+}
+
 }  // namespace
 }  // namespace linnet

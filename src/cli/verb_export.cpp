@@ -9,6 +9,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/part_file.hpp"
 #include "base/progress.hpp"
 #include "cli/common.hpp"
 #include "cli/merge_report.hpp"
@@ -86,6 +87,13 @@ Status finish(const Flags& flags, const Json& json, const std::string& more) {
   return flags.json ? print_json(json) : print(fmt::format("{}wrote {}\n", more, flags.out));
 }
 
+// The folder to be, of which nothing stays where the export fails; none for a GGUF file, which appears whole or not.
+Result<std::optional<NewFolder>> begin_folder(const Flags& flags) {
+  if (flags.gguf()) return std::optional<NewFolder>();
+  TRY_ASSIGN(NewFolder folder, NewFolder::create(flags.out));
+  return std::optional<NewFolder>(std::move(folder));
+}
+
 // One adapter, unmerged: from any form to PEFT's or llama.cpp's.
 Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapter chosen) {
   Adapter& adapter = chosen.adapter;
@@ -95,6 +103,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
   for (Adapter::Part& part : adapter.parts) part.alpha *= chosen.share;
   if (adapter.base.empty()) adapter.base = model.name();
   const ModelDescription& description = model.description;
+  TRY_ASSIGN(std::optional<NewFolder> folder, begin_folder(flags));
   if (flags.gguf()) {
     TRY(write_gguf_adapter(adapter, description, flags.type_or(DType::kF32), flags.out));
   } else {
@@ -103,6 +112,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
     TRY(write_card(flags, model, false));
     TRY(write_template(flags, model));
   }
+  if (folder) folder->keep();
   return finish(flags, told(flags, {}), "");
 }
 
@@ -144,6 +154,7 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   ExportWarnings warnings;
   {
+    TRY_ASSIGN(std::optional<NewFolder> folder, begin_folder(flags));
     TRY_ASSIGN(Transformer weights, load_transformer(model.description));
     for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
     TRY_ASSIGN(warnings, write_model(flags, model, weights, *runtime));
@@ -152,6 +163,7 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
       TRY_ASSIGN(const PoolingConfig pooling, read_pooling(model));
       TRY(write_pooling(pooling, model.config().hidden_size, flags.out));
     }
+    if (folder) folder->keep();
   }
   for (const std::string& warning : warnings) log_warning("{}", warning);
   Json json = told(flags, warnings);
@@ -174,6 +186,7 @@ Status export_labels(const Flags& flags, const ModelHandle& run) {
     return unsupported("is a classifier, whose head a GGUF file does not hold", run.name(), "--out FOLDER");
   }
   if (!flags.adapters.empty()) return usage_error(run.name() + " is a classifier, which takes no --adapter");
+  TRY_ASSIGN(NewFolder folder, NewFolder::create(flags.out));
   TRY_ASSIGN(const ModelHandle encoder, classifier_encoder(run.classifier));
   TRY_ASSIGN(Transformer weights, load_transformer(encoder.description));
   TRY_ASSIGN(const std::vector<ChosenAdapter> adapters, adapters_of(encoder));
@@ -185,6 +198,7 @@ Status export_labels(const Flags& flags, const ModelHandle& run) {
                                tokenizer ? &*tokenizer : nullptr, flags.out, {flags.type_or(DType::kF32)}));
   for (const std::string& warning : warnings) log_warning("{}", warning);
   TRY(write_card(flags, run, true));
+  folder.keep();
   return finish(flags, told(flags, warnings), "");
 }
 

@@ -8,6 +8,7 @@
 #include "base/file.hpp"
 #include "base/json.hpp"
 #include "base/log.hpp"
+#include "base/part_file.hpp"
 #include "base/progress.hpp"
 #include "base/system.hpp"
 #include "cli/common.hpp"
@@ -98,8 +99,10 @@ Status run(const Flags& flags) {
                           [&](const Progress& progress) { printer.update(progress); }};
     TRY_ASSIGN(trained, train_tokenizer(corpus, options, run));
   }
+  TRY_ASSIGN(NewFolder made, NewFolder::create(folder));
   TRY(write_file(folder / "tokenizer_config.json", trained.config));
   TRY(write_file(folder / "tokenizer.json", trained.json));
+  made.keep();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (flags.kind != "characters" &&
       trained.vocab_size < options.vocab_size.value_or(TokenizerTraining::kDefaultVocab)) {
