@@ -21,7 +21,8 @@ struct ExportOptions {
 // Things that the person should know: what the other side will ignore or miss.
 using ExportWarnings = std::vector<std::string>;
 
-// `tokenizer` may be null: the file then holds none. Errors: a family that GGUF cannot hold, a full disk.
+// `tokenizer` may be null: the file then holds none. Errors: a family that GGUF cannot hold, a number that `dtype`
+// cannot hold, a full disk.
 Result<ExportWarnings> export_gguf(const ModelDescription& model, const Transformer& weights,
                                    const Tokenizer* tokenizer, const std::filesystem::path& path,
                                    const ExportOptions& options);

@@ -63,9 +63,10 @@ Tensor assemble(const GgufPart& part) {
 TensorToWrite to_write(const GgufPart& part, std::string name, DType dtype) {
   // llama.cpp wants vectors, small routing matrices and position tables in full precision.
   const DType stored = part.spec->quantise ? dtype : DType::kF32;
-  TensorToWrite tensor{std::move(name), ElementType::of(stored), shape_of(part), {}};
-  tensor.produce = [part, stored]() -> Result<TensorBytes> {
-    return TensorBytes::of(to_dtype(assemble(part), stored));
+  TensorToWrite tensor{name, ElementType::of(stored), shape_of(part), {}};
+  tensor.produce = [part, stored, name = std::move(name)]() -> Result<TensorBytes> {
+    TRY_ASSIGN(Tensor out, narrowed(assemble(part), stored, name));
+    return TensorBytes::of(std::move(out));
   };
   return tensor;
 }

@@ -77,6 +77,34 @@ TEST_F(MergeTest, IsRoundedOnce) {
   }
 }
 
+// What a merge makes infinite, in float32 or in the type that is written, is written nowhere.
+TEST_F(MergeTest, NumbersThatDoNotFitAreNamed) {
+  const ModelDescription description = value(describe_model(golden_dir() / "models/llama"));
+  Transformer model = value(load_transformer(description));
+  value(export_gguf(description, model, nullptr, folder_ / "base.gguf", {.dtype = DType::kF16}));
+  const ModelDescription base = value(describe_model(folder_ / "base.gguf"));
+  for (const auto& [size, said] :
+       {std::pair(1e30f, "what is folded in makes a number infinite"), std::pair(1e4f, "is beyond what F16 holds")}) {
+    Adapter adapter = value(new_adapter(model, {.rank = 1, .alpha = 1, .targets = {"layers.1.mlp.down_proj"}}));
+    for (float& x : adapter.parts[0].a.span<float>()) x = size;
+    for (float& x : adapter.parts[0].b.span<float>()) x = size;
+    ASSERT_TRUE(attach_adapter(model, adapter).ok());
+    const auto folder = export_hugging_face(description, model, nullptr, folder_ / "half", {.dtype = DType::kF16});
+    const auto file = export_gguf(description, model, nullptr, folder_ / "half.gguf", {.dtype = DType::kF16});
+    const auto merged = merge_into_gguf(base, model, folder_ / "merged.gguf", pool_, cancel_, {});
+    ASSERT_FALSE(folder.ok() || file.ok() || merged.ok());
+    for (const Error& error : {folder.error(), file.error(), merged.error()}) {
+      EXPECT_NE(error.message.find(said), std::string::npos) << error.to_string();
+    }
+    EXPECT_EQ(folder.error().place, "tensor model.layers.1.mlp.down_proj.weight");
+    EXPECT_EQ(file.error().place, "tensor blk.1.ffn_down.weight");
+    for (const char* name : {"half/model.safetensors", "half.gguf", "merged.gguf"}) {
+      EXPECT_FALSE(fs::exists(folder_ / name)) << name;
+    }
+    detach_adapters(model);
+  }
+}
+
 // A quantised GGUF keeps its formats, its metadata and every byte that no adapter changes.
 TEST_F(MergeTest, AQuantisedFileKeepsWhatTheAdapterLeavesAlone) {
   const ModelDescription golden = value(describe_model(golden_dir() / "models/llama"));

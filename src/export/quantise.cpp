@@ -22,6 +22,7 @@ struct Matrix {
   std::string name;
   Shape shape;
   std::string_view from;
+  std::string place;                             // for errors
   std::function<Result<TensorBytes>()> produce;  // float32
 };
 
@@ -30,6 +31,7 @@ struct Work {
   ThreadPool* pool;
   const CancelToken* cancel;
   const ProgressCallback* progress;
+  const char* wider;  // what to ask for where a format is too narrow for a number
   const Importance* importance = nullptr;
   bool search = false;
   uint64_t done = 0;  // bytes of float32
@@ -50,7 +52,7 @@ Result<TensorBytes> numbers_of(const Matrix& matrix) {
   TRY_ASSIGN(TensorBytes source, matrix.produce());
   const auto* values = reinterpret_cast<const float*>(source.bytes.data());
   const int64_t bad = quant_format(QuantType::kF32).first_not_finite(source.bytes.data(), matrix.shape.elements());
-  if (bad >= 0) return invalid(fmt::format("number {} is {}", bad, values[bad]), "tensor " + matrix.name);
+  if (bad >= 0) return invalid(fmt::format("number {} is {}", bad, values[bad]), matrix.place);
   return source;
 }
 
@@ -74,6 +76,9 @@ TensorToWrite quantised(const Matrix& matrix, const QuantFormat& format, Quantis
     std::vector<std::byte> blocks(static_cast<size_t>(format.bytes_of(elements)));
     const RowEncoding encoding = encoding_of(matrix, format, work);
     const EncodingError error = encode_rows(encoding, values, elements / encoding.width, blocks.data(), *work.pool);
+    if (format.first_not_finite(blocks.data(), elements) >= 0) {
+      return does_not_fit({values, static_cast<size_t>(elements)}, format.name, matrix.place, work.wider);
+    }
     result.error = error.of_numbers;
     if (!encoding.importance.empty()) result.output_error = error.of_outputs;
     finish(source, work);
@@ -124,7 +129,7 @@ Source source_of_gguf(const Gguf& gguf) {
     source.tensors.push_back(TensorToWrite::copy_of(tensor));
     source.matrices.emplace_back();
     if (!is_quantisable(tensor)) continue;
-    source.matrices.back() = Matrix{tensor.name, tensor.shape, tensor.type_name(),
+    source.matrices.back() = Matrix{tensor.name, tensor.shape, tensor.type_name(), tensor.place(),
                                     [tensor]() -> Result<TensorBytes> { return TensorBytes::of(to_f32(tensor)); }};
   }
   return source;
@@ -141,6 +146,10 @@ std::string_view type_of_folder(const ModelDescription& model) {
   return type;
 }
 
+std::string place_of(const ModelDescription& model, const std::string& tensor) {
+  return model.files.path.string() + ": tensor " + tensor;
+}
+
 Result<Source> source_of_folder(const ModelDescription& model, const Transformer& weights, const Tokenizer* tokenizer) {
   TRY_ASSIGN(GgufOut out, to_gguf(model, weights, tokenizer, DType::kF32));
   Source source{std::move(out.writer), std::move(out.tensors), {}, std::move(out.warnings)};
@@ -148,7 +157,8 @@ Result<Source> source_of_folder(const ModelDescription& model, const Transformer
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     const TensorToWrite& tensor = source.tensors[i];
     source.matrices.emplace_back();
-    if (out.quantisable[i]) source.matrices.back() = Matrix{tensor.name, tensor.shape, type, tensor.produce};
+    if (out.quantisable[i])
+      source.matrices.back() = Matrix{tensor.name, tensor.shape, type, place_of(model, tensor.name), tensor.produce};
   }
   return source;
 }
@@ -238,7 +248,7 @@ Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer
 
   QuantiseReport report;
   report.warnings = std::move(source.warnings);
-  Work work{&model.files, &pool, &cancel, &progress, options.importance, options.search};
+  Work work{&model.files, &pool, &cancel, &progress, "--to BF16 or F32", options.importance, options.search};
   for (const std::optional<Matrix>& matrix : source.matrices) {
     if (!matrix) continue;
     TRY(check_plain(*matrix, options));
@@ -275,7 +285,7 @@ Result<QuantiseReport> merge_into_gguf(const ModelDescription& model, const Tran
   }
   QuantiseReport report;
   report.tensors.reserve(source.tensors.size());  // the producers keep references
-  Work work{&model.files, &pool, &cancel, &progress};
+  Work work{&model.files, &pool, &cancel, &progress, "--dtype bf16 or f32"};
   for (size_t i = 0; i < source.tensors.size(); ++i) {
     TensorToWrite& tensor = source.tensors[i];
     const StoredTensor& stored = gguf.tensors().all()[i];
@@ -283,7 +293,7 @@ Result<QuantiseReport> merge_into_gguf(const ModelDescription& model, const Tran
     report.bytes += tensor.bytes();
     const auto found = adapted.find(tensor.name);
     if (found == adapted.end()) continue;
-    const Matrix matrix{tensor.name, tensor.shape, stored.type_name(), found->second->produce};
+    const Matrix matrix{tensor.name, tensor.shape, stored.type_name(), stored.place(), found->second->produce};
     report.tensors.push_back({tensor.name, stored.type_name(), stored.format, nullptr, tensor.shape.elements()});
     tensor = quantised(matrix, *stored.format, report.tensors.back(), work);
     work.total += static_cast<uint64_t>(matrix.shape.elements()) * sizeof(float);

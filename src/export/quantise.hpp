@@ -53,8 +53,8 @@ struct QuantiseReport {
 // Writes the model as a GGUF file at `path`. A GGUF keeps its metadata and its names; a Hugging Face folder is exported
 // as export_gguf does. `weights` and `tokenizer` are needed of a folder only, else null.
 // Memory: two tensors. Errors: bits that no format here is small enough for; a matrix that is quantised already, unless
-// `again`; a number that is not finite, with its tensor's name; a full disk; cancellation. The file appears whole or
-// not at all.
+// `again`; a number that is not finite, or not in its format, with its tensor's name; a full disk; cancellation. The
+// file appears whole or not at all.
 Result<QuantiseReport> quantise(const ModelDescription& model, const Transformer* weights, const Tokenizer* tokenizer,
                                 const std::filesystem::path& path, const QuantiseOptions& options, ThreadPool& pool,
                                 const CancelToken& cancel, const ProgressCallback& progress);

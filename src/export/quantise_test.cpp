@@ -96,6 +96,17 @@ class QuantiseTest : public FolderTest {
                     {.mix = find_quant_mix(mix), .again = again}, pool, cancel_, {});
   }
 
+  // The golden model as a GGUF of F32, with `number` in the place of one weight.
+  fs::path model_with(float number) {
+    value(run(golden_, "plain.gguf", "F32"));
+    const auto plain = value(Gguf::open(folder_ / "plain.gguf"));
+    const StoredTensor& tensor = *value(plain->tensors().get("blk.0.ffn_up.weight"));
+    std::string bytes = value(read_file(folder_ / "plain.gguf"));
+    std::memcpy(bytes.data() + tensor.offset + 4 * sizeof number, &number, sizeof number);
+    value(write_file(folder_ / "one.gguf", bytes));
+    return folder_ / "one.gguf";
+  }
+
   // The golden model's numbers as a GGUF, quantised with `options`.
   Result<QuantiseReport> run_with(const std::string& out, const QuantiseOptions& options) {
     if (!fs::exists(folder_ / "plain.gguf")) value(run(golden_, "plain.gguf", "F32"));
@@ -208,17 +219,32 @@ TEST_F(QuantiseTest, AGgufKeepsItsMetadataAndIsNotQuantisedTwiceUnasked) {
 }
 
 TEST_F(QuantiseTest, ANumberThatIsNotFiniteIsNamed) {
-  value(run(golden_, "plain.gguf", "F32"));
-  const auto plain = value(Gguf::open(folder_ / "plain.gguf"));
-  const StoredTensor& tensor = *value(plain->tensors().get("blk.0.ffn_up.weight"));
-  std::string bytes = value(read_file(folder_ / "plain.gguf"));
-  const float nan = NAN;
-  std::memcpy(bytes.data() + tensor.offset + 4 * sizeof nan, &nan, sizeof nan);
-  ASSERT_TRUE(write_file(folder_ / "bad.gguf", bytes).ok());
-  const auto failed = run(folder_ / "bad.gguf", "out.gguf", "Q8_0");
+  const fs::path bad = model_with(NAN);
+  const auto failed = run(bad, "out.gguf", "Q8_0");
   ASSERT_FALSE(failed.ok());
-  EXPECT_EQ(failed.error().to_string(), "tensor blk.0.ffn_up.weight: number 4 is nan");
+  EXPECT_EQ(failed.error().to_string(), bad.string() + ": tensor blk.0.ffn_up.weight: number 4 is nan");
   EXPECT_FALSE(fs::exists(folder_ / "out.gguf"));
+}
+
+// What would be read back as infinite is not written.
+TEST_F(QuantiseTest, ANumberThatAFormatCannotHoldIsNamed) {
+  const fs::path large = model_with(-1e20f);
+  for (const QuantMix& mix : quant_mixes()) {
+    const auto written = run(large, "out.gguf", std::string(mix.name).c_str());
+    const std::string_view name = mix.name;
+    if (name == "F32" || name == "BF16" || name == "MXFP4") {
+      ASSERT_TRUE(written.ok()) << name;
+      EXPECT_TRUE(load_transformer(value(describe_model(folder_ / "out.gguf"))).ok()) << name;
+      fs::remove(folder_ / "out.gguf");
+      continue;
+    }
+    ASSERT_FALSE(written.ok()) << name;
+    EXPECT_TRUE(written.error().to_string().starts_with(
+        large.string() + ": tensor blk.0.ffn_up.weight: its largest number, -1e+20, is beyond what "))
+        << written.error().to_string();
+    EXPECT_EQ(written.error().hint, "take a wider type: --to BF16 or F32");
+    EXPECT_FALSE(fs::exists(folder_ / "out.gguf")) << name;
+  }
 }
 
 TEST_F(QuantiseTest, StoppedItLeavesNothing) {

@@ -1,6 +1,7 @@
 #include "formats/tensor_writer.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/core.h>
 
 namespace linnet {
@@ -25,6 +26,28 @@ TensorToWrite TensorToWrite::copy_of(const StoredTensor& tensor) {
 TensorToWrite TensorToWrite::of(std::string name, const Tensor& tensor) {
   return {std::move(name), ElementType::of(tensor.dtype()), tensor.shape(),
           [tensor]() -> Result<TensorBytes> { return TensorBytes::of(tensor); }};
+}
+
+Result<Tensor> narrowed(const Tensor& numbers, DType dtype, const std::string& name) {
+  Tensor out = to_dtype(numbers, dtype);
+  const QuantFormat& format = *ElementType::of(dtype).format;
+  if (format.first_not_finite(out.raw(), out.elements()) < 0) return out;
+  return does_not_fit(numbers.span<float>(), format.name, "tensor " + name,
+                      dtype == DType::kF16 ? "--dtype bf16 or f32" : "--dtype f32");
+}
+
+Error does_not_fit(std::span<const float> values, std::string_view format, const std::string& place,
+                   const std::string& wider) {
+  float largest = 0;
+  for (const float value : values) {
+    // A model that is loaded has finite numbers.
+    if (!std::isfinite(value)) {
+      return invalid("what is folded in makes a number infinite", place, "take less of it: --adapter NAME=SCALE");
+    }
+    if (std::abs(value) > std::abs(largest)) largest = value;
+  }
+  return invalid(fmt::format("its largest number, {:g}, is beyond what {} holds", largest, format), place,
+                 "take a wider type: " + wider);
 }
 
 Status check_tensors(const std::vector<TensorToWrite>& tensors, const std::string& place) {

@@ -38,6 +38,12 @@ struct TensorToWrite {
   static TensorToWrite of(std::string name, const Tensor& tensor);
 };
 
+// `numbers` (float32) as `dtype`. Error: what is infinite there; it names the tensor and its largest number.
+Result<Tensor> narrowed(const Tensor& numbers, DType dtype, const std::string& name);
+// The error where `values`, those of the tensor at `place`, do not fit `format`; `wider` says what does.
+Error does_not_fit(std::span<const float> values, std::string_view format, const std::string& place,
+                   const std::string& wider);
+
 // Names are there and distinct, and rows are whole blocks; else an error. `place` is the file to be.
 Status check_tensors(const std::vector<TensorToWrite>& tensors, const std::string& place);
 

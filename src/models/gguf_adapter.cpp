@@ -239,11 +239,14 @@ Status write_gguf_adapter(const Adapter& adapter, const ModelDescription& model,
     const int64_t rank = largest_rank(parts);
     if (rank == 0) continue;
     const TensorSpec& spec = *modules[0].spec;
-    const auto add = [&](std::string_view suffix, const Tensor& numbers) {
-      tensors.push_back(TensorToWrite::of(name + std::string(suffix), to_dtype(numbers, dtype)));
+    const auto add = [&](std::string_view suffix, const Tensor& numbers) -> Status {
+      const std::string full = name + std::string(suffix);
+      TRY_ASSIGN(const Tensor out, narrowed(numbers, dtype, full));
+      tensors.push_back(TensorToWrite::of(full, out));
+      return ok_status();
     };
-    add(kA, stack_a(parts, spec, rank));
-    add(kB, stack_b(adapter, parts, spec, rank, alpha));
+    TRY(add(kA, stack_a(parts, spec, rank)));
+    TRY(add(kB, stack_b(adapter, parts, spec, rank, alpha)));
   }
   GgufWriter writer;
   writer.add("general.architecture", model.family->gguf_arch);

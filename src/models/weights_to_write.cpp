@@ -23,7 +23,9 @@ TensorToWrite one(const TensorSpec& spec, const Slot& slot, size_t expert, float
   TensorToWrite tensor{
       name_of_expert(spec.name, static_cast<int64_t>(expert)), ElementType::of(dtype), stored_shape(spec), {}};
   tensor.produce = [&spec, &slot, expert, offset, dtype]() -> Result<TensorBytes> {
-    return TensorBytes::of(to_dtype(numbers_of(spec, slot, expert, offset), dtype));
+    const Tensor numbers = numbers_of(spec, slot, expert, offset);
+    TRY_ASSIGN(Tensor out, narrowed(numbers, dtype, name_of_expert(spec.name, static_cast<int64_t>(expert))));
+    return TensorBytes::of(std::move(out));
   };
   return tensor;
 }
@@ -37,7 +39,8 @@ TensorToWrite stacked(const TensorSpec& spec, const Slot& slot, DType dtype) {
       const Tensor numbers = numbers_of(spec, slot, static_cast<size_t>(e), 0);
       std::copy_n(numbers.data<float>(), numbers.elements(), all.data<float>() + e * numbers.elements());
     }
-    return TensorBytes::of(to_dtype(all, dtype));
+    TRY_ASSIGN(Tensor out, narrowed(all, dtype, spec.name));
+    return TensorBytes::of(std::move(out));
   };
   return tensor;
 }

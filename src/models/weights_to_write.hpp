@@ -9,7 +9,8 @@
 
 namespace linnet {
 
-// Every tensor of the table, adapters merged, as `dtype` (F32, F16 or BF16).
+// Every tensor of the table, adapters merged, as `dtype` (F32, F16 or BF16). Where a number does not fit it, producing
+// the tensor is an error.
 std::vector<TensorToWrite> weights_to_write(const Transformer& weights, DType dtype);
 
 }  // namespace linnet
