@@ -145,8 +145,9 @@ Status add_token_ids(GgufWriter& writer, const ModelDescription& model) {
   const std::array<std::pair<const char*, const char*>, 3> ids{{{"bos_token_id", "tokenizer.ggml.bos_token_id"},
                                                                 {"eos_token_id", "tokenizer.ggml.eos_token_id"},
                                                                 {"pad_token_id", "tokenizer.ggml.padding_token_id"}}};
+  const std::string place = (model.files.folder / "config.json").string();
   for (const auto& [hf, gguf] : ids) {
-    TRY_ASSIGN(const std::vector<int64_t> values, token_ids(*model.config, hf, "config.json"));
+    TRY_ASSIGN(const std::vector<int64_t> values, token_ids(*model.config, hf, place));
     if (!values.empty()) writer.add(gguf, static_cast<uint32_t>(values[0]));
   }
   return ok_status();

@@ -87,6 +87,17 @@ Result<const Family*> family_of(const GgufMetadata& metadata) {
   return found;
 }
 
+// What every family must be told. It is looked for here because config.json's readers know it by other names.
+Status check_keys(const GgufMetadata& metadata, const std::string& arch) {
+  for (const char* key : {"embedding_length", "block_count", "attention.head_count", "context_length"}) {
+    const std::string full = full_gguf_key(arch, key);
+    if (!metadata.has(full)) {
+      return invalid(fmt::format("metadata key \"{}\" is missing", full), metadata.place(), std::string(kPullAgain));
+    }
+  }
+  return ok_status();
+}
+
 Status copy_keys(const GgufMetadata& metadata, const Family& family, const std::string& arch, Json& config) {
   const auto copy = [&](const GgufKey& key) -> Status {
     const std::string from = key.gguf.empty() ? "linnet." + std::string(key.hf) : full_gguf_key(arch, key.gguf);
@@ -237,6 +248,7 @@ Result<GgufConfig> config_from_gguf(const Gguf& gguf) {
   const std::string arch(out.family->gguf_arch);
   Json& config = out.config;
   config["model_type"] = std::string(out.family->model_type);
+  TRY(check_keys(metadata, arch));
   TRY(copy_keys(metadata, *out.family, arch, config));
   TRY(collapse_lists(config, metadata.place()));
   config["architectures"] = Json::array({std::string(out.family->architecture)});

@@ -156,6 +156,24 @@ TEST_F(GgufConfigs, Gemma27BsHaveAScaleOfTheirOwn) {
   EXPECT_FLOAT_EQ(scale("gemma2", 42), 1 / std::sqrt(2.0f));
 }
 
+// It has another name in config.json, which the file's reader never saw.
+TEST_F(GgufConfigs, AMissingKeyIsCalledAsInTheFile) {
+  there_and_back(R"("model_type": "llama", "num_hidden_layers": 1)");
+  for (const char* key : {"context_length", "embedding_length", "block_count", "attention.head_count"}) {
+    const std::string full = std::string("llama.") + key;
+    auto entries = entries_;
+    ASSERT_EQ(std::erase_if(entries, [&](const auto& entry) { return entry.first == full; }), 1u) << key;
+    try {
+      read_back(entries);
+      ADD_FAILURE() << key;
+    } catch (const std::runtime_error& error) {
+      EXPECT_NE(std::string(error.what()).find("linnet_gguf_config.gguf: metadata key \"" + full + "\" is missing"),
+                std::string::npos)
+          << error.what();
+    }
+  }
+}
+
 TEST_F(GgufConfigs, YarnAsLlamaCppMeansIt) {
   const std::string yarn = R"("model_type": "llama", "num_hidden_layers": 1, "rope_scaling": {"rope_type": "yarn",
       "factor": 4.0, "original_max_position_embeddings": 16, "beta_fast": 30.0, "truncate": )";
