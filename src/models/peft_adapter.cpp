@@ -226,7 +226,8 @@ Status write_adapter(const Adapter& adapter, std::span<const TensorSpec> table, 
       tensors.push_back(TensorToWrite::of(fmt::format("{}{}{}", kPrefix, part.module, kind.suffix), numbers));
     }
   }
-  TRY_ASSIGN(TemporaryFolder made, TemporaryFolder::create(folder.parent_path(), ".linnet-adapter"));
+  const std::filesystem::path beside = (folder / "").parent_path().parent_path();  // also of a name that ends in "/"
+  TRY_ASSIGN(TemporaryFolder made, TemporaryFolder::create(beside, ".linnet-adapter"));
   TRY(write_safetensors(made.path() / "adapter_model.safetensors", std::move(tensors)));
   TRY(write_file(made.path() / "adapter_config.json", dump_json(config_of(adapter, table, task_type), 2) + "\n"));
   return made.commit(folder);
