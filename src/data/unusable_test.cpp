@@ -25,6 +25,7 @@ std::vector<std::string> reasons(const std::vector<Unusable>& unusable) {
 }
 
 const Json kAsked = message("user", "Hi");
+const Json kOnlyAsked = Json::array({kAsked});  // {kAsked} is a copy to one compiler, a list to another
 
 TEST(Unusable, EachReasonIsToldApart) {
   Json unlearned = message("assistant", "Hello!");
@@ -32,7 +33,7 @@ TEST(Unusable, EachReasonIsToldApart) {
   Json call = message("assistant", "");
   call["tool_calls"] = Json::array({Json{{"name", "f"}}});
   const auto samples = conversations({{kAsked, message("assistant", "Hello!")},
-                                      {kAsked},
+                                      kOnlyAsked,
                                       {kAsked, message("assistant", " \n")},
                                       {kAsked, unlearned},
                                       {kAsked, call}});
@@ -54,14 +55,14 @@ TEST(Unusable, OfPairsTheReplyIsNamed) {
 }
 
 TEST(Unusable, WhereATeacherAnswersSomethingMustBeAsked) {
-  const auto samples = conversations({{kAsked}, {message("system", "Be kind.")}});
+  const auto samples = conversations({kOnlyAsked, Json::array({message("system", "Be kind.")})});
   EXPECT_EQ(reasons(find_unusable(samples, DataForm::kMessages, true)),
             (std::vector<std::string>{"1: nothing is asked"}));
 }
 
 TEST(Unusable, TheyAreRefusedOrLeftOut) {
   auto samples = conversations(
-      {{kAsked}, {kAsked, message("assistant", "a")}, {kAsked}, {kAsked}, {kAsked, message("assistant", "")}});
+      {kOnlyAsked, {kAsked, message("assistant", "a")}, kOnlyAsked, kOnlyAsked, {kAsked, message("assistant", "")}});
   const auto unusable = find_unusable(samples, DataForm::kMessages);
   const std::string list =
       "a.jsonl, line 1 (there is no reply); a.jsonl, line 3 (there is no reply); a.jsonl, line 4 (there is no reply); "

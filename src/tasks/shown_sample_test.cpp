@@ -55,7 +55,8 @@ TEST_F(ShownSampleTest, OfATextItsBeginningIsGoneOnWith) {
 TEST_F(ShownSampleTest, WhatCannotBeAskedIsNotChosen) {
   const Json two = {says("user", "Hello"), says("assistant", "Hello. I am Linnet.")};
   EXPECT_EQ(written(choose(DataForm::kMessages, {.messages = two}, 8)), "none") << "it does not fit";
-  EXPECT_EQ(written(choose(DataForm::kMessages, {.messages = {says("user", "Hello")}})), "none") << "nobody replies";
+  EXPECT_EQ(written(choose(DataForm::kMessages, {.messages = Json::array({says("user", "Hello")})})), "none")
+      << "nobody replies";
   EXPECT_EQ(written(choose(DataForm::kUnpairedPreference, {.messages = two, .desired = false})), "none");
   EXPECT_EQ(written(choose(DataForm::kText, {.text = ""})), "none");
 }
