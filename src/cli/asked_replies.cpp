@@ -11,11 +11,10 @@
 
 namespace linnet::cli {
 
-namespace {
-
-constexpr uint64_t kBootstrapSeed = 0;  // of figures for people, which hang on no other seed
-
-}  // namespace
+int64_t prompt_room(int64_t input_tokens, const std::string& system) {
+  constexpr int64_t kAroundAnInput = 128;  // tokens of the chat template and of an instruction
+  return input_tokens + kAroundAnInput + static_cast<int64_t>(system.size());  // bytes are no fewer than tokens
+}
 
 Result<std::vector<ItemRecord>> ask_shown(const Task& task, const Asking& asking) {
   auto printer = ProgressPrinter::for_stderr();

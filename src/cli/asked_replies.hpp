@@ -1,6 +1,7 @@
 // The replies to a test, asked for while a person watches, and the logs of them. Thread safety: one thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,12 @@ namespace linnet::cli {
 // What a run is measured on: the first of a folder's logs is called after it.
 inline constexpr const char* kTest = "test";
 inline constexpr const char* kHeldOut = "held out";
+
+// Of figures for people, which hang on no other seed.
+inline constexpr uint64_t kBootstrapSeed = 0;
+
+// Tokens that a prompt may come to: an input of so many, the system message, and the chat template around them.
+int64_t prompt_room(int64_t input_tokens, const std::string& system);
 
 // ask_model(), with a bar on standard error, until Ctrl-C.
 Result<std::vector<ItemRecord>> ask_shown(const Task& task, const Asking& asking);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/terminal.hpp"
+#include "base/utf8.hpp"
 #include "cli/common.hpp"
 #include "cli/tune_common.hpp"
 
@@ -35,9 +36,8 @@ std::string_view method_of(const Tuner& tuner) {
 std::string shown(std::string text) {
   constexpr size_t kLongest = 1000;  // bytes
   if (text.size() > kLongest) {
-    size_t end = kLongest;
-    while (end > 0 && (static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
-    text.resize(end);
+    text.resize(kLongest);
+    text.resize(kLongest - incomplete_utf8_tail(text));
     text += " …";
   }
   return without_controls(text);

@@ -10,8 +10,6 @@ namespace linnet::cli {
 
 namespace {
 
-constexpr int64_t kAroundAnInput = 128;  // tokens of the chat template
-
 Result<std::vector<Metric>> metrics_of(const Task& task, const std::vector<ItemRecord>& items) {
   return task_metrics({.task = {}, .kind = task.kind, .settings = {}, .items = items}, {});
 }
@@ -20,7 +18,7 @@ Result<std::vector<Metric>> metrics_of(const Task& task, const std::vector<ItemR
 int64_t prompt_tokens(const Task& task, const std::string& system) {
   size_t longest = 0;
   for (const TaskItem& item : task.items) longest = std::max(longest, item.question.size());
-  return static_cast<int64_t>(longest + system.size()) + kAroundAnInput;
+  return prompt_room(static_cast<int64_t>(longest), system);
 }
 
 // Of two lists by rising number, what both have: of other prompts, others fit.

@@ -202,9 +202,7 @@ class Test {
 
  private:
   Result<std::vector<ItemRecord>> ask(const Task& task, Asking asking) {
-    constexpr int64_t kAroundAnInput = 128;  // tokens of the chat template and of an instruction
-    const auto system = static_cast<int64_t>(settings_.system.size());  // bytes are no fewer than tokens
-    asking.prompt_tokens = settings_.input_tokens.value_or(0) + kAroundAnInput + system;
+    asking.prompt_tokens = prompt_room(settings_.input_tokens.value_or(0), settings_.system);
     asking.frequency_penalty = settings_.frequency_penalty;
     asking.threads = settings_.threads;
     return ask_shown(task, asking);

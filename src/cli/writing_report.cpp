@@ -13,9 +13,6 @@ namespace linnet::cli {
 
 namespace {
 
-// Of figures for people, which hang on no other seed.
-constexpr uint64_t kBootstrapSeed = 0;
-
 // Scores that are shares are shown times 100, as BLEU and chrF are.
 double shown_times(const std::string& metric) {
   return metric.starts_with("rouge") ? 100 : 1;

@@ -4,6 +4,7 @@
 #include <array>
 #include <fmt/core.h>
 
+#include "base/utf8.hpp"
 #include "data/split.hpp"
 #include "engine/batch_writer.hpp"
 #include "eval/sample_items.hpp"
@@ -41,9 +42,11 @@ std::string sample_of(const ItemRecord& item) {
 }  // namespace
 
 std::string shown_text(const std::string& text) {
-  size_t end = std::min(text.size(), kMostShownBytes);
-  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80) --end;  // UTF-8
-  std::string out = text.substr(0, end) + (end < text.size() ? " …" : "");
+  std::string out = text.substr(0, kMostShownBytes);
+  if (out.size() < text.size()) {
+    out.resize(out.size() - incomplete_utf8_tail(out));
+    out += " …";
+  }
   std::ranges::replace(out, '\n', ' ');
   return out;
 }
