@@ -30,6 +30,8 @@ LLVM = "16"
 # The analyzer follows paths, and takes half of the linter's time on sources and most of it on tests. When more than this
 # many files changed it waits for --long; what it looks for, the sanitizers look for as well.
 MOST_FILES_TO_ANALYZE = 40
+# A file takes the linter 10 to 30 s; a long function with many ways through it can keep one check busy for hours.
+TIDY_SECONDS = 240
 TIDY_NOT_FOR_TESTS = ("clang-analyzer-*", "bugprone-implicit-widening-of-multiplication-result",
                       "bugprone-unchecked-optional-access", "performance-inefficient-vector-operation",
                       "performance-unnecessary-value-param")
@@ -226,10 +228,14 @@ def tidy(args):
         def one(name):
             start = time.monotonic()
             less = TIDY_NOT_FOR_TESTS if name.endswith("_test.cpp") else () if analyze else ("clang-analyzer-*",)
-            done = subprocess.run(
-                [f"clang-tidy-{LLVM}", "--quiet", "-p", database.parent, "--extra-arg=-Wno-unknown-warning-option",
-                 "--checks=" + ",".join(f"-{check}" for check in less), name], cwd=ROOT, capture_output=True, text=True)
-            return name, done.returncode == 0, done.stdout + done.stderr, time.monotonic() - start
+            command = [f"clang-tidy-{LLVM}", "--quiet", "-p", database.parent, "--extra-arg=-Wno-unknown-warning-option",
+                       "--checks=" + ",".join(f"-{check}" for check in less), name]
+            try:
+                done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=TIDY_SECONDS)
+                good, text = done.returncode == 0, done.stdout + done.stderr
+            except subprocess.TimeoutExpired:
+                good, text = False, f"stopped after {TIDY_SECONDS} s: split its longest function\n"
+            return name, good, text, time.monotonic() - start
         cases = []
         with concurrent.futures.ThreadPoolExecutor(JOBS) as pool, log.open("a") as out:
             for name, good, text, seconds in pool.map(one, files):

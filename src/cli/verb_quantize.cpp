@@ -197,19 +197,28 @@ Result<QuantiseReport> write(const ModelHandle& model, Runtime& runtime, const F
                   [&](const Progress& progress) { printer.update(progress); });
 }
 
-Status run(const Flags& flags) {
-  if (flags.bits > 0 && !flags.to.empty()) {
+/// The mix that --to asks for; none where --bits looks for one.
+Result<const QuantMix*> mix_of(const Flags& flags) {
+  if (flags.bits > 0) {
+    if (flags.to.empty()) return nullptr;
     return usage_error("--to names a mix of formats, --bits looks for one", "leave one of them out");
   }
-  const QuantMix* mix = flags.bits > 0 ? nullptr : find_quant_mix(flags.to.empty() ? kDefaultMix : flags.to);
-  if (!mix && flags.bits == 0) return usage_error("there is no quantisation " + flags.to, "one of " + names_of_mixes());
+  const QuantMix* mix = find_quant_mix(flags.to.empty() ? kDefaultMix : flags.to);
+  if (!mix) return usage_error("there is no quantisation " + flags.to, "one of " + names_of_mixes());
+  return mix;
+}
+
+Status check_files(const Flags& flags) {
   if (!flags.out.ends_with(".gguf")) {
     return usage_error("--out must be a file that ends in .gguf, got " + flags.out);
   }
   if (flags.calibrate == "-" && flags.measure == "-") {
     return usage_error("standard input can be --calibrate's or --measure's text, not both");
   }
-  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  return ok_status();
+}
+
+Status check_model(const ModelHandle& model, const Flags& flags) {
   if (!model.classifier.empty()) {
     return unsupported("is a classifier, whose head a GGUF file does not hold", model.name(),
                        "quantise the encoder that it was taught from");
@@ -222,17 +231,34 @@ Status run(const Flags& flags) {
     return usage_error(model.name() + " is a run: what it learned would be left behind",
                        fmt::format("fold it in first: linnet export {} --merge --out FOLDER", model.name()));
   }
-  TRY(check_not_a_source(flags.out, source_files(model.description)));
   if (!flags.measure.empty() && !model.config().has_head) {
     return usage_error(model.name() + " is an encoder: it foresees no text", "leave --measure out");
   }
-  TRY_ASSIGN(TextOfModel to_calibrate, read_for(model, flags.calibrate, flags.calibrate_tokens, 1, flags.window, 0));
-  to_calibrate.window.stride = to_calibrate.window.window;
-  TRY_ASSIGN(const TextOfModel to_measure,
-             read_for(model, flags.measure, flags.measure_tokens, 2, flags.window, flags.stride));
-  const int64_t max_positions = model.config().max_positions;
-  if (!flags.calibrate.empty()) TRY(check_fits(to_calibrate.window, max_positions));
-  if (!flags.measure.empty()) TRY(check_scores(to_measure.window, max_positions));
+  return check_not_a_source(flags.out, source_files(model.description));
+}
+
+/// The text of --calibrate, whose windows do not overlap; empty where none is given.
+Result<TextOfModel> text_to_calibrate(const ModelHandle& model, const Flags& flags) {
+  TRY_ASSIGN(TextOfModel text, read_for(model, flags.calibrate, flags.calibrate_tokens, 1, flags.window, 0));
+  text.window.stride = text.window.window;
+  if (!flags.calibrate.empty()) TRY(check_fits(text.window, model.config().max_positions));
+  return text;
+}
+
+/// The text of --measure; empty where none is given.
+Result<TextOfModel> text_to_measure(const ModelHandle& model, const Flags& flags) {
+  TRY_ASSIGN(TextOfModel text, read_for(model, flags.measure, flags.measure_tokens, 2, flags.window, flags.stride));
+  if (!flags.measure.empty()) TRY(check_scores(text.window, model.config().max_positions));
+  return text;
+}
+
+Status run(const Flags& flags) {
+  TRY_ASSIGN(const QuantMix* const mix, mix_of(flags));
+  TRY(check_files(flags));
+  TRY_ASSIGN(const ModelHandle model, find_model(flags.model));
+  TRY(check_model(model, flags));
+  TRY_ASSIGN(const TextOfModel to_calibrate, text_to_calibrate(model, flags));
+  TRY_ASSIGN(const TextOfModel to_measure, text_to_measure(model, flags));
   TRY_ASSIGN(const std::unique_ptr<Runtime> runtime, Runtime::create(flags.threads));
   Importance importance;
   if (!flags.calibrate.empty()) {

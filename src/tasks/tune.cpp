@@ -74,6 +74,34 @@ bool is_conversation(DataForm form) {
   return form != DataForm::kText && form != DataForm::kPromptCompletion;
 }
 
+bool holds_preferences(DataForm form) {
+  return form == DataForm::kPreference || form == DataForm::kUnpairedPreference;
+}
+
+// Conversations are written by a template: one that is asked for, the model's own, or else a plain one.
+void use_template(TuneSettings& settings, Dataset& dataset, ModelHandle& model) {
+  std::string& own = settings.chat_template;
+  if (is_conversation(dataset.form) && !has_chat_template(model.description.files)) own = kPlainTemplate;
+  if (own.empty()) return;
+  model.description.files.chat_template = own;
+  dataset.said.push_back(
+      fmt::format("{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
+                  "run keeps that",
+                  model.name()));
+}
+
+// What preferences cannot be learned with.
+Status check_preferences(const TuneSettings& settings) {
+  if (settings.pupil.learns != Learns::kAdapter) {
+    return usage_error("preferences are learned by an adapter only", "--method dpo, orpo or kto");
+  }
+  if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
+  if (settings.dropout > 0) {
+    return usage_error("preferences are measured beside the model as it was, without --dropout", "leave it out");
+  }
+  return ok_status();
+}
+
 // What a model cannot do as it is asked to.
 Status check_pupil(const ModelHandle& model, const PupilSettings& pupil) {
   const int64_t layers = model.config().num_layers();
@@ -105,45 +133,33 @@ Result<std::unique_ptr<Tuner>> Tuner::prepare(const TuneSettings& settings, Data
   if (!model.config().has_head) {
     return unsupported("is an encoder, which writes no answers", model.name(), "choose another --base");
   }
-  std::string own_template = settings.chat_template;
-  if (is_conversation(dataset.form) && !has_chat_template(model.description.files)) own_template = kPlainTemplate;
-  if (!own_template.empty()) {
-    model.description.files.chat_template = own_template;
-    dataset.said.push_back(fmt::format(
-        "{} has no chat template: what is said, \"Reply:\" and the reply stand one after the other, and the "
-        "run keeps that",
-        model.name()));
-  }
+  TuneSettings chosen = settings;
+  use_template(chosen, dataset, model);
   TRY(check_pupil(model, settings.pupil));
   TRY(check_length(model, settings.length));
   TRY_ASSIGN(Tokenizer tokenizer, load_tokenizer(model.description.files));
   TRY(check_writable(model, tokenizer, settings.pupil.learns));
   TRY_ASSIGN(std::unique_ptr<Runtime> runtime, Runtime::create(settings.threads));
   auto tuner = std::unique_ptr<Tuner>(
-      new Tuner(settings, std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
-  tuner->settings_.chat_template = std::move(own_template);
-  TRY_ASSIGN(const Renderer renderer, tuner->renderer());
-  const DataForm form = tuner->dataset_.form;
-  if (form == DataForm::kPreference || form == DataForm::kUnpairedPreference) {
-    if (settings.pupil.learns != Learns::kAdapter) {
-      return usage_error("preferences are learned by an adapter only", "--method dpo, orpo or kto");
-    }
-    if (!settings.teacher.name.empty()) return usage_error("from preferences no --teacher is learned from");
-    if (settings.dropout > 0) {
-      return usage_error("preferences are measured beside the model as it was, without --dropout", "leave it out");
-    }
-    TRY_ASSIGN(const PreferenceMethod method, method_for(form, settings.preference));
-    TRY(tuner->refuse_silent());
-    TRY(tuner->prepare_preferences(renderer, method));
-  } else {
-    if (settings.preference) {
-      return usage_error(fmt::format("{} data holds no preferences", form_name(form)), "leave out --method");
-    }
-    TRY(tuner->ask_teacher(cancel, progress));
-    TRY(tuner->refuse_silent());
-    TRY(tuner->prepare_tokens(renderer));
-  }
+      new Tuner(std::move(chosen), std::move(dataset), std::move(model), std::move(tokenizer), std::move(runtime)));
+  TRY(tuner->prepare_lessons(cancel, progress));
   return tuner;
+}
+
+Status Tuner::prepare_lessons(const CancelToken* cancel, const ProgressCallback& progress) {
+  TRY_ASSIGN(const Renderer renderer, this->renderer());
+  if (holds_preferences(dataset_.form)) {
+    TRY(check_preferences(settings_));
+    TRY_ASSIGN(const PreferenceMethod method, method_for(dataset_.form, settings_.preference));
+    TRY(refuse_silent());
+    return prepare_preferences(renderer, method);
+  }
+  if (settings_.preference) {
+    return usage_error(fmt::format("{} data holds no preferences", form_name(dataset_.form)), "leave out --method");
+  }
+  TRY(ask_teacher(cancel, progress));
+  TRY(refuse_silent());
+  return prepare_tokens(renderer);
 }
 
 Status Tuner::ask_teacher(const CancelToken* cancel, const ProgressCallback& progress) {

@@ -137,6 +137,8 @@ class Tuner {
   Result<TokenSet> render_test(const Renderer& renderer) const;
   // Finds the teacher; one that writes does so.
   Status ask_teacher(const CancelToken* cancel, const ProgressCallback& progress);
+  // Asks the teacher, if there is one, and looks for what cannot be learned; then one of the two below.
+  Status prepare_lessons(const CancelToken* cancel, const ProgressCallback& progress);
   // Each: renders all data, makes the plan and the lessons.
   Status prepare_tokens(const Renderer& renderer);
   Status prepare_preferences(const Renderer& renderer, PreferenceMethod method);
