@@ -134,7 +134,9 @@ Result<Samples> read_one(const std::string& file, const ReadSettings& settings) 
     std::vector<std::string> said;
     std::vector<std::string> names;
     for (const auto& [use, name] : settings.columns) names.push_back(name);
-    TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said));
+    const BadRows bad = settings.skip_bad ? BadRows::kLeaveOut : BadRows::kError;
+    TRY_ASSIGN(const Rows rows, read_rows(file, settings.sheet, names, said, bad));
+    if (rows.rows.empty() && !rows.left_out.empty()) return invalid("all rows are bad: " + list_flaws(rows.left_out));
     if (rows.rows.empty()) return invalid("there are no rows in it", rows.place);
     TRY_ASSIGN(const FormMatch match, recognise_form(rows, settings.columns, settings.unanswered));
     TRY_ASSIGN(out, make_samples(rows, match, settings.skip_bad));
@@ -227,19 +229,19 @@ Result<DataFiles> find_data_files(const std::string& path) {
 }
 
 Result<Rows> read_rows(const std::string& file, const std::string& sheet, const std::vector<std::string>& names,
-                       std::vector<std::string>& said) {
+                       std::vector<std::string>& said, BadRows bad) {
   const std::string kind = ending(file);
   if (kind == "xlsx") {
     TRY_ASSIGN(const std::string bytes, read_file(file));
     std::string sheets;
     TRY_ASSIGN(Table table, parse_xlsx(bytes, sheet, file, sheets));
     if (!sheets.empty()) said.push_back(std::move(sheets));
-    return name_columns(std::move(table), names);
+    return name_columns(std::move(table), names, bad);
   }
   TRY_ASSIGN(const std::string text, read_data_text(file));
-  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file);
+  if (kind.starts_with("json") || kind == "ndjson") return parse_json_rows(text, file, bad);
   TRY_ASSIGN(Table table, parse_csv(text, kind == "csv" ? guess_delimiter(text) : '\t', file));
-  return name_columns(std::move(table), names);
+  return name_columns(std::move(table), names, bad);
 }
 
 Status check_sheet(const std::vector<std::string>& files, const std::string& sheet) {

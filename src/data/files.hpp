@@ -45,7 +45,7 @@ Status check_sheet(const std::vector<std::string>& files, const std::string& she
 // name of the forms (data/form.hpp) or of `names`. Errors: those of the readers. What is worth saying comes into
 // `said`.
 Result<Rows> read_rows(const std::string& file, const std::string& sheet, const std::vector<std::string>& names,
-                       std::vector<std::string>& said);
+                       std::vector<std::string>& said, BadRows bad = BadRows::kError);
 
 // The samples of `files`, one after the other. Text files are one sample each, but those of a label family are lines,
 // labelled by their ending. Errors: those of the readers and forms; files of

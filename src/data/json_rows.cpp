@@ -25,9 +25,13 @@ std::string without_line(std::string message) {
   return message;
 }
 
+Status check_room(const Rows& rows) {
+  if (rows.rows.size() + rows.left_out.size() < kMostRows) return ok_status();
+  return invalid(fmt::format("more than {} rows", kMostRows), rows.place);
+}
+
 Status add_row(Rows& out, std::string_view text, uint64_t number) {
   const std::string place = fmt::format("{}, {} {}", out.place, out.unit, number);
-  if (out.rows.size() == kMostRows) return invalid(fmt::format("more than {} rows", kMostRows), place);
   Result<Json> parsed = parse_json(text, place);
   if (!parsed.ok()) {
     Error error = std::move(parsed).error();
@@ -90,6 +94,7 @@ Status parse_list(Rows& out, std::string_view text, size_t open) {
         by_place = true;
         number_by_place(out);
       }
+      TRY(check_room(out));
       TRY(add_row(out, text.substr(at, end - at), by_place ? out.rows.size() + 1 : line));
       line += newlines(text.substr(at, end - at));
       at = end + 1;
@@ -105,7 +110,7 @@ Status parse_list(Rows& out, std::string_view text, size_t open) {
 
 }  // namespace
 
-Result<Rows> parse_json_rows(std::string_view text, const std::string& place) {
+Result<Rows> parse_json_rows(std::string_view text, const std::string& place, BadRows bad) {
   Rows out{.place = place, .unit = "line", .rows = {}};
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == text.npos) return out;
@@ -119,9 +124,14 @@ Result<Rows> parse_json_rows(std::string_view text, const std::string& place) {
     const std::string_view one = text.substr(at, end - at);
     at = end + 1;
     if (std::ranges::all_of(one, is_space)) continue;
+    TRY(check_room(out));
     Status added = add_row(out, one, line);
     if (added.ok()) continue;
     Error error = std::move(added).error();
+    if (bad == BadRows::kLeaveOut) {
+      out.left_out.push_back({std::move(error.place), std::move(error.message)});
+      continue;
+    }
     if (out.rows.empty()) error.hint = "expected one object a line, or a list of objects: [{…}, {…}]";
     return error;
   }

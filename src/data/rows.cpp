@@ -77,11 +77,21 @@ Status check_names(const Table& table, const std::vector<std::string>& names) {
 
 }  // namespace
 
+std::string list_flaws(const std::vector<Flaw>& flaws) {
+  constexpr size_t kShown = 3;
+  std::vector<std::string> shown;
+  for (const Flaw& flaw : flaws) {
+    if (shown.size() < kShown) shown.push_back(fmt::format("{} ({})", flaw.place, flaw.why));
+  }
+  if (flaws.size() > kShown) shown.push_back(fmt::format("and {} more", flaws.size() - kShown));
+  return fmt::format("{}", fmt::join(shown, "; "));
+}
+
 std::string Rows::place_of(const Row& row) const {
   return fmt::format("{}, {} {}", place, unit, row.number);
 }
 
-Result<Rows> name_columns(Table table, const std::vector<std::string>& extra_names) {
+Result<Rows> name_columns(Table table, const std::vector<std::string>& extra_names, BadRows bad) {
   Rows out{.place = table.place, .unit = table.unit, .has_columns = true, .rows = {}};
   if (table.records.empty()) return out;
   TRY_ASSIGN(out.named, first_is_header(table, extra_names));
@@ -95,9 +105,14 @@ Result<Rows> name_columns(Table table, const std::vector<std::string>& extra_nam
   out.rows.reserve(table.records.size());
   for (auto record = table.records.begin() + (out.named ? 1 : 0); record != table.records.end(); ++record) {
     if (record->cells.size() != names.size()) {
-      return invalid(fmt::format("{}, where the first row has {}", counted(record->cells.size(), "cell"), names.size()),
-                     place_of_record(table, *record),
-                     "a cell that has the separator or a new line in it must stand in quotes");
+      std::string why =
+          fmt::format("{}, where the first row has {}", counted(record->cells.size(), "cell"), names.size());
+      const std::string place = place_of_record(table, *record);
+      if (bad == BadRows::kError) {
+        return invalid(std::move(why), place, "a cell that has the separator or a new line in it must stand in quotes");
+      }
+      out.left_out.push_back({place, std::move(why)});
+      continue;
     }
     Row row{.number = record->number};
     auto& object = row.fields.get_ref<Json::object_t&>();

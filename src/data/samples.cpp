@@ -4,7 +4,6 @@
 
 #include "base/strings.hpp"
 #include "data/sample.hpp"
-#include "data/unusable.hpp"
 #include "text/jinja/pystr.hpp"
 
 namespace linnet {
@@ -338,7 +337,7 @@ Result<Samples> make_samples(const Rows& rows, const FormMatch& match, bool skip
   Samples out{.form = match.form, .pairs = match.pairs, .samples = {}, .said = {match.said}};
   out.samples.reserve(rows.rows.size());
   SampleMaker maker(rows, match, out);
-  std::vector<Flaw> flaws;
+  std::vector<Flaw> flaws = rows.left_out;
   for (const Row& row : rows.rows) {
     const size_t before = out.samples.size();
     Status added = maker.add(row);

@@ -122,14 +122,4 @@ std::string leave_out_unusable(std::vector<Sample>& samples, const std::vector<U
   return said;
 }
 
-std::string list_flaws(const std::vector<Flaw>& flaws) {
-  constexpr size_t kShown = 3;
-  std::vector<std::string> shown;
-  for (const Flaw& flaw : flaws) {
-    if (shown.size() < kShown) shown.push_back(fmt::format("{} ({})", flaw.place, flaw.why));
-  }
-  if (flaws.size() > kShown) shown.push_back(fmt::format("and {} more", flaws.size() - kShown));
-  return fmt::format("{}", fmt::join(shown, "; "));
-}
-
 }  // namespace linnet

@@ -31,12 +31,4 @@ Status refuse_unusable(const std::vector<Sample>& samples, const std::vector<Unu
 // Takes them out of `samples`, and says how many and which were the first.
 std::string leave_out_unusable(std::vector<Sample>& samples, const std::vector<Unusable>& unusable);
 
-// A row that is left out: "faq.csv, line 3", "the reply is empty".
-struct Flaw {
-  std::string place;
-  std::string why;
-};
-// "faq.csv, line 3 (the reply is empty); faq.csv, line 9 (there is no reply); and 5 more": the first three.
-std::string list_flaws(const std::vector<Flaw>& flaws);
-
 }  // namespace linnet
