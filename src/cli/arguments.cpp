@@ -149,10 +149,13 @@ void Arguments::notes(const std::string& text) {
   app_->footer(text);
 }
 
+bool Arguments::given(const std::string& name) const {
+  return app_->get_option(name)->count() > 0;
+}
+
 std::optional<std::string> Arguments::typed(const std::string& name) const {
-  const CLI::Option* option = app_->get_option(name);
-  if (option->count() == 0) return std::nullopt;
-  return option->as<std::string>();
+  if (!given(name)) return std::nullopt;
+  return app_->get_option(name)->as<std::string>();
 }
 
 std::vector<ArgumentKind> list_arguments(const std::function<void(Arguments&)>& declare) {

@@ -59,7 +59,8 @@ class Arguments {
   // Text for the end of --help, before the example.
   void notes(const std::string& text);
 
-  // What was typed for an argument of this verb; nothing when it was not given. To be asked after parsing.
+  // Whether an argument of this verb was given, and what was typed for it. To be asked after parsing.
+  bool given(const std::string& name) const;
   std::optional<std::string> typed(const std::string& name) const;
 
  private:

@@ -30,7 +30,7 @@ Result<ChatSettings> choose_settings(const Arguments& args, const Flags& flags, 
   for (const std::string_view name : names) {
     if (const auto typed = args.typed("--" + std::string(name))) TRY(settings.set(name, *typed));
   }
-  if (!args.typed("--seed")) settings.sampling.seed = std::random_device()();
+  if (!args.given("--seed")) settings.sampling.seed = std::random_device()();
   settings.stats = flags.stats;
   return settings;
 }

@@ -95,7 +95,7 @@ Job declare_next(Arguments& args) {
       .in_range(1, 1000);
   args.flag("--json", flags->json, "the list as JSON");
   return [flags, args] {
-    flags->text_given = args.typed("TEXT").has_value();
+    flags->text_given = args.given("TEXT");
     return run(*flags);
   };
 }

@@ -11,6 +11,7 @@
 #include "cli/store_verbs.hpp"
 #include "cli/tune_common.hpp"
 #include "cli/tune_tested.hpp"
+#include "cli/tune_ways.hpp"
 #include "cli/verb.hpp"
 #include "data/refuse.hpp"
 #include "data/unusable.hpp"
@@ -64,29 +65,6 @@ Status undo(const TuneFlags& flags) {
     return print(fmt::format("{} is version {} again (it was {})\n", flags.name, before.number, current->number));
   }
   return usage_error(fmt::format("{} has no version before {}", flags.name, current->number));
-}
-
-// Flags of methods that are not asked for.
-Status check_flags(const TuneFlags& flags) {
-  const PupilSettings& pupil = flags.settings.pupil;
-  const bool weights = flags.method == "last" || flags.method == "full";
-  if (!flags.settings.teacher.name.empty() && !weights && flags.method != "lora" && flags.method != "auto") {
-    return usage_error("--teacher is of --method lora, last and full");
-  }
-  if (pupil.layers > 0 && flags.method != "last") return usage_error("--layers is of --method last");
-  if (!weights && flags.weights != "f32") {
-    return usage_error("--weights is of --method last and full", "an adapter is float32, and small");
-  }
-  if (!weights) return ok_status();
-  const NewAdapter& adapter = pupil.adapter;
-  if (adapter.dora || adapter.rank_stabilised || !adapter.targets.empty() || flags.lora_plus > 0) {
-    return usage_error("--dora, --rslora, --target and --lora-plus are of adapters",
-                       "leave them out, or take --method lora");
-  }
-  if (flags.method == "last" && pupil.layers == 0) {
-    return usage_error("--method last does not say how many layers", "--layers 4");
-  }
-  return ok_status();
 }
 
 // What no flag said is left to the data.
@@ -180,15 +158,6 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
                            ready_sentence(version, taught.loop), tuner->chats() ? "chat" : "generate", version.name));
 }
 
-// Whether a flag was given that says how a model that writes learns.
-bool says_how(const TuneFlags& flags) {
-  const TuneSettings& settings = flags.settings;
-  const TuneSettings usual;
-  return settings.schedule != usual.schedule || settings.warmup_steps || settings.steps ||
-         settings.weight_decay != usual.weight_decay || settings.clip_norm != usual.clip_norm ||
-         settings.dropout != usual.dropout || settings.spike != usual.spike;
-}
-
 // What learns.
 enum class Kind { kFaq, kClassifier, kEmbedding, kWriting, kModel };
 
@@ -202,6 +171,25 @@ Kind kind_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
   if (is_faq(dataset)) return Kind::kFaq;
   // Who names a language model wants it to write the labels.
   return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
+}
+
+TuneWay way_of(const TuneFlags& flags, Kind kind, DataForm form) {
+  switch (kind) {
+    case Kind::kFaq:
+      return TuneWay::kFaq;
+    case Kind::kClassifier:
+      return flags.method == "words" ? TuneWay::kWords : TuneWay::kEncoder;
+    case Kind::kEmbedding:
+      return TuneWay::kContrastive;
+    case Kind::kWriting:
+      return TuneWay::kWriting;
+    case Kind::kModel:
+      break;
+  }
+  if (flags.method == "last") return TuneWay::kLast;
+  if (flags.method == "full") return TuneWay::kFull;
+  const bool preferences = form == DataForm::kPreference || form == DataForm::kUnpairedPreference;
+  return preferences || flags.settings.preference ? TuneWay::kPreferences : TuneWay::kLora;
 }
 
 // Which columns are which, as a person says it.
@@ -236,7 +224,7 @@ Status preview_rows(const TuneFlags& flags, Kind kind, const Dataset& dataset) {
   return show_preview(dataset, words ? "words" : "encoder, with weighted words beside it", {"text", "label"});
 }
 
-Status run(TuneFlags& flags) {
+Status run(TuneFlags& flags, const Arguments& args) {
   if (!flags.preview || flags.undo) {
     if (flags.name.empty()) return usage_error("--name is required", "linnet tune faq.csv --name shop");
     TRY(flags.resume || flags.undo ? RunStore::check_name(flags.name) : RunStore::check_new_name(flags.name));
@@ -245,7 +233,9 @@ Status run(TuneFlags& flags) {
   if (flags.preview && flags.json) return usage_error("--preview prints no JSON", "leave out one of the two");
   if (flags.data.paths.empty()) return usage_error("there is no data", "linnet tune faq.csv --name shop");
   if (flags.steps > 0 && flags.epochs > 0) return usage_error("--steps and --epochs exclude each other");
-  TRY(check_flags(flags));
+  if (flags.method == "last" && flags.settings.pupil.layers == 0) {
+    return usage_error("--method last does not say how many layers", "--layers 4");
+  }
   TRY(name_columns(flags));
   fill_settings(flags);
   interrupt_token();
@@ -257,26 +247,14 @@ Status run(TuneFlags& flags) {
   }
   const std::optional<WritingJob> job = find_writing_job(dataset);
   const Kind kind = kind_of(flags, dataset, job.has_value());
+  TRY(check_flags_of(way_of(flags, kind, dataset.form),
+                     [&](std::string_view flag) { return args.given(std::string(flag)); }));
   TRY(leave_out_bad(flags, kind, dataset));
   if (dataset.form == DataForm::kQuestionAnswer) {
     if (std::string said = describe_contradictions(dataset.train); !said.empty())
       dataset.said.push_back(std::move(said));
   }
-  if (kind != Kind::kWriting && (flags.minutes != kWritingMinutes || flags.samples > 0 || flags.input_tokens > 0)) {
-    return usage_error("--minutes, --samples and --input-tokens are of pairs and of texts with summaries",
-                       "--epochs says how often all data is seen");
-  }
   const bool writes = kind == Kind::kWriting || kind == Kind::kModel;
-  if (says_how(flags) && !writes) {
-    return usage_error(
-        "--steps, --schedule, --warmup, --weight-decay, --clip, --dropout and --spike are of models that "
-        "write",
-        "leave them out, or add --method lora");
-  }
-  if (flags.steps > 0 && kind == Kind::kWriting) {
-    return usage_error("--steps is not of pairs and of texts with summaries",
-                       "--samples and --epochs say how much is taught");
-  }
   if (flags.preview && !writes) return preview_rows(flags, kind, dataset);
   switch (kind) {
     case Kind::kFaq:
@@ -441,7 +419,7 @@ Job declare_tune(Arguments& args) {
   args.flag("--undo", flags->undo, "go back to the version before");
   args.flag("--json", flags->json, "what was done, as JSON");
   args.notes("Ctrl-C saves; --resume goes on to the very same result.");
-  return [flags] { return run(*flags); };
+  return [flags, args] { return run(*flags, args); };
 }
 
 }  // namespace linnet::cli
