@@ -17,9 +17,10 @@ def processor():
     return re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text()).group(1)
 
 
-def tune(folder, name, flags):
-    """Teaches folder/base what stands in folder/data.jsonl; see run()."""
-    return run(folder, name, ["tune", folder / "data.jsonl", "--base", folder / "base", "--name", name, "--held-out", 0, *flags])
+def tune(folder, name, flags, base=None):
+    """Teaches base, or folder/base, what stands in folder/data.jsonl; see run()."""
+    return run(folder, name,
+               ["tune", folder / "data.jsonl", "--base", base or folder / "base", "--name", name, "--held-out", 0, *flags])
 
 
 def run(folder, name, command):
