@@ -62,20 +62,20 @@ Status check_adapters(const Flags& flags, const std::vector<ChosenAdapter>& adap
   return ok_status();
 }
 
-// Beside what was exported of a run into a folder: how it came to be. merged: it is a whole model.
-Status write_card(const Flags& flags, const ModelHandle& model, bool merged) {
+// What --out becomes of a run: an adapter beside its base, or a whole model.
+enum class Whole : uint8_t { kAdapter, kModel };
+
+// Beside what was exported of a run into a folder: how it came to be; and beside an adapter that was taught through a
+// template of its own that template, which its base has not.
+Status write_beside(const Flags& flags, const ModelHandle& model, Whole whole) {
   if (flags.gguf()) return ok_status();
   TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
   if (!version) return ok_status();
-  TRY_ASSIGN(const std::string card, model_card(*version, model, merged));
-  return write_file(std::filesystem::path(flags.out) / "README.md", card);
-}
-
-// Beside an adapter that was taught through a template of its own: its base has none.
-Status write_template(const Flags& flags, const ModelHandle& model) {
-  TRY_ASSIGN(const std::optional<RunVersion> version, RunStore::standard().find(model.name()));
-  if (!version || version->chat_template().empty()) return ok_status();
-  return write_file(std::filesystem::path(flags.out) / "chat_template.jinja", version->chat_template());
+  const std::filesystem::path folder = flags.out;
+  TRY_ASSIGN(const std::string card, model_card(*version, model, whole == Whole::kModel));
+  TRY(write_file(folder / "README.md", card));
+  if (whole == Whole::kModel || version->chat_template().empty()) return ok_status();
+  return write_file(folder / "chat_template.jinja", version->chat_template());
 }
 
 // What --json says, but for the merge.
@@ -109,8 +109,7 @@ Status export_adapter(const Flags& flags, const ModelHandle& model, ChosenAdapte
   } else {
     const char* task = model.config().has_head ? "CAUSAL_LM" : "FEATURE_EXTRACTION";
     TRY(write_adapter(adapter, description.family->tensors(description.transformer), task, flags.out));
-    TRY(write_card(flags, model, false));
-    TRY(write_template(flags, model));
+    TRY(write_beside(flags, model, Whole::kAdapter));
   }
   if (folder) folder->keep();
   return finish(flags, told(flags, {}), "");
@@ -158,7 +157,7 @@ Status export_model(const Flags& flags, const ModelHandle& model, const std::vec
     TRY_ASSIGN(Transformer weights, load_transformer(model.description));
     for (const ChosenAdapter& chosen : adapters) TRY(attach_adapter(weights, chosen.adapter, chosen.share));
     TRY_ASSIGN(warnings, write_model(flags, model, weights, *runtime));
-    TRY(write_card(flags, model, flags.merge));
+    TRY(write_beside(flags, model, flags.merge ? Whole::kModel : Whole::kAdapter));
     if (!flags.gguf() && (model.embedding || !model.config().has_head)) {
       TRY_ASSIGN(const PoolingConfig pooling, read_pooling(model));
       TRY(write_pooling(pooling, model.config().hidden_size, flags.out));
@@ -197,7 +196,7 @@ Status export_labels(const Flags& flags, const ModelHandle& run) {
              export_classifier(encoder.description, weights, {head.labels(), head.weight(), head.bias()},
                                tokenizer ? &*tokenizer : nullptr, flags.out, {flags.type_or(DType::kF32)}));
   for (const std::string& warning : warnings) log_warning("{}", warning);
-  TRY(write_card(flags, run, true));
+  TRY(write_beside(flags, run, Whole::kModel));
   folder.keep();
   return finish(flags, told(flags, warnings), "");
 }

@@ -13,6 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kCard = "README.md";
+constexpr const char* kTemplate = "chat_template.jinja";  // of an adapter whose base has none
 constexpr size_t kMostFiles = 10'000;
 
 // Files whose names begin with a dot stay here: they are of this machine.
@@ -49,6 +50,8 @@ Result<std::vector<PushFile>> files_of_run(const RunVersion& version) {
   const char* folder = version.whole_model() ? kModelFolder : kAdapterFolder;
   TRY_ASSIGN(std::vector<PushFile> files, files_of_folder(version.folder / folder));
   files.push_back({.name = kCard, .text = std::move(card)});
+  const bool own_template = !version.whole_model() && !version.chat_template().empty();
+  if (own_template) files.push_back({.name = kTemplate, .text = version.chat_template()});
   return files;
 }
 
