@@ -233,6 +233,11 @@ std::string run_for_people(const Json& run) {
   return out;
 }
 
+// Weighted words, with no model behind them.
+Json describe_words(const RunVersion& run) {
+  return {{"name", run.name}, {"architecture", "weighted words"}, {"generates", false}, {"run", describe_run(run)}};
+}
+
 // What can be said of a tokenizer alone.
 Result<Json> describe_tokenizer(const FoundFiles& found) {
   const ModelFiles& files = found.files;
@@ -289,30 +294,39 @@ std::string tokenizer_for_people(const Json& d) {
   return out;
 }
 
+struct Flags {
+  std::string model;
+  bool json = false;
+};
+
+Status run(const Flags& flags) {
+  TRY_ASSIGN(const std::optional<RunVersion> taught, RunStore::standard().find(flags.model));
+  if (taught && !taught->has_model()) {
+    const Json description = describe_words(*taught);
+    if (flags.json) return print_json(description);
+    return print(fmt::format("{:<15} {}\n{:<15} sorts texts by weighted words, without a model\n{}", "model",
+                             taught->name, "kind", run_for_people(description["run"])));
+  }
+  TRY_ASSIGN(FoundFiles found, find_files(flags.model));
+  interrupt_token();
+  if (!found.files.has_weights()) {
+    TRY_ASSIGN(const Json description, describe_tokenizer(found));
+    return flags.json ? print_json(description) : print(tokenizer_for_people(description));
+  }
+  TRY_ASSIGN(const ModelHandle model, describe_found(std::move(found)));
+  TRY_ASSIGN(Json description, describe(model));
+  if (taught) description["run"] = describe_run(*taught);
+  if (flags.json) return print_json(description);
+  return print(for_people(description) + (taught ? run_for_people(description["run"]) : ""));
+}
+
 }  // namespace
 
 Job declare_show(Arguments& args) {
-  struct Flags {
-    std::string model;
-    bool json = false;
-  };
   auto flags = std::make_shared<Flags>();
   args.add("MODEL", flags->model, "a name (linnet list), a path or a source; a run, a tokenizer alone, too").required();
   args.flag("--json", flags->json, "the same for machines");
-  return [flags]() -> Status {
-    TRY_ASSIGN(FoundFiles found, find_files(flags->model));
-    interrupt_token();
-    if (!found.files.has_weights()) {
-      TRY_ASSIGN(const Json description, describe_tokenizer(found));
-      return flags->json ? print_json(description) : print(tokenizer_for_people(description));
-    }
-    TRY_ASSIGN(const ModelHandle model, describe_found(std::move(found)));
-    TRY_ASSIGN(Json description, describe(model));
-    TRY_ASSIGN(const std::optional<RunVersion> run, RunStore::standard().find(flags->model));
-    if (run) description["run"] = describe_run(*run);
-    if (flags->json) return print_json(description);
-    return print(for_people(description) + (run ? run_for_people(description["run"]) : ""));
-  };
+  return [flags] { return run(*flags); };
 }
 
 }  // namespace linnet::cli
