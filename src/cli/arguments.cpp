@@ -25,6 +25,7 @@ template <class T, class Value>
 CLI::Option* add_number(CLI::App& app, const std::string& name, Value& value, const std::string& help,
                         const char* kind) {
   CLI::Option* option = app.add_option(name, value, help);
+  if constexpr (std::is_arithmetic_v<Value>) option->capture_default_str();
   option->check([kind](const std::string& text) {
     T number{};
     return is_whole(text, number) ? std::string() : std::string("must be ") + kind + ", got " + text;
@@ -110,7 +111,7 @@ const Argument& Argument::under(const std::string& heading) const {
 }
 
 Argument Arguments::add(const std::string& name, std::string& value, const std::string& help) {
-  return Argument(app_->add_option(name, value, help));
+  return Argument(app_->add_option(name, value, help)->capture_default_str());
 }
 
 Argument Arguments::add(const std::string& name, std::vector<std::string>& value, const std::string& help) {
@@ -141,8 +142,8 @@ Argument Arguments::add(const std::string& name, double& value, const std::strin
   return Argument(add_number<double>(*app_, name, value, help, kNumber));
 }
 
-void Arguments::flag(const std::string& name, bool& value, const std::string& help) {
-  app_->add_flag(name, value, help);
+Argument Arguments::flag(const std::string& name, bool& value, const std::string& help) {
+  return Argument(app_->add_flag(name, value, help));
 }
 
 void Arguments::notes(const std::string& text) {

@@ -55,7 +55,7 @@ class Arguments {
   Argument add(const std::string& name, float& value, const std::string& help);
   Argument add(const std::string& name, double& value, const std::string& help);
   // True when it is given.
-  void flag(const std::string& name, bool& value, const std::string& help);
+  Argument flag(const std::string& name, bool& value, const std::string& help);
   // Text for the end of --help, before the example.
   void notes(const std::string& text);
 

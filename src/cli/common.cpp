@@ -46,9 +46,7 @@ void SamplingFlags::declare(Arguments& args) {
   args.add("--logit-bias", logit_bias, "ID:BIAS, added to a token's logit; may be repeated").under(kHeading);
   args.add("--seed", params.seed, "same seed, same text").under(kHeading);
   args.add("--stop", stop, "end before this text; may be repeated").under(kHeading);
-  args.add("--max-tokens", max_tokens, fmt::format("how many tokens at most; {} unless given", max_tokens))
-      .under(kHeading)
-      .positive();
+  args.add("--max-tokens", max_tokens, "how many tokens at most").under(kHeading).positive();
 }
 
 Result<GenerateParams> SamplingFlags::read() const {

@@ -10,8 +10,10 @@
 
 #include "base/log.hpp"
 #include "base/similar.hpp"
+#include "base/strings.hpp"
 #include "base/terminal.hpp"
 #include "cli/verbs.hpp"
+#include "cli/wrap.hpp"
 
 #ifndef LINNET_VERSION
 #define LINNET_VERSION "0.1.0"
@@ -38,9 +40,44 @@ std::vector<std::string> verb_names() {
   return names;
 }
 
-// How an argument stands in --help: what its value is, without CLI11's types and capitals.
+// How an argument stands in --help: what its value is, without CLI11's types and capitals; what it does, in lines that
+// fit the terminal, and what it is as it comes.
 class HelpFormatter : public CLI::Formatter {
  public:
+  std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
+    std::string help = CLI::Formatter::make_help(app, std::move(name), mode);
+    // One empty line between groups is enough.
+    for (size_t at = 0; (at = help.find("\n\n\n", at)) != help.npos;) help.erase(at, 1);
+    return help;
+  }
+
+  std::string make_option(const CLI::Option* option, bool is_positional) const override {
+    constexpr int kNarrowest = 60;
+    constexpr int kWidest = 110;  // longer lines are hard to read
+    const size_t column = get_column_width();
+    const auto columns = static_cast<size_t>(std::clamp(terminal_columns(), kNarrowest, kWidest));
+    std::string text = "  " + make_option_name(option, is_positional) + make_option_opts(option);
+    bool begins = text.size() + 1 > column;  // what it does begins on a line of its own
+    if (!begins) text.resize(column, ' ');
+    const std::string said = make_option_desc(option);
+    for (const std::string_view paragraph : lines_of(said)) {
+      for (const std::string& line : wrap_words(paragraph, columns - column)) {
+        if (begins) text += "\n" + std::string(column, ' ');
+        text += line;
+        begins = true;
+      }
+    }
+    return text + "\n";
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    std::string text = option->get_description();
+    const std::string usual = option->get_default_str();
+    // What "0" and "-1" stand for is said in words.
+    if (usual.empty() || usual == "0" || usual == "-1") return text;
+    return text.insert(std::min(text.find('\n'), text.size()), " [" + usual + "]");
+  }
+
   std::string make_option_opts(const CLI::Option* option) const override {
     std::string text;
     const bool takes_value = option->get_items_expected_max() > 0 && !option->get_positional();

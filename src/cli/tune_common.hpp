@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "cli/arguments.hpp"
 #include "cli/teaching_screen.hpp"
 #include "tasks/classify_tune.hpp"
 #include "tasks/embedding_tune.hpp"
@@ -51,6 +52,12 @@ struct TuneFlags {
   bool undo = false;
   bool json = false;
 };
+
+// What is taught where no --base is named, but for what has a base of its own.
+inline constexpr const char* kSmallBase = "smollm2";
+
+// Adds all flags; what they come as stands in `flags`.
+void declare_tune_options(Arguments& args, TuneFlags& flags);
 
 // Questions that are looked up: tasks/faq_tune.hpp.
 Status tune_faq(const TuneFlags& flags, const Dataset& dataset);

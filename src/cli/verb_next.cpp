@@ -91,8 +91,7 @@ Job declare_next(Arguments& args) {
   auto flags = std::make_shared<Flags>();
   flags->model.declare(args);
   args.add("TEXT", flags->text, "the text so far; with one argument alone, that is the text and the model is smollm2");
-  args.add("--count", flags->count, fmt::format("how many tokens to show; {} unless given", flags->count))
-      .in_range(1, 1000);
+  args.add("--count", flags->count, "how many tokens to show").in_range(1, 1000);
   args.flag("--json", flags->json, "the list as JSON");
   return [flags, args] {
     flags->text_given = args.given("TEXT");

@@ -20,10 +20,6 @@ namespace linnet::cli {
 
 namespace {
 
-constexpr const char* kSmallBase = "smollm2";
-const std::vector<std::string> kMethods{"auto", "faq",         "encoder", "words", "lora", "last",
-                                        "full", "contrastive", "dpo",     "orpo",  "kto"};
-
 std::optional<PreferenceMethod> preference_of(const std::string& method) {
   for (const auto one : {PreferenceMethod::kDpo, PreferenceMethod::kOrpo, PreferenceMethod::kKto}) {
     if (preference_method_name(one) == method) return one;
@@ -158,38 +154,26 @@ Status tune_model(TuneFlags& flags, Dataset dataset) {
                            ready_sentence(version, taught.loop), tuner->chats() ? "chat" : "generate", version.name));
 }
 
-// What learns.
-enum class Kind { kFaq, kClassifier, kEmbedding, kWriting, kModel };
-
-Kind kind_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
-  if (flags.method == "faq") return Kind::kFaq;
-  if (flags.method == "encoder" || flags.method == "words") return Kind::kClassifier;
-  if (flags.method == "contrastive") return Kind::kEmbedding;
-  const bool teacher = !flags.settings.teacher.name.empty();
-  if (writing && !teacher && (flags.method == "auto" || flags.method == "lora")) return Kind::kWriting;
-  if (flags.method != "auto" || teacher) return Kind::kModel;
-  if (is_faq(dataset)) return Kind::kFaq;
-  // Who names a language model wants it to write the labels.
-  return is_classification(dataset) && flags.base.empty() ? Kind::kClassifier : Kind::kModel;
-}
-
-TuneWay way_of(const TuneFlags& flags, Kind kind, DataForm form) {
-  switch (kind) {
-    case Kind::kFaq:
-      return TuneWay::kFaq;
-    case Kind::kClassifier:
-      return flags.method == "words" ? TuneWay::kWords : TuneWay::kEncoder;
-    case Kind::kEmbedding:
-      return TuneWay::kContrastive;
-    case Kind::kWriting:
-      return TuneWay::kWriting;
-    case Kind::kModel:
-      break;
-  }
+TuneWay way_of(const TuneFlags& flags, const Dataset& dataset, bool writing) {
+  if (flags.method == "faq") return TuneWay::kFaq;
+  if (flags.method == "encoder") return TuneWay::kEncoder;
+  if (flags.method == "words") return TuneWay::kWords;
+  if (flags.method == "contrastive") return TuneWay::kContrastive;
   if (flags.method == "last") return TuneWay::kLast;
   if (flags.method == "full") return TuneWay::kFull;
-  const bool preferences = form == DataForm::kPreference || form == DataForm::kUnpairedPreference;
-  return preferences || flags.settings.preference ? TuneWay::kPreferences : TuneWay::kLora;
+  const bool teacher = !flags.settings.teacher.name.empty();
+  if (writing && !teacher && !flags.settings.preference) return TuneWay::kWriting;
+  if (flags.method == "auto" && !teacher) {
+    if (is_faq(dataset)) return TuneWay::kFaq;
+    // Who names a language model wants it to write the labels.
+    if (is_classification(dataset) && flags.base.empty()) return TuneWay::kEncoder;
+  }
+  return flags.settings.preference || holds_preferences(dataset.form) ? TuneWay::kPreferences : TuneWay::kLora;
+}
+
+// Whether what is taught writes, and is not only looked up, sorted or compared.
+bool writes(TuneWay way) {
+  return way != TuneWay::kFaq && way != TuneWay::kEncoder && way != TuneWay::kWords && way != TuneWay::kContrastive;
 }
 
 // Which columns are which, as a person says it.
@@ -202,8 +186,8 @@ Status name_columns(TuneFlags& flags) {
 }
 
 // Rows without an answer are part of a list of questions.
-Status leave_out_bad(const TuneFlags& flags, Kind kind, Dataset& dataset) {
-  if (!flags.skip_bad || kind == Kind::kFaq) return ok_status();
+Status leave_out_bad(const TuneFlags& flags, TuneWay way, Dataset& dataset) {
+  if (!flags.skip_bad || way == TuneWay::kFaq) return ok_status();
   for (std::vector<Sample>* samples : {&dataset.train, &dataset.held_out}) {
     const std::vector<Unusable> bad = find_unusable(*samples, dataset.form, flags.data.read.unanswered);
     if (!bad.empty()) dataset.said.push_back(leave_out_unusable(*samples, bad));
@@ -213,15 +197,15 @@ Status leave_out_bad(const TuneFlags& flags, Kind kind, Dataset& dataset) {
 }
 
 // What is learned without a chat is not shown as one.
-Status preview_rows(const TuneFlags& flags, Kind kind, const Dataset& dataset) {
-  if (kind == Kind::kFaq) return show_preview(dataset, "faq", {"question", "answer"});
-  if (kind == Kind::kEmbedding) {
+Status preview_rows(TuneWay way, const Dataset& dataset) {
+  if (way == TuneWay::kFaq) return show_preview(dataset, "faq", {"question", "answer"});
+  if (way == TuneWay::kContrastive) {
     TRY(check_has_pairs(dataset));
     return show_preview(dataset, "contrastive", {"one text", "belongs to"});
   }
   TRY(check_classification(dataset));
-  const bool words = flags.method == "words";
-  return show_preview(dataset, words ? "words" : "encoder, with weighted words beside it", {"text", "label"});
+  const char* method = way == TuneWay::kWords ? "words" : "encoder, with weighted words beside it";
+  return show_preview(dataset, method, {"text", "label"});
 }
 
 Status run(TuneFlags& flags, const Arguments& args) {
@@ -246,70 +230,31 @@ Status run(TuneFlags& flags, const Arguments& args) {
                    "all that it holds stands in the test, too");
   }
   const std::optional<WritingJob> job = find_writing_job(dataset);
-  const Kind kind = kind_of(flags, dataset, job.has_value());
-  TRY(check_flags_of(way_of(flags, kind, dataset.form),
-                     [&](std::string_view flag) { return args.given(std::string(flag)); }));
-  TRY(leave_out_bad(flags, kind, dataset));
+  const TuneWay way = way_of(flags, dataset, job.has_value());
+  TRY(check_flags_of(way, [&](std::string_view flag) { return args.given(std::string(flag)); }));
+  TRY(leave_out_bad(flags, way, dataset));
   if (dataset.form == DataForm::kQuestionAnswer) {
     if (std::string said = describe_contradictions(dataset.train); !said.empty())
       dataset.said.push_back(std::move(said));
   }
-  const bool writes = kind == Kind::kWriting || kind == Kind::kModel;
-  if (flags.preview && !writes) return preview_rows(flags, kind, dataset);
-  switch (kind) {
-    case Kind::kFaq:
+  if (flags.preview && !writes(way)) return preview_rows(way, dataset);
+  switch (way) {
+    case TuneWay::kFaq:
       return tune_faq(flags, dataset);
-    case Kind::kClassifier:
+    case TuneWay::kEncoder:
+    case TuneWay::kWords:
       return tune_classifier(flags, dataset);
-    case Kind::kEmbedding:
+    case TuneWay::kContrastive:
       return tune_embedding(flags, dataset);
-    case Kind::kWriting:
+    case TuneWay::kWriting:
       return job ? tune_writing(flags, std::move(dataset), *job) : ok_status();
-    case Kind::kModel:
+    case TuneWay::kLora:
+    case TuneWay::kLast:
+    case TuneWay::kFull:
+    case TuneWay::kPreferences:
       return tune_model(flags, std::move(dataset));
   }
   return ok_status();
-}
-
-void declare_teacher(Arguments& args, TuneFlags& flags) {
-  TeacherSettings& teacher = flags.settings.teacher;
-  const char* heading = "Learning from a larger model";
-  args.add("--teacher", teacher.name, "a model that it learns from, beside the data").under(heading);
-  args.add("--distil", flags.distil,
-           "logits: how likely the teacher finds each token (both must have the same vocabulary); text: what the "
-           "teacher writes, instead of the data's own answers")
-      .one_of({"logits", "text"})
-      .under(heading);
-  args.add("--teacher-top", teacher.top, "logits: so many of its likeliest tokens count, all others as one")
-      .in_range(1, 65536)
-      .under(heading);
-  args.add("--teacher-weight", teacher.weight, "logits: of the teacher, the rest is the data's own tokens'")
-      .in_range(0.0, 1.0)
-      .under(heading);
-  args.add("--teacher-temperature", teacher.temperature, "text: 0: its likeliest answers")
-      .in_range(0.0, 100.0)
-      .under(heading);
-}
-
-void declare_steps(Arguments& args, TuneFlags& flags) {
-  TuneSettings& settings = flags.settings;
-  args.add("--rate,--lr", flags.rate, "learning rate, the highest; 0: chosen from the model").in_range(0.0, 100.0);
-  const char* heading = "How a model that writes learns";
-  args.add("--steps", flags.steps, "in all, instead of --epochs; 0: as the epochs have").non_negative().under(heading);
-  args.add("--schedule", flags.schedule, "constant, linear, cosine, or stable: constant, then linear down over a fifth")
-      .one_of(schedule_names())
-      .under(heading);
-  args.add("--warmup", flags.warmup, "steps in which the rate rises; -1: a twentieth")
-      .in_range(-1, 1 << 30)
-      .under(heading);
-  args.add("--weight-decay", settings.weight_decay, "of matrices").in_range(0.0, 10.0).under(heading);
-  args.add("--clip", settings.clip_norm, "largest norm of the gradients").positive().under(heading);
-  args.add("--dropout", settings.dropout, "part of the numbers").in_range(0.0, 0.95).under(heading);
-  args.add("--spike", settings.spike,
-           "a loss so many deviations above the last 50 ends the run, or one far above what guessing has; 0: only one "
-           "that is no number")
-      .non_negative()
-      .under(heading);
 }
 
 }  // namespace
@@ -346,78 +291,7 @@ void take_choices_of_last(const RunStore& store, const std::string& name, TuneSe
 
 Job declare_tune(Arguments& args) {
   auto flags = std::make_shared<TuneFlags>();
-  TuneSettings& settings = flags->settings;
-  NewAdapter& adapter = settings.pupil.adapter;
-  adapter.alpha = 0;
-  args.add("DATA", flags->data.paths, "files or folders: CSV, TSV, xlsx, JSONL, JSON, text (docs/data.md)");
-  args.add("--name", flags->name, "what the result is called; only --preview does without");
-  args.add("--method", flags->method,
-           "faq: questions are looked up by their meaning; encoder: labels by an encoder; words: labels by weighted "
-           "words "
-           "alone, which is quick; lora: a model learns to write the answers, by an adapter; last, full: by its own "
-           "last layers, or all of its weights; contrastive: pairs of texts come near each other, for embed; dpo, "
-           "orpo: it learns from pairs of replies; kto: from replies that were good or bad; auto: by the data")
-      .one_of(kMethods);
-  args.add(
-      "--base", flags->base,
-      fmt::format("the model that is taught, or chooses among answers; without: {} or {}", kSmallBase, kFaqChooser));
-  args.add("--test", flags->data.test,
-           "data that measures, and must not stand in the rest: its loss before and after, and its replies where their "
-           "form has a score");
-  args.add("--input", flags->input,
-           "the column of what is said, where its name does not tell; of a table without names: 1, 2, …");
-  args.add("--output", flags->output, "the column of the reply to it");
-  args.add("--sheet", flags->data.read.sheet, "of an xlsx file; empty: the first that is not hidden");
-  args.add("--minutes", flags->minutes,
-           "pairs, summaries: about so long in all, the test included; 0: as long as it takes")
-      .in_range(0.0, 100000.0);
-  args.add("--samples", flags->samples, "pairs, summaries: so many of the data, by seed; 0: what the minutes allow")
-      .in_range(0, 1 << 24);
-  args.add("--input-tokens", flags->input_tokens,
-           "pairs, summaries: what is longer is cut to its beginning; 0: chosen from the data")
-      .in_range(0, 1 << 20);
-  args.add("--system", settings.system, "system message of conversations that have none");
-  args.add("--encoder", flags->encoder,
-           "faq, labels: the model that learns what texts mean; " + flags->faq.encoder + " for faq, " +
-               flags->classify.encoder + " for labels");
-  args.add("--declining", flags->faq.declining, "faq: the reply to what the list does not answer");
-  args.add("--rank", adapter.rank, "of the adapter").in_range(1, 1024);
-  args.add("--alpha", adapter.alpha, "of the adapter; 0: twice the rank").in_range(0.0, 1e6);
-  args.flag("--rslora", adapter.rank_stabilised, "scale by the root of the rank");
-  args.flag("--dora", adapter.dora, "learn magnitudes, too (slower)");
-  args.add("--target", adapter.targets, "layers that are taught, by their names; without: every linear one");
-  args.add("--lora-plus", flags->lora_plus,
-           "how many times as fast as A the adapter's B learns (LoRA+: 16); 0: as fast")
-      .in_range(0.0, 1000.0);
-  args.add("--layers", settings.pupil.layers, "last: how many of the last layers learn, with the final norm and head")
-      .non_negative();
-  args.add("--weights", flags->weights,
-           "last, full: what matrices are held as while they learn; bf16: half of f32's memory, each step rounded "
-           "stochastically, by seed")
-      .one_of({"f32", "bf16"});
-  declare_teacher(args, *flags);
-  declare_steps(args, *flags);
-  args.add("--beta", flags->beta, "dpo, orpo, kto: how much preferences weigh; 0: 0.1").in_range(0.0, 100.0);
-  args.add("--epochs", flags->epochs, "how often all data is seen; 0: chosen from the data").in_range(0, 1000);
-  args.add("--length", flags->length, "most tokens of a sample; 0: up to 2048").in_range(0, 1 << 20);
-  args.add("--batch", flags->batch, "tokens of a step, with contrastive pairs; 0: chosen from the data")
-      .in_range(0, 1 << 24);
-  args.flag("--recompute", settings.recompute,
-            "what a layer computes inside is dropped and computed again on the way back: less memory, more time");
-  args.add("--memory", flags->memory, "most memory to take, in MB; 0: what is free").in_range(0, 1 << 30);
-  args.add("--held-out", flags->data.held_out, "part of the data that measures").in_range(0.0, 0.5);
-  args.add("--seed", flags->data.seed, "the same seed and data give the same bits");
-  args.add("--threads", settings.threads, "0: every core").in_range(0, 1024);
-  args.flag("--allow-cuts", flags->allow_cuts,
-            "learn although samples are cut by the length; those of whose reply it leaves nothing are left out");
-  args.flag("--skip-bad", flags->skip_bad,
-            "leave rows out that cannot be read or have nothing to learn from, instead of an error");
-  args.flag("--leave-out-overlap", flags->leave_out_overlap,
-            "what stands in the test, too, is left out of what is learned, instead of an error");
-  args.flag("--preview", flags->preview, "say what would be learned and how, show the first samples, and end");
-  args.flag("--resume", flags->resume, "go on with the last run of this name");
-  args.flag("--undo", flags->undo, "go back to the version before");
-  args.flag("--json", flags->json, "what was done, as JSON");
+  declare_tune_options(args, *flags);
   args.notes("Ctrl-C saves; --resume goes on to the very same result.");
   return [flags, args] { return run(*flags, args); };
 }

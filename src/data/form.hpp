@@ -27,6 +27,11 @@ enum class DataForm {
   kSummary,             // document, summary
 };
 
+// Whether replies are good or bad, alone or beside each other.
+inline bool holds_preferences(DataForm form) {
+  return form == DataForm::kPreference || form == DataForm::kUnpairedPreference;
+}
+
 // What a field is for.
 enum class FieldUse {
   kText,

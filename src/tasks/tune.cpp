@@ -74,10 +74,6 @@ bool is_conversation(DataForm form) {
   return form != DataForm::kText && form != DataForm::kPromptCompletion;
 }
 
-bool holds_preferences(DataForm form) {
-  return form == DataForm::kPreference || form == DataForm::kUnpairedPreference;
-}
-
 // Conversations are written by a template: one that is asked for, the model's own, or else a plain one.
 void use_template(TuneSettings& settings, Dataset& dataset, ModelHandle& model) {
   std::string& own = settings.chat_template;
