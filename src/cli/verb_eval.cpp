@@ -64,7 +64,8 @@ void declare_text(Arguments& args, TextFlags& flags) {
       .in_range(0, 1 << 24)
       .under(kHeading);
   args.add("--tokens", flags.tokens, "only so many of the text; 0: all").non_negative().under(kHeading);
-  args.flag("--no-bos", flags.no_bos, "no BOS before the windows of a text, even where the tokenizer puts one");
+  args.flag("--no-bos", flags.no_bos, "no BOS before the windows of a text, even where the tokenizer puts one")
+      .under(kHeading);
 }
 
 void declare_task(Arguments& args, TaskFlags& flags) {
@@ -81,10 +82,10 @@ void declare_task(Arguments& args, TaskFlags& flags) {
       .under(kHeading);
   args.add("--sheet", flags.sheet, "of an xlsx file; empty: the first that is not hidden").under(kHeading);
   args.add("--log", flags.log, "write what the model did with each item, as JSONL").not_empty().under(kHeading);
-  args.flag("--chat", flags.chat, "ask through the chat template");
-  args.flag("--plain", flags.plain, "ask without the chat template");
-  args.flag("--skip-long", flags.skip_long, "leave out items that do not fit into the context");
-  args.flag("--stemmer", flags.stem, "ROUGE compares stems of words");
+  args.flag("--chat", flags.chat, "ask through the chat template").under(kHeading);
+  args.flag("--plain", flags.plain, "ask without the chat template").under(kHeading);
+  args.flag("--skip-long", flags.skip_long, "leave out items that do not fit into the context").under(kHeading);
+  args.flag("--stemmer", flags.stem, "ROUGE compares stems of words").under(kHeading);
 }
 
 }  // namespace

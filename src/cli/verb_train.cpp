@@ -170,7 +170,7 @@ void declare_model(Arguments& args, Flags& flags) {
       .under(heading);
   args.add("--inner", flags.inner, "width inside the MLP").non_negative().under(heading);
   args.add("--context", flags.context, "tokens that it sees at once; 0: 256").in_range(0, 1 << 20).under(heading);
-  args.flag("--untied", flags.settings.untied_head, "a head of its own instead of the embedding");
+  args.flag("--untied", flags.settings.untied_head, "a head of its own instead of the embedding").under(heading);
 }
 
 void declare_learning(Arguments& args, Flags& flags) {
@@ -214,7 +214,7 @@ void declare_learning(Arguments& args, Flags& flags) {
   args.add("--dropout", flags.dropout, "part of the numbers; -1: 0.1 where the text is seen more than twice, else 0")
       .in_range_or_minus_one(0.0, 0.95)
       .under(heading);
-  args.flag("--float32", flags.settings.float32, "no products in bfloat16");
+  args.flag("--float32", flags.settings.float32, "no products in bfloat16").under(heading);
   args.add("--weights", flags.weights,
            "what matrices are held as while they learn; bf16: half of f32's memory, each step rounded stochastically, "
            "by seed")
