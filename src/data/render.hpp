@@ -23,7 +23,7 @@ struct TokenSequence {
   uint32_t whole = 0;   // tokens that it had before it was cut; 0: it was not
 };
 
-struct RenderSettings {
+struct RenderSettings {  // NOLINT(clang-analyzer-core.uninitialized.Assign): see Error
   const Tokenizer* tokenizer = nullptr;
   const ChatTemplate* chat_template = nullptr;  // nullptr: only plain text can be rendered
   std::vector<int32_t> end_ids = {};            // besides those of the tokenizer: generation_config's eos_token_id

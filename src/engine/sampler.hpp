@@ -19,7 +19,7 @@
 
 namespace linnet {
 
-struct SamplingParams {
+struct SamplingParams {   // NOLINT(clang-analyzer-core.uninitialized.Assign): see Error
   float temperature = 0;  // 0: the likeliest token, always
   int32_t top_k = 0;      // 0: all
   float top_p = 1;

@@ -13,7 +13,7 @@ namespace {
 constexpr WritingRecipe kPhrases{
     .base = "gemma3:270m", .rate = 1e-3, .most_epochs = 3, .batch = 1024, .input_tokens = 256};
 constexpr WritingRecipe kSummaries{
-    .base = "smollm2", .rate = 1e-3, .most_epochs = 4, .batch = 1024, .input_tokens = 512, .frequency_penalty = 0.5};
+    .base = "smollm2", .rate = 1e-3, .most_epochs = 2, .batch = 1024, .input_tokens = 512, .frequency_penalty = 0.5};
 
 // Epochs take the streams of a seed from 0 on, what is held out and what is taken from the top; this is in the middle.
 constexpr uint64_t kAskStream = uint64_t{1} << 62;
