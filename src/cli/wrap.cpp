@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
+#include "text/jinja/pystr.hpp"
+
 namespace linnet::cli {
-
-namespace {
-
-size_t characters(std::string_view text) {
-  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; };
-  return static_cast<size_t>(std::ranges::count_if(text, begins));
-}
-
-}  // namespace
 
 std::vector<std::string> wrap_words(std::string_view text, size_t width) {
   std::vector<std::string> lines;
@@ -21,7 +14,7 @@ std::vector<std::string> wrap_words(std::string_view text, size_t width) {
     const std::string_view word = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (word.empty()) continue;
-    const size_t length = characters(word);
+    const auto length = static_cast<size_t>(jinja::code_points(word));
     if (lines.empty() || used + 1 + length > width) {
       lines.emplace_back(word);
       used = length;

@@ -25,13 +25,17 @@ std::string without_line(std::string message) {
   return message;
 }
 
-Status check_room(const Rows& rows) {
+std::string place_of(const Rows& rows, uint64_t number) {
+  return fmt::format("{}, {} {}", rows.place, rows.unit, number);
+}
+
+Status check_room(const Rows& rows, uint64_t number) {
   if (rows.rows.size() + rows.left_out.size() < kMostRows) return ok_status();
-  return invalid(fmt::format("more than {} rows", kMostRows), rows.place);
+  return invalid(fmt::format("more than {} rows", kMostRows), place_of(rows, number));
 }
 
 Status add_row(Rows& out, std::string_view text, uint64_t number) {
-  const std::string place = fmt::format("{}, {} {}", out.place, out.unit, number);
+  const std::string place = place_of(out, number);
   Result<Json> parsed = parse_json(text, place);
   if (!parsed.ok()) {
     Error error = std::move(parsed).error();
@@ -94,8 +98,9 @@ Status parse_list(Rows& out, std::string_view text, size_t open) {
         by_place = true;
         number_by_place(out);
       }
-      TRY(check_room(out));
-      TRY(add_row(out, text.substr(at, end - at), by_place ? out.rows.size() + 1 : line));
+      const uint64_t number = by_place ? out.rows.size() + 1 : line;
+      TRY(check_room(out, number));
+      TRY(add_row(out, text.substr(at, end - at), number));
       line += newlines(text.substr(at, end - at));
       at = end + 1;
       if (end == text.size()) return bad("the list is never closed with a \"]\"");
@@ -124,7 +129,7 @@ Result<Rows> parse_json_rows(std::string_view text, const std::string& place, Ba
     const std::string_view one = text.substr(at, end - at);
     at = end + 1;
     if (std::ranges::all_of(one, is_space)) continue;
-    TRY(check_room(out));
+    TRY(check_room(out, line));
     Status added = add_row(out, one, line);
     if (added.ok()) continue;
     Error error = std::move(added).error();
