@@ -75,14 +75,18 @@ std::byte* Activations::take(int64_t bytes) {
   return piece;
 }
 
-const std::byte* Activations::want(const PanelMatrix& matrix, const float* x, int64_t n) {
+const std::byte* Activations::want(const PanelMatrix& matrix, const float* x, int64_t x_stride, int64_t n) {
   const ActivationKind kind = matrix.activations();
   const int64_t cols = matrix.panels().cols();
-  if (kind.form == ActivationKind::Form::kFloats) return reinterpret_cast<const std::byte*>(x);
-  for (const Wanted& one : wanted_) {
-    if (one.x == x && one.rows.n == n && one.rows.cols == cols && one.rows.kind == kind) return one.rows.at;
+  if (kind.form == ActivationKind::Form::kFloats) {
+    CHECK(x_stride == cols);
+    return reinterpret_cast<const std::byte*>(x);
   }
-  wanted_.push_back({x, room(matrix, n), rows_});
+  for (const Wanted& one : wanted_) {
+    if (one.x == x && one.x_stride == x_stride && one.rows.n == n && one.rows.cols == cols && one.rows.kind == kind)
+      return one.rows.at;
+  }
+  wanted_.push_back({x, x_stride, room(matrix, n), rows_});
   rows_ += n;
   return wanted_.back().rows.at;
 }
@@ -94,10 +98,10 @@ ActivationRows Activations::room(const PanelMatrix& matrix, int64_t n) {
 void Activations::make(ThreadPool& pool) const {
   constexpr int64_t kRowsWorthAThread = 8;
   pool.parallel_for(rows_, kRowsWorthAThread, [&](int64_t begin, int64_t end, int) {
-    for (const auto& [x, rows, first_row] : wanted_) {
+    for (const auto& [x, x_stride, rows, first_row] : wanted_) {
       const int64_t first = std::max(begin - first_row, int64_t{0});
       const int64_t last = std::min(end - first_row, rows.n);
-      if (first < last) rows.put(x + first * rows.cols, rows.cols, first, last - first, 0, rows.cols);
+      if (first < last) rows.put(x + first * x_stride, x_stride, first, last - first, 0, rows.cols);
     }
   });
 }

@@ -31,9 +31,9 @@ class Activations {
   static int64_t bytes_to_want(const PanelMatrix& matrix, int64_t n);
   static int64_t bytes_of_room(const PanelMatrix& matrix, int64_t n);
 
-  // Where the activations of `x` (n, cols) for `matrix` will be once make() was called; x itself, where it takes
-  // floats.
-  const std::byte* want(const PanelMatrix& matrix, const float* x, int64_t n);
+  // Where the activations of `x` (n, cols), a row every x_stride floats, for `matrix` will be once make() was called; x
+  // itself, where it takes floats, of which the rows must lie one after the other.
+  const std::byte* want(const PanelMatrix& matrix, const float* x, int64_t x_stride, int64_t n);
   // Where somebody else puts those for `matrix`.
   ActivationRows room(const PanelMatrix& matrix, int64_t n);
   void make(ThreadPool& pool) const;
@@ -41,6 +41,7 @@ class Activations {
  private:
   struct Wanted {
     const float* x;
+    int64_t x_stride;
     ActivationRows rows;
     int64_t first_row;  // among those of all
   };

@@ -270,6 +270,36 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
   }
 }
 
+// Of the rows of a wider x, and added to what y holds: from one panel to many strips of them, of few rows and many.
+TEST_P(IntegerProductTest, AddsToWhatIsThereTheBitsOfTheProduct) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ASSERT_TRUE(table.integer_blocks);
+  ThreadPool pool(3);
+  constexpr int64_t kStride = 160;
+  constexpr int64_t kFirst = 32;
+  for (const int64_t rows : {5, 16, 77, 1300}) {
+    const TestMatrix matrix = random_matrix(QuantType::kQ8_0, rows, 96, 3);
+    const auto packed = table.pack(pool, matrix.view(), ActivationBits::k8, {});
+    for (const int64_t n : {1, 7, 70, 300}) {
+      SCOPED_TRACE(testing::Message() << rows << " rows, " << n);
+      const std::vector<float> wide = random_floats(n * kStride, 5);
+      std::vector<float> x;
+      for (int64_t r = 0; r < n; ++r) {
+        const auto row = wide.begin() + r * kStride + kFirst;
+        x.insert(x.end(), row, row + matrix.cols);
+      }
+      std::vector<float> y = random_floats(n * rows, 6);
+      std::vector<float> expected = product(table, pool, matrix, ActivationBits::k8, x);
+      for (size_t i = 0; i < y.size(); ++i) expected[i] = y[i] + expected[i];
+      const PackedProduct added{
+          .matrix = packed.get(), .x = wide.data() + kFirst, .n = n, .y = y.data(), .x_stride = kStride, .add = true};
+      table.products_together(pool, {&added, 1});
+      EXPECT_TRUE(same_bits(y, expected));
+    }
+  }
+}
+
 // Blocks of rows, few and many of them, and matrices that see their activations in different ways.
 TEST_P(ProductTest, GatedHasTheBitsOfItsSteps) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());

@@ -63,10 +63,39 @@ void run_jobs(ThreadPool& pool, const Jobs& jobs, const Run& run) {
 struct PlainJob {
   Job job;
   float* y;
+  bool add;
 };
+
+// How many pairs of panels at a time leave their outputs for so many rows in the second cache.
+int64_t panels_in_strip(int64_t rows) {
+  constexpr int64_t kStripBytes = 1 << 16;
+  const int64_t pair_bytes = rows * kGroup * static_cast<int64_t>(sizeof(float));
+  return 2 * std::max<int64_t>(1, kStripBytes / pair_bytes);
+}
+
+// Some panels at a time, whose outputs are added to y from the second cache.
+void run_added(const PlainJob& one, const Part& part) {
+  const PanelMatrix& matrix = *one.job.matrix;
+  const int64_t stride = matrix.panels().rows();
+  const int64_t at_once = std::min(part.end - part.begin, panels_in_strip(part.rows));
+  LineBuffer memory(part.rows * at_once * kPanelRows * static_cast<int64_t>(sizeof(float)));
+  auto* out = reinterpret_cast<float*>(memory.data());
+  for (int64_t p = part.begin; p < part.end; p += at_once) {
+    const int64_t end = std::min(p + at_once, part.end);
+    const int64_t width = (end - p) * kPanelRows;
+    matrix.run(row_of(matrix, one.job.x, part.row), part.rows, p, end, {out, width});
+    const int64_t col = p * kPanelRows;
+    const int64_t cols = std::min(width, stride - col);
+    for (int64_t r = 0; r < part.rows; ++r) {
+      float* y = one.y + (part.row + r) * stride + col;
+      matrix.kernels().floats->add(y, out + r * width, cols, y);
+    }
+  }
+}
 
 void run_plain(ThreadPool& pool, std::span<const PlainJob> jobs) {
   run_jobs(pool, jobs, [](const PlainJob& one, const Part& part) {
+    if (one.add) return run_added(one, part);
     const PanelMatrix& matrix = *one.job.matrix;
     const int64_t stride = matrix.panels().rows();
     const Strip y = Strip{one.y + part.row * stride, stride}.panel(part.begin);
@@ -83,10 +112,8 @@ struct GatedJob {
 
 // Some panels of gate and up at a time, as many as leave their outputs in the second cache, where they meet.
 void run_gated(const GatedJob& one, const Part& part, GateKernel gate) {
-  constexpr int64_t kStripBytes = 1 << 16;
   const PanelMatrix& gates = *one.job.matrix;
-  const int64_t pair_bytes = part.rows * kGroup * static_cast<int64_t>(sizeof(float));
-  const int64_t at_once = std::min(part.end - part.begin, 2 * std::max<int64_t>(1, kStripBytes / pair_bytes));
+  const int64_t at_once = std::min(part.end - part.begin, panels_in_strip(part.rows));
   const int64_t numbers = part.rows * at_once * kPanelRows;
   LineBuffer memory(2 * numbers * static_cast<int64_t>(sizeof(float)));
   auto* gate_out = reinterpret_cast<float*>(memory.data());
@@ -108,9 +135,12 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
   for (const PackedProduct& one : products) bytes += Activations::bytes_to_want(panels_of(one.matrix), one.n);
   Activations activations(bytes);
   std::vector<PlainJob> jobs;
-  for (const auto& [packed, x, n, y] : products) {
-    const PanelMatrix& matrix = panels_of(packed);
-    if (n > 0) jobs.push_back({{&matrix, activations.want(matrix, x, n), n, matrix.plan(n, pool.size())}, y});
+  for (const PackedProduct& one : products) {
+    const PanelMatrix& matrix = panels_of(one.matrix);
+    if (one.n == 0) continue;
+    const std::byte* x =
+        activations.want(matrix, one.x, one.x_stride > 0 ? one.x_stride : matrix.panels().cols(), one.n);
+    jobs.push_back({{&matrix, x, one.n, matrix.plan(one.n, pool.size())}, one.y, one.add});
   }
   activations.make(pool);
   run_plain(pool, jobs);
@@ -134,11 +164,12 @@ void gated_products(ThreadPool& pool, std::span<const GatedProduct> products, Ga
     CHECK(gates.panels().cols() == up.panels().cols() && down.panels().cols() % kGroup == 0);
     if (n == 0) continue;
     const ActivationRows rows = activations.room(down, n);
-    inner.push_back({{&gates, activations.want(gates, x, n), n, gates.plan_pairs(n, pool.size(), up)},
-                     &up,
-                     activations.want(up, x, n),
-                     rows});
-    outer.push_back({{&down, rows.at, n, down.plan(n, pool.size())}, y});
+    inner.push_back(
+        {{&gates, activations.want(gates, x, gates.panels().cols(), n), n, gates.plan_pairs(n, pool.size(), up)},
+         &up,
+         activations.want(up, x, up.panels().cols(), n),
+         rows});
+    outer.push_back({{&down, rows.at, n, down.plan(n, pool.size())}, y, false});
   }
   activations.make(pool);
   run_jobs(pool, inner, [gate](const GatedJob& one, const Part& part) { run_gated(one, part, gate); });

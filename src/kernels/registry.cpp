@@ -166,6 +166,7 @@ KernelTable table_for(Isa isa) {
   table.pack = pack_for<kCpu>;
   table.products_together = kernels::products_together;
   table.gated_products = kernels::gated_products;
+  table.integer_blocks = kCpu.tiles == nullptr;
   table.attention = {.whole = attend_whole<kCpu>,
                      .part = attend_part<kCpu>,
                      .join = join_parts<kCpu>,

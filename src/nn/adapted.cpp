@@ -105,8 +105,20 @@ class AdaptedLayers {
     return ys;
   }
 
+  // Into `grads` of the different x, dy · W of the layers where blocks are multiplied.
+  void plain_products_back(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads) const {
+    std::vector<Weight::BackFactors> factors;
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      const Adapted& layer = layers_[i];
+      if (!dys[i].defined() || !wants_grad(xs_[layer.x]) || layer.weight.is_turned_as_floats(ctx)) continue;
+      factors.push_back({&layer.weight, dys[i], &grads[layer.x]});
+    }
+    Weight::transposed_products(ctx, factors);
+  }
+
   // d low of each layer, undefined without its dy; and into `grads` those of the different x, where they are wanted.
   std::vector<Tensor> back_to_inputs(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads) const {
+    plain_products_back(ctx, dys, grads);
     const OpTimer timer(ctx, "product back");
     std::vector<Tensor> dlows(layers_.size());
     std::vector<MatmulCall> added;
@@ -122,6 +134,11 @@ class AdaptedLayers {
       calls.back().scale = layer.scale;
       if (!wants_grad(x)) continue;
       added.push_back(ops::transposed_product_call(ctx, dlows[i], layer.a));
+      if (!layer.weight.is_turned_as_floats(ctx)) {
+        calls.push_back(added.back());
+        ops::add_into(ctx, grads[layer.x], x.shape(), calls.back());
+        continue;
+      }
       calls.push_back(layer.weight.transposed_product_call(ctx, dys[i]));
       ops::add_into(ctx, grads[layer.x], x.shape(), calls.back());
       calls.back().plus = &added.back();

@@ -148,17 +148,12 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   }
   ctx.record(inputs, outputs, [xs, kept = std::move(kept)](Context& back, std::span<const Tensor> dy) {
     std::vector<Tensor> grads(xs.size() + kept.size());
-    std::vector<MatmulCall> calls;
+    std::vector<BackFactors> wanted;
     for (size_t i = 0; i < kept.size(); ++i) {
       const auto& [weight, x] = kept[i];
-      if (!dy[i].defined() || !wants_grad(xs[x])) continue;
-      calls.push_back(weight.transposed_product_call(back, dy[i]));
-      ops::add_into(back, grads[x], xs[x].shape(), calls.back());
+      if (dy[i].defined() && wants_grad(xs[x])) wanted.push_back({&weight, dy[i], &grads[x]});
     }
-    {
-      const OpTimer timer(back, "product back");
-      ops::multiply(back, calls);
-    }
+    transposed_products(back, wanted);
     for (size_t i = 0; i < kept.size(); ++i) {
       const auto& [weight, x] = kept[i];
       if (!dy[i].defined() || !wants_grad(weight.tensor_)) continue;
@@ -181,7 +176,7 @@ MatmulCall Weight::product_call(Context& ctx, const Tensor& x) const {
           .k = cols_,
           .a = x.data<float>(),
           .b_transposed = true,
-          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+          .b_row = row_decoder(),
           .packed = operand(ctx, true)};
 }
 
@@ -193,16 +188,47 @@ MatmulCall Weight::transposed_product_call(Context& ctx, const Tensor& y) const 
           .n = cols_,
           .k = rows_,
           .a = y.data<float>(),
-          .b_row = [this](int64_t row, float* to) { decode_row(row, to); },
+          .b_row = row_decoder(),
           .packed = operand(ctx, false)};
 }
 
-Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
+std::function<void(int64_t, float*)> Weight::row_decoder() const {
+  return [this](int64_t row, float* out) { decode_row(row, out); };
+}
+
+bool Weight::is_turned_as_floats(const Context& ctx) const {
+  return tensor_.defined() || has_floats() || !TurnedBlocks::fit(ctx, rows_);
+}
+
+void Weight::add_turned(Context& ctx, const Tensor& y, Tensor& sum) const {
+  require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
+                y.shape());
+  const bool add = sum.defined();
+  if (!add) sum = ctx.empty(y.shape().with_last(cols_));
+  const TurnedBlocks::Gradients gradients{y.data<float>(), y.elements() / rows_, sum.data<float>(), add};
+  if (turned_) return turned_->product(ctx, gradients);
+  TurnedBlocks::product_once(ctx, {rows_, cols_, row_decoder()}, gradients);
+}
+
+void Weight::transposed_products(Context& ctx, std::span<const BackFactors> factors) {
   const OpTimer timer(ctx, "product back");
-  MatmulCall call = transposed_product_call(ctx, y);
+  // Those of blocks first: they are made at once, and the others when all are known.
+  for (const auto& [weight, y, sum] : factors) {
+    if (!weight->is_turned_as_floats(ctx)) weight->add_turned(ctx, y, *sum);
+  }
+  std::vector<MatmulCall> calls;
+  for (const auto& [weight, y, sum] : factors) {
+    if (!weight->is_turned_as_floats(ctx)) continue;
+    calls.push_back(weight->transposed_product_call(ctx, y));
+    ops::add_into(ctx, *sum, y.shape().with_last(weight->cols_), calls.back());
+  }
+  if (!calls.empty()) ops::multiply(ctx, calls);
+}
+
+Tensor Weight::transposed_product(Context& ctx, const Tensor& y) const {
   Tensor out;
-  ops::add_into(ctx, out, y.shape().with_last(cols_), call);
-  ops::multiply(ctx, call);
+  const BackFactors one[] = {{this, y, &out}};
+  transposed_products(ctx, one);
   return out;
 }
 
@@ -250,13 +276,17 @@ void Weight::pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release
 }
 
 void Weight::prepack(Context& ctx, bool alone) {
-  if (back_ || prepacked_bytes(ctx) == 0) return;
+  if (back_ || turned_ || prepacked_bytes(ctx) == 0) return;
+  if (!is_turned_as_floats(ctx)) {
+    turned_ = TurnedBlocks::keep(ctx, {rows_, cols_, row_decoder()});
+    return;
+  }
   const FloatProducts& products = ctx.float_products();
   const auto packed = [&](bool transposed) {
     const MatmulCall call{.n = transposed ? rows_ : cols_,
                           .k = transposed ? cols_ : rows_,
                           .b_transposed = transposed,
-                          .b_row = [this](int64_t row, float* to) { decode_row(row, to); }};
+                          .b_row = row_decoder()};
     const int64_t bytes = products.operand_bytes(call.k, call.n);
     const std::shared_ptr<std::byte> memory = allocate_large(bytes);
     products.pack_operand(ctx.pool(), call, memory.get());
@@ -286,6 +316,7 @@ int64_t Weight::replaced_bytes(const Context& ctx) const {
 int64_t Weight::prepacked_bytes(const Context& ctx) const {
   const FloatProducts& products = ctx.float_products();
   if (!defined() || tensor_.defined() || !products) return 0;
+  if (!is_turned_as_floats(ctx)) return TurnedBlocks::bytes(rows_, cols_);
   return (has_floats() ? 2 : 1) * dtype_bytes(products.numbers) * rows_ * cols_;
 }
 

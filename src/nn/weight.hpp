@@ -6,10 +6,12 @@
 // Ownership: movable; shares mapped bytes. Thread safety: const methods are safe together.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include "nn/turned_blocks.hpp"
 #include "ops/context.hpp"
 #include "ops/kernel_table.hpp"
 
@@ -60,7 +62,17 @@ class Weight {
   static std::vector<Tensor> gated_products(Context& ctx, std::span<const GatedFactors> factors, GateKernel gate);
   // y: (..., O) -> (..., C) = y · W, the way back through a frozen base.
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
-  // For ops::multiply, without their c; they borrow this and the operand. x · Wᵀ, where is_multiplied_as_floats; y · W.
+  struct BackFactors {
+    const Weight* weight;
+    Tensor y;     // (..., O)
+    Tensor* sum;  // (..., C), to which y · W is added; it becomes that where it is undefined
+  };
+  // Sums are taken over the factors of blocks, and then over those of floats, each in their order.
+  static void transposed_products(Context& ctx, std::span<const BackFactors> factors);
+  // Whether that is a product of floats, which transposed_product_call() describes, or one of blocks (TurnedBlocks).
+  bool is_turned_as_floats(const Context& ctx) const;
+  // For ops::multiply, without their c; they borrow this and the operand. x · Wᵀ, where is_multiplied_as_floats; y · W,
+  // where is_turned_as_floats.
   MatmulCall product_call(Context& ctx, const Tensor& x) const;
   MatmulCall transposed_product_call(Context& ctx, const Tensor& y) const;
   // Whether product() of so many rows is one of ops::multiply.
@@ -76,8 +88,8 @@ class Weight {
   void pack(Context& ctx, ActivationBits bits, const ReleaseBytes& release);
 
   // Keeps both sides of what teaching multiplies with, as ctx.compute() says: the same bits of every product, without
-  // decoding and packing the weight for each. Nothing where the weight itself is taught, or the kernels have no use of
-  // it.
+  // decoding, turning and packing the weight for each. Nothing where the weight itself is taught, or the kernels have
+  // no use of it.
   // alone: what inference multiplies with is dropped, so that every product and row is of these from then on. Requires
   // then that whoever teaches asks for no more than bfloat16 gives, where that is what they are.
   void prepack(Context& ctx, bool alone = false);
@@ -92,11 +104,13 @@ class Weight {
  private:
   static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
   bool has_floats() const;
+  void add_turned(Context& ctx, const Tensor& y, Tensor& sum) const;
   // What is packed for teaching of W, or of Wᵀ, if that fits the context.
   const PackedOperand* operand(const Context& ctx, bool transposed) const;
   // Requires numbers that are not packed.
   MatrixView view() const;
   void decode_row(int64_t row, float* out) const;
+  std::function<void(int64_t row, float* out)> row_decoder() const;  // borrows this
 
   int64_t rows_ = 0;
   int64_t cols_ = 0;
@@ -107,6 +121,7 @@ class Weight {
   std::shared_ptr<const PackedMatrix> packed_;
   std::shared_ptr<const PackedOperand> forth_;  // Wᵀ, of product()
   std::shared_ptr<const PackedOperand> back_;   // W, of transposed_product()
+  std::shared_ptr<const TurnedBlocks> turned_;  // likewise
   bool stands_alone_ = false;                   // there are forth_ and back_, and nothing else
   decltype(FloatProducts::operand_row) operand_row_ = nullptr;
 };

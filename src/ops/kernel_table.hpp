@@ -48,12 +48,14 @@ class PackedMatrix {
   virtual int64_t bytes() const = 0;
 };
 
-// y (n, rows) = x (n, cols) times the transposed matrix.
+// y (n, rows) = x (n, cols) times the transposed matrix, or that added to y.
 struct PackedProduct {
   const PackedMatrix* matrix;
   const float* x;
   int64_t n;
   float* y;
+  int64_t x_stride = 0;  // floats from row to row of x, where integer_blocks; 0: they lie one after the other
+  bool add = false;
 };
 
 // y (n, down's rows) = (activation(x · gateᵀ) * (x · upᵀ)) · downᵀ, a gated linear unit (Shazeer 2020,
@@ -172,6 +174,9 @@ struct KernelTable {
   // Products with matrices that this table packed: the bits of PackedMatrix::product, with one wait for the threads
   // instead of one for each. Of an x that several read the activations are made once. Null where pack is.
   void (*products_together)(ThreadPool& pool, std::span<const PackedProduct> products) = nullptr;
+
+  // Whether products with packed blocks are integer arithmetic: their activations, too, are blocks of eight bits.
+  bool integer_blocks = false;
 
   // The bits that products, `gate` and a product give, without what lies between them ever standing in memory whole.
   // Null where pack is.
