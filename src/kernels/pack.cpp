@@ -363,8 +363,13 @@ constexpr PanelCoder kQ6_K = coder<kPanelQ6_K, BlockQ6_K>();
 constexpr PanelCoder kIQ4_NL = coder<kPanelIQ4_NL, BlockIQ4_NL>();
 constexpr PanelCoder kIQ4_XS = coder<kPanelIQ4_XS, BlockIQ4_XS>();
 constexpr PanelCoder kMXFP4 = coder<kPanelMXFP4, BlockMXFP4>();
+constexpr PanelCoder kTurned6{nullptr, unpack_row<kPanelTurned6>, kPanelTurned6.super_bytes(), kGroup};
 
 }  // namespace
+
+const PanelCoder& turned6_coder() {
+  return kTurned6;
+}
 
 const PanelCoder* panel_coder(QuantType type) {
   switch (type) {

@@ -12,7 +12,8 @@ namespace linnet::kernels {
 
 // How panels of one format are written and read.
 struct PanelCoder {
-  // Writes one panel. rows[i]: the blocks of row i, or null past the last row of the matrix: that row is zero.
+  // Writes one panel; null for one of no file. rows[i]: the blocks of row i, or null past the last row of the matrix:
+  // that row is zero.
   void (*pack)(const std::byte* const (&rows)[kPanelRows], int64_t cols, std::byte* panel);
   // out (cols) = row `row` of the panel, decoded to the very bits of QuantFormat::decode.
   void (*unpack_row)(const std::byte* panel, int64_t cols, int row, float* out);
@@ -23,5 +24,7 @@ struct PanelCoder {
 
 // Null where there is no panel for the format.
 const PanelCoder* panel_coder(QuantType type);
+// Of kPanelTurned6, which is read only.
+const PanelCoder& turned6_coder();
 
 }  // namespace linnet::kernels

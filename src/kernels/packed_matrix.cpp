@@ -7,6 +7,7 @@
 #include "base/check.hpp"
 #include "kernels/line_buffer.hpp"
 #include "kernels/panel_matrix.hpp"
+#include "kernels/turned_panels.hpp"
 
 namespace linnet::kernels {
 
@@ -14,11 +15,8 @@ namespace {
 
 class QuantMatrix final : public PanelMatrix {
  public:
-  QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix, ActivationBits bits, const ReleaseBytes& release)
-      : PanelMatrix(kernels, coder, pool, matrix, release),
-        quant_(&quant),
-        terms_(bits == ActivationBits::k16 ? 2 : 1) {}
+  QuantMatrix(const CpuKernels& kernels, const QuantKernels& quant, Panels panels, ActivationBits bits)
+      : PanelMatrix(kernels, std::move(panels)), quant_(&quant), terms_(bits == ActivationBits::k16 ? 2 : 1) {}
 
   ActivationKind activations() const override {
     return {ActivationKind::Form::kGroups, terms_, quant_->offset, quant_->scales};
@@ -65,11 +63,8 @@ class QuantMatrix final : public PanelMatrix {
 // By tiles of bfloat16, whatever the activations' bits.
 class TileMatrix final : public PanelMatrix {
  public:
-  TileMatrix(const CpuKernels& kernels, const TileQuantKernels& quant, const PanelCoder& coder, ThreadPool& pool,
-             const MatrixView& matrix, const ReleaseBytes& release)
-      : PanelMatrix(kernels, coder, pool, matrix, release),
-        quant_(&quant),
-        exponents_(static_cast<size_t>(panels().count())) {
+  TileMatrix(const CpuKernels& kernels, const TileQuantKernels& quant, Panels of, ThreadPool& pool)
+      : PanelMatrix(kernels, std::move(of)), quant_(&quant), exponents_(static_cast<size_t>(panels().count())) {
     constexpr int64_t kPanelsWorthAThread = 16;
     pool.parallel_for(panels().count(), kPanelsWorthAThread, [&](int64_t begin, int64_t end, int) {
       for (int64_t p = begin; p < end; ++p) {
@@ -146,9 +141,8 @@ class TileMatrix final : public PanelMatrix {
 
 class FloatMatrix final : public PanelMatrix {
  public:
-  FloatMatrix(const CpuKernels& kernels, FloatProduct kernel, const PanelCoder& coder, ThreadPool& pool,
-              const MatrixView& matrix, const ReleaseBytes& release)
-      : PanelMatrix(kernels, coder, pool, matrix, release), kernel_(kernel) {}
+  FloatMatrix(const CpuKernels& kernels, FloatProduct kernel, Panels panels)
+      : PanelMatrix(kernels, std::move(panels)), kernel_(kernel) {}
 
   ActivationKind activations() const override { return {}; }
 
@@ -225,14 +219,20 @@ std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool&
   CHECK(matrix.format != nullptr && matrix.rows >= 0 && matrix.cols >= 0);
   const QuantType type = matrix.format->type;
   if (packed_bytes(type, matrix.rows, matrix.cols) == 0) return nullptr;
-  const PanelCoder* coder = panel_coder(type);
+  Panels panels(*panel_coder(type), pool, matrix, release);
   if (const TileQuantKernels* quant = kernels.tiles ? kernels_of(*kernels.tiles, type) : nullptr) {
-    return std::make_unique<TileMatrix>(kernels, *quant, *coder, pool, matrix, release);
+    return std::make_unique<TileMatrix>(kernels, *quant, std::move(panels), pool);
   }
   if (const QuantKernels* quant = kernels_of(*kernels.integers, type)) {
-    return std::make_unique<QuantMatrix>(kernels, *quant, *coder, pool, matrix, bits, release);
+    return std::make_unique<QuantMatrix>(kernels, *quant, std::move(panels), bits);
   }
-  return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), *coder, pool, matrix, release);
+  return std::make_unique<FloatMatrix>(kernels, float_kernel(*kernels.floats, type), std::move(panels));
+}
+
+std::unique_ptr<PackedMatrix> pack_turned(const CpuKernels& kernels, ThreadPool& pool, const RowsToTurn& rows) {
+  const IntegerKernels& integers = *kernels.integers;
+  return std::make_unique<QuantMatrix>(kernels, integers.turned, turned_panels(pool, rows, integers.turned_offset),
+                                       ActivationBits::k8);
 }
 
 }  // namespace linnet::kernels

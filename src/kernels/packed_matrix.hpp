@@ -13,7 +13,10 @@ namespace linnet::kernels {
 std::unique_ptr<PackedMatrix> pack_matrix(const CpuKernels& kernels, ThreadPool& pool, const MatrixView& matrix,
                                           ActivationBits bits, const ReleaseBytes& release = {});
 
-// What it takes; 0 where there are no panels for such a matrix.
+// See KernelTable::pack_turned.
+std::unique_ptr<PackedMatrix> pack_turned(const CpuKernels& kernels, ThreadPool& pool, const RowsToTurn& rows);
+
+// What pack_matrix() takes; 0 where there are no panels for such a matrix.
 int64_t packed_bytes(QuantType type, int64_t rows, int64_t cols);
 
 }  // namespace linnet::kernels

@@ -44,6 +44,7 @@ struct PanelFormat {
   ScaleKind scale;
   int scales;  // per group: 1, or 2 for each half
   bool has_min;
+  int code_bits = 0;  // of codes that fill fewer bits than their plane; else 0
 
   consteval bool has_super() const { return scale == ScaleKind::kSuperU8 || scale == ScaleKind::kSuperI8; }
   consteval int groups_in_super() const { return has_super() ? kGroupsInSuper : 1; }
@@ -57,6 +58,7 @@ struct PanelFormat {
   consteval int64_t super_bytes() const { return header_bytes() + groups_in_super() * group_bytes(); }
   // Bits of the number that meets the activations, after the table.
   consteval int value_bits() const {
+    if (code_bits > 0) return code_bits;
     return table == CodeTable::kNone ? low_bits + high_bits : table == CodeTable::kE2M1 ? 5 : 8;
   }
 };
@@ -74,6 +76,8 @@ inline constexpr PanelFormat kPanelQ6_K{4, 2, CodeTable::kNone, 32, ScaleKind::k
 inline constexpr PanelFormat kPanelIQ4_NL{4, 0, CodeTable::kIq4, 128, ScaleKind::kHalf, 1, false};
 inline constexpr PanelFormat kPanelIQ4_XS{4, 0, CodeTable::kIq4, 128, ScaleKind::kSuperI8, 1, false};
 inline constexpr PanelFormat kPanelMXFP4{4, 0, CodeTable::kE2M1, 12, ScaleKind::kE8M0, 1, false};
+// Of no file: a byte for six bits, read without being put together (turned_panels.hpp).
+inline constexpr PanelFormat kPanelTurned6{8, 0, CodeTable::kNone, 32, ScaleKind::kHalf, 1, false, 6};
 
 // The values behind the codes of the table formats (quant/iq4_nl.hpp, quant/mxfp4.hpp), plus their offset so that they
 // are unsigned.

@@ -41,9 +41,7 @@ struct Plan {
 class PanelMatrix : public PackedMatrix {
  public:
   // `kernels` must outlive this.
-  PanelMatrix(const CpuKernels& kernels, const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix,
-              const ReleaseBytes& release)
-      : kernels_(&kernels), panels_(coder, pool, matrix, release) {}
+  PanelMatrix(const CpuKernels& kernels, Panels panels) : kernels_(&kernels), panels_(std::move(panels)) {}
 
   void product(ThreadPool& pool, const float* x, int64_t n, float* y) const final;
   void gather(int64_t row, float* out) const final { panels_.unpack_row(row, out); }

@@ -6,13 +6,16 @@
 
 namespace linnet::kernels {
 
-Panels::Panels(const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix, const ReleaseBytes& release)
+Panels::Panels(const PanelCoder& coder, int64_t rows, int64_t cols)
     : coder_(&coder),
-      rows_(matrix.rows),
-      cols_(matrix.cols),
-      count_((matrix.rows + kPanelRows - 1) / kPanelRows),
-      panel_bytes_(matrix.cols / coder.super_columns * coder.super_bytes),
-      bytes_(allocate_large(count_ * panel_bytes_)) {
+      rows_(rows),
+      cols_(cols),
+      count_((rows + kPanelRows - 1) / kPanelRows),
+      panel_bytes_(cols / coder.super_columns * coder.super_bytes),
+      bytes_(allocate_large(count_ * panel_bytes_)) {}
+
+Panels::Panels(const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix, const ReleaseBytes& release)
+    : Panels(coder, matrix.rows, matrix.cols) {
   // An embedding is a large part of a small model: whole, its two copies would be the most that is ever held.
   constexpr int64_t kPieceBytes = 1 << 24;
   const int64_t piece = std::max<int64_t>(1, kPieceBytes / std::max<int64_t>(panel_bytes_, 1));

@@ -17,12 +17,16 @@ class Panels {
   // release: as KernelTable::pack has it.
   Panels(const PanelCoder& coder, ThreadPool& pool, const MatrixView& matrix, const ReleaseBytes& release);
 
+  // Of a matrix that somebody else writes.
+  Panels(const PanelCoder& coder, int64_t rows, int64_t cols);
+
   int64_t rows() const { return rows_; }
   int64_t cols() const { return cols_; }
   int64_t count() const { return count_; }
   int64_t bytes() const { return count_ * panel_bytes_; }
   int64_t panel_bytes() const { return panel_bytes_; }
   const std::byte* panel(int64_t p) const { return bytes_.get() + p * panel_bytes_; }
+  std::byte* panel(int64_t p) { return bytes_.get() + p * panel_bytes_; }
   int rows_in(int64_t p) const;
   void unpack_row(int64_t row, float* out) const;
 

@@ -274,7 +274,7 @@ TEST_P(ProductTest, TogetherHasTheBitsOfEachAlone) {
 TEST_P(IntegerProductTest, AddsToWhatIsThereTheBitsOfTheProduct) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
   const KernelTable& table = kernel_table(GetParam());
-  ASSERT_TRUE(table.integer_blocks);
+  ASSERT_TRUE(table.pack_turned != nullptr);
   ThreadPool pool(3);
   constexpr int64_t kStride = 160;
   constexpr int64_t kFirst = 32;
@@ -296,6 +296,48 @@ TEST_P(IntegerProductTest, AddsToWhatIsThereTheBitsOfTheProduct) {
           .matrix = packed.get(), .x = wide.data() + kFirst, .n = n, .y = y.data(), .x_stride = kStride, .add = true};
       table.products_together(pool, {&added, 1});
       EXPECT_TRUE(same_bits(y, expected));
+    }
+  }
+}
+
+// Rows of a wider matrix, of which the last panel of the transpose is not whole.
+TEST_P(IntegerProductTest, TurnedIsTheExactDotProductOfBlocksAlongItsRows) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  constexpr int64_t kFirst = 3;
+  constexpr int64_t kCount = 96;
+  constexpr int64_t kCols = 45;
+  const std::vector<float> w = random_floats((kFirst + kCount) * kCols, 3);
+  const std::function<void(int64_t, float*)> decode = [&](int64_t row, float* out) {
+    std::copy_n(w.begin() + row * kCols, kCols, out);
+  };
+  ThreadPool pool(2);
+  const auto turned = kernel_table(GetParam()).pack_turned(pool, {kFirst, kCount, kCols, decode});
+  std::vector<float> blocks(static_cast<size_t>(kCols * kCount));
+  for (int64_t c = 0; c < kCols; ++c) {
+    float* row = blocks.data() + c * kCount;
+    turned->gather(c, row);
+    for (int64_t g = 0; g < kCount; g += kernels::kGroup) {
+      const auto weight = [&](int64_t i) { return w[static_cast<size_t>((kFirst + g + i) * kCols + c)]; };
+      float most = 0;
+      for (int64_t i = 0; i < kernels::kGroup; ++i) most = std::max(most, std::abs(weight(i)));
+      for (int64_t i = 0; i < kernels::kGroup; ++i) ASSERT_NEAR(row[g + i], weight(i), most / 31 * 0.51f);
+    }
+  }
+  constexpr int64_t kRows = 40;
+  const std::vector<float> x = random_floats(kRows * kCount, 5);
+  const Quantised q = quantise(x, ActivationBits::k8);
+  std::vector<float> y(static_cast<size_t>(kRows * kCols));
+  turned->product(pool, x.data(), kRows, y.data());
+  for (int64_t r = 0; r < kRows; ++r) {
+    for (int64_t c = 0; c < kCols; ++c) {
+      double expected = 0;
+      double size = 0;
+      for (int64_t i = 0; i < kCount; ++i) {
+        const double term = q.values[static_cast<size_t>(r * kCount + i)] * blocks[static_cast<size_t>(c * kCount + i)];
+        expected += term;
+        size += std::abs(term);
+      }
+      ASSERT_NEAR(y[static_cast<size_t>(r * kCols + c)], expected, 1e-6 * size) << r << ", " << c;
     }
   }
 }

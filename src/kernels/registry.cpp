@@ -19,6 +19,11 @@ std::unique_ptr<PackedMatrix> pack_for(ThreadPool& pool, const MatrixView& matri
   return kernels::pack_matrix(kCpu, pool, matrix, bits, release);
 }
 
+template <const kernels::CpuKernels& kCpu>
+std::unique_ptr<PackedMatrix> pack_turned_for(ThreadPool& pool, const RowsToTurn& rows) {
+  return kernels::pack_turned(kCpu, pool, rows);
+}
+
 kernels::KeyFormat key_format(DType dtype) {
   return dtype == DType::kF32   ? kernels::KeyFormat::kF32
          : dtype == DType::kF16 ? kernels::KeyFormat::kF16
@@ -166,7 +171,7 @@ KernelTable table_for(Isa isa) {
   table.pack = pack_for<kCpu>;
   table.products_together = kernels::products_together;
   table.gated_products = kernels::gated_products;
-  table.integer_blocks = kCpu.tiles == nullptr;
+  if constexpr (kCpu.tiles == nullptr) table.pack_turned = pack_turned_for<kCpu>;
   table.attention = {.whole = attend_whole<kCpu>,
                      .part = attend_part<kCpu>,
                      .join = join_parts<kCpu>,

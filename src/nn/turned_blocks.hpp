@@ -1,9 +1,11 @@
 // The way back through a frozen matrix of blocks: its transpose, in blocks of its own, where products with blocks are
 // integer arithmetic.
 //
-// Gradients then have eight bits with a scale for each 32, as activations have on the way forth, and so have the turned
-// weights, to which the file's four to six bits lose little. Gradients of what learns stay products of floats
-// (Wortsman et al. 2023, arXiv:2304.13013, which leaves the same one of the three products in more bits).
+// Gradients then have eight bits with a scale for each 32, as activations have on the way forth, and the turned weights
+// eight or six (KernelTable::pack_turned), where those of the file have four to eight: six in blocks of 32 are still
+// finer than the eight-bit floats that models are trained in (Micikevicius et al. 2022, arXiv:2209.05433). Gradients of
+// what learns stay products of floats (Wortsman et al. 2023, arXiv:2304.13013, leaves the same one of the three
+// products in more bits).
 #pragma once
 
 #include <cstdint>

@@ -32,6 +32,14 @@ struct MatrixView {
   int64_t row_bytes() const { return cols / format->block_elements * format->block_bytes; }
 };
 
+// Rows [first, first + count) of a matrix with so many columns. count: a multiple of 32.
+struct RowsToTurn {
+  int64_t first;
+  int64_t count;
+  int64_t cols;
+  const std::function<void(int64_t row, float* out)>& decode;  // called from several threads
+};
+
 // How finely a product with a quantised matrix sees its activations, which have a scale for each 32. Eight bits cost
 // least, and are most of the error of the product; sixteen leave next to none, for up to twice the arithmetic. A matrix
 // of floats takes them as they are.
@@ -54,7 +62,7 @@ struct PackedProduct {
   const float* x;
   int64_t n;
   float* y;
-  int64_t x_stride = 0;  // floats from row to row of x, where integer_blocks; 0: they lie one after the other
+  int64_t x_stride = 0;  // floats from row to row of x, where there is pack_turned; 0: they lie one after the other
   bool add = false;
 };
 
@@ -175,8 +183,9 @@ struct KernelTable {
   // instead of one for each. Of an x that several read the activations are made once. Null where pack is.
   void (*products_together)(ThreadPool& pool, std::span<const PackedProduct> products) = nullptr;
 
-  // Whether products with packed blocks are integer arithmetic: their activations, too, are blocks of eight bits.
-  bool integer_blocks = false;
+  // Packs the transpose of rows for products with gradients: in blocks of 32 of those rows, with eight bits, or six
+  // where eight would be slow. Null where products with blocks are no integer arithmetic.
+  std::unique_ptr<PackedMatrix> (*pack_turned)(ThreadPool& pool, const RowsToTurn& rows) = nullptr;
 
   // The bits that products, `gate` and a product give, without what lies between them ever standing in memory whole.
   // Null where pack is.

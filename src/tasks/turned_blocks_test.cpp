@@ -1,5 +1,5 @@
-// The way back through frozen blocks by integers: what it computes to the bit, how near that is to floats, and that
-// keeping the turned blocks changes nothing.
+// The way back through frozen blocks by integers: how near it is to floats, and that keeping the turned blocks
+// changes nothing.
 #include "nn/turned_blocks.hpp"
 
 #include <cstring>
@@ -16,7 +16,7 @@ namespace {
 std::vector<Isa> integer_isas() {
   std::vector<Isa> isas;
   for (const Isa isa : all_isas()) {
-    if (machine_has(isa) && kernel_table(isa).integer_blocks) isas.push_back(isa);
+    if (machine_has(isa) && kernel_table(isa).pack_turned != nullptr) isas.push_back(isa);
   }
   return isas;
 }
@@ -24,30 +24,6 @@ std::vector<Isa> integer_isas() {
 TurnedBlocks::Source source_of(const Tensor& w) {
   return {w.dim(0), w.dim(1),
           [w](int64_t row, float* to) { std::copy_n(w.data<float>() + row * w.dim(1), w.dim(1), to); }};
-}
-
-// x (n, 32 g) with every 32 numbers of a row as a scale times whole numbers of at most 127. half: the scale is one.
-std::vector<double> in_eight_bits(const Tensor& x, bool half) {
-  std::vector<double> all;
-  for (int64_t begin = 0; begin < x.elements(); begin += 32) {
-    const float* group = x.data<float>() + begin;
-    float most = 0;
-    for (int i = 0; i < 32; ++i) most = std::max(most, std::abs(group[i]));
-    const float scale = most / 127;
-    for (int i = 0; i < 32; ++i) {
-      const double whole = std::nearbyint(group[i] / (most > 0 ? double{most} / 127 : 1));
-      all.push_back(whole * double{half ? to_float(to_half(scale)) : scale});
-    }
-  }
-  return all;
-}
-
-Tensor turned(const Tensor& w) {
-  Tensor out = Tensor::empty(DType::kF32, {w.dim(1), w.dim(0)});
-  for (int64_t i = 0; i < w.dim(0); ++i) {
-    for (int64_t j = 0; j < w.dim(1); ++j) out.data<float>()[j * w.dim(0) + i] = w.data<float>()[i * w.dim(1) + j];
-  }
-  return out;
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
@@ -66,37 +42,35 @@ class TurnedBlocksTest : public testing::TestWithParam<std::pair<int64_t, int64_
   }
 };
 
-TEST_P(TurnedBlocksTest, IsTheDotProductOfWhatEightBitsHold) {
+// Six bits of a block's largest number are 1/31 of it, which is about 2.5 times a normal one.
+constexpr double kNoiseOfSixBits = 2.5 / 31 / 3.46;
+
+TEST_P(TurnedBlocksTest, IsNearTheProductOfFloats) {
   const Tensor w = random_tensor({rows(), cols()}, 1, 0.1f);
-  const Tensor dy = random_tensor({3, rows()}, 2, 1e-4f);
-  const std::vector<double> blocks = in_eight_bits(turned(w), true);
-  const std::vector<double> gradients = in_eight_bits(dy, false);
+  const Tensor dy = random_tensor({40, rows()}, 2, 1e-4f);
   for (const Isa isa : integer_isas()) {
     SCOPED_TRACE(isa_name(isa));
     ThreadPool pool(2);
     Context ctx(pool, kernel_table(isa));
     const Tensor dx = once(ctx, w, dy);
-    for (int64_t r = 0; r < dy.dim(0); ++r) {
-      for (int64_t c = 0; c < cols(); ++c) {
-        double expected = 0;
-        double size = 0;
-        for (int64_t o = 0; o < rows(); ++o) {
-          const double term =
-              gradients[static_cast<size_t>(r * rows() + o)] * blocks[static_cast<size_t>(c * rows() + o)];
-          expected += term;
-          size += std::abs(term);
-        }
-        ASSERT_NEAR(dx.data<float>()[r * cols() + c], expected, 1e-5 * size) << r << ", " << c;
-      }
+    const Tensor exact = ops::matmul(ctx, dy, w);
+    double error = 0;
+    double size = 0;
+    for (int64_t i = 0; i < exact.elements(); ++i) {
+      const double wanted = exact.data<float>()[i];
+      error += std::pow(dx.data<float>()[i] - wanted, 2);
+      size += wanted * wanted;
     }
+    EXPECT_LT(std::sqrt(error / size), 1.5 * kNoiseOfSixBits);
+    EXPECT_GT(error, 0);
   }
 }
 
-TEST_P(TurnedBlocksTest, HasTheSameBitsKeptOrNotOnAnyThreadsAndInstructionSet) {
+TEST_P(TurnedBlocksTest, HasTheSameBitsKeptOrNotOnAnyThreads) {
   const Tensor w = random_tensor({rows(), cols()}, 1, 0.1f);
   const Tensor dy = random_tensor({70, rows()}, 2, 1e-4f);
-  Tensor first;
   for (const Isa isa : integer_isas()) {
+    Tensor first;
     for (const int threads : {1, 3}) {
       SCOPED_TRACE(testing::Message() << isa_name(isa) << ", threads: " << threads);
       ThreadPool pool(threads);
@@ -168,7 +142,7 @@ TEST_F(BackThroughWeightsTest, FloatsAndBlocksAddUpInEitherOrder) {
       Weight::transposed_products(ctx, factors);
       Tensor expected = ops::matmul(ctx, dy, w);
       for (float& x : expected.span<float>()) x *= 2;
-      expect_near({sum}, {expected}, 0.01);
+      expect_near({sum}, {expected}, 0.03);
     }
   }
 }
@@ -188,7 +162,7 @@ TEST_F(BackThroughWeightsTest, PrepackedHasTheSameBits) {
       const Tensor before = weight.transposed_product(ctx, dy);
       weight.prepack(ctx);
       EXPECT_TRUE(same_bits(weight.transposed_product(ctx, dy), before));
-      expect_near({before}, {ops::matmul(ctx, dy, weight.unpack())}, 0.01);
+      expect_near({before}, {ops::matmul(ctx, dy, weight.unpack())}, 0.03);
     }
   }
 }

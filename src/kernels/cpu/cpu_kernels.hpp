@@ -154,6 +154,8 @@ inline constexpr int64_t kMostTileFloats = int64_t{32} * 32;  // rows * cols of 
 // What the integer dot product decides.
 struct IntegerKernels {
   QuantKernels q4_0, q4_1, q5_0, q5_1, q8_0, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_nl, iq4_xs, mxfp4;
+  QuantKernels turned;  // for turned_panels() of this offset
+  int turned_offset;
   int64_t (*multiply_int8)(int64_t rounds);  // for PeakLoops
 };
 

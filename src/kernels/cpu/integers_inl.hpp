@@ -7,6 +7,13 @@
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 
+// Eight bits, but where those are multiplied as two nibbles, which takes twice the time of six.
+#ifdef LINNET_KERNEL_WORDS
+inline constexpr PanelFormat kPanelTurned = kPanelTurned6;
+#else
+inline constexpr PanelFormat kPanelTurned = kPanelQ8_0;
+#endif
+
 constexpr IntegerKernels kIntegers{
     .q4_0 = quant_kernels<kPanelQ4_0>(),
     .q4_1 = quant_kernels<kPanelQ4_1>(),
@@ -21,6 +28,8 @@ constexpr IntegerKernels kIntegers{
     .iq4_nl = quant_kernels<kPanelIQ4_NL>(),
     .iq4_xs = quant_kernels<kPanelIQ4_XS>(),
     .mxfp4 = quant_kernels<kPanelMXFP4>(),
+    .turned = quant_kernels<kPanelTurned>(),
+    .turned_offset = kPanelTurned.offset,
     .multiply_int8 = multiply_int8,
 };
 
