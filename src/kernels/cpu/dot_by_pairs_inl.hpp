@@ -28,10 +28,13 @@ constexpr int dot_bits(int value_bits) {
 }
 template <int kBits>
 inline constexpr int kTakenFromCodes = 0;
+// Of one step of a Dot.
+template <int kBits>
+inline constexpr int kQuadsAtOnce = kBits == 6 ? 2 : 1;
 
 template <int kBits>
 struct Dot {
-  static_assert(kBits >= 4 && kBits <= 6);
+  static_assert(kBits == 4 || kBits == 5);
   static constexpr int kPairsThatFit = 1 << (7 - kBits);
   struct Codes {
     U8 all;
@@ -46,6 +49,22 @@ struct Dot {
     const I16 products = multiply_pairs(codes.all, q);
     pairs = kIndex % kPairsThatFit == 0 ? products : add_now(pairs, products);
     if ((kIndex + 1) % kPairsThatFit == 0 || kIndex + 1 == kCount) sum = add(sum, add_pairs(pairs, 1));
+  }
+};
+
+// Two quads, whose pairs are widened at once and take no register from one quad to the next.
+template <>
+struct Dot<6> {
+  struct Codes {
+    U8 all;
+  };
+  static LINNET_INLINE Codes prepare(U8 codes) { return {codes}; }
+
+  I32 sum;
+  LINNET_INLINE void start(int32_t value) { sum = set1(value); }
+  LINNET_INLINE void step(const Codes (&codes)[2], const int8_t* q) {
+    const I16 pairs = add(multiply_pairs(codes[0].all, q), multiply_pairs(codes[1].all, q + 4));
+    sum = add_now(sum, add_pairs(pairs, 1));
   }
 };
 

@@ -42,14 +42,24 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
       for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(start_of<kMin, kPart>(x[r * stride + t]));
     }
   }
-  unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {
-    constexpr int kQuad = kPart * kCount + kIndex;
-    typename Dot<kBits>::Codes codes[kPanels];
-    for (int p = 0; p < kPanels; ++p) codes[p] = Dot<kBits>::prepare(sources[p].template quad<kQuad>());
+  constexpr int kAtOnce = kQuadsAtOnce<kBits>;
+  unroll<0, kCount / kAtOnce>([&]<int kStep>() __attribute__((always_inline)) {
+    constexpr int kQuad = kPart * kCount + kStep * kAtOnce;
+    typename Dot<kBits>::Codes codes[kPanels][kAtOnce];
+    for (int p = 0; p < kPanels; ++p) {
+      unroll<0, kAtOnce>([&]<int kNext>() __attribute__((always_inline)) {
+        codes[p][kNext] = Dot<kBits>::prepare(sources[p].template quad<kQuad + kNext>());
+      });
+    }
     for (int r = 0; r < kRows; ++r) {
       for (int t = 0; t < kTerms; ++t) {
         for (int p = 0; p < kPanels; ++p) {
-          dots[p][r][t].template step<kIndex, kCount>(codes[p], x[r * stride + t].q + int64_t{4} * kQuad);
+          const int8_t* q = x[r * stride + t].q + int64_t{4} * kQuad;
+          if constexpr (kAtOnce == 1) {
+            dots[p][r][t].template step<kStep, kCount>(codes[p][0], q);
+          } else {
+            dots[p][r][t].step(codes[p], q);
+          }
         }
       }
     }

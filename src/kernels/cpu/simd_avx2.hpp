@@ -305,6 +305,8 @@ constexpr int dot_bits(int /*value_bits*/) {
 }  // no code can overflow: any width will do, and tiles best
 template <int kBits>
 inline constexpr int kTakenFromCodes = 0;
+template <int kBits>
+inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {

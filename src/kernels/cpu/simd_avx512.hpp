@@ -334,6 +334,8 @@ constexpr int dot_bits(int /*value_bits*/) {
 }
 template <int kBits>
 inline constexpr int kTakenFromCodes = 0;
+template <int kBits>
+inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {

@@ -293,6 +293,8 @@ constexpr int dot_bits(int value_bits) {
 template <int kBits>
 inline constexpr int kTakenFromCodes = kBits == 8 ? 128 : 0;
 #endif
+template <int kBits>
+inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {
