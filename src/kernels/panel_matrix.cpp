@@ -57,10 +57,13 @@ Plan PanelMatrix::plan(int64_t n, int threads) const {
   return plan_units(n, threads, {panels_.count(), panels_.panel_bytes(), multiple}, block_of_rows());
 }
 
-Plan PanelMatrix::plan_pairs(int64_t n, int threads, const PanelMatrix& other) const {
-  const int64_t bytes = panels_.panel_bytes() + other.panels_.panel_bytes();
+Plan PanelMatrix::plan_pairs(int64_t n, int threads, const PanelMatrix* other) const {
+  int64_t bytes = panels_.panel_bytes();
   BlockOfRows block = block_of_rows();
-  block.multiple = std::lcm(block.multiple, other.block_of_rows().multiple);
+  if (other) {
+    bytes += other->panels_.panel_bytes();
+    block.multiple = std::lcm(block.multiple, other->block_of_rows().multiple);
+  }
   Plan plan = plan_units(n, threads, {(panels_.count() + 1) / 2, 2 * bytes, 1}, block);
   plan.panels *= 2;
   return plan;

@@ -55,8 +55,8 @@ class PanelMatrix : public PackedMatrix {
 
   // For products of n rows by as many threads.
   Plan plan(int64_t n, int threads) const;
-  // The same in pairs of panels, of this and of one with as many.
-  Plan plan_pairs(int64_t n, int threads, const PanelMatrix& other) const;
+  // The same in pairs of panels, which are never parted; and of one with as many, unless it is null.
+  Plan plan_pairs(int64_t n, int threads, const PanelMatrix* other = nullptr) const;
 
  protected:
   // Below this many rows a panel is cheaper to unpack for each of them, in registers, than to spread in memory.

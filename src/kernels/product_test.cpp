@@ -300,6 +300,44 @@ TEST_P(IntegerProductTest, AddsToWhatIsThereTheBitsOfTheProduct) {
   }
 }
 
+// What is added besides: of floats and, where the processor multiplies them, of pairs of bfloat16; a k of several
+// parts.
+TEST_P(ProductTest, AddsAProductOfFloatsWithTheBitsOfTwoSteps) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const KernelTable& table = kernel_table(GetParam());
+  ThreadPool pool(2);
+  constexpr int64_t kCols = 96;
+  for (const QuantType type : {QuantType::kQ4_1, QuantType::kF16}) {
+    for (const FloatProducts* products : {&table.f32, &table.bf16}) {
+      if (!*products) continue;
+      for (const auto& [rows, n, k] : {std::array<int64_t, 3>{5, 1, 16}, {80, 7, 4}, {77, 2, 700}, {1300, 300, 16}}) {
+        SCOPED_TRACE(testing::Message() << quant_format(type).name << ", " << rows << ", " << n << ", " << k);
+        const TestMatrix matrix = random_matrix(type, rows, kCols, 3);
+        const auto packed = table.pack(pool, matrix.view(), ActivationBits::k8, {});
+        const std::vector<float> x = random_floats(n * kCols, 5);
+        const std::vector<float> low = random_floats(n * k, 6);
+        const std::vector<float> b = random_floats(rows * k, 7);
+        MatmulCall call{.m = n, .n = rows, .k = k, .a = low.data(), .b = b.data(), .b_transposed = true};
+        PackedOperand operand{.numbers = products->numbers,
+                              .k = k,
+                              .n = rows,
+                              .bytes = Tensor::empty(DType::kU8, {products->operand_bytes(k, rows)})};
+        products->pack_operand(pool, call, operand.bytes.raw());
+        call.packed = &operand;
+        std::vector<float> y(static_cast<size_t>(n * rows));
+        const PackedProduct joined{.matrix = packed.get(), .x = x.data(), .n = n, .y = y.data(), .plus = &call};
+        table.products_together(pool, {&joined, 1});
+        std::vector<float> expected = product(table, pool, matrix, ActivationBits::k8, x);
+        call.c = expected.data();
+        call.add = true;
+        Tensor workspace = Tensor::empty(DType::kU8, {table.matmul_workspace(pool.size(), {&call, 1})});
+        products->matmul(pool, {&call, 1}, workspace.raw());
+        EXPECT_TRUE(same_bits(y, expected));
+      }
+    }
+  }
+}
+
 // Rows of a wider matrix, of which the last panel of the transpose is not whole.
 TEST_P(IntegerProductTest, TurnedIsTheExactDotProductOfBlocksAlongItsRows) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());

@@ -1,15 +1,19 @@
 #include "kernels/products.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/check.hpp"
 #include "kernels/activations.hpp"
+#include "kernels/added_product.hpp"
 #include "kernels/line_buffer.hpp"
 
 namespace linnet::kernels {
 
 namespace {
+
+static_assert(AddedProduct::kColumnUnit == 2 * kPanelRows);
 
 const PanelMatrix& panels_of(const PackedMatrix* matrix) {
   return static_cast<const PanelMatrix&>(*matrix);  // every one is made by pack_matrix
@@ -63,7 +67,8 @@ void run_jobs(ThreadPool& pool, const Jobs& jobs, const Run& run) {
 struct PlainJob {
   Job job;
   float* y;
-  bool add;
+  bool add = false;
+  const MatmulCall* plus = nullptr;
 };
 
 // How many pairs of panels at a time leave their outputs for so many rows in the second cache.
@@ -73,33 +78,54 @@ int64_t panels_in_strip(int64_t rows) {
   return 2 * std::max<int64_t>(1, kStripBytes / pair_bytes);
 }
 
-// Some panels at a time, whose outputs are added to y from the second cache.
-void run_added(const PlainJob& one, const Part& part) {
+// Panels [begin, end) of a part, whose outputs are added to y by way of `memory`.
+void add_panels(const PlainJob& one, const Part& part, std::byte* memory) {
+  const PanelMatrix& matrix = *one.job.matrix;
+  const int64_t stride = matrix.panels().rows();
+  const int64_t width = (part.end - part.begin) * kPanelRows;
+  const int64_t col = part.begin * kPanelRows;
+  const int64_t cols = std::min(width, stride - col);
+  auto* out = reinterpret_cast<float*>(memory);
+  matrix.run(row_of(matrix, one.job.x, part.row), part.rows, part.begin, part.end, {out, width});
+  for (int64_t r = 0; r < part.rows; ++r) {
+    float* y = one.y + (part.row + r) * stride + col;
+    matrix.kernels().floats->add(y, out + r * width, cols, y);
+  }
+}
+
+void run_panels(const PlainJob& one, const Part& part) {
+  const PanelMatrix& matrix = *one.job.matrix;
+  const int64_t stride = matrix.panels().rows();
+  const Strip y = Strip{one.y + part.row * stride, stride}.panel(part.begin);
+  matrix.run(row_of(matrix, one.job.x, part.row), part.rows, part.begin, part.end, y);
+}
+
+// What is added meets the outputs of some panels at a time in the second cache.
+void run_strips(const PlainJob& one, const Part& part) {
   const PanelMatrix& matrix = *one.job.matrix;
   const int64_t stride = matrix.panels().rows();
   const int64_t at_once = std::min(part.end - part.begin, panels_in_strip(part.rows));
-  LineBuffer memory(part.rows * at_once * kPanelRows * static_cast<int64_t>(sizeof(float)));
-  auto* out = reinterpret_cast<float*>(memory.data());
-  for (int64_t p = part.begin; p < part.end; p += at_once) {
-    const int64_t end = std::min(p + at_once, part.end);
-    const int64_t width = (end - p) * kPanelRows;
-    matrix.run(row_of(matrix, one.job.x, part.row), part.rows, p, end, {out, width});
-    const int64_t col = p * kPanelRows;
-    const int64_t cols = std::min(width, stride - col);
-    for (int64_t r = 0; r < part.rows; ++r) {
-      float* y = one.y + (part.row + r) * stride + col;
-      matrix.kernels().floats->add(y, out + r * width, cols, y);
+  LineBuffer memory(one.add ? part.rows * at_once * kPanelRows * static_cast<int64_t>(sizeof(float)) : 0);
+  std::optional<AddedProduct> plus;
+  if (one.plus) plus.emplace(matrix.kernels(), *one.plus, part.row, part.rows);
+  for (Part strip = part; strip.begin < part.end; strip.begin += at_once) {
+    strip.end = std::min(strip.begin + at_once, part.end);
+    if (one.add) {
+      add_panels(one, strip, memory.data());
+    } else {
+      run_panels(one, strip);
     }
+    if (!plus) continue;
+    const int64_t col = strip.begin * kPanelRows;
+    const int64_t cols = std::min(strip.end * kPanelRows, stride) - col;
+    plus->add_to(one.y + part.row * stride + col, stride, col, cols);
   }
 }
 
 void run_plain(ThreadPool& pool, std::span<const PlainJob> jobs) {
   run_jobs(pool, jobs, [](const PlainJob& one, const Part& part) {
-    if (one.add) return run_added(one, part);
-    const PanelMatrix& matrix = *one.job.matrix;
-    const int64_t stride = matrix.panels().rows();
-    const Strip y = Strip{one.y + part.row * stride, stride}.panel(part.begin);
-    matrix.run(row_of(matrix, one.job.x, part.row), part.rows, part.begin, part.end, y);
+    const bool in_strips = one.add || one.plus;
+    in_strips ? run_strips(one, part) : run_panels(one, part);
   });
 }
 
@@ -140,7 +166,9 @@ void products_together(ThreadPool& pool, std::span<const PackedProduct> products
     if (one.n == 0) continue;
     const std::byte* x =
         activations.want(matrix, one.x, one.x_stride > 0 ? one.x_stride : matrix.panels().cols(), one.n);
-    jobs.push_back({{&matrix, x, one.n, matrix.plan(one.n, pool.size())}, one.y, one.add});
+    // AddedProduct::kColumnUnit is as wide as a pair.
+    const Plan plan = one.plus ? matrix.plan_pairs(one.n, pool.size()) : matrix.plan(one.n, pool.size());
+    jobs.push_back({{&matrix, x, one.n, plan}, one.y, one.add, one.plus});
   }
   activations.make(pool);
   run_plain(pool, jobs);
@@ -165,11 +193,11 @@ void gated_products(ThreadPool& pool, std::span<const GatedProduct> products, Ga
     if (n == 0) continue;
     const ActivationRows rows = activations.room(down, n);
     inner.push_back(
-        {{&gates, activations.want(gates, x, gates.panels().cols(), n), n, gates.plan_pairs(n, pool.size(), up)},
+        {{&gates, activations.want(gates, x, gates.panels().cols(), n), n, gates.plan_pairs(n, pool.size(), &up)},
          &up,
          activations.want(up, x, up.panels().cols(), n),
          rows});
-    outer.push_back({{&down, rows.at, n, down.plan(n, pool.size())}, y, false});
+    outer.push_back({{&down, rows.at, n, down.plan(n, pool.size())}, y});
   }
   activations.make(pool);
   run_jobs(pool, inner, [gate](const GatedJob& one, const Part& part) { run_gated(one, part, gate); });

@@ -1,9 +1,11 @@
 #include "nn/adapted.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "ops/linear.hpp"
 #include "ops/op_clock.hpp"
+#include "ops/packed_weights.hpp"
 
 namespace linnet {
 
@@ -15,6 +17,17 @@ struct Adapted : TaughtLayer {
   int64_t outputs() const { return b.dim(0); }
 
   size_t x;  // its number among the different inputs
+};
+
+// Packed weights, also where nobody keeps them for a step.
+class PackedScope {
+ public:
+  explicit PackedScope(Context& ctx) {
+    if (!ctx.packed_weights()) packed_.emplace(ctx);
+  }
+
+ private:
+  std::optional<PackedWeights> packed_;
 };
 
 class AdaptedLayers {
@@ -36,39 +49,20 @@ class AdaptedLayers {
   const std::vector<Tensor>& differentiable() const { return all_; }
 
   std::vector<Tensor> forward(Context& ctx) {
-    std::vector<Tensor> ys = plain_products(ctx);
-    const OpTimer timer(ctx, "product");
-    std::vector<MatmulCall> calls;
-    for (Adapted& layer : layers_) {
-      const Tensor& x = xs_[layer.x];
-      layer.low = ctx.empty(x.shape().with_last(layer.rank()));
-      calls.push_back(ops::product_call(ctx, x, layer.a));
-      calls.back().c = layer.low.data<float>();
-      calls.back().scale = layer.scale;
-    }
-    std::vector<MatmulCall> lows;
-    lows.reserve(layers_.size());
-    for (const Adapted& layer : layers_) lows.push_back(ops::product_call(ctx, layer.low, layer.b));
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      const Tensor& x = xs_[layers_[i].x];
-      if (ys[i].defined()) {
-        calls.push_back(lows[i]);
-        calls.back().add = true;
-      } else {
-        ys[i] = ctx.empty(x.shape().with_last(layers_[i].outputs()));
-        calls.push_back(layers_[i].weight.product_call(ctx, x));
-        calls.back().plus = &lows[i];
-      }
-      calls.back().c = ys[i].data<float>();
-    }
-    ops::multiply(ctx, calls);
+    const PackedScope packed(ctx);
+    std::vector<Tensor> ys(layers_.size());
+    blocks_forward(ctx, ys);
+    floats_forward(ctx, ys);
     return ys;
   }
 
   // The gradients of differentiable(), given those of what forward() returned.
   std::vector<Tensor> backward(Context& ctx, std::span<const Tensor> dys) const {
+    const PackedScope packed(ctx);
     std::vector<Tensor> grads(all_.size());
-    const std::vector<Tensor> dlows = back_to_inputs(ctx, dys, grads);
+    std::vector<Tensor> dlows(layers_.size());  // undefined without its dy
+    blocks_back(ctx, dys, grads, dlows);
+    floats_back(ctx, dys, grads, dlows);
     std::vector<ops::WeightGrad> calls;
     std::vector<size_t> places;
     const auto want = [&](size_t place, const Tensor& dy, const Tensor& x) {
@@ -87,64 +81,109 @@ class AdaptedLayers {
  private:
   static int64_t rows_of(const Tensor& x) { return x.elements() / x.dim(-1); }
 
-  // x · Wᵀ where blocks are multiplied as they are; undefined where that is a matrix product like those of the
-  // adapters.
-  std::vector<Tensor> plain_products(Context& ctx) const {
-    std::vector<Tensor> ys(layers_.size());
+  // x · Aᵀ of a layer, into its `low`.
+  MatmulCall low_call(Context& ctx, Adapted& layer) const {
+    const Tensor& x = xs_[layer.x];
+    layer.low = ctx.empty(x.shape().with_last(layer.rank()));
+    MatmulCall call = ops::product_call(ctx, x, layer.a);
+    call.c = layer.low.data<float>();
+    call.scale = layer.scale;
+    return call;
+  }
+  // dy · B of one, into `dlow`.
+  static MatmulCall low_back_call(Context& ctx, const Adapted& layer, const Tensor& dy, Tensor& dlow) {
+    dlow = ctx.empty(dy.shape().with_last(layer.rank()));
+    MatmulCall call = ops::transposed_product_call(ctx, dy, layer.b);
+    call.c = dlow.data<float>();
+    call.scale = layer.scale;
+    return call;
+  }
+
+  // Of the layers where blocks are multiplied as they are: what the adapters add meets their outputs in the cache.
+  void blocks_forward(Context& ctx, std::vector<Tensor>& ys) {
+    std::vector<MatmulCall> calls;
+    std::vector<MatmulCall> added;
+    added.reserve(layers_.size());
     std::vector<Weight::Factors> factors;
-    for (const Adapted& layer : layers_) {
-      const Tensor& x = xs_[layer.x];
-      if (!layer.weight.is_multiplied_as_floats(ctx, rows_of(x))) factors.push_back({&layer.weight, x});
+    for (Adapted& layer : layers_) {
+      if (layer.weight.is_multiplied_as_floats(ctx, rows_of(xs_[layer.x]))) continue;
+      calls.push_back(low_call(ctx, layer));
+      added.push_back(ops::product_call(ctx, layer.low, layer.b));
+      factors.push_back({&layer.weight, xs_[layer.x], &added.back()});
     }
+    multiply(ctx, calls, "product");
     const RecorderScope recorded_here(ctx, nullptr);
     std::vector<Tensor> made = Weight::products(ctx, factors);
     size_t next = 0;
-    for (size_t i = 0; i < layers_.size(); ++i) {
-      if (next < factors.size() && factors[next].weight == &layers_[i].weight) ys[i] = std::move(made[next++]);
+    for (size_t i = 0; i < layers_.size() && next < factors.size(); ++i) {
+      if (factors[next].weight == &layers_[i].weight) ys[i] = std::move(made[next++]);
     }
-    return ys;
   }
 
-  // Into `grads` of the different x, dy · W of the layers where blocks are multiplied.
-  void plain_products_back(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads) const {
+  // Of the others, all in one go: products of the same x share what is packed of it.
+  void floats_forward(Context& ctx, std::vector<Tensor>& ys) {
+    std::vector<MatmulCall> calls;
+    std::vector<MatmulCall> added;
+    added.reserve(layers_.size());
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (!ys[i].defined()) calls.push_back(low_call(ctx, layers_[i]));
+    }
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      if (ys[i].defined()) continue;
+      const Adapted& layer = layers_[i];
+      const Tensor& x = xs_[layer.x];
+      added.push_back(ops::product_call(ctx, layer.low, layer.b));
+      ys[i] = ctx.empty(x.shape().with_last(layer.outputs()));
+      calls.push_back(layer.weight.product_call(ctx, x));
+      calls.back().plus = &added.back();
+      calls.back().c = ys[i].data<float>();
+    }
+    multiply(ctx, calls, "product");
+  }
+
+  // Into `dlows` d low of the layers where turned blocks are multiplied, and into `grads` those of the different x,
+  // where they are wanted.
+  void blocks_back(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads,
+                   std::vector<Tensor>& dlows) const {
+    std::vector<MatmulCall> calls;
+    std::vector<MatmulCall> added;
+    added.reserve(layers_.size());
     std::vector<Weight::BackFactors> factors;
     for (size_t i = 0; i < layers_.size(); ++i) {
       const Adapted& layer = layers_[i];
-      if (!dys[i].defined() || !wants_grad(xs_[layer.x]) || layer.weight.is_turned_as_floats(ctx)) continue;
-      factors.push_back({&layer.weight, dys[i], &grads[layer.x]});
+      if (!dys[i].defined() || layer.weight.is_turned_as_floats(ctx)) continue;
+      calls.push_back(low_back_call(ctx, layer, dys[i], dlows[i]));
+      if (!wants_grad(xs_[layer.x])) continue;
+      added.push_back(ops::transposed_product_call(ctx, dlows[i], layer.a));
+      factors.push_back({&layer.weight, dys[i], &grads[layer.x], &added.back()});
     }
+    multiply(ctx, calls, "product back");
     Weight::transposed_products(ctx, factors);
   }
 
-  // d low of each layer, undefined without its dy; and into `grads` those of the different x, where they are wanted.
-  std::vector<Tensor> back_to_inputs(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads) const {
-    plain_products_back(ctx, dys, grads);
-    const OpTimer timer(ctx, "product back");
-    std::vector<Tensor> dlows(layers_.size());
+  // Of the others.
+  void floats_back(Context& ctx, std::span<const Tensor> dys, std::vector<Tensor>& grads,
+                   std::vector<Tensor>& dlows) const {
+    std::vector<MatmulCall> calls;
     std::vector<MatmulCall> added;
     added.reserve(layers_.size());
-    std::vector<MatmulCall> calls;
     for (size_t i = 0; i < layers_.size(); ++i) {
-      if (!dys[i].defined()) continue;
       const Adapted& layer = layers_[i];
+      if (!dys[i].defined() || dlows[i].defined()) continue;
+      calls.push_back(low_back_call(ctx, layer, dys[i], dlows[i]));
       const Tensor& x = xs_[layer.x];
-      dlows[i] = ctx.empty(x.shape().with_last(layer.rank()));
-      calls.push_back(ops::transposed_product_call(ctx, dys[i], layer.b));
-      calls.back().c = dlows[i].data<float>();
-      calls.back().scale = layer.scale;
       if (!wants_grad(x)) continue;
       added.push_back(ops::transposed_product_call(ctx, dlows[i], layer.a));
-      if (!layer.weight.is_turned_as_floats(ctx)) {
-        calls.push_back(added.back());
-        ops::add_into(ctx, grads[layer.x], x.shape(), calls.back());
-        continue;
-      }
       calls.push_back(layer.weight.transposed_product_call(ctx, dys[i]));
       ops::add_into(ctx, grads[layer.x], x.shape(), calls.back());
       calls.back().plus = &added.back();
     }
-    ops::multiply(ctx, calls);
-    return dlows;
+    multiply(ctx, calls, "product back");
+  }
+
+  static void multiply(Context& ctx, std::span<const MatmulCall> calls, std::string_view timed_as) {
+    const OpTimer timer(ctx, timed_as);
+    if (!calls.empty()) ops::multiply(ctx, calls);
   }
 
   std::vector<Tensor> xs_;

@@ -16,12 +16,16 @@ std::unique_ptr<PackedMatrix> turn(Context& ctx, const TurnedBlocks::Source& w, 
   return ctx.kernels().pack_turned(ctx.pool(), {begin, std::min(kPieceRows, w.rows - begin), w.cols, w.decode_row});
 }
 
-// The part of it that the rows of W from `begin`, of all `rows`, give.
+// The part of it that the rows of W from `begin`, of all `rows`, give; the last adds `plus`.
 void add_piece(Context& ctx, const PackedMatrix& piece, int64_t rows, int64_t begin,
                const TurnedBlocks::Gradients& gradients) {
-  const auto& [dy, n, dx, add] = gradients;
-  const PackedProduct product{
-      .matrix = &piece, .x = dy + begin, .n = n, .y = dx, .x_stride = rows, .add = add || begin > 0};
+  const PackedProduct product{.matrix = &piece,
+                              .x = gradients.dy + begin,
+                              .n = gradients.n,
+                              .y = gradients.dx,
+                              .x_stride = rows,
+                              .add = gradients.add || begin > 0,
+                              .plus = begin + kPieceRows >= rows ? gradients.plus : nullptr};
   ctx.kernels().products_together(ctx.pool(), {&product, 1});
 }
 

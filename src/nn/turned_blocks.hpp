@@ -27,12 +27,13 @@ class TurnedBlocks {
     // Writes a row of it. Called from several threads.
     std::function<void(int64_t row, float* out)> decode_row;
   };
-  // dx = dy · W, or that added to dx.
+  // dx = dy · W, or that added to dx; and `plus`, where it is not null, as PackedProduct has it.
   struct Gradients {
     const float* dy;  // (n, O)
     int64_t n;
     float* dx;  // (n, C)
-    bool add;
+    bool add = false;
+    const MatmulCall* plus = nullptr;
   };
 
   // Whether the kernels of `ctx` multiply so with a matrix of so many rows, and what keep() would take.

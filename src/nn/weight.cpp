@@ -82,7 +82,7 @@ std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Fa
   std::vector<PackedProduct> packed;
   std::vector<MatmulCall> calls;
   const OpTimer timer(ctx, "product");
-  for (const auto& [w, x] : factors) {
+  for (const auto& [w, x, plus] : factors) {
     require_shape(x.dim(-1) == w->cols_, "product", "x must be (..., C=" + std::to_string(w->cols_) + ")", x.shape());
     if (ctx.observer()) ctx.observer()->observe(*w, x);
     const int64_t n = x.elements() / w->cols_;
@@ -91,10 +91,12 @@ std::vector<Tensor> Weight::products_unrecorded(Context& ctx, std::span<const Fa
     if (w->is_multiplied_as_floats(ctx, n)) {
       calls.push_back(w->product_call(ctx, x));
       calls.back().c = y;
+      calls.back().plus = plus;
     } else if (w->packed_ && !ctx.meta()) {
-      packed.push_back({w->packed_.get(), x.data<float>(), n, y});
+      packed.push_back({.matrix = w->packed_.get(), .x = x.data<float>(), .n = n, .y = y, .plus = plus});
     } else if (!ctx.meta()) {
       ops::product_reference(ctx, w->view(), x.data<float>(), n, y);
+      if (plus) ops::multiply(ctx, MatmulCall{.m = n, .n = w->rows_, .c = y, .plus = plus}.added());
     }
   }
   if (!calls.empty()) ops::multiply(ctx, calls);
@@ -137,7 +139,8 @@ std::vector<Tensor> Weight::products(Context& ctx, std::span<const Factors> fact
   };
   std::vector<Tensor> inputs;
   std::vector<Kept> kept;
-  for (const auto& [w, x] : factors) {
+  for (const auto& [w, x, plus] : factors) {
+    CHECK(!plus);
     kept.push_back({*w, number_among(inputs, x)});
   }
   const std::vector<Tensor> xs = inputs;
@@ -200,27 +203,29 @@ bool Weight::is_turned_as_floats(const Context& ctx) const {
   return tensor_.defined() || has_floats() || !TurnedBlocks::fit(ctx, rows_);
 }
 
-void Weight::add_turned(Context& ctx, const Tensor& y, Tensor& sum) const {
-  require_shape(y.dim(-1) == rows_, "transposed_product", "y must be (..., O=" + std::to_string(rows_) + ")",
+void Weight::add_turned(Context& ctx, const BackFactors& factors) {
+  const auto& [w, y, sum, plus] = factors;
+  require_shape(y.dim(-1) == w->rows_, "transposed_product", "y must be (..., O=" + std::to_string(w->rows_) + ")",
                 y.shape());
-  const bool add = sum.defined();
-  if (!add) sum = ctx.empty(y.shape().with_last(cols_));
-  const TurnedBlocks::Gradients gradients{y.data<float>(), y.elements() / rows_, sum.data<float>(), add};
-  if (turned_) return turned_->product(ctx, gradients);
-  TurnedBlocks::product_once(ctx, {rows_, cols_, row_decoder()}, gradients);
+  const bool add = sum->defined();
+  if (!add) *sum = ctx.empty(y.shape().with_last(w->cols_));
+  const TurnedBlocks::Gradients gradients{y.data<float>(), y.elements() / w->rows_, sum->data<float>(), add, plus};
+  if (w->turned_) return w->turned_->product(ctx, gradients);
+  TurnedBlocks::product_once(ctx, {w->rows_, w->cols_, w->row_decoder()}, gradients);
 }
 
 void Weight::transposed_products(Context& ctx, std::span<const BackFactors> factors) {
   const OpTimer timer(ctx, "product back");
   // Those of blocks first: they are made at once, and the others when all are known.
-  for (const auto& [weight, y, sum] : factors) {
-    if (!weight->is_turned_as_floats(ctx)) weight->add_turned(ctx, y, *sum);
+  for (const BackFactors& one : factors) {
+    if (!one.weight->is_turned_as_floats(ctx)) add_turned(ctx, one);
   }
   std::vector<MatmulCall> calls;
-  for (const auto& [weight, y, sum] : factors) {
+  for (const auto& [weight, y, sum, plus] : factors) {
     if (!weight->is_turned_as_floats(ctx)) continue;
     calls.push_back(weight->transposed_product_call(ctx, y));
     ops::add_into(ctx, *sum, y.shape().with_last(weight->cols_), calls.back());
+    calls.back().plus = plus;
   }
   if (!calls.empty()) ops::multiply(ctx, calls);
 }

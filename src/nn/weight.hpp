@@ -44,7 +44,8 @@ class Weight {
   Tensor product(Context& ctx, const Tensor& x) const;
   struct Factors {
     const Weight* weight;
-    Tensor x;  // (..., C)
+    Tensor x;                          // (..., C)
+    const MatmulCall* plus = nullptr;  // added, as MatmulCall::plus, with a packed b; only where nobody records
   };
   // The product of each, as product() gives it; packed ones share one wait for the threads, as do
   // others; on the way back those of the same x add to one gradient.
@@ -64,8 +65,9 @@ class Weight {
   Tensor transposed_product(Context& ctx, const Tensor& y) const;
   struct BackFactors {
     const Weight* weight;
-    Tensor y;     // (..., O)
-    Tensor* sum;  // (..., C), to which y · W is added; it becomes that where it is undefined
+    Tensor y;                          // (..., O)
+    Tensor* sum;                       // (..., C), to which y · W is added; it becomes that where it is undefined
+    const MatmulCall* plus = nullptr;  // added, too, as above
   };
   // Sums are taken over the factors of blocks, and then over those of floats, each in their order.
   static void transposed_products(Context& ctx, std::span<const BackFactors> factors);
@@ -104,7 +106,7 @@ class Weight {
  private:
   static std::vector<Tensor> products_unrecorded(Context& ctx, std::span<const Factors> factors);
   bool has_floats() const;
-  void add_turned(Context& ctx, const Tensor& y, Tensor& sum) const;
+  static void add_turned(Context& ctx, const BackFactors& factors);
   // What is packed for teaching of W, or of Wᵀ, if that fits the context.
   const PackedOperand* operand(const Context& ctx, bool transposed) const;
   // Requires numbers that are not packed.

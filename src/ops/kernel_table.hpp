@@ -56,6 +56,8 @@ class PackedMatrix {
   virtual int64_t bytes() const = 0;
 };
 
+struct MatmulCall;
+
 // y (n, rows) = x (n, cols) times the transposed matrix, or that added to y.
 struct PackedProduct {
   const PackedMatrix* matrix;
@@ -64,6 +66,8 @@ struct PackedProduct {
   float* y;
   int64_t x_stride = 0;  // floats from row to row of x, where there is pack_turned; 0: they lie one after the other
   bool add = false;
+  // Where this is not null, its a · b is added, too: of it only a, k and b count, which must be packed.
+  const MatmulCall* plus = nullptr;
 };
 
 // y (n, down's rows) = (activation(x · gateᵀ) * (x · upᵀ)) · downᵀ, a gated linear unit (Shazeer 2020,

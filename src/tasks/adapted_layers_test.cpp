@@ -11,16 +11,16 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kIn = 70;
+constexpr int64_t kIn = 96;
 
 // The layers of one call: two that read the same, one that reads something else.
 struct Layers {
-  Layers() {
-    for (const auto& [outputs, rank] : {std::pair<int64_t, int64_t>{50, 8}, {97, 16}, {33, 4}}) {
+  // type: of the bases.
+  explicit Layers(QuantType type = QuantType::kF32) {
+    for (const auto& [outputs, rank] : {std::pair<int64_t, int64_t>{64, 8}, {97, 16}, {33, 4}}) {
       const uint64_t seed = 10 * layers.size();
-      floats.push_back(random_tensor({outputs, kIn}, seed, 0.1f));
       Linear layer;
-      layer.weight = Weight::from_blocks(ops::matrix_view(floats.back()), nullptr);
+      layer.weight = stored_weight(random_tensor({outputs, kIn}, seed, 0.1f), type);
       layer.adapters.push_back({.a = Weight::from_tensor(random_tensor({rank, kIn}, seed + 1, 0.1f)),
                                 .b = Weight::from_tensor(random_tensor({outputs, rank}, seed + 2, 0.1f)),
                                 .scale = 1.5f,
@@ -28,14 +28,20 @@ struct Layers {
       layers.push_back(layer);
     }
   }
-  std::vector<Tensor> floats;
   std::vector<Linear> layers;
 };
 
 // Outputs, then the gradients of both x and of every A and B.
 using Pass = std::function<std::vector<Tensor>(Context& ctx, const std::vector<LinearInput>& inputs)>;
-std::vector<Tensor> run(const KernelTable& table, DType compute, int64_t rows, const Pass& pass) {
-  Layers made;
+struct Setup {
+  const KernelTable& table;
+  DType compute;
+  QuantType type;
+  int64_t rows;
+};
+std::vector<Tensor> run(const Setup& setup, const Pass& pass) {
+  const auto& [table, compute, type, rows] = setup;
+  Layers made(type);
   ThreadPool pool(2);
   Context ctx(pool, table);
   ctx.set_compute(compute);
@@ -45,6 +51,7 @@ std::vector<Tensor> run(const KernelTable& table, DType compute, int64_t rows, c
   tape.watch(x);
   tape.watch(other);
   for (Linear& layer : made.layers) {
+    layer.weight.pack(ctx, ActivationBits::k16, {});
     layer.weight.prepack(ctx);
     tape.watch(layer.adapters[0].a.tensor());
     tape.watch(layer.adapters[0].b.tensor());
@@ -76,22 +83,34 @@ std::vector<Tensor> step_by_step(Context& ctx, const std::vector<LinearInput>& i
   return ys;
 }
 
-TEST(AdaptedTest, GivesWhatStepsGive) {
+std::vector<Tensor> together(Context& ctx, const std::vector<LinearInput>& inputs) {
+  EXPECT_TRUE(can_join_adapted(ctx, inputs));
+  return adapted_products(ctx, inputs);
+}
+
+// Tolerances of float32, and of bfloat16 or of blocks of eight bits or six on the way back.
+void expect_what_steps_give(QuantType type, double fine, double coarse) {
   for (const int64_t rows : {3, 300}) {  // 300: each thread has rows of its own
-    const std::vector<Tensor> want = run(reference_kernels(), DType::kF32, rows, step_by_step);
-    const Pass together = [](Context& ctx, const std::vector<LinearInput>& inputs) {
-      EXPECT_TRUE(can_join_adapted(ctx, inputs));
-      return adapted_products(ctx, inputs);
-    };
-    expect_near(run(reference_kernels(), DType::kF32, rows, together), want, 1e-5);
+    const Setup exact{reference_kernels(), DType::kF32, type, rows};
+    const std::vector<Tensor> want = run(exact, step_by_step);
+    expect_near(run(exact, together), want, 1e-5);
     for (const Isa isa : all_isas()) {
       if (!machine_has(isa)) continue;
       SCOPED_TRACE(testing::Message() << isa_name(isa) << ", " << rows << " rows");
       const KernelTable& table = kernel_table(isa);
-      expect_near(run(table, DType::kF32, rows, together), want, 1e-4);
-      if (table.bf16) expect_near(run(table, DType::kBF16, rows, together), want, 3e-2);
+      expect_near(run({table, DType::kF32, type, rows}, together), want, fine);
+      if (table.bf16) expect_near(run({table, DType::kBF16, type, rows}, together), want, coarse);
     }
   }
+}
+
+TEST(AdaptedTest, GivesWhatStepsGive) {
+  expect_what_steps_give(QuantType::kF32, 1e-4, 3e-2);
+}
+
+// Rows of which 64 are turned, and 97 and 33 have no whole groups.
+TEST(AdaptedTest, GivesWhatStepsGiveOnBlocks) {
+  expect_what_steps_give(QuantType::kQ8_0, 4e-2, 4e-2);
 }
 
 TEST(AdaptedTest, IsForPlainAdaptersThatAreTaught) {

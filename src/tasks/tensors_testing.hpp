@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/random.hpp"
+#include "nn/weight.hpp"
+#include "quant/format.hpp"
 #include "tensor/tensor.hpp"
 
 namespace linnet {
@@ -17,6 +19,16 @@ inline Tensor random_tensor(const Shape& shape, uint64_t seed, float size) {
   Tensor tensor = Tensor::empty(DType::kF32, shape);
   for (float& x : tensor.span<float>()) x = size * random.normal();
   return tensor;
+}
+
+// (O, C) in blocks as a file holds them.
+inline Weight stored_weight(const Tensor& floats, QuantType type) {
+  const QuantFormat& format = quant_format(type);
+  MatrixView view{&format, nullptr, floats.dim(0), floats.dim(1)};
+  const auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(view.rows * view.row_bytes()));
+  format.encode(floats.data<float>(), nullptr, bytes->data(), floats.elements());
+  view.bytes = bytes->data();
+  return Weight::from_blocks(view, bytes);
 }
 
 // tolerance: of the largest number of each that is wanted.

@@ -103,25 +103,11 @@ TEST_P(TurnedBlocksTest, AddsToWhatIsThere) {
 INSTANTIATE_TEST_SUITE_P(Sizes, TurnedBlocksTest,
                          testing::Values(std::pair{32, 16}, std::pair{96, 33}, std::pair{4160, 70}));
 
+constexpr int64_t kRows = 64;
+constexpr int64_t kCols = 96;
+
 // Weights of one x on the way back, of which one is multiplied in floats and one in blocks, whichever comes first.
-class BackThroughWeightsTest : public testing::Test {
- protected:
-  static constexpr int64_t kRows = 64;
-  static constexpr int64_t kCols = 96;
-
-  static Weight stored(QuantType type, const Tensor& floats) {
-    const QuantFormat& format = quant_format(type);
-    MatrixView view{&format, nullptr, floats.dim(0), floats.dim(1)};
-    const auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(view.rows * view.row_bytes()));
-    for (int64_t row = 0; row < view.rows; ++row) {
-      format.encode(floats.rows(row, 1).data<float>(), nullptr, bytes->data() + row * view.row_bytes(), view.cols);
-    }
-    view.bytes = bytes->data();
-    return Weight::from_blocks(view, bytes);
-  }
-};
-
-TEST_F(BackThroughWeightsTest, FloatsAndBlocksAddUpInEitherOrder) {
+TEST(BackThroughWeightsTest, FloatsAndBlocksAddUpInEitherOrder) {
   const Tensor w = random_tensor({kRows, kCols}, 1, 0.1f);
   const Tensor dy = random_tensor({40, kRows}, 2, 1);
   for (const Isa isa : integer_isas()) {
@@ -131,7 +117,7 @@ TEST_F(BackThroughWeightsTest, FloatsAndBlocksAddUpInEitherOrder) {
       ThreadPool pool(2);
       Context ctx(pool, kernel_table(isa));
       ctx.set_compute(DType::kF32);
-      Weight weights[] = {stored(one, w), stored(other, w)};
+      Weight weights[] = {stored_weight(w, one), stored_weight(w, other)};
       Tensor sum;
       std::vector<Weight::BackFactors> factors;
       for (Weight& weight : weights) {
@@ -147,7 +133,7 @@ TEST_F(BackThroughWeightsTest, FloatsAndBlocksAddUpInEitherOrder) {
   }
 }
 
-TEST_F(BackThroughWeightsTest, PrepackedHasTheSameBits) {
+TEST(BackThroughWeightsTest, PrepackedHasTheSameBits) {
   for (const int64_t rows : {kRows, kRows + 1}) {  // the second in floats: it has no whole groups
     const Tensor w = random_tensor({rows, kCols}, 1, 0.1f);
     const Tensor dy = random_tensor({40, rows}, 2, 1);
@@ -156,7 +142,7 @@ TEST_F(BackThroughWeightsTest, PrepackedHasTheSameBits) {
       ThreadPool pool(2);
       Context ctx(pool, kernel_table(isa));
       ctx.set_compute(DType::kF32);
-      Weight weight = stored(QuantType::kQ4_1, w);
+      Weight weight = stored_weight(w, QuantType::kQ4_1);
       weight.pack(ctx, ActivationBits::k8, {});
       EXPECT_EQ(weight.is_turned_as_floats(ctx), rows != kRows);
       const Tensor before = weight.transposed_product(ctx, dy);
