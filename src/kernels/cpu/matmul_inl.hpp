@@ -28,6 +28,7 @@ void pack_columns(const float* from, int64_t j_stride, int64_t k, int64_t count,
   constexpr int kRows = kWidth < kLanes ? kWidth : kLanes;
   static_assert(kWidth % kRows == 0);
   constexpr int64_t kAhead = 4 * kLanes;
+  constexpr int64_t kStored = kRows <= 8 ? 8 : kLanes;
   const float* end = to + k * kWidth;
   for (int64_t i = 0; i < k; i += kLanes) {
     const int64_t steps = k - i < kLanes ? k - i : kLanes;
@@ -42,8 +43,8 @@ void pack_columns(const float* from, int64_t j_stride, int64_t k, int64_t count,
       for (int64_t s = 0; s < steps; ++s) {
         float* at = to + (i + s) * kWidth + j;
         // What goes beyond a narrow panel's row is overwritten by the next.
-        if (at + kLanes <= end) {
-          store(at, bits_to_f32(rows[s]));
+        if (at + kStored <= end) {
+          kStored == 8 ? store_eight(at, bits_to_f32(rows[s])) : store(at, bits_to_f32(rows[s]));
         } else {
           store_first(at, kRows, bits_to_f32(rows[s]));
         }

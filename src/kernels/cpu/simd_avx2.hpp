@@ -78,12 +78,19 @@ LINNET_INLINE void store(float* p, F32 a) {
   _mm256_storeu_ps(p, a.lo);
   _mm256_storeu_ps(p + 8, a.hi);
 }
+// The first eight lanes.
+LINNET_INLINE void store_eight(float* p, F32 a) {
+  _mm256_storeu_ps(p, a.lo);
+}
+// Most vectors are whole: by way of memory they would wait for it.
 LINNET_INLINE F32 load_first(const float* p, int64_t n) {  // lanes from n on are zero; n <= 16
+  if (n == 16) return load(p);
   alignas(32) float lanes[16] = {};
   std::memcpy(lanes, p, static_cast<size_t>(n) * sizeof(float));
   return load(lanes);
 }
 LINNET_INLINE void store_first(float* p, int64_t n, F32 a) {
+  if (n == 16) return store(p, a);
   alignas(32) float lanes[16];
   store(lanes, a);
   std::memcpy(p, lanes, static_cast<size_t>(n) * sizeof(float));

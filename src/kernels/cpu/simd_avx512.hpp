@@ -77,6 +77,10 @@ LINNET_INLINE F32 load(const float* p) {
 LINNET_INLINE void store(float* p, F32 a) {
   _mm512_storeu_ps(p, a.v);
 }
+// The first eight lanes.
+LINNET_INLINE void store_eight(float* p, F32 a) {
+  _mm256_storeu_ps(p, _mm512_castps512_ps256(a.v));
+}
 LINNET_INLINE F32 load_first(const float* p, int64_t n) {  // lanes from n on are zero; n <= 16
   return {_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)};
 }
