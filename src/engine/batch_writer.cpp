@@ -43,7 +43,7 @@ int64_t BatchWriter::cache_bytes(const Transformer& model, int64_t max_tokens, D
 
 // Goes on by what these logits say.
 Status BatchWriter::take(Writing& writing, std::span<const float> logits) {
-  if (!all_finite(logits)) return invalid("the model's logits are not finite");
+  TRY(require_finite(logits));
   if (writing.reply.done()) return ok_status();
   writing.reply.take(logits);
   if (!writing.reply.done() && cache_.length(writing.id) >= max_tokens_) writing.reply.end(FinishReason::kContext);

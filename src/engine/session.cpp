@@ -8,12 +8,15 @@
 
 namespace linnet {
 
-bool all_finite(std::span<const float> values) {
+Status require_finite(std::span<const float> logits) {
   // Without an early end the compiler makes vectors of it, and logits are many.
   constexpr uint32_t kExponent = 0x7f800000;
   uint32_t bad = 0;
-  for (const float x : values) bad |= (std::bit_cast<uint32_t>(x) & kExponent) == kExponent ? 1 : 0;
-  return bad == 0;
+  for (const float x : logits) bad |= (std::bit_cast<uint32_t>(x) & kExponent) == kExponent ? 1 : 0;
+  if (bad == 0) return ok_status();
+  return invalid("the model's numbers overflow: its logits are not finite", {},
+                 "the weights are damaged, made for other arithmetic than this, or taught at too high a --rate; linnet "
+                 "verify compares the files of a model");
 }
 
 Error too_long(int64_t tokens, int64_t limit) {
@@ -54,11 +57,7 @@ Status Session::step(std::span<const int32_t> tokens, int64_t total_length, bool
   TRY_ASSIGN(ForwardOutput out, model_.forward(ctx_, batch, &cache_));
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
   logits_ = out.logits;
-  if (want_logits && !all_finite(std::as_const(logits_).span<float>())) {
-    return invalid("the model's numbers overflow: its logits are not finite", {},
-                   "the weights are damaged, or made for other arithmetic than this; linnet verify compares the files");
-  }
-  return ok_status();
+  return want_logits ? require_finite(std::as_const(logits_).span<float>()) : ok_status();
 }
 
 Result<std::span<const float>> Session::read(std::span<const int32_t> tokens, const CancelToken* cancel,

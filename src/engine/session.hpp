@@ -14,8 +14,8 @@ namespace linnet {
 // Rows of one prefill step: enough to use each weight many times, little enough to hear a Ctrl-C soon.
 inline constexpr int64_t kPrefillRows = 512;
 
-// Whether no number is infinite or none at all: logits that are not finite come from damaged weights.
-bool all_finite(std::span<const float> values);
+// Fails where a logit is infinite or no number: the weights are damaged, or were taught to be so large.
+Status require_finite(std::span<const float> logits);
 // How many tokens two texts have in common at their beginning.
 size_t common_length(std::span<const int32_t> a, std::span<const int32_t> b);
 // Which rotary embeddings a text of `length` tokens has where they are stretched (0 or 1; nn/rope_table.hpp): texts of
