@@ -83,8 +83,8 @@ const std::byte* Activations::want(const PanelMatrix& matrix, const float* x, in
     return reinterpret_cast<const std::byte*>(x);
   }
   for (const Wanted& one : wanted_) {
-    if (one.x == x && one.x_stride == x_stride && one.rows.n == n && one.rows.cols == cols && one.rows.kind == kind)
-      return one.rows.at;
+    const bool same_rows = one.x == x && one.x_stride == x_stride && one.rows.n == n && one.rows.cols == cols;
+    if (same_rows && one.rows.kind == kind) return one.rows.at;
   }
   wanted_.push_back({x, x_stride, room(matrix, n), rows_});
   rows_ += n;

@@ -16,7 +16,7 @@ namespace {
 static_assert(AddedProduct::kColumnUnit == 2 * kPanelRows);
 
 const PanelMatrix& panels_of(const PackedMatrix* matrix) {
-  return static_cast<const PanelMatrix&>(*matrix);  // every one is made by pack_matrix
+  return static_cast<const PanelMatrix&>(*matrix);  // every one is made in packed_matrix.cpp
 }
 
 // A product of n rows, cut into tasks.
@@ -124,8 +124,11 @@ void run_strips(const PlainJob& one, const Part& part) {
 
 void run_plain(ThreadPool& pool, std::span<const PlainJob> jobs) {
   run_jobs(pool, jobs, [](const PlainJob& one, const Part& part) {
-    const bool in_strips = one.add || one.plus;
-    in_strips ? run_strips(one, part) : run_panels(one, part);
+    if (one.add || one.plus) {
+      run_strips(one, part);
+    } else {
+      run_panels(one, part);
+    }
   });
 }
 

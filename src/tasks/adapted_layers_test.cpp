@@ -11,17 +11,25 @@
 namespace linnet {
 namespace {
 
-constexpr int64_t kIn = 96;
+// What a layer reads, and what the first of them gives: no whole vectors where floats allow it, whole groups where the
+// base has blocks.
+int64_t inputs_of(QuantType type) {
+  return type == QuantType::kF32 ? 70 : 96;
+}
+int64_t first_outputs_of(QuantType type) {
+  return type == QuantType::kF32 ? 50 : 64;
+}
 
 // The layers of one call: two that read the same, one that reads something else.
 struct Layers {
   // type: of the bases.
   explicit Layers(QuantType type = QuantType::kF32) {
-    for (const auto& [outputs, rank] : {std::pair<int64_t, int64_t>{64, 8}, {97, 16}, {33, 4}}) {
+    const int64_t in = inputs_of(type);
+    for (const auto& [outputs, rank] : {std::pair<int64_t, int64_t>{first_outputs_of(type), 8}, {97, 16}, {33, 4}}) {
       const uint64_t seed = 10 * layers.size();
       Linear layer;
-      layer.weight = stored_weight(random_tensor({outputs, kIn}, seed, 0.1f), type);
-      layer.adapters.push_back({.a = Weight::from_tensor(random_tensor({rank, kIn}, seed + 1, 0.1f)),
+      layer.weight = stored_weight(random_tensor({outputs, in}, seed, 0.1f), type);
+      layer.adapters.push_back({.a = Weight::from_tensor(random_tensor({rank, in}, seed + 1, 0.1f)),
                                 .b = Weight::from_tensor(random_tensor({outputs, rank}, seed + 2, 0.1f)),
                                 .scale = 1.5f,
                                 .share = 0.5f});
@@ -46,8 +54,8 @@ std::vector<Tensor> run(const Setup& setup, const Pass& pass) {
   Context ctx(pool, table);
   ctx.set_compute(compute);
   Tape tape;
-  Tensor x = random_tensor({rows, kIn}, 91, 1);
-  Tensor other = random_tensor({rows, kIn}, 92, 1);
+  Tensor x = random_tensor({rows, inputs_of(type)}, 91, 1);
+  Tensor other = random_tensor({rows, inputs_of(type)}, 92, 1);
   tape.watch(x);
   tape.watch(other);
   for (Linear& layer : made.layers) {
@@ -117,7 +125,7 @@ TEST(AdaptedTest, IsForPlainAdaptersThatAreTaught) {
   Layers made;
   ThreadPool pool(1);
   Context ctx(pool, reference_kernels());
-  const Tensor x = random_tensor({3, kIn}, 91, 1);
+  const Tensor x = random_tensor({3, inputs_of(QuantType::kF32)}, 91, 1);
   const auto joins = [&] { return can_join_adapted(ctx, std::vector<LinearInput>{{&made.layers[0], x}}); };
   EXPECT_FALSE(joins());  // nobody records
   Tape tape;
