@@ -96,9 +96,9 @@ def build(preset, targets):
         good = (execute(log, ["cmake", "--preset", preset], 600)
                 and execute(log, ["cmake", "--build", "--preset", preset, "--target", *targets], 3600))
         text = log.read_text(errors="replace")
-        warnings = len(re.findall(r"^[^\n]*: warning: ", text, re.M))
+        warnings = re.findall(r"^[^\n]*: warning: [^\n]*", text, re.M)
         if good and warnings:
-            return [Case(f"build {preset}", "FAIL", f"{warnings} compiler warnings")]
+            return [Case(f"build {preset}", "FAIL", f"{len(warnings)} compiler warnings, first {warnings[0]}")]
         return [Case(f"build {preset}", "PASS" if good else "FAIL", "the build failed")]
     return step
 

@@ -6,7 +6,7 @@ namespace linnet {
 
 namespace {
 
-constexpr int64_t kGroup = 32;
+constexpr int64_t kNumbersOfBlock = 32;
 // Of W's rows, whose gradients lie in the second cache with a block of rows of dy: those of a head would not. Sums go
 // from piece to piece, so this decides their bits.
 constexpr int64_t kPieceRows = 2048;
@@ -32,12 +32,12 @@ void add_piece(Context& ctx, const PackedMatrix& piece, int64_t rows, int64_t be
 }  // namespace
 
 bool TurnedBlocks::fit(const Context& ctx, int64_t rows) {
-  return ctx.kernels().pack_turned && rows % kGroup == 0;
+  return ctx.kernels().pack_turned && rows % kNumbersOfBlock == 0;
 }
 
 int64_t TurnedBlocks::bytes(int64_t rows, int64_t cols) {
-  constexpr int64_t kBlockBytes = kGroup + 2;  // a byte for each number, and a half for all
-  return rows / kGroup * kBlockBytes * cols;
+  constexpr int64_t kBlockBytes = kNumbersOfBlock + 2;  // a byte for each number, and a half for all
+  return rows / kNumbersOfBlock * kBlockBytes * cols;
 }
 
 std::shared_ptr<const TurnedBlocks> TurnedBlocks::keep(Context& ctx, const Source& w) {
