@@ -90,10 +90,16 @@ inline constexpr uint8_t kE2M1Table[16] = {12, 13, 14, 15, 16, 18, 20, 24, 12, 1
 struct alignas(64) ActGroup {
   int8_t q[kGroup];
   float scale;
-  int32_t start[2];  // -offset * sum of q over the group, or over each half: where the integer dot product starts
-  float sum[2];      // scale * sum of the quantised numbers, likewise: what a weight's min is multiplied by
+  // Where the integer dot product starts: -offset * sum of q over the group, or over each half; in one term plus
+  // kStartBits.
+  int32_t start[2];
+  float sum[2];  // scale * sum of the quantised numbers, likewise: what a weight's min is multiplied by
 };
 static_assert(sizeof(ActGroup) == 64, "one cache line for each row, group and term");
 inline constexpr int kMostTerms = 2;
+
+// kStartBits + n are the bits of the float kStart + n, for |n| below 2^22; in a group |n| is at most 32 * 255 * 127.
+inline constexpr int32_t kStartBits = 0x4B400000;
+inline constexpr float kStart = 0x1.8p23f;
 
 }  // namespace linnet::kernels

@@ -35,6 +35,7 @@ inline constexpr int kQuadsAtOnce = kBits == 6 ? 2 : 1;
 template <int kBits>
 struct Dot {
   static_assert(kBits == 4 || kBits == 5);
+  static constexpr bool kStartIsFree = false;
   static constexpr int kPairsThatFit = 1 << (7 - kBits);
   struct Codes {
     U8 all;
@@ -55,6 +56,7 @@ struct Dot {
 // Two quads, whose pairs are widened at once and take no register from one quad to the next.
 template <>
 struct Dot<6> {
+  static constexpr bool kStartIsFree = true;
   struct Codes {
     U8 all;
   };
@@ -93,6 +95,7 @@ LINNET_INLINE Words join_terms(const int8_t* high, const int8_t* low) {
 
 template <>
 struct Dot<8> {
+  static constexpr bool kStartIsFree = false;
   struct Codes {
     U8 low;
     U8 high;

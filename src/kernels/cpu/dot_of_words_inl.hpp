@@ -25,7 +25,8 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
     hide(words[r]);
     for (int p = 0; p < kPanels; ++p) {
       sums[p][r][0] = set1(int32_t{0});
-      sums[p][r][1] = set1(256 * start_of<kMin, kPart>(row[0]) + start_of<kMin, kPart>(row[1]));
+      sums[p][r][1] =
+          set1(256 * start_of<kMin, kBits, kTerms, kPart>(row[0]) + start_of<kMin, kBits, kTerms, kPart>(row[1]));
     }
   }
   unroll<0, kCount>([&]<int kIndex>() __attribute__((always_inline)) {

@@ -74,10 +74,15 @@ LINNET_INLINE GroupScales<F.scales> group_scales(const std::byte* factors, F32 d
   return s;
 }
 
-// Where the integer dot product of codes starts, of which those with a minimum have no offset.
-template <bool kMin, int kPart>
+// Whether the integer dot product starts at kStartBits. Codes with a minimum have no offset, and to start them anywhere
+// but at zero may cost an addition, or a register where there are sixteen.
+template <bool kMin, int kBits, int kTerms>
+inline constexpr bool kStartsAtBits = kTerms == 1 && (!kMin || Dot<kBits>::kStartIsFree);
+
+template <bool kMin, int kBits, int kTerms, int kPart>
 LINNET_INLINE int32_t start_of(const ActGroup& x) {
-  return kMin ? 0 : x.start[kPart];
+  if constexpr (kMin) return kStartsAtBits<kMin, kBits, kTerms> ? kStartBits : 0;
+  return x.start[kPart];
 }
 
 // Panels as they are packed, one after the other.

@@ -1,8 +1,7 @@
 // Products with quantised panels (kernels/panel.hpp), over the sixteen lanes of a simd header.
 //
 // The arithmetic of one output, the same in every schedule: for each group in order, an exact integer dot product, then
-//   acc = fma(float(dot), weight scale * activation scale, acc);  acc = fma(min, activation sum, acc) where there is
-//   one.
+//   acc = fma(min, activation sum, acc) where there is one;  acc = fma(weight scale * dot, activation scale, acc).
 // Activations in two terms give two dot products, joined as integers: 32 products of 255 * 32640 stay below 2^28.
 #pragma once
 
@@ -31,6 +30,14 @@ LINNET_INLINE I32 joined(const I32 (&terms)[kTerms]) {
   }
 }
 
+// weight scale * dot product, rounded once. The bits of one that started at kStartBits are those of the float kStart +
+// dot, so that one operation does it, where converting and multiplying are two.
+template <bool kMin, int kBits, int kTerms>
+LINNET_INLINE F32 scaled(const I32 (&terms)[kTerms], F32 scale, F32 start) {
+  if constexpr (kStartsAtBits<kMin, kBits, kTerms>) return fmadd(bits_to_f32(terms[0]), scale, start);
+  return mul(to_f32(joined(terms)), scale);
+}
+
 // Part kPart of one group, kCount quads, of kRows rows of activations, `stride` apart, with kPanels panels: a broadcast
 // of activations is used for each of them.
 template <int kBits, bool kMin, int kPart, int kCount, int kTerms, int kPanels, int kRows, class Source>
@@ -39,7 +46,7 @@ LINNET_INLINE void dot_products(const Source (&sources)[kPanels], const ActGroup
   Dot<kBits> dots[kPanels][kRows][kTerms];
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
-      for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(start_of<kMin, kPart>(x[r * stride + t]));
+      for (int t = 0; t < kTerms; ++t) dots[p][r][t].start(start_of<kMin, kBits, kTerms, kPart>(x[r * stride + t]));
     }
   }
   constexpr int kAtOnce = kQuadsAtOnce<kBits>;
@@ -93,12 +100,14 @@ LINNET_INLINE void accumulate(const Source (&sources)[kPanels], const GroupScale
   unroll<0, kScales>([&]<int kPart>() __attribute__((always_inline)) {
     I32 dots[kPanels][kRows][kTerms];
     dot_products<kBits, kMin, kPart, kCount>(sources, x, stride, dots);
+    F32 starts[kPanels];  // exact: scales have 19 bits at most, and lie far below the 2^103 where this overflows
+    for (int p = 0; p < kPanels; ++p) starts[p] = mul(scales[p].scale[kPart], set1(-kStart));
     for (int r = 0; r < kRows; ++r) {
       const ActGroup& last = x[r * stride + kTerms - 1];
       for (int p = 0; p < kPanels; ++p) {
-        const F32 scale = mul(scales[p].scale[kPart], set1(last.scale));
-        acc[p][r] = fmadd(to_f32(joined(dots[p][r])), scale, acc[p][r]);
         if constexpr (kMin) acc[p][r] = fmadd(scales[p].min[kPart], set1(last.sum[kPart]), acc[p][r]);
+        const F32 part = scaled<kMin, kBits>(dots[p][r], scales[p].scale[kPart], starts[p]);
+        acc[p][r] = fmadd(part, set1(last.scale), acc[p][r]);
       }
     }
   });

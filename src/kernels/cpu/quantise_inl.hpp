@@ -1,6 +1,8 @@
 // Activations as integers (ActGroup of kernels/panel.hpp), over the sixteen lanes of a simd header.
 #pragma once
 
+#include "kernels/panel.hpp"
+
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
 #endif
@@ -61,7 +63,7 @@ LINNET_INLINE void quantise_group(const float* x, int offset, int scales, ActGro
   const PartSums sums = part_sums(store_i8(out->q, a, b), scales);
   out->scale = steps.scale;
   for (int i = 0; i < 2; ++i) {
-    out->start[i] = -offset * sums.part[i];
+    out->start[i] = -offset * sums.part[i] + (kTerms == 1 ? kStartBits : 0);
     out->sum[i] = steps.scale * static_cast<float>(total.part[i] + sums.part[i]);
   }
 }

@@ -317,6 +317,7 @@ inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {
+  static constexpr bool kStartIsFree = false;
   struct Codes {
     U8 all;
   };

@@ -343,6 +343,7 @@ inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {
+  static constexpr bool kStartIsFree = true;
   struct Codes {
     U8 all;
   };

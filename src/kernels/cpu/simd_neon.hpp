@@ -305,6 +305,7 @@ inline constexpr int kQuadsAtOnce = 1;
 
 template <int kBits>
 struct Dot {
+  static constexpr bool kStartIsFree = true;
   using Codes = U8;
   static LINNET_INLINE Codes prepare(U8 codes) {
     if constexpr (kTakenFromCodes<kBits> == 0) return codes;

@@ -39,7 +39,8 @@ LINNET_INLINE void dot_products(const WideCodes (&sources)[kPanels], const ActGr
   for (int p = 0; p < kPanels; ++p) {
     TwoDots dots[kTwos];
     for (int i = 0; i < kTwos; ++i) {
-      dots[i].start(start_of<kMin, kPart>(*vectors[2 * i]), start_of<kMin, kPart>(*vectors[2 * i + 1]));
+      dots[i].start(start_of<kMin, kBits, kTerms, kPart>(*vectors[2 * i]),
+                    start_of<kMin, kBits, kTerms, kPart>(*vectors[2 * i + 1]));
     }
     unroll<0, kCount / 2>([&]<int kIndex>() __attribute__((always_inline)) {
       constexpr int kPair = kPart * kCount / 2 + kIndex;
