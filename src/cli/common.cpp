@@ -80,6 +80,8 @@ std::string kv_name(DType dtype) {
       return "f16";
     case DType::kI8:
       return "int8";
+    case DType::kI16:
+      return "int16";
     default:
       return "bf16";
   }
@@ -92,6 +94,10 @@ Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& m
   const DType fastest = kv_dtype(model, kernels);
   if (name == "bf16" && fastest != DType::kBF16) {
     return usage_error("bf16 keys and values need AVX-512 BF16 and heads whose size 16 divides",
+                       "--kv f16 takes as little memory");
+  }
+  if (name == "int16" && fastest != DType::kI16) {
+    return usage_error("int16 keys and values need AVX-512 VNNI and heads whose size 16 divides",
                        "--kv f16 takes as little memory");
   }
   return fastest;

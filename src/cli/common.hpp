@@ -40,7 +40,7 @@ struct SamplingFlags {
 };
 
 // --kv: how keys and values are kept. Empty: what this machine's kernels are fastest with. Fails where they lack it.
-inline const std::vector<std::string> kKvTypes{"f32", "f16", "bf16", "int8"};
+inline const std::vector<std::string> kKvTypes{"f32", "f16", "bf16", "int16", "int8"};
 std::string kv_name(DType dtype);
 Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& model, const KernelTable& kernels);
 

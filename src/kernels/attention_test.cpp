@@ -21,15 +21,19 @@ struct Cache {
   std::vector<std::vector<std::byte>> values;
 };
 
-// Of position j of head h, as eight bits hold normal numbers; no two neighbours have the same.
-float scale_of(int64_t j, int64_t h) {
-  return 0.04f + 0.01f * static_cast<float>((j * 3 + h) % 4);
+// Of position j of head h, as integers hold normal numbers; no two neighbours have the same.
+float scale_of(DType dtype, int64_t j, int64_t h) {
+  if (dtype == DType::kI16) return 0.0003f + 0.0001f * static_cast<float>((j * 3 + h) % 4);
+  return dtype == DType::kI8 ? 0.04f + 0.01f * static_cast<float>((j * 3 + h) % 4) : 1.0f;
 }
 
 void put(std::vector<std::byte>& block, int64_t at, DType dtype, float number) {
   const Half half = to_half(number);
   const BFloat16 brief = to_bfloat16(number);
-  if (dtype == DType::kI8) {
+  const auto word = static_cast<int16_t>(std::lround(number));
+  if (dtype == DType::kI16) {
+    std::memcpy(block.data() + at * 2, &word, 2);
+  } else if (dtype == DType::kI8) {
     block[static_cast<size_t>(at)] = static_cast<std::byte>(static_cast<int8_t>(std::lround(number)));
   } else if (dtype == DType::kBF16) {
     std::memcpy(block.data() + at * 2, &brief, 2);
@@ -46,7 +50,7 @@ struct Place {
   int64_t value;
 };
 Place place_of(const Case& c, DType dtype, bool by_head, int64_t j, int64_t h, int64_t d) {
-  if (dtype == DType::kBF16) {
+  if (dtype == DType::kBF16 || dtype == DType::kI16) {
     return {((h * c.dim / 2 + d / 2) * kBlockTokens + j) * 2 + d % 2,
             ((h * kBlockTokens / 2 + j / 2) * c.dim + d) * 2 + j % 2};
   }
@@ -57,7 +61,7 @@ Place place_of(const Case& c, DType dtype, bool by_head, int64_t j, int64_t h, i
 Cache fill_cache(const Case& c, DType dtype, bool by_head) {
   const std::vector<float> numbers = random_floats(2 * c.keys * c.kv_heads * c.dim, 5);
   // What was never written is NaN: no row may be touched by it.
-  const bool scaled = dtype == DType::kI8;
+  const bool scaled = dtype == DType::kI8 || dtype == DType::kI16;
   const int64_t numbers_bytes = kBlockTokens * c.kv_heads * c.dim * dtype_bytes(dtype);
   const auto block_bytes = static_cast<size_t>(numbers_bytes + (scaled ? 4 * kBlockTokens * c.kv_heads : 0));
   Cache cache;
@@ -69,7 +73,7 @@ Cache fill_cache(const Case& c, DType dtype, bool by_head) {
     }
     const int64_t at = j % kBlockTokens;
     for (int64_t h = 0; h < c.kv_heads; ++h) {
-      const float scale = scaled ? scale_of(at, h) : 1;
+      const float scale = scale_of(dtype, at, h);
       for (auto* block : {&cache.keys.back(), &cache.values.back()}) {
         if (scaled) std::memcpy(block->data() + numbers_bytes + 4 * (h * kBlockTokens + at), &scale, 4);
       }
@@ -183,39 +187,120 @@ TEST_P(AttentionTest, IntegersAreTheReferenceAndHaveTheSameBitsHoweverTheyAreCom
   }
 }
 
-bool has_bf16(Isa isa) {
-  return kernel_table(isa).attention.to_pairs != nullptr;
+// Kinds of pairs that the kernels have, and how far results may be from those of float32, in the mean and at most.
+struct Pairs {
+  DType dtype;
+  double error;
+  double most;
+};
+std::vector<Pairs> pairs_of(Isa isa) {
+  std::vector<Pairs> pairs;
+  if (kernel_table(isa).attention.to_pairs) pairs.push_back({DType::kBF16, 0.006, 0.05});
+  if (kernel_table(isa).attention.to_words) pairs.push_back({DType::kI16, 0.0005, 0.003});
+  return pairs;
 }
 
-TEST_P(AttentionTest, PairsOfBf16AreNearTheReference) {
+TEST_P(AttentionTest, PairsAreNearTheReference) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  if (!has_bf16(GetParam())) return;
-  for (const Case& c : cases()) {
-    if (c.dim % 16 != 0) continue;
-    const std::vector<float> expected = attend(reference_kernels(), c, DType::kF32, true, c.keys);
-    const std::vector<float> got = attend(kernel_table(GetParam()), c, DType::kBF16, true, c.keys);
-    ASSERT_EQ(got.size(), expected.size());
-    double error = 0;
-    double size = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      ASSERT_NEAR(got[i], expected[i], 0.05) << "D=" << c.dim << " at " << i;
-      error += (double{got[i]} - expected[i]) * (double{got[i]} - expected[i]);
-      size += double{expected[i]} * expected[i];
+  for (const auto& [dtype, most_error, most] : pairs_of(GetParam())) {
+    for (const Case& c : cases()) {
+      if (c.dim % 16 != 0) continue;
+      const std::vector<float> expected = attend(reference_kernels(), c, DType::kF32, true, c.keys);
+      const std::vector<float> got = attend(kernel_table(GetParam()), c, dtype, true, c.keys);
+      ASSERT_EQ(got.size(), expected.size());
+      double error = 0;
+      double size = 0;
+      for (size_t i = 0; i < got.size(); ++i) {
+        ASSERT_NEAR(got[i], expected[i], most) << "D=" << c.dim << " at " << i;
+        error += (double{got[i]} - expected[i]) * (double{got[i]} - expected[i]);
+        size += double{expected[i]} * expected[i];
+      }
+      EXPECT_LT(std::sqrt(error / size), most_error) << "D=" << c.dim;
     }
-    EXPECT_LT(std::sqrt(error / size), 0.006) << "D=" << c.dim;
   }
 }
 
-TEST_P(AttentionTest, PairsOfBf16HaveTheSameBitsHoweverTheyAreComputed) {
+TEST_P(AttentionTest, PairsHaveTheSameBitsHoweverTheyAreComputed) {
   SKIP_UNLESS_MACHINE_HAS(GetParam());
-  if (!has_bf16(GetParam())) return;
-  for (const Case& c : cases()) {
-    if (c.dim % 16 != 0) continue;
-    const std::vector<float> all = attend(kernel_table(GetParam()), c, DType::kBF16, true, c.keys);
-    for (const int64_t step : {1, 2, 7, 33}) {
-      EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, DType::kBF16, true, step)))
-          << "D=" << c.dim << " by " << step;
+  for (const Pairs& pairs : pairs_of(GetParam())) {
+    for (const Case& c : cases()) {
+      if (c.dim % 16 != 0) continue;
+      const std::vector<float> all = attend(kernel_table(GetParam()), c, pairs.dtype, true, c.keys);
+      for (const int64_t step : {1, 2, 7, 33}) {
+        EXPECT_TRUE(same_bits(all, attend(kernel_table(GetParam()), c, pairs.dtype, true, step)))
+            << "D=" << c.dim << " by " << step;
+      }
     }
+  }
+}
+
+// The integers of a vector, and what they stand for.
+TEST_P(AttentionTest, WordsHoldAnyVector) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const auto to_words = kernel_table(GetParam()).attention.to_words;
+  if (!to_words) return;
+  constexpr int64_t kDim = 80;
+  std::vector<int16_t> words(kDim);
+  for (const bool by_norm : {false, true}) {
+    for (const float size : {0.0f, 1e-35f, 1e-20f, 1.0f, 1e15f}) {
+      std::vector<float> x = random_floats(kDim, 3);
+      for (float& number : x) number *= size;
+      const float scale = to_words(x.data(), kDim, by_norm, words.data());
+      EXPECT_GT(scale, 0);
+      double norm = 0;
+      for (int64_t i = 0; i < kDim; ++i) {
+        const auto at = static_cast<size_t>(i);
+        norm += double{static_cast<double>(words[at])} * words[at];
+        EXPECT_NEAR(words[at] * scale, x[at], std::max(0.51f * scale, 1e-30f)) << size;
+      }
+      EXPECT_LT(std::sqrt(norm), by_norm ? 32100.0 : 32768.0 * std::sqrt(kDim));
+      if (by_norm && size >= 1e-20f) {
+        EXPECT_NEAR(std::sqrt(norm), 32000, 10);
+      }
+    }
+    for (const float odd : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+      std::vector<float> x = random_floats(kDim, 3);
+      x[37] = odd;
+      EXPECT_TRUE(std::isnan(to_words(x.data(), kDim, by_norm, words.data())));
+    }
+  }
+}
+
+// All weight on one key, all keys alike, the largest values: no sum overflows.
+TEST_P(AttentionTest, WordsDoNotOverflow) {
+  SKIP_UNLESS_MACHINE_HAS(GetParam());
+  const auto to_words = kernel_table(GetParam()).attention.to_words;
+  if (!to_words) return;
+  constexpr int64_t kDim = 256;
+  constexpr auto kBlockBytes = static_cast<size_t>(kBlockTokens * (2 * kDim + 4));
+  for (const float sharpness : {0.0f, 1.0f, 100.0f}) {
+    std::vector<std::byte> keys(kBlockBytes);
+    std::vector<std::byte> values(kBlockBytes);
+    const std::vector<float> ones(kDim, 3.0f);
+    std::vector<int16_t> words(kDim);
+    const Case c{1, 1, kDim, kBlockTokens, {}};
+    for (int64_t j = 0; j < kBlockTokens; ++j) {
+      const float key_scale = to_words(ones.data(), kDim, true, words.data());
+      std::memcpy(keys.data() + kBlockTokens * 2 * kDim + 4 * j, &key_scale, 4);
+      for (int64_t d = 0; d < kDim; ++d) {
+        std::memcpy(keys.data() + 2 * place_of(c, DType::kI16, true, j, 0, d).key, &words[static_cast<size_t>(d)], 2);
+      }
+      const float value_scale = to_words(ones.data(), kDim, false, words.data());
+      std::memcpy(values.data() + kBlockTokens * 2 * kDim + 4 * j, &value_scale, 4);
+      for (int64_t d = 0; d < kDim; ++d) {
+        std::memcpy(values.data() + 2 * place_of(c, DType::kI16, true, j, 0, d).value, &words[static_cast<size_t>(d)],
+                    2);
+      }
+    }
+    const std::byte* key_block = keys.data();
+    const std::byte* value_block = values.data();
+    const AttentionSpan span{0,           1,    kBlockTokens - 1, kBlockTokens,
+                             DType::kI16, true, {&key_block, 1},  {&value_block, 1}};
+    ThreadPool pool(1);
+    Context ctx(pool, kernel_table(GetParam()));
+    const std::vector<float> q(kDim, sharpness);
+    const Tensor out = ops::attention_over(ctx, Tensor::from(q, Shape{1, 1, kDim}), 1, {&span, 1}, {.scale = 0.0625f});
+    for (const float number : out.span<float>()) EXPECT_NEAR(number, 3.0f, 0.01f) << sharpness;
   }
 }
 

@@ -28,6 +28,7 @@ kernels::KeyFormat key_format(DType dtype) {
   return dtype == DType::kF32   ? kernels::KeyFormat::kF32
          : dtype == DType::kF16 ? kernels::KeyFormat::kF16
          : dtype == DType::kI8  ? kernels::KeyFormat::kI8
+         : dtype == DType::kI16 ? kernels::KeyFormat::kWordPairs
                                 : kernels::KeyFormat::kBF16Pairs;
 }
 
@@ -177,7 +178,8 @@ KernelTable table_for(Isa isa) {
                      .join = join_parts<kCpu>,
                      .state_floats = kCpu.attention->state,
                      .to_half = kCpu.attention->to_half,
-                     .to_pairs = kCpu.attention->to_pairs};
+                     .to_pairs = kCpu.attention->to_pairs,
+                     .to_words = kCpu.attention->to_words};
   table.f32 = float_products<kCpu, DType::kF32>();
   if constexpr (kCpu.pairs != nullptr) table.bf16 = float_products<kCpu, DType::kBF16>();
   table.attention_head_workspace = kernels::attention_head_workspace;
@@ -212,8 +214,8 @@ constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::k
 constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention, nullptr, nullptr};
 constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx512::kFloats,
                                       &kernels::avx512::kAttention, nullptr, nullptr};
-constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats, kAvx512.attention, nullptr,
-                                          nullptr};
+constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats,
+                                          &kernels::avx512vnni::kAttention, nullptr, nullptr};
 constexpr kernels::CpuKernels kAvx512Bf16{kAvx512Vnni.integers, kAvx512.floats, &kernels::avx512bf16::kAttention,
                                           &kernels::avx512bf16::kPairs, nullptr};
 constexpr kernels::CpuKernels kAmx{kAvx512Vnni.integers, kAvx512.floats, &kernels::amx::kAttention,

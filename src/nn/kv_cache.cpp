@@ -202,6 +202,40 @@ void put_integers(const KernelTable& /*kernels*/, const float* k, const float* v
   }
 }
 
+// The same in sixteen bits, in the places of BF16, with scales like those of eight bits.
+void put_words(const KernelTable& kernels, const float* k, const float* v, int64_t rows, int64_t at,
+               const KvShape& shape, std::byte* keys, std::byte* values) {
+  const int64_t dim = shape.head_dim;
+  const int64_t pairs = shape.kv_heads * dim / 2;  // of a row
+  const auto to_words = kernels.attention.to_words;
+  CHECK(to_words != nullptr && dim % 16 == 0);
+  std::vector<uint32_t> narrowed(static_cast<size_t>(rows * pairs));  // two words each
+  const auto narrow_heads = [&](const float* from, bool by_norm, std::byte* block) {
+    auto* scales = reinterpret_cast<float*>(block + pairs * kBlockTokens * static_cast<int64_t>(sizeof(uint32_t)));
+    auto* words = reinterpret_cast<int16_t*>(narrowed.data());
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t h = 0; h < shape.kv_heads; ++h) {
+        const int64_t head = (r * shape.kv_heads + h) * dim;
+        scales[h * kBlockTokens + at + r] = to_words(from + head, dim, by_norm, words + head);
+      }
+    }
+  };
+  narrow_heads(k, true, keys);
+  for (int64_t i = 0; i < pairs; ++i) {
+    uint32_t* positions = reinterpret_cast<uint32_t*>(keys) + i * kBlockTokens + at;
+    for (int64_t r = 0; r < rows; ++r) positions[r] = narrowed[static_cast<size_t>(r * pairs + i)];
+  }
+  narrow_heads(v, false, values);
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t h = 0; h < shape.kv_heads; ++h) {
+      const auto* words = reinterpret_cast<const int16_t*>(narrowed.data()) + (r * shape.kv_heads + h) * dim;
+      const int64_t first = (h * kBlockTokens + (at + r) / 2 * 2) * dim + (at + r) % 2;
+      int16_t* to = reinterpret_cast<int16_t*>(values) + first;
+      for (int64_t d = 0; d < dim; ++d) to[2 * d] = words[d];
+    }
+  }
+}
+
 auto put_as(DType dtype) {
   switch (dtype) {
     case DType::kF32:
@@ -210,6 +244,8 @@ auto put_as(DType dtype) {
       return put<Half>;
     case DType::kI8:
       return put_integers;
+    case DType::kI16:
+      return put_words;
     default:
       return put_pairs;
   }

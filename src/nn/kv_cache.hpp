@@ -17,11 +17,12 @@ struct KvShape {
   int64_t layers = 0;         // L
   int64_t kv_heads = 0;       // K
   int64_t head_dim = 0;       // D
-  DType dtype = DType::kF16;  // F16, F32, I8, or BF16 where kernels have it
+  DType dtype = DType::kF16;  // F16, F32, I8, or BF16 or I16 where kernels have it
 
-  // Bytes of a position's keys of one layer, or of its values: I8 with a scale for each head.
+  // Bytes of a position's keys of one layer, or of its values: integers with a scale for each head.
   int64_t row_bytes() const {
-    const int64_t scale = dtype == DType::kI8 ? static_cast<int64_t>(sizeof(float)) : 0;
+    const bool integers = dtype == DType::kI8 || dtype == DType::kI16;
+    const int64_t scale = integers ? static_cast<int64_t>(sizeof(float)) : 0;
     return kv_heads * (head_dim * dtype_bytes(dtype) + scale);
   }
   // Bytes of one block, all layers, keys and values.

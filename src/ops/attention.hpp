@@ -30,7 +30,7 @@ struct AttentionParams {
 
 // Rows [row_begin, row_begin + rows) of q, which are the tokens at positions [position, position + rows) of one
 // sequence, and the sequence's keys and values for positions [0, keys): block b holds positions from b * kBlockTokens,
-// as numbers of `dtype` (F32, F16, BF16 or I8).
+// as numbers of `dtype` (F32, F16, BF16, I8 or I16).
 struct AttentionSpan {
   int64_t row_begin = 0;
   int64_t rows = 0;
@@ -41,7 +41,7 @@ struct AttentionSpan {
   // By head, which kernels read fastest: keys (K, D, kBlockTokens), values (K, kBlockTokens, D), always whole. BF16,
   // which is by head and needs a D that 16 divides: keys (K, D / 2, kBlockTokens, 2), values (K, kBlockTokens / 2, D,
   // 2). I8 is by head, and behind the keys and behind the values come their scales (K, kBlockTokens), float32: a number
-  // is its integer times the scale of its head and position.
+  // is its integer times the scale of its head and position. I16 has its numbers where BF16 has them, and scales as I8.
   bool by_head = false;
   // Where each block begins, and how many bytes into it keys and values of this layer lie.
   std::span<const std::byte* const> key_blocks = {};
@@ -79,6 +79,9 @@ struct AttentionKernels {
   // instruction set has no such conversion, and without to_pairs no kernel for a cache of BF16.
   void (*to_half)(const float* x, int64_t n, uint16_t* out);
   void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);
+  // A head's n numbers of one position, a multiple of 16, as I16, and their scale: of a key by_norm. NaN where one is
+  // not finite (or beyond 1e18). Null where there is no kernel for a cache of I16.
+  float (*to_words)(const float* x, int64_t n, bool by_norm, int16_t* out);
 };
 
 namespace ops {

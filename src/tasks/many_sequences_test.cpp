@@ -99,6 +99,7 @@ Setting random_setting(Random& random) {
   Setting setting{any_of(isas, random), DType::kF32, 1 + static_cast<int>(random.below(4))};
   std::vector<DType> caches{DType::kF32, DType::kF16, DType::kI8};
   if (setting.kernels().attention.to_pairs) caches.push_back(DType::kBF16);
+  if (setting.kernels().attention.to_words) caches.push_back(DType::kI16);
   setting.kv = any_of(caches, random);
   return setting;
 }

@@ -190,7 +190,9 @@ DType kv_dtype(const ModelDescription& model, const KernelTable& kernels) {
     return t.shape.rank() < 2 || (t.format && t.format->type == QuantType::kF32);
   });
   if (single) return DType::kF32;
-  return kernels.attention.to_pairs && model.transformer.head_dim % 16 == 0 ? DType::kBF16 : DType::kF16;
+  if (model.transformer.head_dim % 16 != 0) return DType::kF16;
+  if (kernels.attention.to_pairs) return DType::kBF16;
+  return kernels.attention.to_words ? DType::kI16 : DType::kF16;
 }
 
 MemoryPlan plan_memory(const ModelDescription& model, const KernelTable& kernels, int64_t context,

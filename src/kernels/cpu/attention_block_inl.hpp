@@ -2,6 +2,8 @@
 #pragma once
 
 #include "kernels/cpu/attention_pairs_inl.hpp"
+#include "kernels/cpu/attention_softmax_inl.hpp"
+#include "kernels/cpu/attention_words_inl.hpp"
 
 #ifndef LINNET_KERNEL_ISA
 #error "included by the kernel file of one instruction set"
@@ -9,34 +11,6 @@
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
-
-LINNET_INLINE F32 capped(F32 score, float cap) {  // cap * tanh(score / cap)
-  const F32 e = exp(mul(score, set1(2 / cap)));
-  return mul(set1(cap), sub(set1(1.0f), div(set1(2.0f), add(e, set1(1.0f)))));
-}
-
-// Scores of keys outside [begin, end) become -infinity.
-LINNET_INLINE F32 masked(F32 score, int64_t first_lane, int64_t begin, int64_t end) {
-  alignas(64) static constexpr float kPlaces[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-  const F32 nothing = set1(-__builtin_inff());
-  const F32 lane = add(load(kPlaces), set1(static_cast<float>(first_lane)));
-  score = select_less(lane, set1(static_cast<float>(begin)), nothing, score);
-  return select_less(lane, set1(static_cast<float>(end)), score, nothing);
-}
-
-// Scores so far above the highest of before do not rescale what there is: weights of up to e^8 are as exact as those
-// below one, and a new highest by a little is frequent.
-constexpr float kHeadroom = 8;
-
-// Rescales what there is of a row to a new highest score.
-LINNET_INLINE void raise_highest(Query& query, int64_t dim, float highest) {
-  const float before = query.highest;
-  query.highest = highest;
-  if (before == -__builtin_inff()) return;  // there is nothing yet
-  const F32 rescale = exp(sub(set1(before), set1(highest)));
-  store(query.sums, mul(load(query.sums), rescale));
-  for (int64_t d = 0; d < dim; d += 16) store(query.out + d, mul(load(query.out + d), rescale));
-}
 
 // From scores to weights, as a block of T multiplies them, and what came before rescaled to the new highest score.
 LINNET_INLINE void soften(Query& query, int64_t dim, float softcap, const float* value_scales) {
@@ -161,7 +135,13 @@ template <class T, int kRows>
 LINNET_INLINE void attend_some(const KeyBlock<T>& block, int64_t dim, int64_t padded, const AttentionCall& call,
                                Query* queries, int64_t count) {
   if (count == kRows) {
-    attend_tile<T, kRows>(block, dim, padded, call, queries);
+    if constexpr (std::is_same_v<T, WordPair>) {
+#ifdef LINNET_KERNEL_WORD_PAIRS
+      attend_words<kRows>(block, dim, call, queries);
+#endif
+    } else {
+      attend_tile<T, kRows>(block, dim, padded, call, queries);
+    }
   } else if constexpr (kRows > 1) {
     attend_some<T, kRows - 1>(block, dim, padded, call, queries, count);
   }

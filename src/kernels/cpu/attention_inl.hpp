@@ -22,17 +22,21 @@ int64_t padded_dim(int64_t dim) {
   return (dim + 15) / 16 * 16;
 }
 
+template <class T>
+inline constexpr int64_t kPerElement = kIsPair<T> ? 2 : 1;
+template <class T>
+inline constexpr bool kHasScales = std::is_same_v<T, int8_t> || std::is_same_v<T, WordPair>;
+
 // The numbers of one head begin so many T into a block of keys, and of values.
 template <class T>
 LINNET_INLINE int64_t head_at(const AttentionCall& call) {
-  constexpr int64_t kPerNumber = std::is_same_v<T, Bf16Pair> ? 2 : 1;
-  return call.kv_head * call.head_dim * (call.by_head ? kAttentionBlock : 1) / kPerNumber;
+  return call.kv_head * call.head_dim * (call.by_head ? kAttentionBlock : 1) / kPerElement<T>;
 }
 
 // Where the scales of one head lie: behind the numbers of all heads.
-LINNET_INLINE const float* scales_of(const AttentionCall& call, const int8_t* numbers) {
-  const std::byte* behind =
-      reinterpret_cast<const std::byte*>(numbers + call.kv_heads * call.head_dim * kAttentionBlock);
+template <class T>
+LINNET_INLINE const float* scales_of(const AttentionCall& call, const T* numbers) {
+  const T* behind = numbers + call.kv_heads * call.head_dim * kAttentionBlock / kPerElement<T>;
   return reinterpret_cast<const float*>(behind) + call.kv_head * kAttentionBlock;
 }
 
@@ -150,21 +154,27 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
   const int64_t dim = call.head_dim;
   const int64_t padded = padded_dim(dim);
   const int64_t count = queries_of(call);
-  const bool as_it_lies = std::is_same_v<T, Bf16Pair> || (call.by_head && dim == padded && count <= kFewQueries);
+  const bool as_it_lies = kIsPair<T> || (call.by_head && dim == padded && count <= kFewQueries);
+  // What the first row sees at the end, and the last one from the start, all see.
+  const KeyRange by_all{visible(call, call.position + call.end - 1).first,
+                        visible(call, call.position + call.begin).last};
+  bool were_whole = false;
   for (int64_t b = range.first / kAttentionBlock; b * kAttentionBlock < range.last; ++b) {
     const int64_t start = b * kAttentionBlock;
-    for (int64_t i = 0; i < count; ++i) {
+    const bool whole = !call.bias && by_all.first <= start && by_all.last >= start + kAttentionBlock;
+    for (int64_t i = 0; i < count && !(whole && were_whole); ++i) {
       Query& query = scratch.queries[i];
       const KeyRange seen = visible(call, query.position);
       query.begin = seen.first > start ? seen.first - start : 0;
       query.end = seen.last - start < kAttentionBlock ? seen.last - start : kAttentionBlock;
       query.bias = bias_at(call, query, start);
     }
+    were_whole = whole;
     const auto* keys = reinterpret_cast<const T*>(call.key_blocks[b] + call.keys_at);
     const auto* values = reinterpret_cast<const T*>(call.value_blocks[b] + call.values_at);
     const float* key_scales = nullptr;
     const float* value_scales = nullptr;
-    if constexpr (std::is_same_v<T, int8_t>) {
+    if constexpr (kHasScales<T>) {
       key_scales = scales_of(call, keys);
       value_scales = scales_of(call, values);
     }
@@ -175,7 +185,7 @@ void attend_blocks(const AttentionCall& call, const AttentionScratch& scratch, K
       const auto* next_values = reinterpret_cast<const T*>(call.value_blocks[next] + call.values_at);
       attend_block<T>({keys + at, values + at, dim, next_keys + at, next_values + at, key_scales, value_scales}, padded,
                       call, scratch.queries, count);
-    } else if constexpr (!std::is_same_v<T, Bf16Pair>) {
+    } else if constexpr (!kIsPair<T>) {
       const int64_t valid = call.keys - start < kAttentionBlock ? call.keys - start : kAttentionBlock;
       widen_block(call, keys, values, valid, scratch.keys, scratch.values);
       attend_block<float>(
@@ -261,11 +271,14 @@ void start_queries(const AttentionCall& call, const AttentionScratch& scratch, f
     query.out = out + i * out_stride;
     query.weights = scratch.weights + i * kAttentionBlock;
     query.sums = scratch.sums + i * kLanes;
-#ifdef LINNET_KERNEL_BF16_PAIRS
-    if (call.format != KeyFormat::kBF16Pairs) continue;
     uint32_t* pairs = scratch.pairs + i * padded_dim(call.head_dim) / 2;
-    narrow_query(query.q, call.head_dim, pairs);
     query.pairs = pairs;
+#ifdef LINNET_KERNEL_BF16_PAIRS
+    if (call.format == KeyFormat::kBF16Pairs) narrow_query(query.q, call.head_dim, pairs);
+#endif
+#ifdef LINNET_KERNEL_WORD_PAIRS
+    if (call.format != KeyFormat::kWordPairs) continue;
+    query.pair_scale = call.scale * to_words(query.q, call.head_dim, true, reinterpret_cast<int16_t*>(pairs));
 #endif
   }
 }
@@ -291,6 +304,11 @@ void attend_part(const AttentionCall& call, const AttentionScratch& scratch, int
       return attend_blocks<uint16_t>(call, scratch, range);
     case KeyFormat::kI8:
       return attend_blocks<int8_t>(call, scratch, range);
+    case KeyFormat::kWordPairs:
+#ifdef LINNET_KERNEL_WORD_PAIRS
+      attend_blocks<WordPair>(call, scratch, range);
+#endif
+      return;
     case KeyFormat::kBF16Pairs:
 #ifdef LINNET_KERNEL_TILES
       attend_tiles(call, scratch, range);
@@ -429,6 +447,11 @@ constexpr CpuAttention kAttention{
     .to_pairs = to_pairs,
 #else
     .to_pairs = nullptr,
+#endif
+#ifdef LINNET_KERNEL_WORD_PAIRS
+    .to_words = to_words,
+#else
+    .to_words = nullptr,
 #endif
 };
 

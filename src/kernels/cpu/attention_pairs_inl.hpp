@@ -12,7 +12,6 @@
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
 
-#ifdef LINNET_KERNEL_BF16_PAIRS
 // Calls f.operator()<row, vector>() for each of the sums of a tile. Blocks are short: only with constant indices do
 // their sums stay in registers from one end to the other (gcc 12 unrolls loops too late for that).
 template <int kRows, int kVecs, class F>
@@ -21,6 +20,13 @@ LINNET_INLINE void for_each_sum(const F& f) {
                                __attribute__((always_inline)) { f.template operator()<kSum / kVecs, kSum % kVecs>(); });
 }
 
+LINNET_INLINE uint32_t weight_pair(const Query& query, int64_t pair) {
+  uint32_t bits;
+  std::memcpy(&bits, reinterpret_cast<const std::byte*>(query.weights) + pair * sizeof(bits), sizeof(bits));
+  return bits;
+}
+
+#ifdef LINNET_KERNEL_BF16_PAIRS
 // acc: the scores, which are not scaled yet.
 template <int kRows, int kVecs>
 LINNET_INLINE void score_pairs(const KeyBlock<Bf16Pair>& block, int64_t dim, const Query* queries,
@@ -52,12 +58,6 @@ void to_pairs(const float* low, const float* high, int64_t n, uint32_t* out) {
     const int64_t count = n - i < 16 ? n - i : 16;
     store_pairs_first(out + i, count, load_first(low + i, count), load_first(high + i, count));
   }
-}
-
-LINNET_INLINE uint32_t weight_pair(const Query& query, int64_t pair) {
-  uint32_t bits;
-  std::memcpy(&bits, reinterpret_cast<const std::byte*>(query.weights) + pair * sizeof(bits), sizeof(bits));
-  return bits;
 }
 
 // out += weights · values over pairs [begin, end) of keys. keep: the bits of each pair that count.

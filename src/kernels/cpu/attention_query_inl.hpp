@@ -26,9 +26,11 @@ struct Query {
   int64_t position;
   int64_t head;
   const float* q;         // (D)
-  const uint32_t* pairs;  // (D / 2) of two bfloat16, where keys are such
+  const uint32_t* pairs;  // (D / 2) of two bfloat16 or two words, where keys are such
+  float pair_scale;       // words: of the scores
   float* out;             // (D rounded up to 16): the values of this part so far, weighted by exp(score - highest)
-  float* weights;         // (kAttentionBlock); bfloat16 where values are
+  float* weights;         // (kAttentionBlock); bfloat16 or words where values are
+  float weight_scale;     // words: of the block's weighted values
   float* sums;            // (16): of the weights so far, lane by lane
   float highest;          // score of before, or up to kHeadroom below it
   int64_t begin;          // keys of the current block that it sees
@@ -36,7 +38,7 @@ struct Query {
   const float* bias;  // (kAttentionBlock) of the current block, or null
 };
 
-// A block of one key/value head. T: float, uint16_t (half precision), int8_t, or Bf16Pair.
+// A block of one key/value head. T: float, uint16_t (half precision), int8_t, Bf16Pair or WordPair.
 template <class T>
 struct KeyBlock {
   const T* keys;    // (D, kAttentionBlock)
@@ -55,6 +57,12 @@ struct KeyBlock {
 struct Bf16Pair {
   uint32_t bits;
 };
+// Two 16-bit integers, likewise.
+struct WordPair {
+  uint32_t bits;
+};
+template <class T>
+inline constexpr bool kIsPair = std::is_same_v<T, Bf16Pair> || std::is_same_v<T, WordPair>;
 
 template <class T, int kRows, int kVecs>
 LINNET_INLINE void score_columns(const KeyBlock<T>& block, int64_t dim, const Query* queries, float scale,

@@ -51,7 +51,8 @@ inline constexpr int64_t kAttentionPart = 512;  // keys; equals ops' kPartTokens
 
 // kBF16Pairs: keys (K, D / 2, kAttentionBlock, 2), values (K, kAttentionBlock / 2, D, 2), D a multiple of 16.
 // kI8: by head; after the numbers of keys, and of values, their scales (K, kAttentionBlock), float32.
-enum class KeyFormat : uint8_t { kF32, kF16, kBF16Pairs, kI8 };
+// kWordPairs: 16-bit integers in the places of kBF16Pairs, with scales as kI8 has them.
+enum class KeyFormat : uint8_t { kF32, kF16, kBF16Pairs, kI8, kWordPairs };
 
 // Rows [begin, end) of one span, all heads of one key/value head: ops/attention.hpp with its types taken apart. They
 // are (end - begin) * heads / kv_heads queries.
@@ -66,7 +67,7 @@ struct AttentionCall {
   int64_t keys_at;  // bytes into each block
   int64_t values_at;
   KeyFormat format;
-  bool by_head;  // their layout in a block; kBF16Pairs has its own
+  bool by_head;  // their layout in a block; pairs have their own
   int64_t heads;
   int64_t kv_heads;
   int64_t head_dim;
@@ -96,6 +97,10 @@ struct CpuAttention {
   // Numbers as keys and values are kept: n of them as F16; or pairs of BF16, of the low numbers and the high ones.
   void (*to_half)(const float* x, int64_t n, uint16_t* out);
   void (*to_pairs)(const float* low, const float* high, int64_t n, uint32_t* out);  // null without kBF16Pairs
+  // A vector of n numbers, a multiple of 16, as integers, and what they are to be multiplied by: NaN where one of x is
+  // not finite (or beyond 1e18). by_norm, for queries and keys: the same Euclidean norm for all; for values the same
+  // largest number. Null without kWordPairs.
+  float (*to_words)(const float* x, int64_t n, bool by_norm, int16_t* out);
 };
 
 // What a tile of a product fetches for those that follow: the c of the next, to be written, or its own; and lines of a
@@ -276,7 +281,8 @@ extern const CpuAttention kAttention;
 }  // namespace avx512
 namespace avx512vnni {
 extern const IntegerKernels kIntegers;
-}
+extern const CpuAttention kAttention;
+}  // namespace avx512vnni
 namespace avx512bf16 {
 extern const CpuAttention kAttention;
 extern const PairKernels kPairs;

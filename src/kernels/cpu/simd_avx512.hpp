@@ -14,6 +14,8 @@
 #define LINNET_INLINE inline __attribute__((always_inline))
 #ifdef __AVX512BF16__
 #define LINNET_KERNEL_BF16_PAIRS
+#elif defined(__AVX512VNNI__)
+#define LINNET_KERNEL_WORD_PAIRS
 #endif
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
@@ -290,6 +292,29 @@ LINNET_INLINE void store_passing(uint32_t* p, Bf16s a) {
 }
 LINNET_INLINE void passing_ends() {
   _mm_sfence();
+}
+#endif
+#ifdef LINNET_KERNEL_WORD_PAIRS
+struct WordPairs {  // sixteen pairs of 16-bit integers
+  __m512i v;
+};
+LINNET_INLINE WordPairs load_word_pairs(const uint32_t* p) {
+  return {_mm512_loadu_si512(p)};
+}
+LINNET_INLINE WordPairs set1_word_pair(uint32_t pair) {
+  return {_mm512_set1_epi32(static_cast<int32_t>(pair))};
+}
+// By its name: what gcc 12 makes of the intrinsic in a loop copies each sum to another register and back.
+LINNET_INLINE I32 add_dot(I32 a, WordPairs b, WordPairs c) {
+  asm("vpdpwssd %2, %1, %0" : "+v"(a.v) : "v"(b.v), "v"(c.v));
+  return a;
+}
+LINNET_INLINE void store_words(int16_t* p, I32 a) {  // which must fit
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+LINNET_INLINE void store_words(int16_t* p, I32 a, I32 b) {  // likewise
+  const __m512i quarters = _mm512_packs_epi32(a.v, b.v);    // of a and b by turns
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), quarters));
 }
 #endif
 LINNET_INLINE I32 load_u8(const void* p) {
