@@ -97,7 +97,7 @@ Result<DType> choose_kv_dtype(const std::string& name, const ModelDescription& m
                        "--kv f16 takes as little memory");
   }
   if (name == "int16" && fastest != DType::kI16) {
-    return usage_error("int16 keys and values need AVX-512 VNNI and heads whose size 16 divides",
+    return usage_error("int16 keys and values are for AVX2 and AVX-512 without BF16, and heads whose size 16 divides",
                        "--kv f16 takes as little memory");
   }
   return fastest;

@@ -211,7 +211,8 @@ KernelTable table_for(Isa isa) {
 #if defined(__x86_64__)
 constexpr kernels::CpuKernels kAvx2{&kernels::avx2::kIntegers, &kernels::avx2::kFloats, &kernels::avx2::kAttention,
                                     nullptr, nullptr};
-constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, kAvx2.attention, nullptr, nullptr};
+constexpr kernels::CpuKernels kAvxVnni{&kernels::avxvnni::kIntegers, kAvx2.floats, &kernels::avxvnni::kAttention,
+                                       nullptr, nullptr};
 constexpr kernels::CpuKernels kAvx512{&kernels::avx512::kIntegers, &kernels::avx512::kFloats,
                                       &kernels::avx512::kAttention, nullptr, nullptr};
 constexpr kernels::CpuKernels kAvx512Vnni{&kernels::avx512vnni::kIntegers, kAvx512.floats,

@@ -273,7 +273,8 @@ extern const CpuAttention kAttention;
 }  // namespace avx2
 namespace avxvnni {
 extern const IntegerKernels kIntegers;
-}
+extern const CpuAttention kAttention;
+}  // namespace avxvnni
 namespace avx512 {
 extern const IntegerKernels kIntegers;
 extern const FloatKernels kFloats;

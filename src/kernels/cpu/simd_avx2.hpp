@@ -12,6 +12,7 @@
 #error "define LINNET_KERNEL_ISA, the namespace of one instruction set"
 #endif
 #define LINNET_INLINE inline __attribute__((always_inline))
+#define LINNET_KERNEL_WORD_PAIRS
 
 namespace linnet::kernels::LINNET_KERNEL_ISA {
 namespace {
@@ -253,6 +254,38 @@ LINNET_INLINE __m128i load_128(const void* p, int at) {
 }
 LINNET_INLINE F32 load_f16(const void* p) {
   return {_mm256_cvtph_ps(load_128(p, 0)), _mm256_cvtph_ps(load_128(p, 16))};
+}
+struct WordPairs {  // sixteen pairs of 16-bit integers
+  __m256i lo, hi;
+};
+LINNET_INLINE WordPairs load_word_pairs(const uint32_t* p) {
+  const auto* lines = reinterpret_cast<const __m256i*>(p);
+  return {_mm256_loadu_si256(lines), _mm256_loadu_si256(lines + 1)};
+}
+LINNET_INLINE WordPairs set1_word_pair(uint32_t pair) {
+  const __m256i all = _mm256_set1_epi32(static_cast<int32_t>(pair));
+  return {all, all};
+}
+#ifdef __AVXVNNI__
+// By its name: what gcc 12 makes of the intrinsic in a loop copies each sum to another register and back.
+LINNET_INLINE __m256i add_dot(__m256i a, __m256i b, __m256i c) {
+  asm("%{vex%} vpdpwssd %2, %1, %0" : "+x"(a) : "x"(b), "x"(c));
+  return a;
+}
+#else
+LINNET_INLINE __m256i add_dot(__m256i a, __m256i b, __m256i c) {
+  return _mm256_add_epi32(a, _mm256_madd_epi16(b, c));
+}
+#endif
+LINNET_INLINE I32 add_dot(I32 a, WordPairs b, WordPairs c) {
+  return {add_dot(a.lo, b.lo, c.lo), add_dot(a.hi, b.hi, c.hi)};
+}
+LINNET_INLINE void store_words(int16_t* p, I32 a) {  // which must fit
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(_mm256_packs_epi32(a.lo, a.hi), 0xD8));
+}
+LINNET_INLINE void store_words(int16_t* p, I32 a, I32 b) {  // likewise
+  store_words(p, a);
+  store_words(p + 16, b);
 }
 LINNET_INLINE void store_f16(void* p, F32 a) {  // to nearest, ties to even
   const auto narrow = [](__m256 x) { return _mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); };
