@@ -196,7 +196,7 @@ struct Pairs {
 std::vector<Pairs> pairs_of(Isa isa) {
   std::vector<Pairs> pairs;
   if (kernel_table(isa).attention.to_pairs) pairs.push_back({DType::kBF16, 0.006, 0.05});
-  if (kernel_table(isa).attention.to_words) pairs.push_back({DType::kI16, 0.0005, 0.003});
+  if (kernel_table(isa).attention.to_words) pairs.push_back({DType::kI16, 0.001, 0.003});
   return pairs;
 }
 
